@@ -1,0 +1,70 @@
+import importX from "eslint-plugin-import-x";
+import { defineConfig } from "eslint/config";
+import tseslint from "typescript-eslint";
+
+/**
+ * What each folder of `src/` may import, besides itself. The arrow goes one way: docs/architecture.md.
+ * @type {Record<string, readonly string[]>}
+ */
+const layers = {
+  core: [],
+  stream: ["core"],
+  wire: ["core"],
+  http: ["core", "stream", "wire"],
+  adapters: ["core", "stream", "wire", "http"],
+};
+
+/** The folders that may use Node's own modules and globals. */
+const nodeFolders = new Set(["adapters"]);
+
+const nodeGlobals = ["process", "Buffer", "setImmediate", "clearImmediate", "global", "require", "__dirname"];
+const pageGlobals = ["window", "document", "self", "postMessage", "importScripts", "name", "location"];
+
+const layerRules = Object.entries(layers).map(([folder, allowed]) => {
+  const closed = Object.keys(layers).filter((other) => other !== folder && !allowed.includes(other));
+  const portable = !nodeFolders.has(folder);
+  return {
+    files: [`src/${folder}/**/*.ts`],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            ...(closed.length > 0
+              ? [{ regex: `^(\\.\\./)+(${closed.join("|")})/`, message: `src/${folder}/ may not import this layer.` }]
+              : []),
+            { regex: "^(\\.\\./)+index\\.ts$", message: "No layer imports the package's entry." },
+            ...(portable ? [{ regex: "^node:", message: `src/${folder}/ runs everywhere: no Node modules.` }] : []),
+          ],
+        },
+      ],
+      ...(portable ? { "no-restricted-globals": ["error", ...nodeGlobals, ...pageGlobals] } : {}),
+    },
+  };
+});
+
+export default defineConfig(
+  { ignores: ["eslint.config.js", "dist/", "coverage/", "demo/pages/", "test/package/consumers/", "test-results/"] },
+  tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    plugins: { "import-x": importX },
+    settings: { "import-x/extensions": [".ts"], "import-x/parsers": { "@typescript-eslint/parser": [".ts"] } },
+    rules: {
+      "import-x/no-cycle": ["error", { ignoreExternal: true }],
+      "import-x/no-extraneous-dependencies": "error",
+      "no-console": "error",
+      eqeqeq: "error",
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      // A source of nothing but promises, and an error of any type passed on as it came, are what streams are made of.
+      "@typescript-eslint/only-throw-error": "off",
+      "@typescript-eslint/prefer-promise-reject-errors": "off",
+    },
+  },
+  { files: ["demo/**", "scripts/**", "bench/**", "examples/**", "test/**"], rules: { "no-console": "off" } },
+  ...layerRules,
+);

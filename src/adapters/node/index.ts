@@ -1,0 +1,1 @@
+export { sendChunked, type ChunkedOutcome, type NodeResponse } from "./send-chunked.ts";

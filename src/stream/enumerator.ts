@@ -1,0 +1,96 @@
+import type { Enumeratee } from "./enumeratee.ts";
+import { Pump, type Consumer } from "./pump.ts";
+import type { Open, Run, Wake } from "./run.ts";
+
+/**
+ * A source of elements: lazy, and an `AsyncIterable`, so that `for await` reads it. Nothing happens until somebody
+ * does, each reader gets a run of its own, and a reader who leaves (`break`, `return()`) stops that run's source:
+ * its `finally` blocks run, and its timers and subscriptions end. An error in the source reaches the reader.
+ *
+ * Made by the functions beside this type: `Enumerator.of`, `Enumerator.from`, `Enumerator.unicast` ...
+ */
+export class Enumerator<E> implements AsyncIterable<E> {
+  readonly #open: Open<E>;
+  readonly #atHand: boolean;
+
+  /** @internal */
+  constructor(open: Open<E>, atHand = false) {
+    this.#open = open;
+    this.#atHand = atHand;
+  }
+
+  /** This source seen through an adapter: `events.through(Enumeratee.map(f))`. Play's `&>`. */
+  through<B>(enumeratee: Enumeratee<E, B>): Enumerator<B> {
+    return enumeratee(this);
+  }
+
+  /**
+   * Starts a run at the first `next()`. Several `next()` may be asked for at once; they are answered in order. After
+   * `return()` nothing more is pulled; it resolves when the source has cleaned up.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<E> {
+    return new PumpIterator(this);
+  }
+
+  /** @internal */
+  _openRun(wake: Wake): Run<E> {
+    return this.#open(wake);
+  }
+
+  /**
+   * Whether the first element, or the end, is there without waiting and without a trace: a list in memory, seen through
+   * operators that do not wait. A run of it may be begun early, and be dropped unread.
+   * @internal
+   */
+  get _atHand(): boolean {
+    return this.#atHand;
+  }
+}
+
+interface Request<E> {
+  readonly resolve: (result: IteratorResult<E, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+class PumpIterator<E> implements AsyncIterableIterator<E>, Consumer<E> {
+  readonly #pump: Pump<E>;
+  readonly #requests: Request<E>[] = [];
+  #finished = false;
+
+  constructor(source: Enumerator<E>) {
+    this.#pump = new Pump(source, this);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<E, undefined>> {
+    if (this.#finished) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#requests.push({ resolve, reject });
+      this.#pump.resume();
+    });
+  }
+
+  async return(): Promise<IteratorResult<E, undefined>> {
+    this.end();
+    await this.#pump.stop();
+    return { done: true, value: undefined };
+  }
+
+  take(element: E): boolean {
+    this.#requests.shift()?.resolve({ done: false, value: element });
+    return this.#requests.length > 0;
+  }
+
+  end(): void {
+    this.#finished = true;
+    for (const request of this.#requests.splice(0)) request.resolve({ done: true, value: undefined });
+  }
+
+  fail(error: unknown): void {
+    this.#requests.shift()?.reject(error);
+    this.end();
+  }
+}

@@ -1,0 +1,70 @@
+import { aFunction } from "../../core/options.ts";
+import { Enumerator } from "../enumerator.ts";
+import { AsyncIteratorRun } from "../open.ts";
+import { END, type Run, type Step } from "../run.ts";
+
+/**
+ * A source computed from a state: `step` is given the state and answers the next element and the next state, or
+ * `undefined` to end. Each run begins with `seed` again; `step` is called once for each element that is wanted.
+ *
+ * @throws {CometError} `ERR_OPTION` if `step` is not a function. What `step` throws reaches the reader.
+ */
+export function unfold<S, E>(seed: S, step: (state: S) => readonly [E, S] | undefined): Enumerator<E> {
+  aFunction("The step of unfold", step);
+  return new Enumerator(() => new UnfoldRun(seed, step));
+}
+
+/**
+ * {@link unfold} with a `step` that may wait. It is not called again before its promise has settled. Its second argument
+ * is an `AbortSignal` that fires when the reader stops, so that a wait can end early.
+ *
+ * @throws {CometError} `ERR_OPTION` if `step` is not a function. What `step` throws or rejects with reaches the reader.
+ */
+export function unfoldAsync<S, E>(
+  seed: S,
+  step: (state: S, signal: AbortSignal) => PromiseLike<readonly [E, S] | undefined>,
+): Enumerator<E> {
+  aFunction("The step of unfoldAsync", step);
+  return new Enumerator((wake) => new AsyncIteratorRun(unfoldIterator(seed, step), wake));
+}
+
+class UnfoldRun<S, E> implements Run<E> {
+  #state: S;
+  readonly #step: (state: S) => readonly [E, S] | undefined;
+
+  constructor(seed: S, step: (state: S) => readonly [E, S] | undefined) {
+    this.#state = seed;
+    this.#step = step;
+  }
+
+  poll(): Step<E> {
+    const next = this.#step(this.#state);
+    if (next === undefined) return END;
+    this.#state = next[1];
+    return next[0];
+  }
+
+  close(): void {
+    // There is nothing to let go of.
+  }
+}
+
+function unfoldIterator<S, E>(
+  seed: S,
+  step: (state: S, signal: AbortSignal) => PromiseLike<readonly [E, S] | undefined>,
+): AsyncIterator<E> {
+  let state = seed;
+  const abort = new AbortController();
+  return {
+    next: async () => {
+      const next = await step(state, abort.signal);
+      if (next === undefined) return { done: true, value: undefined };
+      state = next[1];
+      return { done: false, value: next[0] };
+    },
+    return: () => {
+      abort.abort();
+      return Promise.resolve({ done: true, value: undefined });
+    },
+  };
+}

@@ -1,0 +1,118 @@
+import { CometError, describe } from "../core/errors.ts";
+import { HtmlContext, HtmlRefusal, type HoleContext } from "./html-context.ts";
+import type { JsonValue } from "./json.ts";
+import { jsonLiteral, messageLiteral } from "./literal.ts";
+
+/**
+ * A piece of HTML that is safe to send as it is. Made by the {@link html} template, which escapes what it is given, or by
+ * {@link Html.trusted}. An ordinary string is never taken for HTML.
+ */
+export class Html {
+  readonly #markup: string;
+
+  private constructor(markup: string) {
+    this.#markup = markup;
+  }
+
+  /**
+   * Declares a string to be HTML. It is sent as it is: never give it anything that came from a user.
+   *
+   * @throws {CometError} `ERR_HTML` if it is not a string.
+   */
+  static trusted(markup: string): Html {
+    if (typeof markup === "string") return new Html(markup);
+    throw new CometError("ERR_HTML", `Html.trusted takes a string, not ${describe(markup)}.`);
+  }
+
+  /** The markup. */
+  toString(): string {
+    return this.#markup;
+  }
+}
+
+/** What a hole of an {@link html} template takes. Which of these it takes depends on its place. */
+export type HtmlValue = Html | JsonValue | bigint | readonly HtmlValue[];
+
+/**
+ * A template for {@link Html} that writes each value as its place demands, or refuses:
+ *
+ * - between tags: strings, numbers, bigints and booleans as text, `Html` as it is, arrays of these one after another;
+ * - in a quoted attribute, `<title>` or `<textarea>`: strings, numbers, bigints and booleans as text. In an attribute that
+ *   holds an address (`href`, `src` ...) only with the scheme http, https, mailto or tel, or none;
+ * - in a `<script>`: strings and JSON as JavaScript literals, with their quotes: `` html`<script>show(${name})</script>` ``;
+ * - in a `<script type="application/json">`: strings and JSON as JSON.
+ *
+ * Everywhere else no value is let in: attributes without quotes, names of tags and attributes, event handlers, styles,
+ * comments, the inside of JavaScript strings. A template must end where it began, between tags.
+ *
+ * @throws {CometError} `ERR_HTML` for a hole where no value is safe, and for a value that its hole does not take;
+ *   `ERR_ENCODER` for a value in a script that is neither a string nor JSON.
+ */
+export function html(template: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
+  const holes = contextsOf(template);
+  let markup = template[0] as string;
+  for (let i = 0; i < holes.length; i += 1) {
+    markup += write(values[i], holes[i] as HoleContext) + (template[i + 1] as string);
+  }
+  return Html.trusted(markup);
+}
+
+/** What was found out about each template; the same template has the same array each time it is evaluated. */
+const known = new WeakMap<TemplateStringsArray, readonly HoleContext[]>();
+
+function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {
+  const before = known.get(template);
+  if (before !== undefined) return before;
+  const context = new HtmlContext();
+  const holes: HoleContext[] = [];
+  try {
+    template.forEach((text, i) => {
+      context.read(text);
+      if (i < template.length - 1) holes.push(context.hole());
+    });
+    context.end();
+  } catch (error) {
+    if (!(error instanceof HtmlRefusal)) throw error;
+    const place = JSON.stringify((template[holes.length] as string).slice(-40));
+    throw new CometError("ERR_HTML", `A template cannot be made safe near ${place}: a value or its end stands ${error.message}.`);
+  }
+  known.set(template, holes);
+  return holes;
+}
+
+function write(value: unknown, context: HoleContext): string {
+  switch (context) {
+    case "content":
+      if (value instanceof Html) return value.toString();
+      if (Array.isArray(value)) return value.map((item) => write(item, context)).join("");
+      return escapeText(textOf(value, context));
+    case "text":
+      return escapeText(textOf(value, context));
+    case "address":
+      return escapeText(checkAddress(textOf(value, context)));
+    case "script":
+      return messageLiteral(value);
+    case "json":
+      return jsonLiteral(value, "json");
+  }
+}
+
+function textOf(value: unknown, context: HoleContext): string {
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
+  const where = context === "content" ? "between tags" : "in an attribute or text element";
+  throw new CometError("ERR_HTML", `A template was given ${value === undefined ? "undefined" : describe(value)} ${where}.`);
+}
+
+function checkAddress(address: string): string {
+  // Browsers drop these characters before they look for a scheme (URL, 4.4, basic URL parser).
+  const bare = address.replace(/[\u0000-\u0020]/g, "");
+  if (/^(?:https?:|mailto:|tel:|[^:]*(?:[/?#]|$))/i.test(bare)) return address;
+  throw new CometError("ERR_HTML", `An address in a template may be http, https, mailto, tel or relative, not ${describe(address)}.`);
+}
+
+const references: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+
+function escapeText(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => references[character] as string);
+}

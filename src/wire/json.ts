@@ -1,0 +1,20 @@
+/** A value that JSON can carry (RFC 8259), as TypeScript sees it. A property that is `undefined` is left out. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined };
+
+/**
+ * `T` itself if JSON can carry every value of it, and otherwise something that `T` does not extend. Unlike
+ * {@link JsonValue} it accepts interfaces. Functions make a type unfit, and with them `Date`, `Map` and all other classes with methods.
+ */
+export type Jsonable<T> = T extends string | number | boolean | null
+  ? T
+  : T extends undefined | bigint | symbol | ((...args: never[]) => unknown)
+    ? never
+    : T extends object
+      ? { [K in keyof T]: object extends Pick<T, K> ? Jsonable<T[K]> | undefined : Jsonable<T[K]> }
+      : never;
