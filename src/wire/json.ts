@@ -11,10 +11,12 @@ export type JsonValue =
  * `T` itself if JSON can carry every value of it, and otherwise something that `T` does not extend. Unlike
  * {@link JsonValue} it accepts interfaces. Functions make a type unfit, and with them `Date`, `Map` and all other classes with methods.
  */
-export type Jsonable<T> = T extends string | number | boolean | null
+export type Jsonable<T> = T extends JsonValue
   ? T
   : T extends undefined | bigint | symbol | ((...args: never[]) => unknown)
     ? never
-    : T extends object
-      ? { [K in keyof T]: object extends Pick<T, K> ? Jsonable<T[K]> | undefined : Jsonable<T[K]> }
-      : never;
+    : T extends readonly unknown[]
+      ? { [I in keyof T]: Jsonable<T[I]> }
+      : T extends object
+        ? { [K in keyof T]: Jsonable<T[K]> | undefined }
+        : never;

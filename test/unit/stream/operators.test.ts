@@ -91,7 +91,6 @@ describe("take", () => {
         yield 1;
         yield 2;
       } finally {
-        // eslint-disable-next-line no-unsafe-finally
         throw error;
       }
     }
