@@ -1,11 +1,21 @@
 import { defineConfig } from "vitest/config";
 
+const source = (path: string): string => new URL(path, import.meta.url).pathname;
+
 export default defineConfig({
+  // The examples and the demo import the package by its name; the tests run them on the sources.
+  resolve: {
+    alias: [
+      { find: /^comet-sockets$/, replacement: source("src/index.ts") },
+      { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
+    ],
+  },
   test: {
     allowOnly: process.env["CI"] !== "true",
     passWithNoTests: false,
     projects: [
       {
+        extends: true,
         test: {
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
@@ -15,6 +25,7 @@ export default defineConfig({
       },
       {
         // Latencies are measured here, so nothing runs beside them.
+        extends: true,
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
@@ -25,6 +36,7 @@ export default defineConfig({
         },
       },
       {
+        extends: true,
         test: {
           name: "package",
           include: ["test/package/**/*.test.ts"],

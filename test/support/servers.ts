@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import { connect, type AddressInfo, type Socket } from "node:net";
@@ -45,7 +45,7 @@ export async function serve(handler: Handler, protocol: Protocol = "http"): Prom
 
 function create(handler: Handler, protocol: Protocol): Closable {
   const handle = (_: unknown, response: NodeResponse): void => handler(response);
-  if (protocol === "http") return createServer(handle) as Server;
+  if (protocol === "http") return createServer(handle);
   if (protocol === "http2") return http2.createServer(handle);
   return protocol === "https" ? https.createServer(certificate(), handle) : http2.createSecureServer(certificate(), handle);
 }

@@ -110,6 +110,7 @@ class Sending implements Consumer<ChunkElement> {
     const content = contentOf(element, this.#kind);
     // On HTTP/1.1 an empty chunk would end the response; on HTTP/2 an empty string garbles the ones beside it (Node 20 to 26).
     if (content.length === 0) return true;
+    if (!("stream" in this.#response)) corkUntilNextTick(this.#response);
     this.#pendingWrites += 1;
     // Both kinds of response have this `write`, but TypeScript cannot call a union of their overloads.
     return (this.#response as ServerResponse).write(content, this.#onWritten);
@@ -181,6 +182,16 @@ class Sending implements Consumer<ChunkElement> {
       },
     );
   }
+}
+
+/**
+ * Lets the writes of one turn leave in one packet. The response would do that by itself, but from Node 26 on it then joins
+ * them into one chunk as well; it does not where the socket is corked already.
+ */
+function corkUntilNextTick({ socket }: ServerResponse): void {
+  if (socket === null || socket.writableCorked > 0) return;
+  socket.cork();
+  process.nextTick(() => socket.uncork());
 }
 
 function isGone(response: NodeResponse): boolean {

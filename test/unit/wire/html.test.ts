@@ -32,6 +32,7 @@ describe("the html template", () => {
     ["an address after its scheme", html`<a href="https://${"x"}/${"y:z"}">`, `<a href="https://x/y:z">`],
     ["an address after its path", html`<img src='/users/${"javascript:1"}'>`, `<img src='/users/javascript:1'>`],
     ["after a doctype and comments", html`<!doctype html><!-- a --><!----><!--> ${"<"}`, "<!doctype html><!-- a --><!----><!--> &lt;"],
+    ["after a comment that ends oddly", html`<!-- a --!>${"<"}`, "<!-- a --!>&lt;"],
     ["after a lone <", html`1 < 2 ${"<"}`, "1 < 2 &lt;"],
     ["after a style", html`<style>p > a { color: red }</style>${"<"}`, "<style>p > a { color: red }</style>&lt;"],
     ["in an svg", html`<svg viewBox="0 0 1 1"><text x="${1}">${"<"}</text></svg><svg/>`, `<svg viewBox="0 0 1 1"><text x="1">&lt;</text></svg><svg/>`],

@@ -1,0 +1,75 @@
+/**
+ * The whole default test suite: packages of the system, build, types, lint, and every test. Ends with a line of counts,
+ * in which build, types and lint count as one check each.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { ensureSystemPackages, systemNeeds } from "../test/support/system-packages.ts";
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** The part of Vitest's JSON report that is read here. */
+interface Report {
+  readonly success: boolean;
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly numFailedTestSuites: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+const reportFile = "test-results/vitest.json";
+const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+function step(title: string, program: string, args: readonly string[]): boolean {
+  const start = performance.now();
+  console.log(`\n> ${title}`);
+  const { status, error } = spawnSync(program, args, { stdio: "inherit" });
+  if (error !== undefined) console.error(error.message);
+  console.log(`  ${status === 0 ? "passed" : "FAILED"} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  return status === 0;
+}
+
+function check(title: string, program: string, args: readonly string[]): void {
+  counts[step(title, program, args) ? "passed" : "failed"] += 1;
+}
+
+function tests(): void {
+  rmSync(reportFile, { force: true });
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`];
+  const ran = step("tests", "vitest", ["run", ...reporters, ...process.argv.slice(2)]);
+  let report: Report;
+  try {
+    report = JSON.parse(readFileSync(reportFile, "utf8")) as Report;
+  } catch {
+    counts.failed += 1;
+    return;
+  }
+  const skipped = report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.filter(({ status }) => status !== "passed" && status !== "failed").map(({ fullName }) => fullName),
+  );
+  for (const name of skipped) console.log(`  skipped: ${name}`);
+  counts.passed += report.numPassedTests;
+  counts.skipped += skipped.length;
+  // A file that could not be loaded has no tests to count, and an error outside of any test fails the run as well.
+  counts.failed += Math.max(report.numFailedTests, ran && report.success ? 0 : 1);
+}
+
+await ensureSystemPackages(systemNeeds);
+check("build", "node", ["scripts/build.ts"]);
+check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
+check("types: everything", "tsc", ["-p", "tsconfig.json"]);
+check("lint", "eslint", ["."]);
+tests();
+
+const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;
+if (skipsFail) console.error("\nSkipped tests fail the run where CI=true.");
+console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+process.exitCode = counts.failed > 0 || skipsFail ? 1 : 0;
