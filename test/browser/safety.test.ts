@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { sendChunked } from "../../src/adapters/node/index.ts";
+import { comet, Enumerator, html, type JsonValue } from "../../src/index.ts";
+import { launchBrowser, type Browser } from "../support/browsers/browser.ts";
+import { hostileMessage } from "../support/hostile.ts";
+import { serve } from "../support/servers.ts";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launchBrowser("chromium");
+});
+afterAll(() => browser.close());
+
+/** What a page says of the messages it got: which are not what was sent, and whether anything else ran or appeared. */
+interface Verdict {
+  readonly received: number;
+  readonly wrong: readonly number[];
+  readonly elements: number;
+  readonly errors: number;
+}
+
+const page = html`<!doctype html>
+<meta charset="utf-8">
+<script>
+  var received = [];
+  var errors = 0;
+  var cometMessage = function (message) { received.push(message); };
+  var same = function (a, b) {
+    if (Object.is(a, b)) return true;
+    if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+    if (Array.isArray(a) !== Array.isArray(b)) return false;
+    var realm = document.querySelector("iframe").contentWindow;
+    var prototype = Array.isArray(a) ? realm.Array.prototype : realm.Object.prototype;
+    if (Object.getPrototypeOf(a) !== prototype) return false;
+    var keys = Object.keys(b);
+    return Object.keys(a).length === keys.length && keys.every(function (key) { return Object.hasOwn(a, key) && same(a[key], b[key]); });
+  };
+</script>
+<iframe src="/comet"></iframe>`;
+
+test("5,000 hostile messages arrive in Chromium as what they were", async () => {
+  const messages: JsonValue[] = fc.sample(hostileMessage, { numRuns: 5000, seed: 20261123 });
+  const { origin } = await serve((response) => {
+    const { url } = response.req;
+    if (url === "/comet") void sendChunked(response, Enumerator.from(messages).through(comet({ callback: "parent.cometMessage" })));
+    // JSON.stringify would write -0 as 0.
+    else if (url === "/expected") void sendChunked(response, Enumerator.of(withNegativeZero(messages)));
+    else void sendChunked(response, Enumerator.of(page));
+  });
+  const tab = await browser.newPage();
+  await tab.goto(origin);
+  const verdict = await tab.evaluate<Verdict>(`new Promise((resolve) => {
+    const frame = document.querySelector("iframe");
+    const finished = async () => {
+      const expected = JSON.parse(await (await fetch("/expected")).text(), (_, value) => (value === "-0 " ? -0 : value));
+      resolve({
+        received: received.length,
+        wrong: expected.flatMap((value, i) => (same(received[i], value) ? [] : [i])),
+        elements: frame.contentDocument.body.querySelectorAll(":not(script)").length,
+        errors,
+      });
+    };
+    if (frame.contentDocument.readyState === "complete" && received.length > 0) finished();
+    else frame.addEventListener("load", finished);
+  })`);
+  expect(verdict).toEqual({ received: 5000, wrong: [], elements: 0, errors: 0 });
+  expect(tab.console).toEqual([]);
+});
+
+/** JSON in which -0 is the string "-0 ", which the generator does not make. */
+function withNegativeZero(messages: readonly JsonValue[]): string {
+  return JSON.stringify(messages, (_, value: unknown) => (Object.is(value, -0) ? "-0 " : value));
+}
