@@ -1,0 +1,38 @@
+import os from "node:os";
+
+/** One reading of this machine. */
+export interface Sample {
+  /** When it was taken, in milliseconds since 1970. */
+  readonly at: number;
+  /** How busy each core was since the reading before, in percent, to a tenth. */
+  readonly cores: readonly number[];
+  readonly usedBytes: number;
+  readonly totalBytes: number;
+  /** Load averages over 1, 5 and 15 minutes; zeros on Windows, which has none. */
+  readonly load: readonly number[];
+}
+
+/** Reads this machine. What the cores did is counted from when this was made, and then from reading to reading. */
+export class MachineMeter {
+  #before = os.cpus();
+
+  read(): Sample {
+    const now = os.cpus();
+    const cores = now.map((core, i) => busyPercent(this.#before[i] ?? core, core));
+    this.#before = now;
+    const totalBytes = os.totalmem();
+    // On Linux freemem() is MemAvailable: what caches hold counts as free.
+    return { at: Date.now(), cores, usedBytes: totalBytes - os.freemem(), totalBytes, load: os.loadavg() };
+  }
+}
+
+function busyPercent(before: os.CpuInfo, now: os.CpuInfo): number {
+  const total = totalMs(now) - totalMs(before);
+  const busy = total - (now.times.idle - before.times.idle);
+  // Counters of virtual machines stand still, and run backwards, at times.
+  return total <= 0 ? 0 : Math.round(1000 * Math.min(Math.max(busy / total, 0), 1)) / 10;
+}
+
+function totalMs({ times }: os.CpuInfo): number {
+  return times.user + times.nice + times.sys + times.idle + times.irq;
+}

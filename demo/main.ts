@@ -1,0 +1,36 @@
+/** Runs the demo until SIGINT or SIGTERM: `PORT=4000 node demo/main.ts`. */
+import type { AddressInfo } from "node:net";
+import { createDemo } from "./server.ts";
+
+const HOST = "127.0.0.1";
+const DEFAULT_PORT = "4000";
+
+const port = portOf(process.env["PORT"] ?? DEFAULT_PORT);
+if (port === undefined) fail("PORT must be a whole number from 0 to 65535; 0 takes any port that is free.");
+else run(port);
+
+function portOf(text: string): number | undefined {
+  const number = /^\d{1,5}$/.test(text) ? Number(text) : Infinity;
+  return number <= 65_535 ? number : undefined;
+}
+
+function run(port: number): void {
+  const server = createDemo();
+  const stop = (): void => {
+    server.close();
+    // The streams have no end of their own. Without their connections they stop, and then nothing keeps the process alive.
+    server.closeAllConnections();
+  };
+  server.on("error", (error: NodeJS.ErrnoException) => {
+    fail(error.code === "EADDRINUSE" ? `Port ${port} is in use. Choose another with PORT.` : error.message);
+  });
+  server.listen(port, HOST, () => {
+    process.once("SIGINT", stop).once("SIGTERM", stop);
+    console.log(`ready http://${HOST}:${(server.address() as AddressInfo).port}`);
+  });
+}
+
+function fail(message: string): void {
+  console.error(message);
+  process.exitCode = 1;
+}

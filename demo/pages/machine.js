@@ -1,0 +1,89 @@
+import { TimeChart } from "./chart.js";
+import { foreverIframe, showState } from "./forever-iframe.js";
+
+/** The right edge of the charts is so far in the past: a sample that comes no later scrolls in, and none jumps. */
+const DELAY_MS = 1000;
+const GIB = 2 ** 30;
+
+const element = (id) => document.getElementById(id);
+const setText = (id, text) => (element(id).textContent = text);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+const average = ({ cores }) => cores.reduce((sum, busy) => sum + busy, 0) / Math.max(cores.length, 1);
+/** By oklch, in which all hues look equally bright. */
+const hue = (degrees) => (alpha) => `oklch(${dark.matches ? "0.76 0.13" : "0.6 0.17"} ${degrees} / ${alpha})`;
+
+let windowMs;
+let samples = [];
+let charts = [];
+let coreFigures = [];
+/** How far the server's clock is ahead of `performance.now()`, as the promptest samples show it. */
+let ahead;
+let received = 0;
+
+const handlers = {
+  machine(message) {
+    windowMs = message.windowMs;
+    // What this page saw before the stream was cut stays, with a gap, even if the server is a new one.
+    const first = message.samples[0]?.at ?? Infinity;
+    samples = [...samples.filter(({ at }) => at < first), ...message.samples];
+    ahead = undefined;
+    setText("host", message.host);
+    setText("model", `${message.cores} ${message.cores === 1 ? "core" : "cores"} · ${message.model}`);
+    if (coreFigures.length !== message.cores || charts.length === 0) build(message.cores);
+    const last = message.samples.at(-1);
+    if (last !== undefined) show(last);
+  },
+  sample({ sample }) {
+    samples.push(sample);
+    show(sample);
+  },
+};
+
+function build(count) {
+  const hues = Array.from({ length: count }, (_, i) => 230 + (125 * i) / Math.max(count - 1, 1));
+  const busy = (i) => (sample) => sample.cores[i] ?? 0;
+  const hundred = () => 100;
+  const chart = (box, maximum, ...series) => ({ chart: new TimeChart(box, windowMs, series), maximum });
+  const tiles = hues.map((_, i) => coreTile(i));
+  const thin = count > 16 ? { width: 1, line: 0.5 } : { width: 1.75 };
+  charts = [
+    chart(element("cpu-chart"), hundred, { value: average, color: hue(262), area: 0.35 }),
+    chart(element("memory-chart"), ({ totalBytes }) => totalBytes, { value: ({ usedBytes }) => usedBytes, color: hue(305), area: 0.35 }),
+    chart(element("load-chart"), highestLoad, { value: ({ load }) => load[0], color: hue(185), area: 0.35 }),
+    chart(element("overview"), hundred, ...hues.map((degrees, i) => ({ value: busy(i), color: hue(degrees), ...thin, area: 0.4 / count }))),
+    ...tiles.map(({ box }, i) => chart(box, hundred, { value: busy(i), color: hue(hues[i]), area: 0.3 })),
+  ];
+  coreFigures = tiles.map(({ figure }) => figure);
+  element("cores").replaceChildren(...tiles.map(({ tile }) => tile));
+}
+
+function coreTile(i) {
+  const tile = element("core").content.firstElementChild.cloneNode(true);
+  tile.querySelector("h3").textContent = `core ${i}`;
+  return { tile, figure: tile.querySelector("b"), box: tile.querySelector(".chart") };
+}
+
+/** The load that fills the chart: one for each core, or more if there was more. */
+function highestLoad({ cores }) {
+  return Math.max(cores.length, ...samples.map(({ load }) => load[0])) * 1.1;
+}
+
+function show(sample) {
+  received += 1;
+  const arrival = performance.now();
+  ahead = Math.max((ahead ?? -Infinity) - 1, sample.at - arrival);
+  const edge = still.matches ? sample.at : arrival + ahead - DELAY_MS;
+  samples = samples.filter(({ at }) => at > edge - 1.1 * windowMs);
+  if (document.hidden) return;
+  setText("cpu", average(sample).toFixed(0));
+  setText("used", (sample.usedBytes / GIB).toFixed(1));
+  setText("total", (sample.totalBytes / GIB).toFixed(1));
+  ["load1", "load5", "load15"].forEach((id, i) => setText(id, sample.load[i].toFixed(2)));
+  coreFigures.forEach((figure, i) => (figure.textContent = (sample.cores[i] ?? 0).toFixed(0)));
+  setText("received", `${received.toLocaleString("en")} messages so far.`);
+  for (const { chart, maximum } of charts) chart.draw(samples, edge, maximum(sample));
+}
+
+foreverIframe("/comet/machine", { onMessage: (message) => handlers[message.type](message), onState: showState(element("state")) });
