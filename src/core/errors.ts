@@ -11,6 +11,7 @@
  * | `ERR_SOURCE` | something that was to be a source of elements is not one |
  * | `ERR_SOURCE_USED` | a source that can run only once was run again |
  * | `ERR_OVERFLOW` | a consumer fell further behind than the declared bound allows |
+ * | `ERR_TIMEOUT` | a source gave nothing within the time that it was allowed |
  * | `ERR_CHANNEL_ENDED` | a channel was used after its `end` or `fail` |
  * | `ERR_ELEMENT` | an element of a chunked response is not `Html`, a string or bytes, or not of the response's own kind |
  * | `ERR_RESPONSE` | a status or header cannot stand on a chunked response, or the response has begun already |
@@ -24,6 +25,7 @@ export type CometErrorCode =
   | "ERR_SOURCE"
   | "ERR_SOURCE_USED"
   | "ERR_OVERFLOW"
+  | "ERR_TIMEOUT"
   | "ERR_CHANNEL_ENDED"
   | "ERR_ELEMENT"
   | "ERR_RESPONSE";

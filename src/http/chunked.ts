@@ -1,5 +1,5 @@
-import type { OnError } from "../core/report.ts";
-import { Pump, type Consumer } from "../stream/pump.ts";
+import { collect } from "../stream/operators/filter.ts";
+import { readableStream } from "../stream/readable-stream.ts";
 import { contentOf, knownKind, type ChunkElement, type ElementKind } from "./elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "./init.ts";
 
@@ -26,53 +26,12 @@ export function chunked(source: AsyncIterable<ChunkElement>, init: ChunkedInit =
     kind = known.kind ?? "text";
   }
   addDefaultHeaders(headers, kind);
-  const body = new ReadableStream(new ChunkedBody(elements, kind, onError), { highWaterMark: 0 });
-  return new Response(body, { headers, ...(status === undefined ? {} : { status }) });
-}
-
-/** Gives the stream one chunk for each pull, so that what nobody reads is not asked for. */
-class ChunkedBody implements UnderlyingDefaultSource<Uint8Array>, Consumer<ChunkElement> {
-  readonly #pump: Pump<ChunkElement>;
-  readonly #kind: ElementKind | undefined;
-  readonly #onError: OnError;
-  readonly #encoder = new TextEncoder();
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #pulled: (() => void) | undefined;
-
-  constructor(source: AsyncIterable<ChunkElement>, kind: ElementKind | undefined, onError: OnError) {
-    this.#pump = new Pump(source, this);
-    this.#kind = kind;
-    this.#onError = onError;
-  }
-
-  pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    this.#controller = controller;
-    return new Promise((resolve) => {
-      this.#pulled = resolve;
-      this.#pump.resume();
-    });
-  }
-
-  cancel(): Promise<void> {
-    return this.#pump.stop();
-  }
-
-  take(element: ChunkElement): boolean {
-    const content = contentOf(element, this.#kind);
-    if (content.length === 0) return true;
-    this.#controller?.enqueue(typeof content === "string" ? this.#encoder.encode(content) : content);
-    this.#pulled?.();
-    return false;
-  }
-
-  end(): void {
-    this.#controller?.close();
-    this.#pulled?.();
-  }
-
-  fail(error: unknown): void {
-    this.#controller?.error(error);
-    this.#pulled?.();
-    this.#onError(error);
-  }
+  const encoder = new TextEncoder();
+  const chunks = collect((element: ChunkElement) => {
+    const content = contentOf(element, kind);
+    if (content.length === 0) return undefined;
+    return typeof content === "string" ? encoder.encode(content) : content;
+  });
+  const body = readableStream(chunks(elements), {}, onError);
+  return new Response(body as ReadableStream<BufferSource>, { headers, ...(status === undefined ? {} : { status }) });
 }

@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import { Queue } from "../core/queue.ts";
+import { BoundedQueue, type Bound } from "./bounded-queue.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "./run.ts";
 
 /** The imperative end of a source: what is pushed here comes out there, in order. */
@@ -7,7 +7,7 @@ export interface Channel<E> {
   /**
    * Sends an element.
    *
-   * @returns Whether it was taken. It is not once the reader has stopped, or the source has failed by overflow.
+   * @returns Whether anybody can still get it: not once the reader has stopped, or has failed by overflow.
    * @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`.
    */
   push(element: E): boolean;
@@ -17,7 +17,10 @@ export interface Channel<E> {
 
   /** Fails the source, after the elements pushed so far. @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`. */
   fail(error: unknown): void;
+}
 
+/** A channel with one reader, whose pace the producer can follow. */
+export interface UnicastChannel<E> extends Channel<E> {
   /**
    * Resolves once the reader has taken all that was pushed: at once if it has, and also when it has stopped. A producer
    * that can wait awaits this between its pushes, and so goes at the reader's pace. Never rejects.
@@ -25,46 +28,57 @@ export interface Channel<E> {
   ready(): Promise<void>;
 }
 
-/** Both ends of a channel: the channel to its producer, a run to its consumer. */
-export class ChannelRun<E> implements Channel<E>, Run<E> {
-  readonly #wake: Wake;
-  readonly #capacity: number;
-  readonly #elements: Queue<E> = new Queue();
-  #outcome: { readonly error?: unknown } | undefined;
-  /** Whether the producer has said that there is nothing more. */
-  #ended = false;
-  #overflowed = false;
-  #closed = false;
-  #ready: (() => void)[] = [];
+/** How a channel was ended: without an `error`, well. */
+export interface ChannelOutcome {
+  readonly error?: unknown;
+}
 
-  constructor(capacity: number, wake: Wake) {
-    this.#capacity = capacity;
+/** What every channel refuses. @throws {CometError} `ERR_CHANNEL_ENDED` if there is an outcome already. */
+export function assertOpen(what: "push" | "end" | "fail", outcome: ChannelOutcome | undefined): void {
+  if (outcome === undefined) return;
+  throw new CometError("ERR_CHANNEL_ENDED", `channel.${what}() was called after the channel's end() or fail().`);
+}
+
+/** The reader's end of a channel: a bounded queue, and after it the outcome. */
+export class ChannelRun<E> implements Run<E> {
+  readonly #wake: Wake;
+  readonly #elements: BoundedQueue<E>;
+  #outcome: ChannelOutcome | undefined;
+  #closed = false;
+  #drained: (() => void)[] = [];
+
+  constructor(bound: Bound<E>, wake: Wake) {
+    this.#elements = new BoundedQueue(bound);
     this.#wake = wake;
   }
 
-  push(element: E): boolean {
-    this.#assertOpen("push");
-    if (this.#closed || this.#overflowed) return false;
-    if (this.#elements.size >= this.#capacity) {
-      this.#overflow();
+  /** Whether the reader will get what is given now. */
+  get open(): boolean {
+    return !this.#closed && this.#outcome === undefined;
+  }
+
+  give(element: E): boolean {
+    if (!this.open) return false;
+    try {
+      this.#elements.offer(element);
+    } catch (error) {
+      this.finish({ error });
       return false;
     }
-    this.#elements.push(element);
     this.#wake();
     return true;
   }
 
-  end(): void {
-    this.#finish("end", {});
+  finish(outcome: ChannelOutcome): void {
+    if (!this.open) return;
+    this.#outcome = outcome;
+    this.#wake();
   }
 
-  fail(error: unknown): void {
-    this.#finish("fail", { error });
-  }
-
-  ready(): Promise<void> {
+  /** Resolves when nothing waits any more. */
+  drained(): Promise<void> {
     if (this.#closed || this.#elements.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#ready.push(resolve));
+    return new Promise((resolve) => this.#drained.push(resolve));
   }
 
   poll(): Step<E> {
@@ -84,27 +98,7 @@ export class ChannelRun<E> implements Channel<E>, Run<E> {
     this.#release();
   }
 
-  #finish(what: string, outcome: { readonly error?: unknown }): void {
-    this.#assertOpen(what);
-    this.#ended = true;
-    if (this.#closed || this.#overflowed) return;
-    this.#outcome = outcome;
-    this.#wake();
-  }
-
-  #overflow(): void {
-    this.#overflowed = true;
-    const message = `The reader is more than ${this.#capacity} elements behind. Raise the capacity, or await channel.ready().`;
-    this.#outcome = { error: new CometError("ERR_OVERFLOW", message) };
-    this.#wake();
-  }
-
   #release(): void {
-    for (const resolve of this.#ready.splice(0)) resolve();
-  }
-
-  #assertOpen(what: string): void {
-    if (!this.#ended) return;
-    throw new CometError("ERR_CHANNEL_ENDED", `channel.${what}() was called after the channel's end() or fail().`);
+    for (const resolve of this.#drained.splice(0)) resolve();
   }
 }

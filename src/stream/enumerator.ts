@@ -1,5 +1,8 @@
 import type { Enumeratee } from "./enumeratee.ts";
+import type { Iteratee } from "./iteratee.ts";
 import { Pump, type Consumer } from "./pump.ts";
+import { readableStream, type ReadableStreamOptions } from "./readable-stream.ts";
+import { runIteratee } from "./run-iteratee.ts";
 import type { Open, Run, Wake } from "./run.ts";
 
 /**
@@ -25,11 +28,32 @@ export class Enumerator<E> implements AsyncIterable<E> {
   }
 
   /**
-   * Starts a run at the first `next()`. Several `next()` may be asked for at once; they are answered in order. After
-   * `return()` nothing more is pulled; it resolves when the source has cleaned up.
+   * Runs a consumer on this source, and resolves to its result. The source is stopped as soon as the consumer has enough.
+   *
+   * @param options.signal When it aborts, the source is stopped and the promise rejects with the signal's reason.
+   * @returns Rejects with the error of the source, of its clean-up or of the consumer.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<E> {
-    return new PumpIterator(this);
+  run<R>(iteratee: Iteratee<E, R>, options: { readonly signal?: AbortSignal } = {}): Promise<R> {
+    return runIteratee(this, iteratee, options.signal);
+  }
+
+  /**
+   * A run of this source as a `ReadableStream`, which is opened when the stream is first read. Cancelling the stream stops
+   * the source; the source's failure is the stream's.
+   *
+   * @param options.highWaterMark How many elements are pulled ahead of the stream's reader: 0 by default, none.
+   * @param options.signal When it aborts, the source is stopped and the stream fails with the signal's reason.
+   */
+  toReadableStream(options: ReadableStreamOptions = {}): ReadableStream<E> {
+    return readableStream(this, options);
+  }
+
+  /**
+   * Starts a run at the first `next()`. Several `next()` may be asked for at once; they are answered in order. After
+   * `return()`, or `await using`, nothing more is pulled; it resolves when the source has cleaned up.
+   */
+  [Symbol.asyncIterator](): AsyncIteratorObject<E, undefined> {
+    return new PumpIterator(this) as AsyncIterator<E, undefined> as AsyncIteratorObject<E, undefined>;
   }
 
   /** @internal */
@@ -47,12 +71,15 @@ export class Enumerator<E> implements AsyncIterable<E> {
   }
 }
 
+/** `Symbol.asyncDispose`, which the web's types do not have yet and some runtimes neither. */
+const asyncDispose: symbol = (Symbol as { asyncDispose?: symbol }).asyncDispose ?? Symbol("asyncDispose");
+
 interface Request<E> {
   readonly resolve: (result: IteratorResult<E, undefined>) => void;
   readonly reject: (error: unknown) => void;
 }
 
-class PumpIterator<E> implements AsyncIterableIterator<E>, Consumer<E> {
+class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E> {
   readonly #pump: Pump<E>;
   readonly #requests: Request<E>[] = [];
   #finished = false;
@@ -77,6 +104,10 @@ class PumpIterator<E> implements AsyncIterableIterator<E>, Consumer<E> {
     this.end();
     await this.#pump.stop();
     return { done: true, value: undefined };
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.return();
   }
 
   take(element: E): boolean {

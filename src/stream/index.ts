@@ -1,14 +1,27 @@
+import * as consumers from "./consumers.ts";
 import type { Enumeratee as Adapter } from "./enumeratee.ts";
-import type { Enumerator as Source } from "./enumerator.ts";
+import type { Enumerator as Stream } from "./enumerator.ts";
+import type { Iteratee as Consumer } from "./iteratee.ts";
 import * as operators from "./operators.ts";
 import * as sources from "./sources.ts";
 
-export type { Channel } from "./channel.ts";
-export type { MapAsyncOptions } from "./operators.ts";
-export type { UnicastOptions } from "./sources.ts";
+export type { BoundOptions, OverflowPolicy } from "./bounded-queue.ts";
+export type { Channel, UnicastChannel } from "./channel.ts";
+export type { Fold } from "./iteratee.ts";
+export type { GroupedOptions, MapAsyncOptions, RunOutcome } from "./operators.ts";
+export type { ReadableStreamOptions } from "./readable-stream.ts";
+export type {
+  Broadcast,
+  EventSourceLike,
+  Joined,
+  ObservableLike,
+  ObserverLike,
+  PatchPanel,
+  Source,
+} from "./sources.ts";
 
 /** A source of elements: lazy, an `AsyncIterable`, with a run of its own for each reader. */
-export type Enumerator<E> = Source<E>;
+export type Enumerator<E> = Stream<E>;
 /** The ways to make an `Enumerator`. */
 export const Enumerator: typeof sources = sources;
 
@@ -16,3 +29,8 @@ export const Enumerator: typeof sources = sources;
 export type Enumeratee<A, B> = Adapter<A, B>;
 /** The ways to make an `Enumeratee`. */
 export const Enumeratee: typeof operators = operators;
+
+/** A consumer: folds the elements of a source into one result, at its own pace. */
+export type Iteratee<E, R> = Consumer<E, R>;
+/** The ways to make an `Iteratee`, and to combine several. */
+export const Iteratee: typeof consumers = consumers;

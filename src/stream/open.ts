@@ -1,9 +1,21 @@
 import { CometError, describe } from "../core/errors.ts";
 import { END, WAIT, type OwnSource, type Run, type Step, type Wake } from "./run.ts";
 
+/** How many runs may lie one within another before the stack is given up and begun anew. */
+const MAX_DEPTH = 250;
+
+let depth = 0;
+
 /** Starts a run of any source: ours by its own protocol, another's through its async iterator. */
 export function openRun<E>(source: AsyncIterable<E>, wake: Wake): Run<E> {
-  return isOwn(source) ? source._openRun(wake) : new AsyncIteratorRun(source[Symbol.asyncIterator](), wake);
+  if (!isOwn(source)) return new AsyncIteratorRun(source[Symbol.asyncIterator](), wake);
+  if (depth === MAX_DEPTH) return new HopRun(source, wake);
+  depth += 1;
+  try {
+    return source._openRun(wake);
+  } finally {
+    depth -= 1;
+  }
 }
 
 function isOwn<E>(source: AsyncIterable<E>): source is AsyncIterable<E> & OwnSource<E> {
@@ -86,5 +98,72 @@ export class AsyncIteratorRun<E> implements Run<E> {
     this.#state = state;
     this.#held = held;
     this.#wake();
+  }
+}
+
+/**
+ * A run that opens and polls its source on a stack of its own, one microtask later, so that thousands of operators can lie
+ * one within another. It costs that microtask for each element, once in {@link MAX_DEPTH} operators.
+ */
+class HopRun<E> implements Run<E> {
+  readonly #source: OwnSource<E>;
+  readonly #wake: Wake;
+  #run: Run<E> | undefined;
+  #asked = false;
+  #scheduled = false;
+  #closed = false;
+  #answer: (() => Step<E>) | undefined;
+
+  constructor(source: OwnSource<E>, wake: Wake) {
+    this.#source = source;
+    this.#wake = wake;
+  }
+
+  poll(): Step<E> {
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      return answer();
+    }
+    if (!this.#asked) {
+      this.#asked = true;
+      this.#schedule();
+    }
+    return WAIT;
+  }
+
+  close(): void | PromiseLike<void> {
+    this.#closed = true;
+    const run = this.#run;
+    // Closing goes as deep as opening did.
+    return run === undefined ? undefined : Promise.resolve().then(() => run.close());
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => this.#ask());
+  }
+
+  #ask(): void {
+    this.#scheduled = false;
+    if (this.#closed || !this.#asked) return;
+    try {
+      this.#run ??= this.#source._openRun(() => this.#onWake());
+      const step = this.#run.poll();
+      if (step === WAIT) return;
+      this.#answer = () => step;
+    } catch (error) {
+      this.#answer = () => {
+        throw error;
+      };
+    }
+    this.#asked = false;
+    this.#wake();
+  }
+
+  /** The source may have something: it is polled from here, if somebody still waits for it. */
+  #onWake(): void {
+    if (this.#asked) this.#schedule();
   }
 }

@@ -1,7 +1,13 @@
 /** The ways to make an {@link Enumeratee}: what stands under that name for users of the package. */
+export { abortable } from "./operators/abortable.ts";
+export { buffer } from "./operators/buffer.ts";
 export { compose } from "./operators/compose.ts";
-export { filter } from "./operators/filter.ts";
-export { heading } from "./operators/heading.ts";
-export { map } from "./operators/map.ts";
+export { collect, distinctUntilChanged, filter, filterNot } from "./operators/filter.ts";
+export { flatMap, mapConcat } from "./operators/flat-map.ts";
+export { grouped, type GroupedOptions } from "./operators/grouped.ts";
+export { heading, trailing } from "./operators/heading.ts";
+export { map, scan, tap } from "./operators/map.ts";
 export { mapAsync, type MapAsyncOptions } from "./operators/map-async.ts";
-export { take } from "./operators/take.ts";
+export { onDone, recover, type RunOutcome } from "./operators/outcome.ts";
+export { drop, dropWhile, take, takeWhile } from "./operators/take.ts";
+export { debounce, sample, throttle, timeout } from "./operators/time.ts";

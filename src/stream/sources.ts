@@ -1,5 +1,11 @@
 /** The ways to make an {@link Enumerator}: what stands under that name for users of the package. */
-export { from, of } from "./sources/iterables.ts";
-export { unfold, unfoldAsync } from "./sources/unfold.ts";
+export { broadcast, type Broadcast } from "./sources/broadcast.ts";
+export { concat, defer, interleave, zip } from "./sources/combine.ts";
+export { from, of, type Source } from "./sources/from.ts";
 export { interval } from "./sources/interval.ts";
-export { unicast, type UnicastOptions } from "./sources/unicast.ts";
+export { joined, type Joined } from "./sources/joined.ts";
+export { fromEvent, type EventSourceLike, type ObservableLike, type ObserverLike } from "./sources/observe.ts";
+export { patchPanel, type PatchPanel } from "./sources/patch-panel.ts";
+export { empty, fail, generateAsync, never, repeat, repeatAsync, timer } from "./sources/simple.ts";
+export { unfold, unfoldAsync } from "./sources/unfold.ts";
+export { unicast } from "./sources/unicast.ts";

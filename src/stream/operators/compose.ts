@@ -1,8 +1,15 @@
 import type { Enumeratee } from "../enumeratee.ts";
+import { from } from "../sources/from.ts";
 
-type Any = Enumeratee<never, unknown>;
+/* eslint-disable @typescript-eslint/no-explicit-any -- the parts of a chain have types that only their neighbours know */
+type Any = Enumeratee<any, any>;
+
+/** The parts of what was composed before, so that a chain of any length is walked in a loop. */
+const partsOf = new WeakMap<Any, readonly Any[]>();
 
 /** Several adapters as one, applied from left to right: `through(compose(f, g))` is `through(f).through(g)`. */
+export function compose<A>(): Enumeratee<A, A>;
+export function compose<A, B>(f: Enumeratee<A, B>): Enumeratee<A, B>;
 export function compose<A, B, C>(f: Enumeratee<A, B>, g: Enumeratee<B, C>): Enumeratee<A, C>;
 export function compose<A, B, C, D>(f: Enumeratee<A, B>, g: Enumeratee<B, C>, h: Enumeratee<C, D>): Enumeratee<A, D>;
 export function compose<A, B, C, D, E>(
@@ -18,6 +25,11 @@ export function compose<A, B, C, D, E, F>(
   i: Enumeratee<D, E>,
   j: Enumeratee<E, F>,
 ): Enumeratee<A, F>;
-export function compose(first: Any, ...rest: readonly Any[]): Any {
-  return (source) => rest.reduce((stream, adapter) => adapter(stream as AsyncIterable<never>), first(source));
+// eslint-disable-next-line @typescript-eslint/unified-signatures -- none at all is a case of its own
+export function compose<A>(...adapters: readonly Enumeratee<A, A>[]): Enumeratee<A, A>;
+export function compose(...adapters: readonly Any[]): Any {
+  const parts = adapters.flatMap((adapter) => partsOf.get(adapter) ?? [adapter]);
+  const composed: Any = (source) => parts.reduce((stream, part) => part(stream), from<unknown>(source));
+  partsOf.set(composed, parts);
+  return composed;
 }

@@ -1,4 +1,5 @@
 import { aFunction, wholeNumber } from "../../core/options.ts";
+import { isPromiseLike } from "../../core/promise.ts";
 import { Queue } from "../../core/queue.ts";
 import type { Enumeratee } from "../enumeratee.ts";
 import { Enumerator } from "../enumerator.ts";
@@ -118,8 +119,4 @@ class MapAsyncRun<A, B> implements Run<B> {
     slot.value = value;
     if (failed) this.#upEnded = true;
   }
-}
-
-function isPromiseLike<B>(value: B | PromiseLike<B>): value is PromiseLike<B> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }

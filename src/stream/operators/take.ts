@@ -1,4 +1,4 @@
-import { wholeNumber } from "../../core/options.ts";
+import { aFunction, wholeNumber } from "../../core/options.ts";
 import type { Enumeratee } from "../enumeratee.ts";
 import { END, isSignal, OperatorRun, type Run, type Step } from "../run.ts";
 import { lift } from "./lift.ts";
@@ -15,6 +15,42 @@ export function take<A>(count: number): Enumeratee<A, A> {
   return (source) => lift(source, (up) => new TakeRun(up, count));
 }
 
+/**
+ * The elements before the first for which `keep` is false, and then the end: the source is stopped, and that element is lost.
+ *
+ * @throws {CometError} `ERR_OPTION` if `keep` is not a function. What `keep` throws reaches the reader.
+ */
+export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
+  aFunction("The predicate of takeWhile", keep);
+  return (source) => lift(source, (up) => new TakeWhileRun(up, keep));
+}
+
+/**
+ * The elements after the first `count`. They are pulled and dropped when the reader wants the first that is kept.
+ *
+ * @param count How many, a whole number from 0 to 2^53 - 1.
+ * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
+ */
+export function drop<A>(count: number): Enumeratee<A, A> {
+  wholeNumber("The count of drop", count, 0, Number.MAX_SAFE_INTEGER);
+  return (source) =>
+    lift(source, (up) => {
+      let left = count;
+      return new DropWhileRun(up, () => left-- > 0);
+    });
+}
+
+/**
+ * The elements from the first on for which `leave` is false. Those before are pulled and dropped when the reader wants the
+ * first that is kept.
+ *
+ * @throws {CometError} `ERR_OPTION` if `leave` is not a function. What `leave` throws reaches the reader.
+ */
+export function dropWhile<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
+  aFunction("The predicate of dropWhile", leave);
+  return (source) => lift(source, (up) => new DropWhileRun(up, leave));
+}
+
 class TakeRun<A> extends OperatorRun<A, A> {
   #left: number;
 
@@ -28,5 +64,38 @@ class TakeRun<A> extends OperatorRun<A, A> {
     const step = this.up.poll();
     if (!isSignal(step)) this.#left -= 1;
     return step;
+  }
+}
+
+class TakeWhileRun<A> extends OperatorRun<A, A> {
+  readonly #keep: (element: A) => boolean;
+
+  constructor(up: Run<A>, keep: (element: A) => boolean) {
+    super(up);
+    this.#keep = keep;
+  }
+
+  poll(): Step<A> {
+    const step = this.up.poll();
+    return isSignal(step) || this.#keep(step) ? step : END;
+  }
+}
+
+class DropWhileRun<A> extends OperatorRun<A, A> {
+  #leave: ((element: A) => boolean) | undefined;
+
+  constructor(up: Run<A>, leave: (element: A) => boolean) {
+    super(up);
+    this.#leave = leave;
+  }
+
+  poll(): Step<A> {
+    for (;;) {
+      const step = this.up.poll();
+      if (isSignal(step) || this.#leave === undefined) return step;
+      if (this.#leave(step)) continue;
+      this.#leave = undefined;
+      return step;
+    }
   }
 }

@@ -1,44 +1,66 @@
 import { CometError, describe } from "../../core/errors.ts";
+import type { BoundOptions } from "../bounded-queue.ts";
 import { Enumerator } from "../enumerator.ts";
 import { AsyncIteratorRun } from "../open.ts";
 import { END, type Run, type Step } from "../run.ts";
+import { observe, type ObservableLike } from "./observe.ts";
 
 /** A source of exactly these elements, for any number of runs. */
 export function of<E>(...elements: readonly E[]): Enumerator<E> {
   return new Enumerator(() => new ArrayRun(elements), true);
 }
 
+/** What {@link from} takes. */
+export type Source<E> = AsyncIterable<E> | Iterable<E> | ReadableStream<E> | ObservableLike<E>;
+
 /**
- * A source of the elements of anything that can be iterated.
+ * A source of the elements of anything that has elements.
  *
  * - An `Enumerator` is given back as it is.
  * - An iterable or async iterable is asked for a new iterator by each run. One that is its own iterator, such as a
- *   generator object, can run only once.
- * - A `ReadableStream` can run only once, and is locked by it. A reader who stops early cancels the stream.
+ *   generator object, can run only once; `Enumerator.defer` makes a new one for each run.
+ * - A `ReadableStream`, or a `Readable` of Node such as a file's, can run only once. A reader who stops early cancels or
+ *   destroys it.
+ * - An observable, with `Symbol.observable` or RxJS's `subscribe`, is subscribed to by each run. It cannot be held back: what the
+ *   reader has not taken yet waits within the bound that `options` declare.
  *
- * One element is asked for at a time, when the consumer wants it. A consumer that stops early calls the iterator's
- * `return()` once. An async generator that is waiting just then runs its `finally` when that wait is over.
+ * All but an observable are asked for one element at a time, when the consumer wants it. A consumer that stops early calls
+ * the iterator's `return()` once. An async generator that is waiting just then runs its `finally` when that wait is over.
  *
- * @throws {CometError} `ERR_SOURCE` at once if it cannot be iterated; `ERR_SOURCE_USED`, to the reader, when a source
- *   that can run once is run again.
+ * @throws {CometError} `ERR_SOURCE` at once if it is none of these; `ERR_OPTION` for a wrong option; `ERR_SOURCE_USED`, to the
+ *   reader, when a source that can run once is run again.
  */
-export function from<E>(source: AsyncIterable<E> | Iterable<E> | ReadableStream<E>): Enumerator<E> {
+export function from<E>(source: Source<E>, options: BoundOptions<E> = {}): Enumerator<E> {
   if (source instanceof Enumerator) return source as Enumerator<E>;
-  const given = Object(source) as Partial<AsyncIterable<E> & Iterable<E> & ReadableStream<E>>;
+  const given = Object(source) as Partial<AsyncIterable<E> & Iterable<E> & ReadableStream<E> & ObservableLike<E>>;
   // A stream is asked for its reader even where it is async iterable, so that it is the same everywhere.
   if (typeof given.getReader === "function") return fromAsync(() => readerIterator(source as ReadableStream<E>));
   if (typeof given[Symbol.asyncIterator] === "function") {
-    return fromAsync(oncePerRun(source, () => (source as AsyncIterable<E>)[Symbol.asyncIterator]()));
+    const iterable = source as AsyncIterable<E>;
+    return fromAsync(oncePerRun(iterable, () => iterable[Symbol.asyncIterator]()));
   }
   if (Array.isArray(source)) return new Enumerator(() => new ArrayRun(source as readonly E[]), true);
   if (typeof given[Symbol.iterator] === "function") {
     const iterate = oncePerRun(source, () => (source as Iterable<E>)[Symbol.iterator]());
     return new Enumerator(() => new IteratorRun(iterate()));
   }
+  const observable = asObservable<E>(given);
+  if (observable !== undefined) return observe(observable, options);
   throw new CometError(
     "ERR_SOURCE",
-    `Enumerator.from takes an iterable, an async iterable or a ReadableStream, not ${describe(source)}.`,
+    `Enumerator.from takes an iterable, an async iterable, a stream or an observable, not ${describe(source)}.`,
   );
+}
+
+/** RxJS uses the string where there is no symbol. */
+const observableKeys = [(Symbol as { observable?: symbol }).observable ?? "", "@@observable"];
+
+function asObservable<E>(given: Partial<ObservableLike<E>>): ObservableLike<E> | undefined {
+  for (const key of observableKeys) {
+    const method = (given as Record<PropertyKey, unknown>)[key];
+    if (typeof method === "function") return method.call(given) as ObservableLike<E>;
+  }
+  return typeof given.subscribe === "function" ? (given as ObservableLike<E>) : undefined;
 }
 
 function fromAsync<E>(iterate: () => AsyncIterator<E>): Enumerator<E> {
@@ -49,17 +71,16 @@ function fromAsync<E>(iterate: () => AsyncIterator<E>): Enumerator<E> {
 function oncePerRun<I extends object>(source: unknown, iterate: () => I): () => I {
   let used = false;
   return () => {
+    if (used) throw usedError("A generator, a Readable, or another source that is its own iterator,");
     const iterator = iterate();
-    if (iterator === source) {
-      if (used) throw usedError("A generator, or another iterator that is its own source,");
-      used = true;
-    }
+    // Node's Readable makes a new iterator each time, over what can be read only once.
+    used = iterator === source || ("readableFlowing" in Object(source));
     return iterator;
   };
 }
 
 function usedError(what: string, cause?: unknown): CometError {
-  const message = `${what} can be run only once. Give each run a new one: an object whose [Symbol.asyncIterator] makes it.`;
+  const message = `${what} can be run only once. Give each run a new one, with Enumerator.defer.`;
   return new CometError("ERR_SOURCE_USED", message, { cause });
 }
 
@@ -80,7 +101,8 @@ function readerIterator<E>(stream: ReadableStream<E>): AsyncIterator<E> {
   };
 }
 
-class ArrayRun<E> implements Run<E> {
+/** A run over a list in memory. */
+export class ArrayRun<E> implements Run<E> {
   readonly #elements: readonly E[];
   #next = 0;
 

@@ -1,7 +1,7 @@
 import { aFunction } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
-import { AsyncIteratorRun } from "../open.ts";
 import { END, type Run, type Step } from "../run.ts";
+import { asking } from "./simple.ts";
 
 /**
  * A source computed from a state: `step` is given the state and answers the next element and the next state, or
@@ -25,7 +25,15 @@ export function unfoldAsync<S, E>(
   step: (state: S, signal: AbortSignal) => PromiseLike<readonly [E, S] | undefined>,
 ): Enumerator<E> {
   aFunction("The step of unfoldAsync", step);
-  return new Enumerator((wake) => new AsyncIteratorRun(unfoldIterator(seed, step), wake));
+  return asking(() => {
+    let state = seed;
+    return async (signal) => {
+      const next = await step(state, signal);
+      if (next === undefined) return { done: true, value: undefined };
+      state = next[1];
+      return { done: false, value: next[0] };
+    };
+  });
 }
 
 class UnfoldRun<S, E> implements Run<E> {
@@ -47,24 +55,4 @@ class UnfoldRun<S, E> implements Run<E> {
   close(): void {
     // There is nothing to let go of.
   }
-}
-
-function unfoldIterator<S, E>(
-  seed: S,
-  step: (state: S, signal: AbortSignal) => PromiseLike<readonly [E, S] | undefined>,
-): AsyncIterator<E> {
-  let state = seed;
-  const abort = new AbortController();
-  return {
-    next: async () => {
-      const next = await step(state, abort.signal);
-      if (next === undefined) return { done: true, value: undefined };
-      state = next[1];
-      return { done: false, value: next[0] };
-    },
-    return: () => {
-      abort.abort();
-      return Promise.resolve({ done: true, value: undefined });
-    },
-  };
 }

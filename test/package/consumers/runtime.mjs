@@ -30,8 +30,8 @@ async function receive(t, source, init, until = (text) => text.includes("\r\n0\r
 }
 
 test("the exports", () => {
-  assert.deepEqual(Object.keys(main).sort(), ["CometError", "CometMessage", "Enumeratee", "Enumerator", "Html", "chunked", "comet", "html"]);
-  assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator"]);
+  assert.deepEqual(Object.keys(main).sort(), ["CometError", "CometMessage", "Enumeratee", "Enumerator", "Html", "Iteratee", "chunked", "comet", "html"]);
+  assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
   assert.deepEqual(Object.keys(node).sort(), ["sendChunked"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });

@@ -1,0 +1,94 @@
+import { BoundedQueue, checkBound, type Bound, type OverflowPolicy } from "../bounded-queue.ts";
+import type { Enumeratee } from "../enumeratee.ts";
+import { Enumerator } from "../enumerator.ts";
+import { Pump, type Consumer } from "../pump.ts";
+import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
+
+/** How many elements are taken in a row from a source that never waits before others have their turn. */
+const MAX_IN_A_ROW = 1024;
+
+/**
+ * Pulls ahead of the reader, from the first element that is wanted on, until `capacity` elements wait. Then `backpressure`, the
+ * default, stops pulling until there is room; the other policies go on pulling and do with what comes as
+ * {@link OverflowPolicy} says. `onDrop` is told of every element that is dropped.
+ *
+ * @param capacity A whole number from 1 to 1,000,000.
+ * @throws {CometError} `ERR_OPTION` for a wrong argument; `ERR_OVERFLOW`, to the reader, where the policy is `fail`.
+ */
+export function buffer<A>(
+  capacity: number,
+  policy: OverflowPolicy | "backpressure" = "backpressure",
+  onDrop?: (element: A) => void,
+): Enumeratee<A, A> {
+  const whenFull = policy === "backpressure" ? "fail" : policy;
+  const bound = checkBound<A>("buffer", { capacity, whenFull, ...(onDrop === undefined ? {} : { onDrop }) });
+  return (source) => new Enumerator((wake) => new BufferRun(source, bound, policy === "backpressure", wake));
+}
+
+class BufferRun<A> implements Run<A>, Consumer<A> {
+  readonly #pump: Pump<A>;
+  readonly #elements: BoundedQueue<A>;
+  readonly #capacity: number;
+  readonly #holdsBack: boolean;
+  readonly #wake: Wake;
+  #outcome: { readonly error?: unknown } | undefined;
+  #begun = false;
+  #inARow = 0;
+  #yielding: ReturnType<typeof setTimeout> | undefined;
+  /** Inside its own poll a run does not wake its reader. */
+  #polling = false;
+
+  constructor(source: AsyncIterable<A>, bound: Bound<A>, holdsBack: boolean, wake: Wake) {
+    this.#pump = new Pump(source, this);
+    this.#elements = new BoundedQueue(bound);
+    this.#capacity = bound.capacity;
+    this.#holdsBack = holdsBack;
+    this.#wake = wake;
+  }
+
+  poll(): Step<A> {
+    this.#polling = true;
+    if (this.#holdsBack || !this.#begun) this.#pull();
+    this.#polling = false;
+    if (this.#elements.size > 0) return this.#elements.shift();
+    if (this.#outcome === undefined) return WAIT;
+    if ("error" in this.#outcome) throw this.#outcome.error;
+    return END;
+  }
+
+  close(): Promise<void> {
+    clearTimeout(this.#yielding);
+    this.#elements.clear();
+    return this.#pump.stop();
+  }
+
+  take(element: A): boolean {
+    this.#elements.offer(element);
+    this.#wakeReader();
+    if (this.#holdsBack) return this.#elements.size < this.#capacity;
+    this.#inARow += 1;
+    if (this.#inARow < MAX_IN_A_ROW) return true;
+    this.#inARow = 0;
+    this.#yielding = setTimeout(() => this.#pull(), 0);
+    return false;
+  }
+
+  end(): void {
+    this.#outcome = {};
+    this.#wakeReader();
+  }
+
+  fail(error: unknown): void {
+    this.#outcome = { error };
+    this.#wakeReader();
+  }
+
+  #pull(): void {
+    this.#begun = true;
+    this.#pump.resume();
+  }
+
+  #wakeReader(): void {
+    if (!this.#polling) this.#wake();
+  }
+}

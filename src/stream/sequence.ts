@@ -1,0 +1,58 @@
+import { closeAll } from "./close.ts";
+import { openRun } from "./open.ts";
+import { END, isSignal, WAIT, type Run, type Step, type Wake } from "./run.ts";
+
+/**
+ * One source after another, as they are asked for: what `concat` and `flatMap` are made of. Each source is closed, and has
+ * cleaned up, before the next one is asked for.
+ */
+export class SequenceRun<E> implements Run<E> {
+  readonly #sources: Run<AsyncIterable<E>>;
+  readonly #wake: Wake;
+  #inner: Run<E> | undefined;
+  /** The clean-up of the source before, where it takes its time. */
+  #closing: PromiseLike<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(sources: Run<AsyncIterable<E>>, wake: Wake) {
+    this.#sources = sources;
+    this.#wake = wake;
+  }
+
+  poll(): Step<E> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      if (this.#closing !== undefined) return WAIT;
+      if (this.#inner === undefined) {
+        const source = this.#sources.poll();
+        if (isSignal(source)) return source;
+        this.#inner = openRun(source, this.#wake);
+      }
+      const step = this.#inner.poll();
+      if (step !== END) return step;
+      this.#finish(this.#inner);
+    }
+  }
+
+  close(): void | PromiseLike<void> {
+    const inner = this.#inner ?? { poll: () => END, close: () => this.#closing };
+    return closeAll([inner, this.#sources]);
+  }
+
+  #finish(inner: Run<E>): void {
+    this.#inner = undefined;
+    const closing = inner.close();
+    if (closing === undefined) return;
+    this.#closing = closing;
+    closing.then(
+      () => this.#closed(undefined),
+      (error: unknown) => this.#closed({ error }),
+    );
+  }
+
+  #closed(failure: { readonly error: unknown } | undefined): void {
+    this.#closing = undefined;
+    this.#failure = failure;
+    this.#wake();
+  }
+}

@@ -1,0 +1,80 @@
+import { checkBound } from "../bounded-queue.ts";
+import { ChannelRun } from "../channel.ts";
+import { CometError } from "../../core/errors.ts";
+import { Enumerator } from "../enumerator.ts";
+import type { Fold, Iteratee } from "../iteratee.ts";
+import type { Run, Step, Wake } from "../run.ts";
+
+/** Both ends of {@link joined}. */
+export interface Joined<E> {
+  readonly iteratee: Iteratee<E, void>;
+  readonly source: Enumerator<E>;
+}
+
+/**
+ * A consumer and a source that are joined: what the consumer is fed comes out of the source, one element at a time and at the
+ * pace of the source's reader. The end of the consumer's input is the end of the source; if that input fails, or its run is
+ * aborted, nothing more comes and the source ends too. When the reader leaves, the consumer has enough. Each end can be used
+ * once, in either order.
+ *
+ * @throws {CometError} `ERR_SOURCE_USED`, to whoever uses an end for a second time.
+ */
+export function joined<E>(): Joined<E> {
+  const bound = checkBound<E>("joined", { capacity: 1 });
+  let wake: Wake = () => undefined;
+  let left = false;
+  const run = new ChannelRun<E>(bound, () => wake());
+  const useSource = once("source");
+  const useIteratee = once("iteratee");
+
+  const source = new Enumerator<E>((reader) => {
+    useSource();
+    wake = reader;
+    return new JoinedRun(run, () => (left = true));
+  });
+  const fold: Fold<E, void> = {
+    get done() {
+      return left;
+    },
+    take: (element) => {
+      run.give(element);
+      return run.drained();
+    },
+    finish: () => run.finish({}),
+    close: () => run.finish({}),
+  };
+  const iteratee: Iteratee<E, void> = {
+    start: () => {
+      useIteratee();
+      return fold;
+    },
+  };
+  return { iteratee, source };
+}
+
+function once(what: string): () => void {
+  let used = false;
+  return () => {
+    if (used) throw new CometError("ERR_SOURCE_USED", `The ${what} of joined can be used only once.`);
+    used = true;
+  };
+}
+
+class JoinedRun<E> implements Run<E> {
+  readonly #run: ChannelRun<E>;
+  readonly #onClose: () => void;
+
+  constructor(run: ChannelRun<E>, onClose: () => void) {
+    this.#run = run;
+    this.#onClose = onClose;
+  }
+
+  poll(): Step<E> {
+    return this.#run.poll();
+  }
+
+  close(): void {
+    this.#onClose();
+    this.#run.close();
+  }
+}

@@ -1,0 +1,148 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createDemo } from "../../demo/server.ts";
+import { root } from "../support/run.ts";
+import { until } from "../support/sources.ts";
+
+const demo = createDemo();
+let origin: string;
+
+beforeAll(async () => {
+  await once(demo.listen(0, "127.0.0.1"), "listening");
+  origin = `http://127.0.0.1:${(demo.address() as AddressInfo).port}`;
+});
+afterAll(() => {
+  demo.close();
+  demo.closeAllConnections();
+});
+
+const scripts = ["kiki", "foo", "bar", "end"].map((event) => `<script>console.log('${event}')</script>`);
+
+describe("the four streams", () => {
+  test.each([
+    ["manual", scripts.join("")],
+    ["enumeratee", scripts.join("")],
+  ])("%s sends exactly its scripts", async (name, body) => {
+    const response = await fetch(`${origin}/comet/${name}?delay=0`);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(await response.text()).toBe(body);
+  });
+
+  test.each([
+    ["helper", "console.log"],
+    ["iframe", "parent.cometMessage"],
+  ])("%s sends 5 KiB of padding and its scripts, with the nonce of its policy", async (name, callback) => {
+    const response = await fetch(`${origin}/comet/${name}?delay=0`);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    const nonce = /'nonce-(.*?)'/.exec(response.headers.get("content-security-policy") ?? "")?.[1] ?? "";
+    const events = ["kiki", "foo", "bar", "end"].map((event) => `<script nonce="${nonce}">${callback}('${event}');</script>`);
+    expect(await response.text()).toBe(`${" ".repeat(5120)}<html><body>${events.join("")}`);
+    expect(nonce.length).toBeGreaterThan(20);
+  });
+
+  test("the delay lies between the events", async () => {
+    const start = performance.now();
+    const response = await fetch(`${origin}/comet/manual?delay=50`);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(scripts[0]);
+    while (!(await reader.read()).done);
+    expect(performance.now() - start).toBeGreaterThan(140);
+  });
+
+  test.each(["-1", "10001", "1.5", "x", "", "1&delay=2"])("a delay of %s is refused", async (delay) => {
+    const response = await fetch(`${origin}/comet/helper?delay=${delay}`);
+    expect(response.status).toBe(400);
+    expect(await response.text()).toMatch(/from 0 to 10000/);
+  });
+});
+
+describe("every page", () => {
+  test.each(["/", "/iframe", "/clock", "/machine"])("%s has a strict policy, and weighs little", async (path) => {
+    const response = await fetch(origin + path);
+    expect(response.status).toBe(200);
+    const policy = response.headers.get("content-security-policy") ?? "";
+    expect(policy).toMatch(/^default-src 'none';/);
+    expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
+    let bytes = Number(response.headers.get("content-length"));
+    for (const [, file] of (await response.text()).matchAll(/(?:src|href)="(\/[\w-]+\.(?:js|css|svg))"/g)) {
+      const part = await fetch(origin + (file ?? ""));
+      expect(part.status).toBe(200);
+      bytes += (await part.arrayBuffer()).byteLength;
+    }
+    expect(bytes).toBeLessThan(24 * 1024);
+  });
+
+  test("nothing else is there", async () => {
+    for (const path of ["/x", "/../package.json", "/%2e%2e/package.json", "//machine", "/pages/index.html"]) {
+      expect((await fetch(origin + path)).status).toBe(404);
+    }
+    const post = await fetch(origin, { method: "POST" });
+    expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  });
+
+  test.each(["/", "/machine", "/comet/manual", "/comet/iframe", "/comet/machine"])("HEAD %s has no body", async (path) => {
+    const response = await fetch(origin + path, { method: "HEAD" });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+  });
+});
+
+test("the machine's stream begins with what is known and goes on twice a second", async () => {
+  const abort = new AbortController();
+  const response = await fetch(`${origin}/comet/machine`, { signal: abort.signal });
+  onTestFinished(() => abort.abort());
+  let text = "";
+  void (response.body as ReadableStream<Uint8Array>)
+    .pipeTo(new WritableStream({ write: (chunk) => void (text += new TextDecoder().decode(chunk)) }))
+    .catch(() => undefined);
+  await until(() => (text.match(/"type":"sample"/g) ?? []).length >= 3, 5000);
+  const messages = [...text.matchAll(/parent\.cometMessage\((.*?)\);<\/script>/g)].map(([, json]) => JSON.parse(json ?? "") as unknown);
+  expect(messages[0]).toMatchObject({ type: "machine", windowMs: 60_000, samples: [] });
+  expect(messages[1]).toMatchObject({ type: "sample", sample: { totalBytes: expect.any(Number) as number } });
+});
+
+describe("the program", () => {
+  async function start(port: string): Promise<{ output: () => string; errors: () => string; ended: Promise<number | null>; stop: (signal: NodeJS.Signals) => void }> {
+    // The compiled package is what `npm run demo` runs; the tests build it before.
+    const child = spawn(process.execPath, [join(root, "demo/main.ts")], { env: { ...process.env, PORT: port }, cwd: root });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    let output = "";
+    let errors = "";
+    child.stdout.on("data", (data) => (output += String(data)));
+    child.stderr.on("data", (data) => (errors += String(data)));
+    const ended = once(child, "close").then(([code]) => code as number | null);
+    await Promise.race([until(() => output.includes("\n"), 10_000), ended]);
+    return { output: () => output, errors: () => errors, ended, stop: (signal) => void child.kill(signal) };
+  }
+
+  test.each(["SIGINT", "SIGTERM"] as const)("says when it is ready, and stops on %s with streams open", async (signal) => {
+    const { output, errors, ended, stop } = await start("0");
+    expect(output()).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+\n$/);
+    const stream = await fetch(`${output().slice(6).trim()}/comet/machine`);
+    const broken = stream.text().catch(() => "broken off");
+    const before = performance.now();
+    stop(signal);
+    expect(await ended).toBe(0);
+    expect(performance.now() - before).toBeLessThan(2000);
+    expect(await broken).toBe("broken off");
+    expect(errors()).toBe("");
+  });
+
+  test.each([
+    ["x", /PORT must be a whole number/],
+    ["65536", /PORT must be a whole number/],
+    ["-1", /PORT must be a whole number/],
+  ])("says what is wrong with PORT=%s", async (port, message) => {
+    const { output, errors, ended } = await start(port);
+    expect([await ended, output()]).toEqual([1, ""]);
+    expect(errors()).toMatch(message);
+  });
+
+  test("says when its port is in use", async () => {
+    const { errors, ended } = await start(String((demo.address() as AddressInfo).port));
+    expect(await ended).toBe(1);
+    expect(errors()).toMatch(/^Port \d+ is in use/);
+  });
+});
