@@ -18,6 +18,23 @@ export function openRun<E>(source: AsyncIterable<E>, wake: Wake): Run<E> {
   }
 }
 
+/**
+ * An {@link openRun} for later, for runs that open others while they are polled: it counts the depth from where they were
+ * opened themselves.
+ */
+export function opener(): <E>(source: AsyncIterable<E>, wake: Wake) => Run<E> {
+  const here = depth;
+  return (source, wake) => {
+    const before = depth;
+    depth = here;
+    try {
+      return openRun(source, wake);
+    } finally {
+      depth = before;
+    }
+  };
+}
+
 function isOwn<E>(source: AsyncIterable<E>): source is AsyncIterable<E> & OwnSource<E> {
   return "_openRun" in source;
 }

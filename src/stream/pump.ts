@@ -1,4 +1,4 @@
-import { openRun } from "./open.ts";
+import { opener } from "./open.ts";
 import { END, WAIT, type Run } from "./run.ts";
 
 /** What a {@link Pump} delivers to. Exactly one of `end` and `fail` is called, once, unless the pump is stopped first. */
@@ -17,6 +17,7 @@ export interface Consumer<E> {
 export class Pump<E> {
   readonly #source: AsyncIterable<E>;
   readonly #consumer: Consumer<E>;
+  readonly #open = opener();
   #run: Run<E> | undefined;
   #wanted = false;
   #polling = false;
@@ -62,7 +63,7 @@ export class Pump<E> {
     this.#polling = true;
     let ended = false;
     try {
-      this.#run ??= openRun(this.#source, () => this.#loop());
+      this.#run ??= this.#open(this.#source, () => this.#loop());
       ended = this.#drain(this.#run);
     } catch (error) {
       this.#polling = false;

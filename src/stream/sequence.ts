@@ -1,5 +1,5 @@
 import { closeAll } from "./close.ts";
-import { openRun } from "./open.ts";
+import { opener } from "./open.ts";
 import { END, isSignal, WAIT, type Run, type Step, type Wake } from "./run.ts";
 
 /**
@@ -9,6 +9,7 @@ import { END, isSignal, WAIT, type Run, type Step, type Wake } from "./run.ts";
 export class SequenceRun<E> implements Run<E> {
   readonly #sources: Run<AsyncIterable<E>>;
   readonly #wake: Wake;
+  readonly #open = opener();
   #inner: Run<E> | undefined;
   /** The clean-up of the source before, where it takes its time. */
   #closing: PromiseLike<void> | undefined;
@@ -26,7 +27,7 @@ export class SequenceRun<E> implements Run<E> {
       if (this.#inner === undefined) {
         const source = this.#sources.poll();
         if (isSignal(source)) return source;
-        this.#inner = openRun(source, this.#wake);
+        this.#inner = this.#open(source, this.#wake);
       }
       const step = this.#inner.poll();
       if (step !== END) return step;

@@ -85,7 +85,7 @@ class BufferRun<A> implements Run<A>, Consumer<A> {
 
   #pull(): void {
     this.#begun = true;
-    this.#pump.resume();
+    if (!this.#holdsBack || this.#elements.size < this.#capacity) this.#pump.resume();
   }
 
   #wakeReader(): void {

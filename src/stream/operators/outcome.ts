@@ -1,7 +1,7 @@
 import { aFunction } from "../../core/options.ts";
 import type { Enumeratee } from "../enumeratee.ts";
 import { Enumerator } from "../enumerator.ts";
-import { openRun } from "../open.ts";
+import { opener, openRun } from "../open.ts";
 import { END, OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 
 /** How a run was over: the source `ended`, it `failed`, or the reader `stopped` it. */
@@ -69,6 +69,7 @@ class OnDoneRun<A> extends OperatorRun<A, A> {
 class RecoverRun<A> implements Run<A> {
   readonly #f: (error: unknown) => AsyncIterable<A>;
   readonly #wake: Wake;
+  readonly #open = opener();
   #up: Run<A> | undefined;
   #next: AsyncIterable<A> | undefined;
   #recovered = false;
@@ -85,7 +86,7 @@ class RecoverRun<A> implements Run<A> {
         if (this.#next !== undefined) {
           const source = this.#next;
           this.#next = undefined;
-          this.#up = openRun(source, this.#wake);
+          this.#up = this.#open(source, this.#wake);
         }
         return (this.#up as Run<A>).poll();
       } catch (error) {

@@ -182,7 +182,7 @@ class SampleRun<A> extends HoldingRun<A> {
   protected onElement(): void {
     if (this.timing) return;
     const late = performance.now() - this.#next;
-    if (late > 0) this.#next += Math.ceil(late / this.#periodMs) * this.#periodMs;
+    if (late >= 0) this.#next += (Math.floor(late / this.#periodMs) + 1) * this.#periodMs;
     this.startTimer(Math.max(0, this.#next - performance.now()), () => {
       this.#next += this.#periodMs;
       this.fallDue();

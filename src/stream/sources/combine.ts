@@ -1,7 +1,7 @@
 import { aFunction } from "../../core/options.ts";
 import { closeAll } from "../close.ts";
 import { Enumerator } from "../enumerator.ts";
-import { openRun } from "../open.ts";
+import { opener, openRun } from "../open.ts";
 import { END, isSignal, WAIT, type Run, type Step, type Wake } from "../run.ts";
 import { SequenceRun } from "../sequence.ts";
 import { ArrayRun, from, type Source } from "./from.ts";
@@ -57,6 +57,7 @@ function openAll<E>(sources: readonly AsyncIterable<E>[], wake: Wake): Run<E>[] 
 class DeferRun<E> implements Run<E> {
   readonly #make: () => Source<E> | PromiseLike<Source<E>>;
   readonly #wake: Wake;
+  readonly #openRun = opener();
   #asked = false;
   #closed = false;
   #run: Run<E> | undefined;
@@ -90,7 +91,7 @@ class DeferRun<E> implements Run<E> {
   }
 
   #open(source: Source<E>): void {
-    this.#run = openRun(from(source), this.#wake);
+    this.#run = this.#openRun(from(source), this.#wake);
   }
 
   #arrive(act: () => void): void {

@@ -19,12 +19,12 @@ export interface ObservableLike<E> {
 /** An `EventTarget` of the web, or an `EventEmitter` of Node, as far as listening to it goes. */
 export type EventSourceLike =
   | {
-      addEventListener(type: string, listener: (event: never) => void): unknown;
-      removeEventListener(type: string, listener: (event: never) => void): unknown;
+      addEventListener(type: string, listener: (event: unknown) => void): unknown;
+      removeEventListener(type: string, listener: (event: unknown) => void): unknown;
     }
   | {
-      on(type: string, listener: (...args: never[]) => void): unknown;
-      off(type: string, listener: (...args: never[]) => void): unknown;
+      on(type: string, listener: (...args: unknown[]) => void): unknown;
+      off(type: string, listener: (...args: unknown[]) => void): unknown;
     };
 
 /**

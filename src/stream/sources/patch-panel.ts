@@ -2,7 +2,7 @@ import { CometError } from "../../core/errors.ts";
 import { aFunction } from "../../core/options.ts";
 import { closeAll } from "../close.ts";
 import { Enumerator } from "../enumerator.ts";
-import { openRun } from "../open.ts";
+import { opener } from "../open.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 
 /** Where sources are plugged in, one in the place of the other. */
@@ -37,6 +37,7 @@ export function patchPanel<E>(
 class PatchPanelRun<E> implements Run<E>, PatchPanel<E> {
   readonly #wake: Wake;
   readonly #onStop: (() => void) | undefined;
+  readonly #open = opener();
   #run: Run<E> | undefined;
   #ended = false;
   #closed = false;
@@ -53,7 +54,7 @@ class PatchPanelRun<E> implements Run<E>, PatchPanel<E> {
     if (this.#closed) return false;
     this.#unplug();
     try {
-      this.#run = openRun(source, this.#wake);
+      this.#run = this.#open(source, this.#wake);
     } catch (error) {
       this.#failure ??= { error };
     }
