@@ -1,4 +1,3 @@
-import importX from "eslint-plugin-import-x";
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
@@ -44,16 +43,12 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => {
 });
 
 export default defineConfig(
-  { ignores: ["eslint.config.js", "dist/", "coverage/", "demo/pages/", "test/package/consumers/", "test-results/"] },
+  { ignores: ["eslint.config.js", ".dependency-cruiser.js", "dist/", "coverage/", "demo/pages/", "test/package/consumers/", "test-results/"] },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: "error" },
-    plugins: { "import-x": importX },
-    settings: { "import-x/extensions": [".ts"], "import-x/parsers": { "@typescript-eslint/parser": [".ts"] } },
     rules: {
-      "import-x/no-cycle": ["error", { ignoreExternal: true }],
-      "import-x/no-extraneous-dependencies": "error",
       "no-console": "error",
       eqeqeq: "error",
       "@typescript-eslint/no-floating-promises": "error",

@@ -67,6 +67,7 @@ check("build", "node", ["scripts/build.ts"]);
 check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
 check("types: everything", "tsc", ["-p", "tsconfig.json"]);
 check("lint", "eslint", ["."]);
+check("imports", "depcruise", ["src", "--output-type", "err"]);
 tests();
 
 const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;

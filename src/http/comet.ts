@@ -1,7 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { aFunction } from "../core/options.ts";
-import type { Enumeratee as Adapter } from "../stream/enumeratee.ts";
-import type { Enumerator } from "../stream/enumerator.ts";
+import type { Enumeratee as Adapter, Enumerator } from "../stream/enumerator.ts";
 import { compose } from "../stream/operators/compose.ts";
 import { heading } from "../stream/operators/heading.ts";
 import { map } from "../stream/operators/map.ts";

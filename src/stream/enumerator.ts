@@ -1,4 +1,3 @@
-import type { Enumeratee } from "./enumeratee.ts";
 import type { Iteratee } from "./iteratee.ts";
 import { Pump, type Consumer } from "./pump.ts";
 import { readableStream, type ReadableStreamOptions } from "./readable-stream.ts";
@@ -70,6 +69,16 @@ export class Enumerator<E> implements AsyncIterable<E> {
     return this.#atHand;
   }
 }
+
+/**
+ * An adapter: turns a source of `A` into an {@link Enumerator} of `B`. It is a plain function that takes any
+ * `AsyncIterable`, and it does nothing until the result is read. Elements are pulled through it one at a time, as the
+ * reader wants them; a reader who stops, stops the source; an error in the source or in the adapter reaches the reader,
+ * and the source is stopped.
+ *
+ * Made by the functions beside this type: `Enumeratee.map`, `Enumeratee.filter`, `Enumeratee.compose` ...
+ */
+export type Enumeratee<A, B> = (source: AsyncIterable<A>) => Enumerator<B>;
 
 /** `Symbol.asyncDispose`, which the web's types do not have yet and some runtimes neither. */
 const asyncDispose: symbol = (Symbol as { asyncDispose?: symbol }).asyncDispose ?? Symbol("asyncDispose");

@@ -1,6 +1,5 @@
 import * as consumers from "./consumers.ts";
-import type { Enumeratee as Adapter } from "./enumeratee.ts";
-import type { Enumerator as Stream } from "./enumerator.ts";
+import type { Enumeratee as Adapter, Enumerator as Stream } from "./enumerator.ts";
 import type { Iteratee as Consumer } from "./iteratee.ts";
 import * as operators from "./operators.ts";
 import * as sources from "./sources.ts";

@@ -1,7 +1,10 @@
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ESLint } from "eslint";
-import { expect, test } from "vitest";
-import { root } from "../support/run.ts";
+import { beforeAll, expect, test } from "vitest";
+import { root, run } from "../support/run.ts";
+
+beforeAll(() => void mkdirSync(join(root, "test-results"), { recursive: true }));
 
 const eslint = new ESLint({ cwd: root });
 
@@ -39,7 +42,20 @@ test.each(["process", "Buffer", "document", "window"])("portable code may not us
   expect(await broken("http/chunked.ts", `export const x: unknown = ${name};`)).toContain("no-restricted-globals");
 });
 
-test("a circle of imports is found", async () => {
-  const line = `import { Pump } from "./pump.ts"; export const x = Pump;`;
-  expect(await broken("stream/open.ts", line)).toContain("import-x/no-cycle");
+test.each([
+  ["a circle of imports", "no-circular", { "a.ts": 'import "./b.ts";', "b.ts": 'import "./a.ts";' }],
+  ["a circle of imported types", "no-circular", { "a.ts": 'import type { B } from "./b.ts"; export type A = B;', "b.ts": 'import type { A } from "./a.ts"; export type B = A;' }],
+  ["an import of what is not there", "not-to-unresolvable", { "a.ts": 'import "./nothing.ts";' }],
+  ["a run-time dependency", "no-runtime-dependencies", { "a.ts": 'import "fast-check";' }],
+])("%s is found", async (_, rule, files) => {
+  const folder = mkdtempSync(join(root, "test-results", "layers-"));
+  mkdirSync(join(folder, "src"));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "src", name), text);
+  for (const name of [".dependency-cruiser.js", "tsconfig.build.json", "tsconfig.base.json"]) copyFileSync(join(root, name), join(folder, name));
+  const depcruise = join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs");
+  try {
+    await expect(run(process.execPath, [depcruise, "src", "--output-type", "err"], folder)).rejects.toThrow(rule);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

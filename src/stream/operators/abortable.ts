@@ -1,6 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 

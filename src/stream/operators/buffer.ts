@@ -1,6 +1,5 @@
 import { BoundedQueue, checkBound, type Bound, type OverflowPolicy } from "../bounded-queue.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { Pump, type Consumer } from "../pump.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 

@@ -1,4 +1,4 @@
-import type { Enumeratee } from "../enumeratee.ts";
+import type { Enumeratee } from "../enumerator.ts";
 import { from } from "../sources/from.ts";
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- the parts of a chain have types that only their neighbours know */

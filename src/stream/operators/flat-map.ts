@@ -1,6 +1,5 @@
 import { aFunction } from "../../core/options.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { isSignal, OperatorRun, type Run, type Step } from "../run.ts";
 import { SequenceRun } from "../sequence.ts";

@@ -1,5 +1,4 @@
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { SequenceRun } from "../sequence.ts";
 import { concat } from "../sources/combine.ts";
 import { ArrayRun, of } from "../sources/from.ts";

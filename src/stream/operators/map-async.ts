@@ -1,8 +1,7 @@
 import { aFunction, wholeNumber } from "../../core/options.ts";
 import { isPromiseLike } from "../../core/promise.ts";
 import { Queue } from "../../core/queue.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 

@@ -1,6 +1,5 @@
 import { aFunction } from "../../core/options.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { opener, openRun } from "../open.ts";
 import { END, OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 

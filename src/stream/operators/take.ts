@@ -1,5 +1,5 @@
 import { aFunction, wholeNumber } from "../../core/options.ts";
-import type { Enumeratee } from "../enumeratee.ts";
+import type { Enumeratee } from "../enumerator.ts";
 import { END, isSignal, OperatorRun, type Run, type Step } from "../run.ts";
 import { lift } from "./lift.ts";
 

@@ -1,7 +1,6 @@
 import { CometError } from "../../core/errors.ts";
 import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
-import type { Enumeratee } from "../enumeratee.ts";
-import { Enumerator } from "../enumerator.ts";
+import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { END, isSignal, OperatorRun, WAIT, type Run, type Step, type Wake } from "../run.ts";
 

@@ -1,0 +1,20 @@
+/** What imports may not do beside crossing the layers, which `eslint.config.js` holds. @type {import("dependency-cruiser").IConfiguration} */
+export default {
+  forbidden: [
+    { name: "no-circular", severity: "error", from: {}, to: { circular: true } },
+    { name: "not-to-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
+    {
+      name: "no-runtime-dependencies",
+      comment: "The package has none: all that src/ may import is itself and Node.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { pathNot: "^src/", dependencyTypesNot: ["core"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.build.json" },
+    // Imports of types make circles too: for a reader, who follows them.
+    tsPreCompilationDeps: true,
+  },
+};
