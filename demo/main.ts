@@ -26,8 +26,20 @@ function run(port: number): void {
   });
   server.listen(port, HOST, () => {
     process.once("SIGINT", stop).once("SIGTERM", stop);
+    if (process.env["npm_lifecycle_event"] !== undefined) onceOrphaned(stop);
     console.log(`ready http://${HOST}:${(server.address() as AddressInfo).port}`);
   });
+}
+
+/** A SIGTERM to npm ends npm and its shell, but the shell does not pass it on: that it has gone has to do. */
+function onceOrphaned(act: () => void): void {
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    act();
+  }, 200);
+  watch.unref();
 }
 
 function fail(message: string): void {

@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDemo } from "../../demo/server.ts";
-import { launchBrowser, type Browser, type BrowserName, type Page } from "../support/browsers/browser.ts";
 import { root } from "../support/run.ts";
 import { until } from "../support/sources.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
 
-const names: readonly BrowserName[] = ["chromium", "firefox", "webkit"];
 const pictures = join(root, "test-results/screenshots");
 const demo = createDemo();
 let origin: string;
@@ -24,20 +23,14 @@ afterAll(() => {
   demo.closeAllConnections();
 });
 
-describe.each(names)("the demo in %s", (name) => {
-  let browser: Browser;
-  let page: Page;
-
-  beforeAll(async () => {
-    browser = await launchBrowser(name);
-    page = await browser.newPage();
-  });
-  afterAll(() => browser.close());
+describe.each(browserNames)("the demo in %s", (name) => {
+  const used = useBrowser(name);
 
   /** Messages so far, as /machine counts them for whoever looks at it. */
-  const count = async (): Promise<number> => Number(/(\d+) messages?/.exec(await page.evaluate<string>("document.body.innerText"))?.[1]);
+  const count = async (): Promise<number> => Number(/(\d+) messages?/.exec(await used.page.evaluate<string>("document.body.innerText"))?.[1]);
 
   test("/machine updates for 30 s without an error", async () => {
+    const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/machine`);
     await until(() => page.console.length > before, 500).catch(() => undefined);
@@ -55,6 +48,7 @@ describe.each(names)("the demo in %s", (name) => {
   });
 
   test("/iframe shows what it received, in order", async () => {
+    const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/iframe`);
     await until(() => page.console.length - before >= 4, 5000);
@@ -66,6 +60,7 @@ describe.each(names)("the demo in %s", (name) => {
   });
 
   test("/clock ticks, and the index has no error", async () => {
+    const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/clock`);
     await sleep(1500);
@@ -80,6 +75,7 @@ describe.each(names)("the demo in %s", (name) => {
   });
 
   test.each(["manual", "enumeratee", "helper"])("the console shows the events of /comet/%s", async (stream) => {
+    const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/comet/${stream}?delay=50`);
     await until(() => page.console.length - before >= 4, 5000);

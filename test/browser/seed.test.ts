@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { sendChunked } from "../../src/adapters/node/index.ts";
 import { comet, Enumeratee, Enumerator, html } from "../../src/index.ts";
-import { launchBrowser, type Browser, type BrowserName, type Page } from "../support/browsers/browser.ts";
 import { serve } from "../support/servers.ts";
 import { until } from "../support/sources.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
 
-const names: readonly BrowserName[] = ["chromium", "firefox", "webkit"];
 const events = ["kiki", "foo", "bar", ...Array.from({ length: 17 }, (_, i) => `event ${i + 4}`)];
 const gapMs = 300;
 const allowedMs = 100;
@@ -44,17 +43,11 @@ function expectPrompt(received: readonly (readonly [string, number])[], written:
   expect(delays.filter((delay) => delay >= gapMs).length).toBeLessThan(events.length / 4);
 }
 
-describe.each(names)("in %s", (name) => {
-  let browser: Browser;
-  let page: Page;
-
-  beforeAll(async () => {
-    browser = await launchBrowser(name);
-    page = await browser.newPage();
-  });
-  afterAll(() => browser.close());
+describe.each(browserNames)("in %s", (name) => {
+  const used = useBrowser(name);
 
   test("the console shows each event as it is sent", async () => {
+    const { page } = used;
     const written: number[] = [];
     const { origin } = await serve((response) => {
       const source = response.req.url === "/" ? timed(written).through(comet({ callback: "console.log" })) : Enumerator.of("");
@@ -68,6 +61,7 @@ describe.each(names)("in %s", (name) => {
   });
 
   test("the parent of a forever iframe gets each event as it is sent", async () => {
+    const { page } = used;
     const written: number[] = [];
     const { origin } = await serve((response) => {
       const url = response.req.url;
@@ -81,6 +75,7 @@ describe.each(names)("in %s", (name) => {
   });
 
   test("what is written by hand, with no helper, runs as well once the document ends", async () => {
+    const { page } = used;
     const scripts = ["kiki", "foo", "bar"].map((event) => `<script>console.log('${event}')</script>`);
     const headers = { "content-type": "text/html; charset=utf-8" };
     const { origin } = await serve((response) => {
@@ -93,6 +88,7 @@ describe.each(names)("in %s", (name) => {
   });
 
   test("scripts with the nonce of a strict policy run, and others do not", async () => {
+    const { page } = used;
     const nonce = "dGVzdA==";
     const stream = Enumerator.of("with").through(comet({ callback: "parent.cometMessage", nonce }));
     const evil = Enumerator.of("without").through(comet({ callback: "parent.cometMessage", initialChunk: null }));
@@ -111,6 +107,7 @@ describe.each(names)("in %s", (name) => {
   });
 
   test("a document from another origin may not frame the stream", async () => {
+    const { page } = used;
     const { origin } = await serve((response) => void sendChunked(response, Enumerator.of("x").through(comet({ callback: "console.log" }))));
     const other = await serve((response) => void sendChunked(response, Enumerator.of(html`<!doctype html><iframe src="${origin}"></iframe>`)));
     const before = page.console.length;

@@ -131,6 +131,31 @@ describe("the program", () => {
   });
 
   test.each([
+    ["SIGINT, as from a terminal, to all its processes", "SIGINT", -1],
+    ["SIGTERM to npm alone", "SIGTERM", 1],
+  ] as const)("npm run demo stops on %s", async (_, signal, sign) => {
+    const options = { env: { ...process.env, PORT: "0" }, cwd: root, detached: true };
+    const npm = spawn("npm", ["run", "--silent", "--ignore-scripts", "demo"], options);
+    onTestFinished(() => {
+      try {
+        process.kill(-(npm.pid ?? NaN), "SIGKILL");
+      } catch {
+        // They have all gone, as they should.
+      }
+    });
+    let output = "";
+    npm.stdout.on("data", (data) => (output += String(data)));
+    const closed = once(npm, "close");
+    await until(() => output.includes("ready"), 10_000);
+    const address = output.slice(output.indexOf("http")).trim();
+    expect((await fetch(address)).status).toBe(200);
+    process.kill(sign * (npm.pid ?? NaN), signal);
+    // Its output is closed when the last process that has it is gone: the demo's.
+    await closed;
+    await expect(fetch(address)).rejects.toThrow();
+  });
+
+  test.each([
     ["x", /PORT must be a whole number/],
     ["65536", /PORT must be a whole number/],
     ["-1", /PORT must be a whole number/],
