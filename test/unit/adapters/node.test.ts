@@ -374,6 +374,20 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     if (protocol !== "https") expect(Object.keys(head)).not.toContain("transfer-encoding");
   });
 
+  test("empty elements are left out, and garble nothing beside them", async () => {
+    const feed = fed();
+    const { origin } = await serve((response) => void sendChunked(response, feed.source), protocol);
+    let received = "";
+    const answer = get(origin, (text) => (received += text));
+    await until(() => feed.runs.open === 1);
+    for (const element of ["a", "b", ""]) feed.channel.push(element);
+    await until(() => received.length >= 2);
+    for (const element of ["", "c", "", "d", ""]) feed.channel.push(element);
+    feed.channel.end();
+    await answer;
+    expect(received).toBe("abcd");
+  });
+
   test("a source that fails midway breaks off, after what it had sent", async () => {
     const onError = vi.fn();
     const { origin } = await serve((response) => void sendChunked(response, new Probe(["a", "b"], { error: new Error("broken") }), { onError }), protocol);

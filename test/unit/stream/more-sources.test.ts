@@ -155,6 +155,31 @@ describe("interleave and zip", () => {
     expect(await collect(Enumerator.zip())).toEqual([]);
   });
 
+  test("one source may be fed from within another", async () => {
+    let channel: Channel<number> | undefined;
+    const fed = Enumerator.unicast<number>((given) => {
+      channel = given;
+    });
+    const feeding = Enumerator.of(1, 2, 3).through(Enumeratee.filter((n) => channel?.push(n) === undefined));
+    const waiting = Enumerator.concat(feeding, Enumerator.never<number>());
+    expect(await Enumerator.interleave(fed, waiting).run(Iteratee.takeUpTo(3))).toEqual([1, 2, 3]);
+  });
+
+  test("all are closed, and the first error of their clean-ups is told", async () => {
+    const [one, two] = [new Error("one"), new Error("two")];
+    const probe = new Probe([1, 2, 3]);
+    const fails = (error: Error) => Enumeratee.onDone<number>(() => { throw error; });
+    const source = Enumerator.interleave(fails(one)(new Probe([1, 2])), fails(two)(Enumerator.of(1, 2)), probe);
+    const iterator = source[Symbol.asyncIterator]();
+    await iterator.next();
+    const error = await errorOf(() => iterator.return?.());
+    expect([one, two]).toContain(error);
+    expect(probe.returned).toBe(1);
+    const immediate = Enumerator.zip(fails(one)(Enumerator.of(1)), fails(two)(Enumerator.of(1)))[Symbol.asyncIterator]();
+    await immediate.next();
+    expect(await errorOf(() => immediate.return?.())).toBe(one);
+  });
+
   test("those that are open are closed when one cannot be opened", async () => {
     const probe = new Probe([1]);
     const bad = { [Symbol.asyncIterator]: () => { throw new Error("cannot open"); } } as unknown as AsyncIterable<number>;
@@ -265,6 +290,15 @@ describe("broadcast", () => {
     expect(news.readers).toBe(0);
     expect(await collect(news.source)).toEqual([]);
     await expectCode("ERR_CHANNEL_ENDED", () => news.channel.push(3));
+  });
+
+  test("forgets a reader who leaves", async () => {
+    const news = Enumerator.broadcast<number>();
+    const iterator = news.source[Symbol.asyncIterator]();
+    void iterator.next();
+    expect(news.readers).toBe(1);
+    await iterator.return?.();
+    expect([news.readers, news.channel.push(1)]).toEqual([0, false]);
   });
 
   test("a reader that stalls fails alone, within its bound", async () => {
