@@ -92,6 +92,9 @@ class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E
   readonly #pump: Pump<E>;
   readonly #requests: Request<E>[] = [];
   #finished = false;
+  /** While the pump is run for a request: what is at hand answers it with no promise to be settled later. */
+  #asking = false;
+  #answer: Promise<IteratorResult<E, undefined>> | undefined;
 
   constructor(source: Enumerator<E>) {
     this.#pump = new Pump(source, this);
@@ -103,10 +106,22 @@ class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E
 
   next(): Promise<IteratorResult<E, undefined>> {
     if (this.#finished) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve, reject) => {
-      this.#requests.push({ resolve, reject });
-      this.#pump.resume();
-    });
+    if (this.#requests.length > 0 || this.#asking) {
+      return new Promise((resolve, reject) => {
+        this.#requests.push({ resolve, reject });
+        this.#pump.resume();
+      });
+    }
+    this.#asking = true;
+    this.#pump.resume();
+    this.#asking = false;
+    const answer = this.#answer;
+    if (answer !== undefined) {
+      this.#answer = undefined;
+      return answer;
+    }
+    // First in line: whoever asked from inside the poll came later.
+    return new Promise((resolve, reject) => this.#requests.unshift({ resolve, reject }));
   }
 
   async return(): Promise<IteratorResult<E, undefined>> {
@@ -120,17 +135,27 @@ class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E
   }
 
   take(element: E): boolean {
-    this.#requests.shift()?.resolve({ done: false, value: element });
+    if (this.#asking) {
+      this.#asking = false;
+      this.#answer = Promise.resolve({ done: false, value: element });
+    } else this.#requests.shift()?.resolve({ done: false, value: element });
     return this.#requests.length > 0;
   }
 
   end(): void {
     this.#finished = true;
+    if (this.#asking) {
+      this.#asking = false;
+      this.#answer = Promise.resolve({ done: true, value: undefined });
+    }
     for (const request of this.#requests.splice(0)) request.resolve({ done: true, value: undefined });
   }
 
   fail(error: unknown): void {
-    this.#requests.shift()?.reject(error);
+    if (this.#asking) {
+      this.#asking = false;
+      this.#answer = Promise.reject(error);
+    } else this.#requests.shift()?.reject(error);
     this.end();
   }
 }

@@ -1,7 +1,7 @@
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
-import { AsyncIteratorRun } from "../open.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
+import { asking } from "./asking.ts";
 
 /** A source that ends at once. */
 export function empty<E = never>(): Enumerator<E> {
@@ -41,7 +41,7 @@ export function repeat<E>(make: () => E): Enumerator<E> {
  */
 export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): Enumerator<E> {
   aFunction("The function of repeatAsync", make);
-  return asking(() => async (signal) => ({ done: false, value: await make(signal) }));
+  return asking(() => ({ ask: make, read: (value) => value }));
 }
 
 /**
@@ -51,10 +51,7 @@ export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): E
  */
 export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | undefined>): Enumerator<E> {
   aFunction("The function of generateAsync", make);
-  return asking<E>(() => async (signal) => {
-    const value = await make(signal);
-    return value === undefined ? { done: true, value: undefined } : { done: false, value };
-  });
+  return asking(() => ({ ask: make, read: (value) => (value === undefined ? END : value) }));
 }
 
 /**
@@ -66,22 +63,6 @@ export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | 
 export function timer(delayMs: number): Enumerator<number> {
   wholeNumber("The delay of timer", delayMs, 0, MAX_TIMER_MS);
   return new Enumerator((wake) => new TimerRun(delayMs, wake));
-}
-
-/** A source that asks for every element by a function that may wait and is told when the reader stops, one for each run. */
-export function asking<E>(begin: () => (signal: AbortSignal) => Promise<IteratorResult<E, undefined>>): Enumerator<E> {
-  return new Enumerator((wake) => {
-    const abort = new AbortController();
-    const ask = begin();
-    const iterator: AsyncIterator<E, undefined> = {
-      next: () => ask(abort.signal),
-      return: () => {
-        abort.abort();
-        return Promise.resolve({ done: true, value: undefined });
-      },
-    };
-    return new AsyncIteratorRun(iterator, wake);
-  });
 }
 
 /** A run that is nothing but its poll. */

@@ -1,7 +1,7 @@
 import { aFunction } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, type Run, type Step } from "../run.ts";
-import { asking } from "./simple.ts";
+import { asking } from "./asking.ts";
 
 /**
  * A source computed from a state: `step` is given the state and answers the next element and the next state, or
@@ -27,11 +27,13 @@ export function unfoldAsync<S, E>(
   aFunction("The step of unfoldAsync", step);
   return asking(() => {
     let state = seed;
-    return async (signal) => {
-      const next = await step(state, signal);
-      if (next === undefined) return { done: true, value: undefined };
-      state = next[1];
-      return { done: false, value: next[0] };
+    return {
+      ask: (signal) => step(state, signal),
+      read: (next) => {
+        if (next === undefined) return END;
+        state = next[1];
+        return next[0];
+      },
     };
   });
 }

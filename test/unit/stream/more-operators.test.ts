@@ -26,6 +26,11 @@ describe("on lists", () => {
     expect(await collect(numbers.through(adapter))).toEqual(expected);
   });
 
+  test("collect leaves out undefined, and nothing else", async () => {
+    const falsy = Enumerator.of<unknown>(null, undefined, false, 0, "", NaN);
+    expect(await collect(falsy.through(Enumeratee.collect((value) => value)))).toEqual([null, false, 0, "", NaN]);
+  });
+
   test("distinctUntilChanged compares by Object.is", async () => {
     expect(await collect(Enumerator.of(NaN, NaN, 0, -0, 1, 1).through(Enumeratee.distinctUntilChanged()))).toEqual([NaN, 0, -0, 1]);
   });

@@ -1,0 +1,53 @@
+/**
+ * One variant in one process: `variant.ts <title> <warm-up ms> <timed ms>`. Checks its result, warms up, and prints one line
+ * of JSON, a {@link Measurement}.
+ */
+import { measure } from "../support/measure.ts";
+import { catalogue } from "./catalogue.ts";
+import { expected, type Works } from "./workload.ts";
+
+/** What one process measured of one variant. */
+export interface Measurement {
+  /** How many elements went through in the timed section, in whole runs. */
+  readonly elements: number;
+  readonly wallNsPerElement: number;
+  readonly cpuNsPerElement: number;
+  /** Heap that the timed section left behind, after a collection. */
+  readonly keptHeapBytes: number;
+  /** The most memory that the process ever had, beyond what it had before the first run. */
+  readonly grownRssBytes: number;
+}
+
+const [title, warmUpMs, timedMs] = process.argv.slice(2);
+const variant = catalogue.find((one) => one.title === title);
+if (variant === undefined || globalThis.gc === undefined) throw new Error(`No variant ${String(title)}, or no --expose-gc.`);
+
+const { elements } = variant;
+const { works } = (await import(`./variants/${variant.library}.ts`)) as { readonly works: Works };
+const work = works[variant.work];
+if (work === undefined) throw new Error(`${variant.library}.ts has no ${variant.work}.`);
+const checksum = expected(elements);
+
+async function checkedRun(): Promise<void> {
+  const result = await work?.(elements);
+  if (result !== checksum) throw new Error(`${String(title)} came to ${String(result)}, not ${checksum}.`);
+}
+
+const rssBefore = process.memoryUsage.rss();
+await checkedRun();
+await measure(checkedRun, Number(warmUpMs));
+globalThis.gc();
+const heapBefore = process.memoryUsage().heapUsed;
+const { runs, wallMs, cpuMs } = await measure(checkedRun, Number(timedMs));
+const grownRssBytes = process.resourceUsage().maxRSS * 1024 - rssBefore;
+globalThis.gc();
+
+const count = runs * elements;
+const measurement: Measurement = {
+  elements: count,
+  wallNsPerElement: (wallMs * 1e6) / count,
+  cpuNsPerElement: (cpuMs * 1e6) / count,
+  keptHeapBytes: process.memoryUsage().heapUsed - heapBefore,
+  grownRssBytes,
+};
+console.log(JSON.stringify(measurement));
