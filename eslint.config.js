@@ -43,7 +43,17 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => {
 });
 
 export default defineConfig(
-  { ignores: ["eslint.config.js", ".dependency-cruiser.js", "dist/", "coverage/", "demo/pages/", "test/package/consumers/", "test-results/"] },
+  {
+    ignores: [
+      "eslint.config.js",
+      ".dependency-cruiser.js",
+      "dist/",
+      "coverage/",
+      "demo/pages/",
+      "test/package/consumers/",
+      "test-results/",
+    ],
+  },
   tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
@@ -53,6 +63,7 @@ export default defineConfig(
       eqeqeq: "error",
       "@typescript-eslint/no-floating-promises": "error",
       "@typescript-eslint/consistent-type-imports": "error",
+      "@typescript-eslint/consistent-type-definitions": "off",
       "@typescript-eslint/no-unused-vars": ["error", { varsIgnorePattern: "^_", argsIgnorePattern: "^_" }],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],

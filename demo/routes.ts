@@ -19,9 +19,16 @@ export function createRoutes(): ReadonlyMap<string, Route> {
     ["/iframe", file("iframe.html")],
     ["/clock", file("clock.html")],
     ["/machine", file("machine.html")],
-    ...["style.css", "clock.css", "machine.css", "chart.js", "clock.js", "forever-iframe.js", "iframe.js", "machine.js"].map(
-      (name): [string, Route] => [`/${name}`, file(name)],
-    ),
+    ...[
+      "style.css",
+      "clock.css",
+      "machine.css",
+      "chart.js",
+      "clock.js",
+      "forever-iframe.js",
+      "iframe.js",
+      "machine.js",
+    ].map((name): [string, Route] => [`/${name}`, file(name)]),
     ["/favicon.svg", file("favicon.svg")],
     ["/favicon.ico", file("favicon.svg")],
     [

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import { comet, Enumerator, type CometMessage } from "comet-sockets";
 import { sendChunked } from "comet-sockets/node";
 
-interface Reading { readonly at: Date; readonly celsius: number }
+type Reading = { readonly at: Date; readonly celsius: number };
 
 const readings = Enumerator.of<Reading>({ at: new Date(0), celsius: 21.5 });
 // Without an encoder this does not compile: a Date is neither a string nor JSON.

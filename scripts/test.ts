@@ -68,6 +68,7 @@ check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
 check("types: everything", "tsc", ["-p", "tsconfig.json"]);
 check("lint", "eslint", ["."]);
 check("imports", "depcruise", ["src", "--output-type", "err"]);
+check("format", "prettier", ["--check", "--log-level", "warn", "."]);
 tests();
 
 const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;

@@ -22,7 +22,9 @@ const warmUpMs = quick ? 200 : 400;
 const timedMs = quick ? 250 : 500;
 
 const { node, cpu, cores } = machine();
-console.log(`Node ${node}, ${cpu}, ${cores} cores; ${rounds} rounds, each ${warmUpMs} ms of warm-up and at least ${timedMs} ms timed.`);
+console.log(
+  `Node ${node}, ${cpu}, ${cores} cores; ${rounds} rounds, each ${warmUpMs} ms of warm-up and at least ${timedMs} ms timed.`,
+);
 
 const measured = await inRounds(catalogue, rounds, async ({ title }) => {
   const args = [title, String(warmUpMs), String(timedMs)];
@@ -39,5 +41,8 @@ console.log(`\nA source whose every element is a promise, through the same opera
 console.log(`\nThe first element\n\n${firstTable(first)}`);
 
 mkdirSync("test-results", { recursive: true });
-writeFileSync(outFile, `${JSON.stringify({ node, cpu, cores, rounds, warmUpMs, timedMs, sync, mixed, waiting, first }, undefined, 2)}\n`);
+writeFileSync(
+  outFile,
+  `${JSON.stringify({ node, cpu, cores, rounds, warmUpMs, timedMs, sync, mixed, waiting, first }, undefined, 2)}\n`,
+);
 console.log(`\nAll figures: ${outFile}`);

@@ -4,7 +4,19 @@ import type { Result } from "./results.ts";
 
 /** The table of one scenario. */
 export function speedTable(results: readonly Result[]): string {
-  const header = ["variant", "CPU ns/el", "fastest..slowest", "wall ns/el", "M el/CPU s", "headline is", "at best", "target", "", "kept KB", "RSS + MB"];
+  const header = [
+    "variant",
+    "CPU ns/el",
+    "fastest..slowest",
+    "wall ns/el",
+    "M el/CPU s",
+    "headline is",
+    "at best",
+    "target",
+    "",
+    "kept KB",
+    "RSS + MB",
+  ];
   return table(
     header,
     results.map((one, index) => [

@@ -24,7 +24,10 @@ export interface Result {
 }
 
 /** The results of one scenario's variants, the first of which is the headline. @throws {RangeError} for no variants. */
-export function resultsOf(scenario: Scenario, measured: ReadonlyMap<Variant, readonly Measurement[]>): readonly Result[] {
+export function resultsOf(
+  scenario: Scenario,
+  measured: ReadonlyMap<Variant, readonly Measurement[]>,
+): readonly Result[] {
   const own = [...measured].filter(([variant]) => variant.scenario === scenario);
   const headline = (own[0]?.[1] ?? []).map((one) => one.cpuNsPerElement);
   return own.map(([variant, rounds]) => resultOf(variant, rounds, headline));

@@ -20,7 +20,8 @@ export interface Measurement {
 
 const [title, warmUpMs, timedMs] = process.argv.slice(2);
 const variant = catalogue.find((one) => one.title === title);
-if (variant === undefined || globalThis.gc === undefined) throw new Error(`No variant ${String(title)}, or no --expose-gc.`);
+if (variant === undefined || globalThis.gc === undefined)
+  throw new Error(`No variant ${String(title)}, or no --expose-gc.`);
 
 const { elements } = variant;
 const { works } = (await import(`./variants/${variant.library}.ts`)) as { readonly works: Works };

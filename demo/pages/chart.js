@@ -95,7 +95,14 @@ function smooth(run) {
   for (let i = 1; i < run.length; i += 1) {
     const [from, to] = [run[i - 1], run[i]];
     const third = (to.x - from.x) / 3;
-    path.bezierCurveTo(from.x + third, from.y + third * slopes[i - 1], to.x - third, to.y - third * slopes[i], to.x, to.y);
+    path.bezierCurveTo(
+      from.x + third,
+      from.y + third * slopes[i - 1],
+      to.x - third,
+      to.y - third * slopes[i],
+      to.x,
+      to.y,
+    );
   }
   return path;
 }

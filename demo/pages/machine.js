@@ -50,9 +50,17 @@ function build(count) {
   const thin = count > 16 ? { width: 1, line: 0.5 } : { width: 1.75 };
   charts = [
     chart(element("cpu-chart"), hundred, { value: average, color: hue(262), area: 0.35 }),
-    chart(element("memory-chart"), ({ totalBytes }) => totalBytes, { value: ({ usedBytes }) => usedBytes, color: hue(305), area: 0.35 }),
+    chart(element("memory-chart"), ({ totalBytes }) => totalBytes, {
+      value: ({ usedBytes }) => usedBytes,
+      color: hue(305),
+      area: 0.35,
+    }),
     chart(element("load-chart"), highestLoad, { value: ({ load }) => load[0], color: hue(185), area: 0.35 }),
-    chart(element("overview"), hundred, ...hues.map((degrees, i) => ({ value: busy(i), color: hue(degrees), ...thin, area: 0.4 / count }))),
+    chart(
+      element("overview"),
+      hundred,
+      ...hues.map((degrees, i) => ({ value: busy(i), color: hue(degrees), ...thin, area: 0.4 / count })),
+    ),
     ...tiles.map(({ box }, i) => chart(box, hundred, { value: busy(i), color: hue(hues[i]), area: 0.3 })),
   ];
   coreFigures = tiles.map(({ figure }) => figure);
@@ -86,4 +94,7 @@ function show(sample) {
   for (const { chart, maximum } of charts) chart.draw(samples, edge, maximum(sample));
 }
 
-foreverIframe("/comet/machine", { onMessage: (message) => handlers[message.type](message), onState: showState(element("state")) });
+foreverIframe("/comet/machine", {
+  onMessage: (message) => handlers[message.type](message),
+  onState: showState(element("state")),
+});

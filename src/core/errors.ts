@@ -44,7 +44,8 @@ export class CometError extends Error {
 /** A short, safe description of any value for an error message: its type, and a little of a string. */
 export function describe(value: unknown): string {
   if (value === null) return "null";
-  if (typeof value === "string") return `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
+  if (typeof value === "string")
+    return `the string ${JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)}`;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   if (typeof value === "object") {
     const name = Object.prototype.toString.call(value).slice(8, -1);

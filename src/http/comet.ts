@@ -63,7 +63,9 @@ export type CometEnumeratee = <E>(source: AsyncIterable<E> & IfJsonable<E>) => E
  */
 export function comet<E>(options: CometOptions & { readonly encoder: CometMessage<E> }): Adapter<E, Html>;
 export function comet(options: CometOptions & { readonly encoder?: undefined }): CometEnumeratee;
-export function comet(options: CometOptions & { readonly encoder?: CometMessage<unknown> | undefined }): Adapter<unknown, Html> {
+export function comet(
+  options: CometOptions & { readonly encoder?: CometMessage<unknown> | undefined },
+): Adapter<unknown, Html> {
   const { before, after } = scriptFrame(options.callback, options.nonce);
   const literal = literalWriter(options.encoder);
   const scripts = map((message: unknown) => Html.trusted(before + literal(message) + after));

@@ -36,7 +36,11 @@ export function checkInit(init: ChunkedInit): CheckedInit {
   if (status !== undefined && (!Number.isInteger(status) || status < 200 || status > 599 || bodiless.has(status))) {
     throw new CometError("ERR_RESPONSE", `A chunked response cannot have the status ${describe(status)}.`);
   }
-  return { status, headers: checkHeaders(init.headers), onError: aFunction("onError", init.onError ?? reportOnConsole) };
+  return {
+    status,
+    headers: checkHeaders(init.headers),
+    onError: aFunction("onError", init.onError ?? reportOnConsole),
+  };
 }
 
 function checkHeaders(init: HeadersInit | undefined): Headers {
@@ -48,7 +52,10 @@ function checkHeaders(init: HeadersInit | undefined): Headers {
   }
   for (const name of ["content-length", "transfer-encoding"]) {
     if (headers.has(name)) {
-      throw new CometError("ERR_RESPONSE", `A chunked response has no ${name} of the application's: its length is unknown.`);
+      throw new CometError(
+        "ERR_RESPONSE",
+        `A chunked response has no ${name} of the application's: its length is unknown.`,
+      );
     }
   }
   return headers;
@@ -67,5 +74,6 @@ export function addDefaultHeaders(
   add("cache-control", "no-store, no-transform");
   add("x-content-type-options", "nosniff");
   add("x-accel-buffering", "no");
-  if (/^text\/html\b/i.test(headers.get("content-type") ?? "")) add("content-security-policy", "frame-ancestors 'self'");
+  if (/^text\/html\b/i.test(headers.get("content-type") ?? ""))
+    add("content-security-policy", "frame-ancestors 'self'");
 }

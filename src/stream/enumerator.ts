@@ -1,4 +1,5 @@
 import type { Iteratee } from "./iteratee.ts";
+import type { StageChain } from "./stage-chain.ts";
 import { Pump, type Consumer } from "./pump.ts";
 import { readableStream, type ReadableStreamOptions } from "./readable-stream.ts";
 import { runIteratee } from "./run-iteratee.ts";
@@ -13,12 +14,25 @@ import type { Open, Run, Wake } from "./run.ts";
  */
 export class Enumerator<E> implements AsyncIterable<E> {
   readonly #open: Open<E>;
-  readonly #atHand: boolean;
+
+  /**
+   * Whether the first element, or the end, is there without waiting and without a trace: a list in memory, seen through
+   * operators that do not wait. A run of it may be begun early, and be dropped unread.
+   * @internal
+   */
+  readonly _atHand: boolean;
+
+  /**
+   * The stages that this source ends in, for the next one to be joined to them.
+   * @internal
+   */
+  readonly _stages: StageChain | undefined;
 
   /** @internal */
-  constructor(open: Open<E>, atHand = false) {
+  constructor(open: Open<E>, known: { readonly atHand?: boolean; readonly stages?: StageChain } = {}) {
     this.#open = open;
-    this.#atHand = atHand;
+    this._atHand = known.atHand ?? false;
+    this._stages = known.stages;
   }
 
   /** This source seen through an adapter: `events.through(Enumeratee.map(f))`. Play's `&>`. */
@@ -58,15 +72,6 @@ export class Enumerator<E> implements AsyncIterable<E> {
   /** @internal */
   _openRun(wake: Wake): Run<E> {
     return this.#open(wake);
-  }
-
-  /**
-   * Whether the first element, or the end, is there without waiting and without a trace: a list in memory, seen through
-   * operators that do not wait. A run of it may be begun early, and be dropped unread.
-   * @internal
-   */
-  get _atHand(): boolean {
-    return this.#atHand;
   }
 }
 

@@ -105,7 +105,10 @@ export class AsyncIteratorRun<E> implements Run<E> {
 
   #settle(result: IteratorResult<E>): void {
     if (typeof result !== "object" || (result as unknown) === null) {
-      this.#arrive(failed, new CometError("ERR_SOURCE", `An async iterator's next() must give an object, not ${describe(result)}.`));
+      this.#arrive(
+        failed,
+        new CometError("ERR_SOURCE", `An async iterator's next() must give an object, not ${describe(result)}.`),
+      );
     } else if (result.done === true) this.#arrive(finished, undefined);
     else this.#arrive(holding, result.value);
   }

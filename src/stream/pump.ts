@@ -110,7 +110,11 @@ export class Pump<E> {
       return;
     }
     if (closing === undefined) this.#consumer.end();
-    else void closing.then(() => this.#consumer.end(), (error: unknown) => this.#consumer.fail(error));
+    else
+      void closing.then(
+        () => this.#consumer.end(),
+        (error: unknown) => this.#consumer.fail(error),
+      );
   }
 
   /** The failure is told at once; how the clean-up went on top of it is not: the first error is the one that counts. */

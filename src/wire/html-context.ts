@@ -104,7 +104,8 @@ export class HtmlContext {
   #attributeHole(): HoleContext {
     const name = this.#attribute;
     const tag = this.#tag;
-    if (name.startsWith("on") || codeAttributes.has(name)) throw new HtmlRefusal(`in the attribute ${name}, which is code or markup`);
+    if (name.startsWith("on") || codeAttributes.has(name))
+      throw new HtmlRefusal(`in the attribute ${name}, which is code or markup`);
     if (tag === "script" && name === "type") throw new HtmlRefusal("in the type of a script");
     if (tag === "meta" && name === "content") {
       this.#contentHole = true;
@@ -113,7 +114,8 @@ export class HtmlContext {
     if (!addresses.has(name)) return "text";
     if (codeByAddress.has(tag)) throw new HtmlRefusal(`in the ${name} of a <${tag}>, which decides what code runs`);
     if (settledAddress.test(this.#value)) return "text";
-    if (this.#value !== "") throw new HtmlRefusal(`in the ${name} after ${JSON.stringify(this.#value)}, where it could change the scheme`);
+    if (this.#value !== "")
+      throw new HtmlRefusal(`in the ${name} after ${JSON.stringify(this.#value)}, where it could change the scheme`);
     this.#wholeAddress = true;
     return "address";
   }

@@ -74,7 +74,10 @@ function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {
   } catch (error) {
     if (!(error instanceof HtmlRefusal)) throw error;
     const place = JSON.stringify((template[holes.length] as string).slice(-40));
-    throw new CometError("ERR_HTML", `A template cannot be made safe near ${place}: a value or its end stands ${error.message}.`);
+    throw new CometError(
+      "ERR_HTML",
+      `A template cannot be made safe near ${place}: a value or its end stands ${error.message}.`,
+    );
   }
   known.set(template, holes);
   return holes;
@@ -101,14 +104,20 @@ function textOf(value: unknown, context: HoleContext): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") return String(value);
   const where = context === "content" ? "between tags" : "in an attribute or text element";
-  throw new CometError("ERR_HTML", `A template was given ${value === undefined ? "undefined" : describe(value)} ${where}.`);
+  throw new CometError(
+    "ERR_HTML",
+    `A template was given ${value === undefined ? "undefined" : describe(value)} ${where}.`,
+  );
 }
 
 function checkAddress(address: string): string {
   // Browsers drop these characters before they look for a scheme (URL, 4.4, basic URL parser).
   const bare = address.replace(/[\u0000-\u0020]/g, "");
   if (/^(?:https?:|mailto:|tel:|[^:]*(?:[/?#]|$))/i.test(bare)) return address;
-  throw new CometError("ERR_HTML", `An address in a template may be http, https, mailto, tel or relative, not ${describe(address)}.`);
+  throw new CometError(
+    "ERR_HTML",
+    `An address in a template may be http, https, mailto, tel or relative, not ${describe(address)}.`,
+  );
 }
 
 const references: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

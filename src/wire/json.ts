@@ -1,11 +1,6 @@
 /** A value that JSON can carry (RFC 8259), as TypeScript sees it. A property that is `undefined` is left out. */
 export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue | undefined };
+  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined };
 
 /**
  * `T` itself if JSON can carry every value of it, and otherwise something that `T` does not extend. Unlike

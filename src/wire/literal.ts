@@ -14,7 +14,13 @@ const MAX_DEPTH = 500;
 const unsafe = /[<&\u2028\u2029]/g;
 const unsafeOrQuote = /[<&'\u2028\u2029]/g;
 
-const escapes: Record<string, string> = { "<": "\\u003c", "&": "\\u0026", "'": "\\'", "\u2028": "\\u2028", "\u2029": "\\u2029" };
+const escapes: Record<string, string> = {
+  "<": "\\u003c",
+  "&": "\\u0026",
+  "'": "\\'",
+  "\u2028": "\\u2028",
+  "\u2029": "\\u2029",
+};
 
 function escape(character: string): string {
   return escapes[character] as string;

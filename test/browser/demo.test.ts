@@ -27,7 +27,8 @@ describe.each(browserNames)("the demo in %s", (name) => {
   const used = useBrowser(name);
 
   /** Messages so far, as /machine counts them for whoever looks at it. */
-  const count = async (): Promise<number> => Number(/(\d+) messages?/.exec(await used.page.evaluate<string>("document.body.innerText"))?.[1]);
+  const count = async (): Promise<number> =>
+    Number(/(\d+) messages?/.exec(await used.page.evaluate<string>("document.body.innerText"))?.[1]);
 
   test("/machine updates for 30 s without an error", async () => {
     const { page } = used;

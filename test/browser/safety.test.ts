@@ -43,7 +43,8 @@ test("5,000 hostile messages arrive in Chromium as what they were", async () => 
   const messages: JsonValue[] = fc.sample(hostileMessage, { numRuns: 5000, seed: 20261123 });
   const { origin } = await serve((response) => {
     const { url } = response.req;
-    if (url === "/comet") void sendChunked(response, Enumerator.from(messages).through(comet({ callback: "parent.cometMessage" })));
+    if (url === "/comet")
+      void sendChunked(response, Enumerator.from(messages).through(comet({ callback: "parent.cometMessage" })));
     // JSON.stringify would write -0 as 0.
     else if (url === "/expected") void sendChunked(response, Enumerator.of(withNegativeZero(messages)));
     else void sendChunked(response, Enumerator.of(page));

@@ -50,7 +50,8 @@ describe.each(browserNames)("in %s", (name) => {
     const { page } = used;
     const written: number[] = [];
     const { origin } = await serve((response) => {
-      const source = response.req.url === "/" ? timed(written).through(comet({ callback: "console.log" })) : Enumerator.of("");
+      const source =
+        response.req.url === "/" ? timed(written).through(comet({ callback: "console.log" })) : Enumerator.of("");
       void sendChunked(response, source);
     });
     const before = page.console.length;
@@ -65,7 +66,8 @@ describe.each(browserNames)("in %s", (name) => {
     const written: number[] = [];
     const { origin } = await serve((response) => {
       const url = response.req.url;
-      if (url === "/comet") void sendChunked(response, timed(written).through(comet({ callback: "parent.cometMessage" })));
+      if (url === "/comet")
+        void sendChunked(response, timed(written).through(comet({ callback: "parent.cometMessage" })));
       else void sendChunked(response, Enumerator.of(framePage));
     });
     await page.goto(`${origin}/`);
@@ -92,7 +94,9 @@ describe.each(browserNames)("in %s", (name) => {
     const nonce = "dGVzdA==";
     const stream = Enumerator.of("with").through(comet({ callback: "parent.cometMessage", nonce }));
     const evil = Enumerator.of("without").through(comet({ callback: "parent.cometMessage", initialChunk: null }));
-    const headers = { "content-security-policy": `default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'self'` };
+    const headers = {
+      "content-security-policy": `default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'self'`,
+    };
     const { origin } = await serve((response) => {
       if (response.req.url !== "/comet") void sendChunked(response, Enumerator.of(framePage));
       else void sendChunked(response, Enumerator.from(concat(stream, evil, stream)), { headers });
@@ -108,8 +112,12 @@ describe.each(browserNames)("in %s", (name) => {
 
   test("a document from another origin may not frame the stream", async () => {
     const { page } = used;
-    const { origin } = await serve((response) => void sendChunked(response, Enumerator.of("x").through(comet({ callback: "console.log" }))));
-    const other = await serve((response) => void sendChunked(response, Enumerator.of(html`<!doctype html><iframe src="${origin}"></iframe>`)));
+    const { origin } = await serve(
+      (response) => void sendChunked(response, Enumerator.of("x").through(comet({ callback: "console.log" }))),
+    );
+    const other = await serve(
+      (response) => void sendChunked(response, Enumerator.of(html`<!doctype html><iframe src="${origin}"></iframe>`)),
+    );
     const before = page.console.length;
     await page.goto(other.origin);
     await sleep(700);
@@ -123,4 +131,3 @@ describe.each(browserNames)("in %s", (name) => {
 async function* concat<E>(...sources: readonly AsyncIterable<E>[]): AsyncGenerator<E> {
   for (const source of sources) yield* source;
 }
-

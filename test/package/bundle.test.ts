@@ -27,7 +27,11 @@ async function bundled(code: string): Promise<number> {
 // Ceilings a little above what was measured when they were set; raising one is a decision.
 test.each([
   ["Enumerator alone", `import { Enumerator } from "comet-sockets"; console.log(Enumerator);`, 5_950],
-  ["the whole stream algebra", `import { Enumerator, Enumeratee, Iteratee } from "comet-sockets"; console.log(Enumerator, Enumeratee, Iteratee);`, 9_200],
+  [
+    "the whole stream algebra",
+    `import { Enumerator, Enumeratee, Iteratee } from "comet-sockets"; console.log(Enumerator, Enumeratee, Iteratee);`,
+    9_200,
+  ],
   ["comet and chunked", `import { comet, chunked } from "comet-sockets"; console.log(comet, chunked);`, 6_550],
   ["everything", `export * from "comet-sockets";`, 14_200],
 ])("%s stays small", async (_, code, ceiling) => {

@@ -4,7 +4,13 @@ import { expect, test } from "vitest";
 import { Enumeratee, Enumerator, Iteratee } from "../../src/index.ts";
 import { root } from "../support/run.ts";
 
-const documents = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ...globSync("docs/**/*.md", { cwd: root })];
+const documents = [
+  "README.md",
+  "CHANGELOG.md",
+  "CONTRIBUTING.md",
+  "SECURITY.md",
+  ...globSync("docs/**/*.md", { cwd: root }),
+];
 const text = (path: string): string => readFileSync(join(root, path), "utf8");
 
 test.each(documents)("the links of %s lead somewhere", (path) => {

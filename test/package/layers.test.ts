@@ -27,7 +27,9 @@ test.each([
   ["http/chunked.ts", "node:http"],
   ["stream/run.ts", "node:events"],
 ])("%s may not import %s", async (file, imported) => {
-  expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).toContain("no-restricted-imports");
+  expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).toContain(
+    "no-restricted-imports",
+  );
 });
 
 test.each([
@@ -35,7 +37,9 @@ test.each([
   ["adapters/node/send-chunked.ts", "node:http"],
   ["stream/operators/map.ts", "../../core/errors.ts"],
 ])("%s may import %s", async (file, imported) => {
-  expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).not.toContain("no-restricted-imports");
+  expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).not.toContain(
+    "no-restricted-imports",
+  );
 });
 
 test.each(["process", "Buffer", "document", "window"])("portable code may not use %s", async (name) => {
@@ -44,14 +48,22 @@ test.each(["process", "Buffer", "document", "window"])("portable code may not us
 
 test.each([
   ["a circle of imports", "no-circular", { "a.ts": 'import "./b.ts";', "b.ts": 'import "./a.ts";' }],
-  ["a circle of imported types", "no-circular", { "a.ts": 'import type { B } from "./b.ts"; export type A = B;', "b.ts": 'import type { A } from "./a.ts"; export type B = A;' }],
+  [
+    "a circle of imported types",
+    "no-circular",
+    {
+      "a.ts": 'import type { B } from "./b.ts"; export type A = B;',
+      "b.ts": 'import type { A } from "./a.ts"; export type B = A;',
+    },
+  ],
   ["an import of what is not there", "not-to-unresolvable", { "a.ts": 'import "./nothing.ts";' }],
   ["a run-time dependency", "no-runtime-dependencies", { "a.ts": 'import "fast-check";' }],
 ])("%s is found", async (_, rule, files) => {
   const folder = mkdtempSync(join(root, "test-results", "layers-"));
   mkdirSync(join(folder, "src"));
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "src", name), text);
-  for (const name of [".dependency-cruiser.js", "tsconfig.build.json", "tsconfig.base.json"]) copyFileSync(join(root, name), join(folder, name));
+  for (const name of [".dependency-cruiser.js", "tsconfig.build.json", "tsconfig.base.json"])
+    copyFileSync(join(root, name), join(folder, name));
   const depcruise = join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs");
   try {
     await expect(run(process.execPath, [depcruise, "src", "--output-type", "err"], folder)).rejects.toThrow(rule);

@@ -17,7 +17,10 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "comet-sockets-package-"));
   const output = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder]);
   const packed: unknown = JSON.parse(output);
-  const [entry] = (Array.isArray(packed) ? packed : Object.values(packed as object)) as { filename: string; files: { path: string }[] }[];
+  const [entry] = (Array.isArray(packed) ? packed : Object.values(packed as object)) as {
+    filename: string;
+    files: { path: string }[];
+  }[];
   if (entry === undefined) throw new Error(`npm pack printed ${output}`);
   files = entry.files;
   tarball = join(folder, entry.filename);
@@ -32,19 +35,31 @@ describe("the tarball", () => {
   test("holds what is published, and nothing else", () => {
     const others = files.map(({ path }) => path).filter((path) => !/^(dist|src)\//.test(path));
     expect(others.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
-    for (const entry of ["dist/index.js", "dist/index.d.ts", "dist/index.js.map", "dist/stream/index.js", "dist/adapters/node/index.js"]) {
+    for (const entry of [
+      "dist/index.js",
+      "dist/index.d.ts",
+      "dist/index.js.map",
+      "dist/stream/index.js",
+      "dist/adapters/node/index.js",
+    ]) {
       expect(files.map(({ path }) => path)).toContain(entry);
     }
   });
 
   test("is small, and brings no dependencies", () => {
     expect(statSync(tarball).size).toBeLessThan(128 * 1024);
-    const manifest = JSON.parse(readFileSync(join(folder, "node_modules/comet-sockets/package.json"), "utf8")) as object;
+    const manifest = JSON.parse(
+      readFileSync(join(folder, "node_modules/comet-sockets/package.json"), "utf8"),
+    ) as object;
     expect(manifest).not.toHaveProperty("dependencies");
   });
 
   test("passes publint", async () => {
-    const { messages, pkg } = await publint({ pkgDir: join(folder, "node_modules/comet-sockets"), pack: false, strict: true });
+    const { messages, pkg } = await publint({
+      pkgDir: join(folder, "node_modules/comet-sockets"),
+      pack: false,
+      strict: true,
+    });
     expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
   });
 
@@ -55,7 +70,10 @@ describe("the tarball", () => {
     const problems = "problems" in result ? result.problems : [{ kind: "no types" }];
     expect(problems.filter(({ kind }) => !expected.includes(kind))).toEqual([]);
     expect(
-      problems.filter((problem) => problem.kind === "NoResolution" && "resolutionKind" in problem && problem.resolutionKind !== "node10"),
+      problems.filter(
+        (problem) =>
+          problem.kind === "NoResolution" && "resolutionKind" in problem && problem.resolutionKind !== "node10",
+      ),
     ).toEqual([]);
   });
 });

@@ -48,16 +48,22 @@ test("attributes stay attributes", () => {
 
 test("addresses never become scripts", () => {
   fc.assert(
-    fc.property(fc.oneof(hostileString, hostileString.map((s) => `javascript:${s}`)), (text) => {
-      let made: Html;
-      try {
-        made = html`<a href="${text}"></a>`;
-      } catch {
-        return;
-      }
-      const url = URL.parse(only(made).attrs[0]?.value ?? "", "http://x/");
-      if (url !== null) expect(["http:", "https:", "mailto:", "tel:"]).toContain(url.protocol);
-    }),
+    fc.property(
+      fc.oneof(
+        hostileString,
+        hostileString.map((s) => `javascript:${s}`),
+      ),
+      (text) => {
+        let made: Html;
+        try {
+          made = html`<a href="${text}"></a>`;
+        } catch {
+          return;
+        }
+        const url = URL.parse(only(made).attrs[0]?.value ?? "", "http://x/");
+        if (url !== null) expect(["http:", "https:", "mailto:", "tel:"]).toContain(url.protocol);
+      },
+    ),
     runs,
   );
 });
@@ -76,8 +82,47 @@ test("values in scripts and data blocks arrive as what they were", () => {
 
 test("a template of any fixed text either refuses its hole or keeps the value in it", () => {
   const pieces = [
-    "<", ">", "/", "=", '"', "'", "`", " ", "a", "p", "title", "script", "style", "textarea", "<p ", "</p>", "<script>", "</script>", "<!--", "-->", "--!>",
-    "<textarea>", "</textarea>", "<style>", "</style>", "<svg>", "</svg>", 'title="', "onclick='", "href=", "//", "/*", "*/", "\\", "f(", ")", "\n", "<!doctype", "<?", "</", "</>",
+    "<",
+    ">",
+    "/",
+    "=",
+    '"',
+    "'",
+    "`",
+    " ",
+    "a",
+    "p",
+    "title",
+    "script",
+    "style",
+    "textarea",
+    "<p ",
+    "</p>",
+    "<script>",
+    "</script>",
+    "<!--",
+    "-->",
+    "--!>",
+    "<textarea>",
+    "</textarea>",
+    "<style>",
+    "</style>",
+    "<svg>",
+    "</svg>",
+    'title="',
+    "onclick='",
+    "href=",
+    "//",
+    "/*",
+    "*/",
+    "\\",
+    "f(",
+    ")",
+    "\n",
+    "<!doctype",
+    "<?",
+    "</",
+    "</>",
   ];
   const text = fc.array(fc.constantFrom(...pieces), { maxLength: 8 }).map((parts) => parts.join(""));
   fc.assert(

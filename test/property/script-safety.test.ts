@@ -43,14 +43,21 @@ function expectSame(actual: readonly unknown[], expected: readonly unknown[]): v
   expect(actual.length).toBe(expected.length);
   // Not toEqual: -0, own keys named __proto__ and prototypes count here.
   for (const [i, value] of expected.entries()) {
-    if (!isDeepStrictEqual(actual[i], value)) expect.fail(`sent ${JSON.stringify(value)}, received ${JSON.stringify(actual[i])}`);
+    if (!isDeepStrictEqual(actual[i], value))
+      expect.fail(`sent ${JSON.stringify(value)}, received ${JSON.stringify(actual[i])}`);
   }
 }
 
 test("100,000 hostile messages arrive as what they were, each in one script", async () => {
-  await fc.assert(fc.asyncProperty(batch, async (messages) => expectSame(await read(messages), messages)), batches);
+  await fc.assert(
+    fc.asyncProperty(batch, async (messages) => expectSame(await read(messages), messages)),
+    batches,
+  );
 });
 
 test("100,000 more do as JSON", async () => {
-  await fc.assert(fc.asyncProperty(batch, async (messages) => expectSame(await read(messages, CometMessage.json), messages)), batches);
+  await fc.assert(
+    fc.asyncProperty(batch, async (messages) => expectSame(await read(messages, CometMessage.json), messages)),
+    batches,
+  );
 });

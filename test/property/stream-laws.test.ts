@@ -16,7 +16,8 @@ const small = fc.integer({ min: 0, max: 12 });
 const adapters: Record<string, { readonly adapter: () => Adapter; readonly model: (list: number[]) => number[] }> = {
   map: { adapter: () => Enumeratee.map(f), model: (list) => list.map(f) },
   mapAsync: {
-    adapter: () => Enumeratee.mapAsync(async (n) => wait((Math.abs(n) % 3) as Pace).then(() => f(n)), { concurrency: 3 }),
+    adapter: () =>
+      Enumeratee.mapAsync(async (n) => wait((Math.abs(n) % 3) as Pace).then(() => f(n)), { concurrency: 3 }),
     model: (list) => list.map(f),
   },
   filter: { adapter: () => Enumeratee.filter(isEven), model: (list) => list.filter(isEven) },
@@ -27,9 +28,22 @@ const adapters: Record<string, { readonly adapter: () => Adapter; readonly model
   },
   take: { adapter: () => Enumeratee.take(7), model: (list) => list.slice(0, 7) },
   drop: { adapter: () => Enumeratee.drop(2), model: (list) => list.slice(2) },
-  takeWhile: { adapter: () => Enumeratee.takeWhile((n) => n < 8), model: (list) => list.slice(0, indexOr(list, (n) => n >= 8)) },
-  dropWhile: { adapter: () => Enumeratee.dropWhile((n) => n < 0), model: (list) => list.slice(indexOr(list, (n) => n >= 0)) },
-  scan: { adapter: () => Enumeratee.scan(0, (sum, n) => sum + n), model: (list) => list.map((_, i) => list.slice(0, i + 1).reduce((a, b) => a + b, 0)) },
+  takeWhile: {
+    adapter: () => Enumeratee.takeWhile((n) => n < 8),
+    model: (list) =>
+      list.slice(
+        0,
+        indexOr(list, (n) => n >= 8),
+      ),
+  },
+  dropWhile: {
+    adapter: () => Enumeratee.dropWhile((n) => n < 0),
+    model: (list) => list.slice(indexOr(list, (n) => n >= 0)),
+  },
+  scan: {
+    adapter: () => Enumeratee.scan(0, (sum, n) => sum + n),
+    model: (list) => list.map((_, i) => list.slice(0, i + 1).reduce((a, b) => a + b, 0)),
+  },
   mapConcat: { adapter: () => Enumeratee.mapConcat((n) => [n, f(n)]), model: (list) => list.flatMap((n) => [n, f(n)]) },
   flatMap: {
     adapter: () => Enumeratee.flatMap((n) => new PacedSource([n, g(n)], [(Math.abs(n) % 3) as Pace])),
@@ -44,11 +58,16 @@ const adapters: Record<string, { readonly adapter: () => Adapter; readonly model
   },
   buffer: { adapter: () => Enumeratee.buffer(3), model: (list) => list },
   grouped: {
-    adapter: () => Enumeratee.compose(Enumeratee.grouped<number>(3), Enumeratee.map((group) => group.reduce((a, b) => a + b, 0))),
+    adapter: () =>
+      Enumeratee.compose(
+        Enumeratee.grouped<number>(3),
+        Enumeratee.map((group) => group.reduce((a, b) => a + b, 0)),
+      ),
     model: (list) => list.flatMap((_, i) => (i % 3 === 0 ? [list.slice(i, i + 3).reduce((a, b) => a + b, 0)] : [])),
   },
   groupedByIteratee: {
-    adapter: () => Enumeratee.grouped(Iteratee.map(Iteratee.takeUpTo<number>(2), async (pair) => wait(1).then(() => pair.length))),
+    adapter: () =>
+      Enumeratee.grouped(Iteratee.map(Iteratee.takeUpTo<number>(2), async (pair) => wait(1).then(() => pair.length))),
     model: (list) => list.flatMap((_, i) => (i % 2 === 0 ? [Math.min(2, list.length - i)] : [])),
   },
   recover: { adapter: () => Enumeratee.recover(() => Enumerator.of(99)), model: (list) => list },
@@ -64,7 +83,8 @@ function indexOr(list: readonly number[], predicate: (n: number) => boolean): nu
 
 const names = Object.keys(adapters);
 const pipeline = fc.array(fc.constantFrom(...names), { maxLength: 6 });
-const build = (chain: readonly string[]): Adapter => Enumeratee.compose(...chain.map((name) => (adapters[name] as (typeof adapters)[string]).adapter()));
+const build = (chain: readonly string[]): Adapter =>
+  Enumeratee.compose(...chain.map((name) => (adapters[name] as (typeof adapters)[string]).adapter()));
 const model = (chain: readonly string[], list: readonly number[]): number[] =>
   chain.reduce((so, name) => (adapters[name] as (typeof adapters)[string]).model(so), [...list]);
 
@@ -86,7 +106,11 @@ function expectLetGo(source: PacedSource<number>): void {
 }
 
 describe("equalities", () => {
-  const equal = (name: string, left: (s: PacedSource<number>, n: number) => AsyncIterable<unknown>, right: (s: PacedSource<number>, n: number) => AsyncIterable<unknown>): void => {
+  const equal = (
+    name: string,
+    left: (s: PacedSource<number>, n: number) => AsyncIterable<unknown>,
+    right: (s: PacedSource<number>, n: number) => AsyncIterable<unknown>,
+  ): void => {
     test(name, async () => {
       await fc.assert(
         law([pacedNumbers, small], async (source, n) => {
@@ -97,30 +121,88 @@ describe("equalities", () => {
     });
   };
 
-  equal("map identity", Enumeratee.map((n) => n), (s) => s);
-  equal("map composition", Enumeratee.compose(Enumeratee.map(f), Enumeratee.map(g)), Enumeratee.map((n: number) => g(f(n))));
+  equal(
+    "map identity",
+    Enumeratee.map((n) => n),
+    (s) => s,
+  );
+  equal(
+    "map composition",
+    Enumeratee.compose(Enumeratee.map(f), Enumeratee.map(g)),
+    Enumeratee.map((n: number) => g(f(n))),
+  );
   equal(
     "filter and map commute",
     Enumeratee.compose(Enumeratee.map(f), Enumeratee.filter(isEven)),
-    Enumeratee.compose(Enumeratee.filter((n: number) => isEven(f(n))), Enumeratee.map(f)),
+    Enumeratee.compose(
+      Enumeratee.filter((n: number) => isEven(f(n))),
+      Enumeratee.map(f),
+    ),
   );
-  equal("take and drop are complements", (s, n) => Enumerator.concat(Enumeratee.take<number>(n)(s), Enumeratee.drop<number>(n)(s)), (s) => s);
-  equal("filter and filterNot are complements in number", async function* (s) {
-    const [yes, no] = await Promise.all([collect(Enumeratee.filter(isEven)(s)), collect(Enumeratee.filterNot(isEven)(s))]);
-    yield yes.length + no.length;
-  }, async function* (s) {
-    yield (await collect(s)).length;
-  });
-  equal("concat is associative", (s) => Enumerator.concat(Enumerator.concat(s, s), s), (s) => Enumerator.concat(s, Enumerator.concat(s, s)));
-  equal("an empty source is concat's identity", (s) => Enumerator.concat(Enumerator.empty<number>(), s, Enumerator.empty<number>()), (s) => s);
-  equal("flatMap of single elements is map", Enumeratee.flatMap((n) => Enumerator.of(f(n))), Enumeratee.map(f));
-  equal("flatMap is associative",
-    Enumeratee.compose(Enumeratee.flatMap((n: number) => Enumerator.of(n, f(n))), Enumeratee.flatMap((n) => Enumerator.of(n, g(n)))),
-    Enumeratee.flatMap((n: number) => Enumerator.of(n, f(n)).through(Enumeratee.flatMap((m) => Enumerator.of(m, g(m))))));
-  equal("the last of scan is fold", (s) => Enumerator.defer(async () => [await Enumerator.from(s).through(Enumeratee.scan(0, (a, b) => a + b)).through(Enumeratee.heading(0)).run(Iteratee.last())]),
-    (s) => Enumerator.defer(async () => [await Enumerator.from(s).run(Iteratee.fold(0, (a, b) => a + b))]));
-  equal("defer, from and toReadableStream change nothing", (s) => Enumerator.defer(() => Enumerator.from(s).toReadableStream({ highWaterMark: 2 })), (s) => s);
-  equal("zip with itself is pairs", (s) => Enumerator.zip(s, s), Enumeratee.map((n) => [n, n]));
+  equal(
+    "take and drop are complements",
+    (s, n) => Enumerator.concat(Enumeratee.take<number>(n)(s), Enumeratee.drop<number>(n)(s)),
+    (s) => s,
+  );
+  equal(
+    "filter and filterNot are complements in number",
+    async function* (s) {
+      const [yes, no] = await Promise.all([
+        collect(Enumeratee.filter(isEven)(s)),
+        collect(Enumeratee.filterNot(isEven)(s)),
+      ]);
+      yield yes.length + no.length;
+    },
+    async function* (s) {
+      yield (await collect(s)).length;
+    },
+  );
+  equal(
+    "concat is associative",
+    (s) => Enumerator.concat(Enumerator.concat(s, s), s),
+    (s) => Enumerator.concat(s, Enumerator.concat(s, s)),
+  );
+  equal(
+    "an empty source is concat's identity",
+    (s) => Enumerator.concat(Enumerator.empty<number>(), s, Enumerator.empty<number>()),
+    (s) => s,
+  );
+  equal(
+    "flatMap of single elements is map",
+    Enumeratee.flatMap((n) => Enumerator.of(f(n))),
+    Enumeratee.map(f),
+  );
+  equal(
+    "flatMap is associative",
+    Enumeratee.compose(
+      Enumeratee.flatMap((n: number) => Enumerator.of(n, f(n))),
+      Enumeratee.flatMap((n) => Enumerator.of(n, g(n))),
+    ),
+    Enumeratee.flatMap((n: number) =>
+      Enumerator.of(n, f(n)).through(Enumeratee.flatMap((m) => Enumerator.of(m, g(m)))),
+    ),
+  );
+  equal(
+    "the last of scan is fold",
+    (s) =>
+      Enumerator.defer(async () => [
+        await Enumerator.from(s)
+          .through(Enumeratee.scan(0, (a, b) => a + b))
+          .through(Enumeratee.heading(0))
+          .run(Iteratee.last()),
+      ]),
+    (s) => Enumerator.defer(async () => [await Enumerator.from(s).run(Iteratee.fold(0, (a, b) => a + b))]),
+  );
+  equal(
+    "defer, from and toReadableStream change nothing",
+    (s) => Enumerator.defer(() => Enumerator.from(s).toReadableStream({ highWaterMark: 2 })),
+    (s) => s,
+  );
+  equal(
+    "zip with itself is pairs",
+    (s) => Enumerator.zip(s, s),
+    Enumeratee.map((n) => [n, n]),
+  );
 
   test("compose is associative", async () => {
     await fc.assert(
@@ -163,32 +245,49 @@ describe("interleave", () => {
 
 describe("buffer", () => {
   test("never holds more than its bound, and counts every drop", async () => {
-    const policies = fc.constantFrom<(OverflowPolicy | "backpressure")[]>("backpressure", "dropOldest", "dropNewest", "latest");
+    const policies = fc.constantFrom<(OverflowPolicy | "backpressure")[]>(
+      "backpressure",
+      "dropOldest",
+      "dropNewest",
+      "latest",
+    );
     await fc.assert(
-      law([pacedNumbers, fc.integer({ min: 1, max: 5 }), policies, fc.array(fc.constantFrom<Pace>(0, 1, 2), { minLength: 1, maxLength: 5 })], async (source, capacity, policy, paces) => {
-        const dropped: (readonly [number, number])[] = [];
-        const seen: (readonly [number, number])[] = [];
-        let given = 0;
-        const numbered = Enumeratee.map((n: number) => {
-          given += 1;
-          return [given, n] as const;
-        })(source);
-        const iterator = Enumeratee.buffer<readonly [number, number]>(capacity, policy, (element) => dropped.push(element))(numbered)[Symbol.asyncIterator]();
-        for (let i = 0; ; i += 1) {
-          const result = await iterator.next();
-          if (result.done === true) break;
-          seen.push(result.value);
-          // What was given and is neither here nor dropped, waits.
-          expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
-          await wait(paces[i % paces.length] ?? 0);
-          expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
-        }
-        const order = seen.map(([at]) => at);
-        expect(order).toEqual(order.toSorted((a, b) => a - b));
-        expect([...seen, ...dropped].map(([at]) => at).sort((a, b) => a - b)).toEqual(source.elements.map((_, i) => i + 1));
-        if (policy === "backpressure") expect(dropped).toEqual([]);
-        expectLetGo(source);
-      }),
+      law(
+        [
+          pacedNumbers,
+          fc.integer({ min: 1, max: 5 }),
+          policies,
+          fc.array(fc.constantFrom<Pace>(0, 1, 2), { minLength: 1, maxLength: 5 }),
+        ],
+        async (source, capacity, policy, paces) => {
+          const dropped: (readonly [number, number])[] = [];
+          const seen: (readonly [number, number])[] = [];
+          let given = 0;
+          const numbered = Enumeratee.map((n: number) => {
+            given += 1;
+            return [given, n] as const;
+          })(source);
+          const iterator = Enumeratee.buffer<readonly [number, number]>(capacity, policy, (element) =>
+            dropped.push(element),
+          )(numbered)[Symbol.asyncIterator]();
+          for (let i = 0; ; i += 1) {
+            const result = await iterator.next();
+            if (result.done === true) break;
+            seen.push(result.value);
+            // What was given and is neither here nor dropped, waits.
+            expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
+            await wait(paces[i % paces.length] ?? 0);
+            expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
+          }
+          const order = seen.map(([at]) => at);
+          expect(order).toEqual(order.toSorted((a, b) => a - b));
+          expect([...seen, ...dropped].map(([at]) => at).sort((a, b) => a - b)).toEqual(
+            source.elements.map((_, i) => i + 1),
+          );
+          if (policy === "backpressure") expect(dropped).toEqual([]);
+          expectLetGo(source);
+        },
+      ),
       runs,
     );
   });
@@ -196,7 +295,10 @@ describe("buffer", () => {
 
 describe("errors", () => {
   test("surface exactly once, after what came before them", async () => {
-    const chains = fc.array(fc.constantFrom(...names.filter((name) => name !== "recover" && !name.startsWith("take"))), { maxLength: 5 });
+    const chains = fc.array(
+      fc.constantFrom(...names.filter((name) => name !== "recover" && !name.startsWith("take"))),
+      { maxLength: 5 },
+    );
     await fc.assert(
       law([failingNumbers, chains], async (source, chain) => {
         const iterator = build(chain)(source)[Symbol.asyncIterator]();
@@ -216,7 +318,10 @@ describe("errors", () => {
   test("of one side stop the others", async () => {
     await fc.assert(
       law([failingNumbers, pacedNumbers, fc.constantFrom("interleave", "concat")], async (failing, other, how) => {
-        const source = how === "interleave" ? Enumerator.interleave<number>(other, failing) : Enumerator.concat<number>(failing, other);
+        const source =
+          how === "interleave"
+            ? Enumerator.interleave<number>(other, failing)
+            : Enumerator.concat<number>(failing, other);
         const outcome = await collect(source).catch((error: unknown) => error);
         expect(outcome).toBeInstanceOf(Error);
         await turns(3);
@@ -235,7 +340,11 @@ describe("an early stop", () => {
     await fc.assert(
       law([sources, combine, pipeline, small], async (all, how, chain, count) => {
         const combined =
-          how === "concat" ? Enumerator.concat<number>(...all) : how === "interleave" ? Enumerator.interleave<number>(...all) : Enumerator.zip(...all).through(Enumeratee.map(([n]) => n as number));
+          how === "concat"
+            ? Enumerator.concat<number>(...all)
+            : how === "interleave"
+              ? Enumerator.interleave<number>(...all)
+              : Enumerator.zip(...all).through(Enumeratee.map(([n]) => n as number));
         await readSome(build(chain)(combined), count);
         const pulled = all.map((source) => source.pulled);
         await turns(4);
@@ -252,15 +361,18 @@ describe("demand", () => {
     // Adapters that give one element for each, and pull none ahead.
     const oneForOne = ["map", "scan", "tap", "recover", "onDone", "timeout", "abortable"];
     await fc.assert(
-      law([pacedNumbers, fc.array(fc.constantFrom(...oneForOne), { maxLength: 6 }), small], async (source, chain, count) => {
-        const iterator = build(chain)(source)[Symbol.asyncIterator]();
-        for (let asked = 1; asked <= count; asked += 1) {
-          if ((await iterator.next()).done === true) return;
-          await turns(1);
-          expect(source.pulled).toBe(asked);
-        }
-        await iterator.return?.();
-      }),
+      law(
+        [pacedNumbers, fc.array(fc.constantFrom(...oneForOne), { maxLength: 6 }), small],
+        async (source, chain, count) => {
+          const iterator = build(chain)(source)[Symbol.asyncIterator]();
+          for (let asked = 1; asked <= count; asked += 1) {
+            if ((await iterator.next()).done === true) return;
+            await turns(1);
+            expect(source.pulled).toBe(asked);
+          }
+          await iterator.return?.();
+        },
+      ),
       runs,
     );
   });

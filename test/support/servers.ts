@@ -47,7 +47,9 @@ function create(handler: Handler, protocol: Protocol): Closable {
   const handle = (_: unknown, response: NodeResponse): void => handler(response);
   if (protocol === "http") return createServer(handle);
   if (protocol === "http2") return http2.createServer(handle);
-  return protocol === "https" ? https.createServer(certificate(), handle) : http2.createSecureServer(certificate(), handle);
+  return protocol === "https"
+    ? https.createServer(certificate(), handle)
+    : http2.createSecureServer(certificate(), handle);
 }
 
 let made: { readonly key: Buffer; readonly cert: Buffer } | undefined;
@@ -57,7 +59,9 @@ export function certificate(): { readonly key: Buffer; readonly cert: Buffer } {
   if (made !== undefined) return made;
   const folder = mkdtempSync(join(tmpdir(), "comet-sockets-cert-"));
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const args = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1".split(" ");
+  const args = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1".split(
+    " ",
+  );
   execFileSync("openssl", [...args, "-keyout", key, "-out", cert], { stdio: "ignore" });
   made = { key: readFileSync(key), cert: readFileSync(cert) };
   rmSync(folder, { recursive: true });

@@ -12,21 +12,31 @@ expectTypeOf(Enumerator.interleave<string | number>(numbers, strings)).toEqualTy
 expectTypeOf(Enumerator.zip(numbers, strings)).toEqualTypeOf<Enumerator<[number, string]>>();
 expectTypeOf(Enumerator.repeat(() => 1)).toEqualTypeOf<Enumerator<number>>();
 expectTypeOf(Enumerator.repeatAsync(async () => Promise.resolve("x"))).toEqualTypeOf<Enumerator<string>>();
-expectTypeOf(Enumerator.generateAsync(async () => Promise.resolve<Date | undefined>(undefined))).toEqualTypeOf<Enumerator<Date>>();
+expectTypeOf(Enumerator.generateAsync(async () => Promise.resolve<Date | undefined>(undefined))).toEqualTypeOf<
+  Enumerator<Date>
+>();
 expectTypeOf(Enumerator.defer(() => [1, 2])).toEqualTypeOf<Enumerator<number>>();
 expectTypeOf(Enumerator.defer(async () => Promise.resolve(strings))).toEqualTypeOf<Enumerator<string>>();
-expectTypeOf(Enumerator.defer(function* () { yield 1; })).toEqualTypeOf<Enumerator<number>>();
+expectTypeOf(
+  Enumerator.defer(function* () {
+    yield 1;
+  }),
+).toEqualTypeOf<Enumerator<number>>();
 expectTypeOf(Enumerator.broadcast<Date>()).toEqualTypeOf<Broadcast<Date>>();
 expectTypeOf(Enumerator.from<Buffer>(Readable.from([]))).toEqualTypeOf<Enumerator<Buffer>>();
 
 // Adapters.
-expectTypeOf(numbers.through(Enumeratee.collect((n) => (n > 1 ? n.toFixed() : undefined)))).toEqualTypeOf<Enumerator<string>>();
+expectTypeOf(numbers.through(Enumeratee.collect((n) => (n > 1 ? n.toFixed() : undefined)))).toEqualTypeOf<
+  Enumerator<string>
+>();
 expectTypeOf(numbers.through(Enumeratee.scan("", (s, n) => s + n.toFixed()))).toEqualTypeOf<Enumerator<string>>();
 expectTypeOf(numbers.through(Enumeratee.mapConcat((n) => [n.toFixed()]))).toEqualTypeOf<Enumerator<string>>();
 expectTypeOf(numbers.through(Enumeratee.flatMap((n) => Enumerator.of(n > 1)))).toEqualTypeOf<Enumerator<boolean>>();
 expectTypeOf(numbers.through(Enumeratee.grouped(2))).toEqualTypeOf<Enumerator<number[]>>();
 expectTypeOf(numbers.through(Enumeratee.grouped({ count: 2, withinMs: 5 }))).toEqualTypeOf<Enumerator<number[]>>();
-expectTypeOf(numbers.through(Enumeratee.grouped(Iteratee.fold("", (s, n: number) => s + n.toFixed())))).toEqualTypeOf<Enumerator<string>>();
+expectTypeOf(numbers.through(Enumeratee.grouped(Iteratee.fold("", (s, n: number) => s + n.toFixed())))).toEqualTypeOf<
+  Enumerator<string>
+>();
 expectTypeOf(numbers.through(Enumeratee.recover(() => strings))).toEqualTypeOf<Enumerator<string | number>>();
 expectTypeOf(numbers.through(Enumeratee.heading(0))).toEqualTypeOf<Enumerator<number>>();
 expectTypeOf(
@@ -57,7 +67,9 @@ expectTypeOf(numbers.run(Iteratee.head())).toEqualTypeOf<Promise<number | undefi
 expectTypeOf(numbers.run(Iteratee.reduce((a, b) => a + b))).toEqualTypeOf<Promise<number | undefined>>();
 expectTypeOf(numbers.run(Iteratee.count())).toEqualTypeOf<Promise<number>>();
 expectTypeOf(numbers.run(Iteratee.map(Iteratee.count(), (n) => n.toFixed()))).toEqualTypeOf<Promise<string>>();
-expectTypeOf(numbers.run(Iteratee.zip(Iteratee.head<number>(), Iteratee.count()))).toEqualTypeOf<Promise<readonly [number | undefined, number]>>();
+expectTypeOf(numbers.run(Iteratee.zip(Iteratee.head<number>(), Iteratee.count()))).toEqualTypeOf<
+  Promise<readonly [number | undefined, number]>
+>();
 expectTypeOf(numbers.toReadableStream()).toEqualTypeOf<ReadableStream<number>>();
 
 // @ts-expect-error the consumer is for strings

@@ -32,7 +32,12 @@ export const accepted: Enumerator<Html>[] = [
   of<Map<string, number>>().through(comet({ callback: "f", encoder: (map) => Object.fromEntries(map) })),
   of<Story>().through(comet({ callback: "f", encoder: CometMessage.json })),
   of<string>().through(comet({ callback: "f", encoder: CometMessage.json })),
-  of<Date>().through(Enumeratee.compose(Enumeratee.map((date) => date.getTime()), socket)),
+  of<Date>().through(
+    Enumeratee.compose(
+      Enumeratee.map((date) => date.getTime()),
+      socket,
+    ),
+  ),
 ];
 
 // @ts-expect-error a Date needs an encoder
@@ -63,8 +68,9 @@ of<{ readonly a: readonly { readonly b?: bigint }[] }>().through(socket);
 of<{ readonly a: readonly (string | undefined)[] }>().through(socket);
 // @ts-expect-error called on a source, it is the same
 socket(of<Date>());
+const toDate = Enumeratee.map((n: number) => new Date(n));
 // @ts-expect-error composed, it is the same
-of<number>().through(Enumeratee.compose(Enumeratee.map((n) => new Date(n)), socket));
+of<number>().through(Enumeratee.compose(toDate, socket));
 // @ts-expect-error the JSON encoder encodes JSON
 of<Date>().through(comet({ callback: "f", encoder: CometMessage.json }));
 // @ts-expect-error an encoder must give JSON

@@ -38,7 +38,9 @@ describe("the four streams", () => {
     const response = await fetch(`${origin}/comet/${name}?delay=0`);
     expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
     const nonce = /'nonce-(.*?)'/.exec(response.headers.get("content-security-policy") ?? "")?.[1] ?? "";
-    const events = ["kiki", "foo", "bar", "end"].map((event) => `<script nonce="${nonce}">${callback}('${event}');</script>`);
+    const events = ["kiki", "foo", "bar", "end"].map(
+      (event) => `<script nonce="${nonce}">${callback}('${event}');</script>`,
+    );
     expect(await response.text()).toBe(`${" ".repeat(5120)}<html><body>${events.join("")}`);
     expect(nonce.length).toBeGreaterThan(20);
   });
@@ -83,10 +85,13 @@ describe("every page", () => {
     expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 
-  test.each(["/", "/machine", "/comet/manual", "/comet/iframe", "/comet/machine"])("HEAD %s has no body", async (path) => {
-    const response = await fetch(origin + path, { method: "HEAD" });
-    expect([response.status, await response.text()]).toEqual([200, ""]);
-  });
+  test.each(["/", "/machine", "/comet/manual", "/comet/iframe", "/comet/machine"])(
+    "HEAD %s has no body",
+    async (path) => {
+      const response = await fetch(origin + path, { method: "HEAD" });
+      expect([response.status, await response.text()]).toEqual([200, ""]);
+    },
+  );
 });
 
 test("the machine's stream begins with what is known and goes on twice a second", async () => {
@@ -98,15 +103,25 @@ test("the machine's stream begins with what is known and goes on twice a second"
     .pipeTo(new WritableStream({ write: (chunk) => void (text += new TextDecoder().decode(chunk)) }))
     .catch(() => undefined);
   await until(() => (text.match(/"type":"sample"/g) ?? []).length >= 3, 5000);
-  const messages = [...text.matchAll(/parent\.cometMessage\((.*?)\);<\/script>/g)].map(([, json]) => JSON.parse(json ?? "") as unknown);
+  const messages = [...text.matchAll(/parent\.cometMessage\((.*?)\);<\/script>/g)].map(
+    ([, json]) => JSON.parse(json ?? "") as unknown,
+  );
   expect(messages[0]).toMatchObject({ type: "machine", windowMs: 60_000, samples: [] });
   expect(messages[1]).toMatchObject({ type: "sample", sample: { totalBytes: expect.any(Number) as number } });
 });
 
 describe("the program", () => {
-  async function start(port: string): Promise<{ output: () => string; errors: () => string; ended: Promise<number | null>; stop: (signal: NodeJS.Signals) => void }> {
+  async function start(port: string): Promise<{
+    output: () => string;
+    errors: () => string;
+    ended: Promise<number | null>;
+    stop: (signal: NodeJS.Signals) => void;
+  }> {
     // The compiled package is what `npm run demo` runs; the tests build it before.
-    const child = spawn(process.execPath, [join(root, "demo/main.ts")], { env: { ...process.env, PORT: port }, cwd: root });
+    const child = spawn(process.execPath, [join(root, "demo/main.ts")], {
+      env: { ...process.env, PORT: port },
+      cwd: root,
+    });
     onTestFinished(() => void child.kill("SIGKILL"));
     let output = "";
     let errors = "";
@@ -117,18 +132,21 @@ describe("the program", () => {
     return { output: () => output, errors: () => errors, ended, stop: (signal) => void child.kill(signal) };
   }
 
-  test.each(["SIGINT", "SIGTERM"] as const)("says when it is ready, and stops on %s with streams open", async (signal) => {
-    const { output, errors, ended, stop } = await start("0");
-    expect(output()).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+\n$/);
-    const stream = await fetch(`${output().slice(6).trim()}/comet/machine`);
-    const broken = stream.text().catch(() => "broken off");
-    const before = performance.now();
-    stop(signal);
-    expect(await ended).toBe(0);
-    expect(performance.now() - before).toBeLessThan(2000);
-    expect(await broken).toBe("broken off");
-    expect(errors()).toBe("");
-  });
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "says when it is ready, and stops on %s with streams open",
+    async (signal) => {
+      const { output, errors, ended, stop } = await start("0");
+      expect(output()).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+\n$/);
+      const stream = await fetch(`${output().slice(6).trim()}/comet/machine`);
+      const broken = stream.text().catch(() => "broken off");
+      const before = performance.now();
+      stop(signal);
+      expect(await ended).toBe(0);
+      expect(performance.now() - before).toBeLessThan(2000);
+      expect(await broken).toBe("broken off");
+      expect(errors()).toBe("");
+    },
+  );
 
   test.each([
     ["SIGINT, as from a terminal, to all its processes", "SIGINT", -1],

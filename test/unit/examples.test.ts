@@ -29,12 +29,32 @@ test("there are five, numbered, of under 15 lines each, and the README shows eac
 const padding = `${" ".repeat(5120)}<html><body>`;
 
 test.each([
-  ["1-manual", "/", "<script>console.log('kiki')</script><script>console.log('foo')</script><script>console.log('bar')</script>"],
-  ["2-enumeratee", "/", "<script>console.log('kiki')</script><script>console.log('foo')</script><script>console.log('bar')</script>"],
-  ["3-helper", "/", `${padding}<script>console.log('kiki');</script><script>console.log('foo');</script><script>console.log('bar');</script>`],
+  [
+    "1-manual",
+    "/",
+    "<script>console.log('kiki')</script><script>console.log('foo')</script><script>console.log('bar')</script>",
+  ],
+  [
+    "2-enumeratee",
+    "/",
+    "<script>console.log('kiki')</script><script>console.log('foo')</script><script>console.log('bar')</script>",
+  ],
+  [
+    "3-helper",
+    "/",
+    `${padding}<script>console.log('kiki');</script><script>console.log('foo');</script><script>console.log('bar');</script>`,
+  ],
   ["4-forever-iframe", "/", readFileSync(join(folder, "4-forever-iframe.html"), "utf8")],
-  ["4-forever-iframe", "/comet", `${padding}<script>parent.cometMessage('kiki');</script><script>parent.cometMessage('foo');</script><script>parent.cometMessage('bar');</script>`],
-  ["5-own-message-type", "/", `${padding}<script>console.log({"at":"1970-01-01T00:00:00.000Z","celsius":21.5});</script>`],
+  [
+    "4-forever-iframe",
+    "/comet",
+    `${padding}<script>parent.cometMessage('kiki');</script><script>parent.cometMessage('foo');</script><script>parent.cometMessage('bar');</script>`,
+  ],
+  [
+    "5-own-message-type",
+    "/",
+    `${padding}<script>console.log({"at":"1970-01-01T00:00:00.000Z","celsius":21.5});</script>`,
+  ],
 ])("%s answers %s", async (name, path, body) => {
   vi.stubEnv("PORT", "0");
   vi.resetModules();

@@ -24,7 +24,11 @@ function generators(source: AsyncIterable<number>, operators: number): AsyncIter
 /** Sources that have their element at hand, and sources that wait for one promise, fulfilled already. */
 export const pipelines: Readonly<Record<string, Pipeline>> = {
   "comet-sockets, at hand": (operators) => ours(Enumerator.of(0), operators),
-  "comet-sockets, waiting once": (operators) => ours(Enumerator.repeatAsync(() => request(0)), operators),
+  "comet-sockets, waiting once": (operators) =>
+    ours(
+      Enumerator.repeatAsync(() => request(0)),
+      operators,
+    ),
   "async generators, at hand": (operators) => generators(once(false), operators),
   "async generators, waiting once": (operators) => generators(once(true), operators),
 };

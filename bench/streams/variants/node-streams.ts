@@ -7,6 +7,5 @@ function* counter(elements: number): Generator<number> {
 
 /** The operators of Node's `Readable`, with its own queue sizes and concurrency. */
 export const works: Works = {
-  operators: (elements) =>
-    Readable.from(counter(elements)).map(increment).map(double).filter(isKept).reduce(addUp, 0),
+  operators: (elements) => Readable.from(counter(elements)).map(increment).map(double).filter(isKept).reduce(addUp, 0),
 };

@@ -25,7 +25,10 @@ function filtering(keep: (n: number) => boolean): TransformStream<number, number
 /** With the web's own queue sizes. */
 export const works: Works = {
   async pipeThrough(elements) {
-    const stream = counter(elements).pipeThrough(mapping(increment)).pipeThrough(mapping(double)).pipeThrough(filtering(isKept));
+    const stream = counter(elements)
+      .pipeThrough(mapping(increment))
+      .pipeThrough(mapping(double))
+      .pipeThrough(filtering(isKept));
     let sum = 0;
     for await (const n of stream) sum = addUp(sum, n);
     return sum;

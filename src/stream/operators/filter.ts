@@ -1,7 +1,7 @@
 import { aFunction } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
-import { isSignal, OperatorRun, type Run, type Step } from "../run.ts";
-import { lift } from "./lift.ts";
+import { SKIP } from "../stage-chain.ts";
+import { stage } from "./stages.ts";
 
 /**
  * Only the elements for which `keep` is true. A type predicate narrows the element type. For each element that is wanted,
@@ -13,7 +13,7 @@ export function filter<A, B extends A>(keep: (element: A) => element is B): Enum
 export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A>;
 export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
   aFunction("The predicate of filter", keep);
-  return (source) => lift(source, (up) => new FilterRun(up, keep));
+  return stage(() => (element) => (keep(element) ? element : SKIP));
 }
 
 /**
@@ -34,7 +34,10 @@ export function filterNot<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
  */
 export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B> {
   aFunction("The function of collect", f);
-  return (source) => lift(source, (up) => new CollectRun(up, f));
+  return stage(() => (element) => {
+    const made = f(element);
+    return made === undefined ? SKIP : made;
+  });
 }
 
 /**
@@ -45,47 +48,12 @@ export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B
  */
 export function distinctUntilChanged<A>(same: (before: A, element: A) => boolean = Object.is): Enumeratee<A, A> {
   aFunction("The comparison of distinctUntilChanged", same);
-  return (source) =>
-    lift(source, (up) => {
-      let before: { readonly element: A } | undefined;
-      return new FilterRun(up, (element) => {
-        if (before !== undefined && same(before.element, element)) return false;
-        before = { element };
-        return true;
-      });
-    });
-}
-
-class FilterRun<A> extends OperatorRun<A, A> {
-  readonly #keep: (element: A) => boolean;
-
-  constructor(up: Run<A>, keep: (element: A) => boolean) {
-    super(up);
-    this.#keep = keep;
-  }
-
-  poll(): Step<A> {
-    for (;;) {
-      const step = this.up.poll();
-      if (isSignal(step) || this.#keep(step)) return step;
-    }
-  }
-}
-
-class CollectRun<A, B> extends OperatorRun<A, B> {
-  readonly #f: (element: A) => B | undefined;
-
-  constructor(up: Run<A>, f: (element: A) => B | undefined) {
-    super(up);
-    this.#f = f;
-  }
-
-  poll(): Step<B> {
-    for (;;) {
-      const step = this.up.poll();
-      if (isSignal(step)) return step;
-      const made = this.#f(step);
-      if (made !== undefined) return made;
-    }
-  }
+  return stage(() => {
+    let before: { readonly element: A } | undefined;
+    return (element) => {
+      if (before !== undefined && same(before.element, element)) return SKIP;
+      before = { element };
+      return element;
+    };
+  });
 }

@@ -7,7 +7,7 @@ import { ArrayRun, of } from "../sources/from.ts";
 export function heading<A>(...elements: readonly A[]): Enumeratee<A, A> {
   return (source) => {
     const atHand = elements.length > 0 || (source instanceof Enumerator && source._atHand);
-    return new Enumerator((wake) => new SequenceRun(new ArrayRun([of(...elements), source]), wake), atHand);
+    return new Enumerator((wake) => new SequenceRun(new ArrayRun([of(...elements), source]), wake), { atHand });
   };
 }
 

@@ -28,8 +28,7 @@ export function mapAsync<A, B>(
 ): Enumeratee<A, B> {
   aFunction("The function of mapAsync", f);
   const concurrency = wholeNumber("The concurrency of mapAsync", options.concurrency ?? 1, 1, 65_536);
-  return (source) =>
-    new Enumerator((wake) => new MapAsyncRun((inner) => openRun(source, inner), f, concurrency, wake));
+  return (source) => new Enumerator((wake) => new MapAsyncRun((inner) => openRun(source, inner), f, concurrency, wake));
 }
 
 /** The place of one element whose result is awaited. */

@@ -1,7 +1,6 @@
 import { aFunction } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
-import { isSignal, OperatorRun, type Run, type Step } from "../run.ts";
-import { lift } from "./lift.ts";
+import { stage } from "./stages.ts";
 
 /**
  * Each element replaced by what `f` makes of it.
@@ -10,7 +9,7 @@ import { lift } from "./lift.ts";
  */
 export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
   aFunction("The function of map", f);
-  return (source) => lift(source, (up) => new MapRun(up, f));
+  return stage(() => f);
 }
 
 /**
@@ -34,23 +33,8 @@ export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
  */
 export function scan<A, S>(seed: S, f: (state: S, element: A) => S): Enumeratee<A, S> {
   aFunction("The function of scan", f);
-  return (source) =>
-    lift(source, (up) => {
-      let state = seed;
-      return new MapRun(up, (element) => (state = f(state, element)));
-    });
-}
-
-class MapRun<A, B> extends OperatorRun<A, B> {
-  readonly #f: (element: A) => B;
-
-  constructor(up: Run<A>, f: (element: A) => B) {
-    super(up);
-    this.#f = f;
-  }
-
-  poll(): Step<B> {
-    const step = this.up.poll();
-    return isSignal(step) ? step : this.#f(step);
-  }
+  return stage(() => {
+    let state = seed;
+    return (element) => (state = f(state, element));
+  });
 }

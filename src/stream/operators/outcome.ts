@@ -5,9 +5,7 @@ import { END, OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 
 /** How a run was over: the source `ended`, it `failed`, or the reader `stopped` it. */
 export type RunOutcome =
-  | { readonly how: "ended" }
-  | { readonly how: "failed"; readonly error: unknown }
-  | { readonly how: "stopped" };
+  { readonly how: "ended" } | { readonly how: "failed"; readonly error: unknown } | { readonly how: "stopped" };
 
 /**
  * Calls `f` once when a run is over, however it is, before the source cleans up. A run that never began is not told.

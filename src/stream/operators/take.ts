@@ -1,7 +1,9 @@
 import { aFunction, wholeNumber } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
 import { END, isSignal, OperatorRun, type Run, type Step } from "../run.ts";
+import { SKIP } from "../stage-chain.ts";
 import { lift } from "./lift.ts";
+import { stage } from "./stages.ts";
 
 /**
  * The first `count` elements, and then the end: the source is stopped when the reader asks for one more. `take(0)` pulls
@@ -33,11 +35,14 @@ export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
  */
 export function drop<A>(count: number): Enumeratee<A, A> {
   wholeNumber("The count of drop", count, 0, Number.MAX_SAFE_INTEGER);
-  return (source) =>
-    lift(source, (up) => {
-      let left = count;
-      return new DropWhileRun(up, () => left-- > 0);
-    });
+  return stage(() => {
+    let left = count;
+    return (element) => {
+      if (left === 0) return element;
+      left -= 1;
+      return SKIP;
+    };
+  });
 }
 
 /**
@@ -48,7 +53,10 @@ export function drop<A>(count: number): Enumeratee<A, A> {
  */
 export function dropWhile<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
   aFunction("The predicate of dropWhile", leave);
-  return (source) => lift(source, (up) => new DropWhileRun(up, leave));
+  return stage(() => {
+    let leaving = true;
+    return (element) => ((leaving &&= leave(element)) ? SKIP : element);
+  });
 }
 
 class TakeRun<A> extends OperatorRun<A, A> {
@@ -78,24 +86,5 @@ class TakeWhileRun<A> extends OperatorRun<A, A> {
   poll(): Step<A> {
     const step = this.up.poll();
     return isSignal(step) || this.#keep(step) ? step : END;
-  }
-}
-
-class DropWhileRun<A> extends OperatorRun<A, A> {
-  #leave: ((element: A) => boolean) | undefined;
-
-  constructor(up: Run<A>, leave: (element: A) => boolean) {
-    super(up);
-    this.#leave = leave;
-  }
-
-  poll(): Step<A> {
-    for (;;) {
-      const step = this.up.poll();
-      if (isSignal(step) || this.#leave === undefined) return step;
-      if (this.#leave(step)) continue;
-      this.#leave = undefined;
-      return step;
-    }
   }
 }

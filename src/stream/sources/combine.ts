@@ -117,7 +117,7 @@ class InterleaveRun<E> implements Run<E> {
   }
 
   poll(): Step<E> {
-    for (let tried = 0; tried < this.#live.length; ) {
+    for (let tried = 0; tried < this.#live.length;) {
       this.#turn %= this.#live.length;
       const step = (this.#live[this.#turn] as Run<E>).poll();
       if (step === END) {

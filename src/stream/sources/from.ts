@@ -7,7 +7,7 @@ import { observe, type ObservableLike } from "./observe.ts";
 
 /** A source of exactly these elements, for any number of runs. */
 export function of<E>(...elements: readonly E[]): Enumerator<E> {
-  return new Enumerator(() => new ArrayRun(elements), true);
+  return new Enumerator(() => new ArrayRun(elements), { atHand: true });
 }
 
 /** What {@link from} takes. */
@@ -39,7 +39,7 @@ export function from<E>(source: Source<E>, options: BoundOptions<E> = {}): Enume
     const iterable = source as AsyncIterable<E>;
     return fromAsync(oncePerRun(iterable, () => iterable[Symbol.asyncIterator]()));
   }
-  if (Array.isArray(source)) return new Enumerator(() => new ArrayRun(source as readonly E[]), true);
+  if (Array.isArray(source)) return new Enumerator(() => new ArrayRun(source as readonly E[]), { atHand: true });
   if (typeof given[Symbol.iterator] === "function") {
     const iterate = oncePerRun(source, () => (source as Iterable<E>)[Symbol.iterator]());
     return new Enumerator(() => new IteratorRun(iterate()));
@@ -74,7 +74,7 @@ function oncePerRun<I extends object>(source: unknown, iterate: () => I): () => 
     if (used) throw usedError("A generator, a Readable, or another source that is its own iterator,");
     const iterator = iterate();
     // Node's Readable makes a new iterator each time, over what can be read only once.
-    used = iterator === source || ("readableFlowing" in Object(source));
+    used = iterator === source || "readableFlowing" in Object(source);
     return iterator;
   };
 }

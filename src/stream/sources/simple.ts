@@ -5,7 +5,7 @@ import { asking } from "./asking.ts";
 
 /** A source that ends at once. */
 export function empty<E = never>(): Enumerator<E> {
-  return new Enumerator<E>(() => new PollRun(() => END), true);
+  return new Enumerator<E>(() => new PollRun(() => END), { atHand: true });
 }
 
 /** A source that never gives anything and never ends; its reader can only leave. */

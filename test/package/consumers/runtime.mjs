@@ -30,7 +30,17 @@ async function receive(t, source, init, until = (text) => text.includes("\r\n0\r
 }
 
 test("the exports", () => {
-  assert.deepEqual(Object.keys(main).sort(), ["CometError", "CometMessage", "Enumeratee", "Enumerator", "Html", "Iteratee", "chunked", "comet", "html"]);
+  assert.deepEqual(Object.keys(main).sort(), [
+    "CometError",
+    "CometMessage",
+    "Enumeratee",
+    "Enumerator",
+    "Html",
+    "Iteratee",
+    "chunked",
+    "comet",
+    "html",
+  ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
   assert.deepEqual(Object.keys(node).sort(), ["sendChunked"]);
   assert.equal(stream.Enumerator, main.Enumerator);
@@ -53,7 +63,9 @@ test("a chunk for each element on HTTP/1.1", async (t) => {
 
 test("a failure breaks off without the last chunk", async (t) => {
   const errors = [];
-  const failing = events.through(Enumeratee.mapAsync(async (s) => (s === "bar" ? Promise.reject(new Error("broken")) : s)));
+  const failing = events.through(
+    Enumeratee.mapAsync(async (s) => (s === "bar" ? Promise.reject(new Error("broken")) : s)),
+  );
   const { text, outcome } = await receive(t, failing, { onError: (error) => errors.push(error.message) }, () => false);
   assert.ok(text.endsWith("\r\n4\r\nkiki\r\n3\r\nfoo\r\n"), JSON.stringify(text));
   assert.deepEqual([errors, outcome], [["broken"], "failed"]);
@@ -85,10 +97,16 @@ test("HTTP/2: elements, the end, and a failure after what was sent", async (t) =
     session.destroy();
     server.close();
   });
-  for (const [path, code] of [["/", 0], ["/fail", 2]]) {
+  for (const [path, code] of [
+    ["/", 0],
+    ["/fail", 2],
+  ]) {
     const request = session.request({ ":path": path });
     let text = "";
-    request.setEncoding("utf8").on("data", (data) => (text += data)).on("error", () => undefined);
+    request
+      .setEncoding("utf8")
+      .on("data", (data) => (text += data))
+      .on("error", () => undefined);
     const [headers] = await once(request, "response");
     assert.equal(headers["transfer-encoding"], undefined);
     if (!request.closed) await new Promise((resolve) => request.on("close", resolve));
@@ -97,8 +115,14 @@ test("HTTP/2: elements, the end, and a failure after what was sent", async (t) =
 });
 
 test("values are safe, and errors have codes", () => {
-  assert.equal(html`<script>f(${"</script>\ud800"})</script>`.toString(), "<script>f('\\u003c/script>\\ud800')</script>");
-  assert.throws(() => html`<p title=${"x"}>`, (error) => error instanceof CometError && error.code === "ERR_HTML");
+  assert.equal(
+    html`<script>f(${"</script>\ud800"})</script>`.toString(),
+    "<script>f('\\u003c/script>\\ud800')</script>",
+  );
+  assert.throws(
+    () => html`<p title=${"x"}>`,
+    (error) => error instanceof CometError && error.code === "ERR_HTML",
+  );
   assert.throws(() => comet({ callback: "alert(1)" }), { code: "ERR_CALLBACK" });
   assert.equal(CometMessage.json("x"), "x");
 });

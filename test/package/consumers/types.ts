@@ -1,5 +1,15 @@
 // Checked against the installed tarball, with its declarations checked too.
-import { chunked, comet, CometError, Enumeratee, Enumerator, html, type Channel, type CometMessage, type Html } from "comet-sockets";
+import {
+  chunked,
+  comet,
+  CometError,
+  Enumeratee,
+  Enumerator,
+  html,
+  type Channel,
+  type CometMessage,
+  type Html,
+} from "comet-sockets";
 import { sendChunked, type ChunkedOutcome } from "comet-sockets/node";
 import { Enumerator as Same } from "comet-sockets/stream";
 import type { ServerResponse } from "node:http";

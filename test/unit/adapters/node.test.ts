@@ -10,7 +10,11 @@ import { collect, expectCode, Probe, until } from "../../support/sources.ts";
 import { RawRequest, serve, type Protocol } from "../../support/servers.ts";
 
 /** A source fed by the test, one run at a time. */
-function fed(): { channel: Channel<string>; readonly source: Enumerator<string>; readonly runs: { open: number; all: number } } {
+function fed(): {
+  channel: Channel<string>;
+  readonly source: Enumerator<string>;
+  readonly runs: { open: number; all: number };
+} {
   const runs = { open: 0, all: 0 };
   const made = {
     channel: undefined as unknown as Channel<string>,
@@ -28,7 +32,9 @@ function fed(): { channel: Channel<string>; readonly source: Enumerator<string>;
 describe("on HTTP/1.1", () => {
   test("each element is its own chunk, and the source's end is the last chunk", async () => {
     const outcomes: Promise<ChunkedOutcome>[] = [];
-    const { port } = await serve((response) => outcomes.push(sendChunked(response, Enumerator.of("kiki", "", "foo", "bar"))));
+    const { port } = await serve((response) =>
+      outcomes.push(sendChunked(response, Enumerator.of("kiki", "", "foo", "bar"))),
+    );
     const request = await RawRequest.get(port).has(4);
     expect(request.texts).toEqual(["kiki", "foo", "bar", ""]);
     expect(request.head).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
@@ -42,7 +48,9 @@ describe("on HTTP/1.1", () => {
 
   test("the head leaves before there is an element, and each element before there is another", async () => {
     const feed = fed();
-    const { port } = await serve((response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))));
+    const { port } = await serve(
+      (response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))),
+    );
     const request = RawRequest.get(port);
     await request.has(1);
     expect(request.texts[0]).toHaveLength(5120 + "<html><body>".length);
@@ -63,7 +71,12 @@ describe("on HTTP/1.1", () => {
   });
 
   test("the content type waits for the first element where it must", async () => {
-    const later = Enumerator.interval(5).through(Enumeratee.compose(Enumeratee.take<number>(2), Enumeratee.map((n) => html`<b>${n}</b>`)));
+    const later = Enumerator.interval(5).through(
+      Enumeratee.compose(
+        Enumeratee.take<number>(2),
+        Enumeratee.map((n) => html`<b>${n}</b>`),
+      ),
+    );
     const { port } = await serve((response) => void sendChunked(response, later));
     const request = await RawRequest.get(port).has(3);
     expect(request.head).toMatch(/content-type: text\/html; charset=utf-8\r\n/i);
@@ -90,7 +103,13 @@ describe("on HTTP/1.1", () => {
     });
     const { head } = await RawRequest.get(port).has(2);
     expect(head).toMatch(/^HTTP\/1\.1 202 /);
-    for (const line of ["x-kept: 1", "cache-control: no-cache", "x-replaced: new", "set-cookie: b=2", "x-content-type-options: nosniff"]) {
+    for (const line of [
+      "x-kept: 1",
+      "cache-control: no-cache",
+      "x-replaced: new",
+      "set-cookie: b=2",
+      "x-content-type-options: nosniff",
+    ]) {
       expect(head.toLowerCase().split("\r\n")).toContain(line);
     }
     expect(head.match(/set-cookie:/gi)).toHaveLength(2);
@@ -112,10 +131,16 @@ describe("on HTTP/1.1", () => {
     const error = new Error("broken");
     let outcome: Promise<ChunkedOutcome> | undefined;
     const { port } = await serve((response) => {
-      outcome = sendChunked(response, Enumerator.of("a", "b", "").through(Enumeratee.map((s) => {
-        if (s === "") throw error;
-        return s;
-      })), { onError });
+      outcome = sendChunked(
+        response,
+        Enumerator.of("a", "b", "").through(
+          Enumeratee.map((s) => {
+            if (s === "") throw error;
+            return s;
+          }),
+        ),
+        { onError },
+      );
     });
     const request = await RawRequest.get(port).over();
     expect(request.texts).toEqual(["a", "b"]);
@@ -156,7 +181,9 @@ describe("on HTTP/1.1", () => {
 
   test("an element of another kind fails the response", async () => {
     const onError = vi.fn();
-    const { port } = await serve((response) => void sendChunked(response, Enumerator.of<ChunkElement>(html`<b>`, "<script>"), { onError }));
+    const { port } = await serve(
+      (response) => void sendChunked(response, Enumerator.of<ChunkElement>(html`<b>`, "<script>"), { onError }),
+    );
     const request = await RawRequest.get(port).over();
     expect(request.texts).toEqual(["<b>"]);
     expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: "ERR_ELEMENT" }));
@@ -228,7 +255,9 @@ describe("on HTTP/1.1", () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     const { port } = await serve((response) => {
-      void sendChunked(response, feed.source.through(comet({ callback: "f" })), { status: 203 }).then((o) => outcomes.push(o));
+      void sendChunked(response, feed.source.through(comet({ callback: "f" })), { status: 203 }).then((o) =>
+        outcomes.push(o),
+      );
     });
     const request = new RawRequest(port, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     await request.over();
@@ -262,7 +291,11 @@ describe("on HTTP/1.1", () => {
       response.end();
     });
     await RawRequest.get(port, "/", "Connection: close\r\n").over();
-    expect(errors.map((error) => (error as { code: string }).code)).toEqual(["ERR_RESPONSE", "ERR_RESPONSE", "ERR_RESPONSE"]);
+    expect(errors.map((error) => (error as { code: string }).code)).toEqual([
+      "ERR_RESPONSE",
+      "ERR_RESPONSE",
+      "ERR_RESPONSE",
+    ]);
   });
 });
 
@@ -336,12 +369,20 @@ describe("leaves nothing behind", () => {
 
 describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protocol) => {
   /** The body as it comes, and how it ended: `undefined` is well, a string is the error's code. */
-  async function get(origin: string, onData: (text: string) => void = () => undefined): Promise<{ head: Record<string, unknown>; error: string | undefined }> {
+  async function get(
+    origin: string,
+    onData: (text: string) => void = () => undefined,
+  ): Promise<{ head: Record<string, unknown>; error: string | undefined }> {
     if (protocol === "https") {
       return new Promise((resolve) => {
         https.get(origin, { rejectUnauthorized: false, agent: false }, (response) => {
-          const done = (error?: NodeJS.ErrnoException): void => resolve({ head: { ":status": response.statusCode, ...response.headers }, error: error?.code });
-          response.setEncoding("utf8").on("data", onData).on("end", () => done()).on("error", done);
+          const done = (error?: NodeJS.ErrnoException): void =>
+            resolve({ head: { ":status": response.statusCode, ...response.headers }, error: error?.code });
+          response
+            .setEncoding("utf8")
+            .on("data", onData)
+            .on("end", () => done())
+            .on("error", done);
         });
       });
     }
@@ -350,15 +391,23 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     return new Promise((resolve) => {
       let head: Record<string, unknown> = {};
       const stream = session.request({ ":path": "/" });
-      stream.setEncoding("utf8").on("data", onData).on("response", (headers) => (head = headers));
-      stream.on("end", () => undefined).on("error", (error: NodeJS.ErrnoException) => resolve({ head, error: error.code ?? "" }));
+      stream
+        .setEncoding("utf8")
+        .on("data", onData)
+        .on("response", (headers) => (head = headers));
+      stream
+        .on("end", () => undefined)
+        .on("error", (error: NodeJS.ErrnoException) => resolve({ head, error: error.code ?? "" }));
       stream.on("close", () => resolve({ head, error: stream.rstCode === 0 ? undefined : `RST ${stream.rstCode}` }));
     });
   }
 
   test("elements arrive as they come, and the source's end ends the response", async () => {
     const feed = fed();
-    const { origin } = await serve((response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))), protocol);
+    const { origin } = await serve(
+      (response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))),
+      protocol,
+    );
     let received = "";
     const answer = get(origin, (text) => (received += text));
     for (const event of ["kiki", "foo"]) {
@@ -390,7 +439,10 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
 
   test("a source that fails midway breaks off, after what it had sent", async () => {
     const onError = vi.fn();
-    const { origin } = await serve((response) => void sendChunked(response, new Probe(["a", "b"], { error: new Error("broken") }), { onError }), protocol);
+    const { origin } = await serve(
+      (response) => void sendChunked(response, new Probe(["a", "b"], { error: new Error("broken") }), { onError }),
+      protocol,
+    );
     let received = "";
     const { error } = await get(origin, (text) => (received += text));
     expect(received).toBe("ab");
@@ -401,10 +453,16 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
   test("a client that leaves stops the source", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
-    const { origin } = await serve((response) => void sendChunked(response, feed.source).then((o) => outcomes.push(o)), protocol);
+    const { origin } = await serve(
+      (response) => void sendChunked(response, feed.source).then((o) => outcomes.push(o)),
+      protocol,
+    );
     const leave =
       protocol === "https"
-        ? ((request) => () => request.destroy())(https.get(origin, { rejectUnauthorized: false, agent: false }).on("error", () => undefined))
+        ? (
+            (request) => () =>
+              request.destroy()
+          )(https.get(origin, { rejectUnauthorized: false, agent: false }).on("error", () => undefined))
         : ((session) => {
             const stream = session.request({ ":path": "/" }).on("error", () => undefined);
             onTestFinished(() => session.destroy());
@@ -419,7 +477,10 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
   test("HEAD has the head alone, and opens no source", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
-    const { origin } = await serve((response) => void sendChunked(response, feed.source).then((o) => outcomes.push(o)), protocol);
+    const { origin } = await serve(
+      (response) => void sendChunked(response, feed.source).then((o) => outcomes.push(o)),
+      protocol,
+    );
     if (protocol === "https") https.request(origin, { method: "HEAD", rejectUnauthorized: false, agent: false }).end();
     else {
       const session = http2.connect(origin, { rejectUnauthorized: false });
@@ -434,11 +495,17 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     let pulled = 0;
     const endless = Enumerator.unfold(0, (i) => [`${(pulled = i)}`.padEnd(1024, "."), i + 1]);
     const { origin } = await serve((response) => void sendChunked(response, endless), protocol);
-    if (protocol === "https") https.get(origin, { rejectUnauthorized: false, agent: false }, (response) => response.pause()).on("error", () => undefined);
+    if (protocol === "https")
+      https
+        .get(origin, { rejectUnauthorized: false, agent: false }, (response) => response.pause())
+        .on("error", () => undefined);
     else {
       const session = http2.connect(origin, { rejectUnauthorized: false });
       onTestFinished(() => session.destroy());
-      session.request({ ":path": "/" }).pause().on("error", () => undefined);
+      session
+        .request({ ":path": "/" })
+        .pause()
+        .on("error", () => undefined);
     }
     await until(() => pulled > 0);
     await sleep(300);

@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from "vitest";
 import { chunked, comet, Enumeratee, Enumerator, html, type ChunkElement } from "../../../src/index.ts";
 import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
 
-const later = <E>(...elements: E[]): Enumerator<E> => Enumerator.of(...elements).through(Enumeratee.mapAsync((e) => turns(1).then(() => e)));
+const later = <E>(...elements: E[]): Enumerator<E> =>
+  Enumerator.of(...elements).through(Enumeratee.mapAsync((e) => turns(1).then(() => e)));
 const toHtml = Enumeratee.map((s: string) => html`<b>${s}</b>`);
 
 describe("the content type follows the elements", () => {
@@ -11,9 +12,19 @@ describe("the content type follows the elements", () => {
     ["strings", strings, "text/plain; charset=utf-8"],
     ["strings to be waited for", later("a"), "text/plain; charset=utf-8"],
     ["Html", strings.through(toHtml), "text/html; charset=utf-8"],
-    ["Html after other operators", Enumerator.from(["a", ""]).through(Enumeratee.filter((s) => s === "")).through(toHtml), "text/html; charset=utf-8"],
+    [
+      "Html after other operators",
+      Enumerator.from(["a", ""])
+        .through(Enumeratee.filter((s) => s === ""))
+        .through(toHtml),
+      "text/html; charset=utf-8",
+    ],
     ["comet", later("a").through(comet({ callback: "f" })), "text/html; charset=utf-8"],
-    ["comet without initial chunk", later("a").through(comet({ callback: "f", initialChunk: null })), "text/html; charset=utf-8"],
+    [
+      "comet without initial chunk",
+      later("a").through(comet({ callback: "f", initialChunk: null })),
+      "text/html; charset=utf-8",
+    ],
     ["bytes", Enumerator.of(new Uint8Array(1)), "application/octet-stream"],
     ["nothing", Enumerator.of<string>(), "text/plain; charset=utf-8"],
   ])("%s", async (_, source, type) => {
@@ -40,7 +51,11 @@ describe("the content type follows the elements", () => {
 
   test.each([[5], [undefined], [{}], [new ArrayBuffer(1)]])("%s is no element", async (element) => {
     const onError = vi.fn();
-    await expectCode("ERR_ELEMENT", () => chunked(Enumerator.of(element as never), { onError }).text(), /must be Html, a string or a/);
+    await expectCode(
+      "ERR_ELEMENT",
+      () => chunked(Enumerator.of(element as never), { onError }).text(),
+      /must be Html, a string or a/,
+    );
     expect(onError).toHaveBeenCalledOnce();
   });
 });
@@ -67,15 +82,21 @@ describe("headers and status", () => {
   });
 
   test.each([100, 199, 600, 204, 205, 304, 200.5, NaN, "200"])("status %s is refused", async (status) => {
-    await expectCode("ERR_RESPONSE", () => chunked(Enumerator.of("a"), { status: status as number }), /cannot have the status/);
+    await expectCode(
+      "ERR_RESPONSE",
+      () => chunked(Enumerator.of("a"), { status: status as number }),
+      /cannot have the status/,
+    );
   });
 
-  test.each([[{ "content-length": "5" }], [{ "Transfer-Encoding": "chunked" }], [{ "a b": "c" }], [{ a: "b\r\nc: d" }]])(
-    "headers %j are refused",
-    async (headers) => {
-      await expectCode("ERR_RESPONSE", () => chunked(Enumerator.of("a"), { headers: headers as HeadersInit }));
-    },
-  );
+  test.each([
+    [{ "content-length": "5" }],
+    [{ "Transfer-Encoding": "chunked" }],
+    [{ "a b": "c" }],
+    [{ a: "b\r\nc: d" }],
+  ])("headers %j are refused", async (headers) => {
+    await expectCode("ERR_RESPONSE", () => chunked(Enumerator.of("a"), { headers: headers as HeadersInit }));
+  });
 
   test("a bad onError is refused", async () => {
     await expectCode("ERR_OPTION", () => chunked(Enumerator.of("a"), { onError: 5 as never }));
@@ -132,7 +153,14 @@ describe("the body", () => {
   test.each([
     ["midway", new Probe(["a"], { error: new Error("broken") })],
     ["at once", new Probe<string>([], { error: new Error("broken") })],
-    ["at hand", Enumerator.of("a").through(Enumeratee.map((): string => { throw new Error("broken"); }))],
+    [
+      "at hand",
+      Enumerator.of("a").through(
+        Enumeratee.map((): string => {
+          throw new Error("broken");
+        }),
+      ),
+    ],
   ])("breaks off when its source fails %s, and tells onError once", async (_, source) => {
     const onError = vi.fn();
     const error = await errorOf(() => chunked(source, { onError }).text());

@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { chunked, comet, CometMessage, Enumeratee, Enumerator, html, type Html, type JsonValue } from "../../../src/index.ts";
+import {
+  chunked,
+  comet,
+  CometMessage,
+  Enumeratee,
+  Enumerator,
+  html,
+  type Html,
+  type JsonValue,
+} from "../../../src/index.ts";
 import { collect, errorOf, expectCode } from "../../support/sources.ts";
 
 const events = Enumerator.of("kiki", "foo", "bar");
@@ -25,7 +34,9 @@ describe("what Play's own tests expect of its helper", () => {
   });
 
   test("a JSON string as JSON", async () => {
-    const json = Enumerator.of("jsonString").through(comet({ callback: "parent.cometMessage", encoder: CometMessage.json }));
+    const json = Enumerator.of("jsonString").through(
+      comet({ callback: "parent.cometMessage", encoder: CometMessage.json }),
+    );
     expect((await markup(json))[1]).toBe('<script>parent.cometMessage("jsonString");</script>');
   });
 });

@@ -23,10 +23,40 @@ describe("an Iteratee", () => {
     ["map", Iteratee.map(Iteratee.count(), (n) => n * 2), 8, 0],
     ["map that waits", Iteratee.map(Iteratee.count(), async (n) => turns(1).then(() => n * 2)), 8, 0],
     ["zip", Iteratee.zip(Iteratee.head<number>(), Iteratee.count()), [1, 4], [undefined, 0]],
-    ["zip of what waits", Iteratee.zip(Iteratee.foldAsync(0, async (a, b) => turns(1).then(() => a + b)), Iteratee.last<number>()), [10, 4], [0, undefined]],
-    ["flatMap", Iteratee.flatMap(Iteratee.takeUpTo<number>(2), (two) => Iteratee.map(Iteratee.collect<number>(), (rest) => [two, rest])), [[1, 2], [3, 4]], [[], []]],
-    ["flatMap that waits", Iteratee.flatMap(Iteratee.head<number>(), async (n) => turns(1).then(() => Iteratee.fold<number, number>(n ?? 0, (a, b) => a + b))), 10, 0],
-    ["flatMap to what has enough", Iteratee.flatMap(Iteratee.head<number>(), (n) => Iteratee.map(Iteratee.takeUpTo<number>(0), () => n)), 1, undefined],
+    [
+      "zip of what waits",
+      Iteratee.zip(
+        Iteratee.foldAsync(0, async (a, b) => turns(1).then(() => a + b)),
+        Iteratee.last<number>(),
+      ),
+      [10, 4],
+      [0, undefined],
+    ],
+    [
+      "flatMap",
+      Iteratee.flatMap(Iteratee.takeUpTo<number>(2), (two) =>
+        Iteratee.map(Iteratee.collect<number>(), (rest) => [two, rest]),
+      ),
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [[], []],
+    ],
+    [
+      "flatMap that waits",
+      Iteratee.flatMap(Iteratee.head<number>(), async (n) =>
+        turns(1).then(() => Iteratee.fold<number, number>(n ?? 0, (a, b) => a + b)),
+      ),
+      10,
+      0,
+    ],
+    [
+      "flatMap to what has enough",
+      Iteratee.flatMap(Iteratee.head<number>(), (n) => Iteratee.map(Iteratee.takeUpTo<number>(0), () => n)),
+      1,
+      undefined,
+    ],
   ])("%s, of some elements and of none", async (_, iteratee, some, none) => {
     expect(await numbers.run(iteratee)).toEqual(some);
     expect(await nothing.run(iteratee)).toEqual(none);
@@ -57,13 +87,31 @@ describe("an Iteratee", () => {
   });
 
   test.each([
-    ["throws", Iteratee.forEach(() => { throw new Error("broken"); })],
+    [
+      "throws",
+      Iteratee.forEach(() => {
+        throw new Error("broken");
+      }),
+    ],
     ["rejects", Iteratee.forEach(() => Promise.reject(new Error("broken")))],
-    ["fails in a zip", Iteratee.zip(Iteratee.forEach(() => Promise.reject(new Error("broken"))), Iteratee.count())],
-    ["fails in a flatMap", Iteratee.flatMap(Iteratee.head(), () => { throw new Error("broken"); })],
+    [
+      "fails in a zip",
+      Iteratee.zip(
+        Iteratee.forEach(() => Promise.reject(new Error("broken"))),
+        Iteratee.count(),
+      ),
+    ],
+    [
+      "fails in a flatMap",
+      Iteratee.flatMap(Iteratee.head(), () => {
+        throw new Error("broken");
+      }),
+    ],
   ])("that %s stops its source and fails the run", async (_, iteratee) => {
     const probe = new Probe([1, 2, 3]);
-    expect(await errorOf(() => Enumerator.from(probe).run(iteratee as Iteratee<number, unknown>))).toMatchObject({ message: "broken" });
+    expect(await errorOf(() => Enumerator.from(probe).run(iteratee as Iteratee<number, unknown>))).toMatchObject({
+      message: "broken",
+    });
     await turns();
     expect(probe.returned).toBe(1);
   });
@@ -71,15 +119,22 @@ describe("an Iteratee", () => {
   test("gets the error of its source, and of the source's clean-up", async () => {
     const error = new Error("broken");
     expect(await errorOf(() => Enumerator.from(new Probe([1], { error })).run(Iteratee.count()))).toBe(error);
-    const unclean = numbers.through(Enumeratee.onDone(() => { throw error; }));
+    const unclean = numbers.through(
+      Enumeratee.onDone(() => {
+        throw error;
+      }),
+    );
     expect(await errorOf(() => unclean.run(Iteratee.head()))).toBe(error);
     expect(await errorOf(() => unclean.run(Iteratee.count()))).toBe(error);
   });
 
-  test.each(["fold", "foldAsync", "reduce", "forEach", "map", "flatMap"] as const)("%s refuses what is no function", async (name) => {
-    await expectCode("ERR_OPTION", () => (Iteratee[name] as (a: unknown, b: unknown) => unknown)(5, 5));
-    await expectCode("ERR_OPTION", () => Iteratee.takeUpTo(-1));
-  });
+  test.each(["fold", "foldAsync", "reduce", "forEach", "map", "flatMap"] as const)(
+    "%s refuses what is no function",
+    async (name) => {
+      await expectCode("ERR_OPTION", () => (Iteratee[name] as (a: unknown, b: unknown) => unknown)(5, 5));
+      await expectCode("ERR_OPTION", () => Iteratee.takeUpTo(-1));
+    },
+  );
 });
 
 describe("an AbortSignal", () => {
@@ -88,7 +143,9 @@ describe("an AbortSignal", () => {
   test("ends a run, and stops its source", async () => {
     const abort = new AbortController();
     const stop = vi.fn();
-    const running = errorOf(() => Enumerator.unicast<number>(() => stop).run(Iteratee.count(), { signal: abort.signal }));
+    const running = errorOf(() =>
+      Enumerator.unicast<number>(() => stop).run(Iteratee.count(), { signal: abort.signal }),
+    );
     await turns();
     abort.abort(reason);
     expect(await running).toBe(reason);
@@ -97,7 +154,12 @@ describe("an AbortSignal", () => {
 
   test("ends a run whose consumer waits", async () => {
     const abort = new AbortController();
-    const running = errorOf(() => numbers.run(Iteratee.forEach(() => new Promise(() => undefined)), { signal: abort.signal }));
+    const running = errorOf(() =>
+      numbers.run(
+        Iteratee.forEach(() => new Promise(() => undefined)),
+        { signal: abort.signal },
+      ),
+    );
     abort.abort(reason);
     expect(await running).toBe(reason);
   });

@@ -173,7 +173,9 @@ describe("a run", () => {
     }
     expect(await errorOf(() => collect(Enumerator.from(generator())))).toBe(error);
     expect(await errorOf(() => collect(Enumerator.from({ [Symbol.asyncIterator]: fail })))).toBe(error);
-    expect(await errorOf(() => collect(Enumerator.from({ [Symbol.asyncIterator]: () => ({ next: fail }) })))).toBe(error);
+    expect(await errorOf(() => collect(Enumerator.from({ [Symbol.asyncIterator]: () => ({ next: fail }) })))).toBe(
+      error,
+    );
   });
 
   test("rejects return() with what the clean-up of its source threw", async () => {

@@ -26,7 +26,9 @@ test("10 million elements through ten operators take constant memory", async () 
     ),
   );
   const before = liveBytes();
-  const count = await Enumerator.unfold(0, (n) => (n < total ? [n, n + 1] : undefined)).through(ten).run(Iteratee.count());
+  const count = await Enumerator.unfold(0, (n) => (n < total ? [n, n + 1] : undefined))
+    .through(ten)
+    .run(Iteratee.count());
   expect(count).toBe(total * 0.75 - 10);
   expect(held.length).toBeGreaterThanOrEqual(3);
   for (const bytes of held) expect(bytes - before).toBeLessThan(4 * MiB);
@@ -36,7 +38,11 @@ test("100,000 broadcasts to one stalled and 99 live readers stay within the decl
   const capacity = 1024;
   const elementBytes = 1024;
   let dropped = 0;
-  const { source, channel } = Enumerator.broadcast<string>({ capacity, whenFull: "dropOldest", onDrop: () => (dropped += 1) });
+  const { source, channel } = Enumerator.broadcast<string>({
+    capacity,
+    whenFull: "dropOldest",
+    onDrop: () => (dropped += 1),
+  });
   const stalled = source[Symbol.asyncIterator]();
   const first = stalled.next();
   const live = Array.from({ length: 99 }, () => source.run(Iteratee.count()));

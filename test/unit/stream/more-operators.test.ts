@@ -1,5 +1,13 @@
 import { describe, expect, test, vi } from "vitest";
-import { Enumeratee, Enumerator, Iteratee, type Channel, type Enumerator as EnumeratorType, type OverflowPolicy, type RunOutcome } from "../../../src/index.ts";
+import {
+  Enumeratee,
+  Enumerator,
+  Iteratee,
+  type Channel,
+  type Enumerator as EnumeratorType,
+  type OverflowPolicy,
+  type RunOutcome,
+} from "../../../src/index.ts";
 import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
 
 const numbers = Enumerator.of(1, 2, 3, 4, 5, 6);
@@ -9,7 +17,11 @@ describe("on lists", () => {
   test.each<[string, Enumeratee<number, unknown>, unknown[]]>([
     ["filterNot", Enumeratee.filterNot((n) => n > 2), [1, 2]],
     ["collect", Enumeratee.collect((n) => (n % 2 === 0 ? `${n}` : undefined)), ["2", "4", "6"]],
-    ["distinctUntilChanged by its own comparison", Enumeratee.distinctUntilChanged((a, b) => Math.floor(a / 3) === Math.floor(b / 3)), [1, 3, 6]],
+    [
+      "distinctUntilChanged by its own comparison",
+      Enumeratee.distinctUntilChanged((a, b) => Math.floor(a / 3) === Math.floor(b / 3)),
+      [1, 3, 6],
+    ],
     ["takeWhile", Enumeratee.takeWhile((n) => n !== 3), [1, 2]],
     ["drop", Enumeratee.drop(4), [5, 6]],
     ["drop of more than there is", Enumeratee.drop(40), []],
@@ -18,8 +30,27 @@ describe("on lists", () => {
     ["mapConcat", Enumeratee.mapConcat((n) => (n > 4 ? "ab" : [])), ["a", "b", "a", "b"]],
     ["flatMap", Enumeratee.flatMap((n) => Enumerator.of(n).through(Enumeratee.take(n % 2))), [1, 3, 5]],
     ["trailing", Enumeratee.trailing(7, 8), [1, 2, 3, 4, 5, 6, 7, 8]],
-    ["grouped", Enumeratee.grouped(4), [[1, 2, 3, 4], [5, 6]]],
-    ["grouped by an Iteratee", Enumeratee.grouped(Iteratee.zip(Iteratee.takeUpTo<number>(3), Iteratee.map(Iteratee.takeUpTo<number>(2), (two) => two.length))), [[[1, 2, 3], 2], [[4, 5, 6], 2]]],
+    [
+      "grouped",
+      Enumeratee.grouped(4),
+      [
+        [1, 2, 3, 4],
+        [5, 6],
+      ],
+    ],
+    [
+      "grouped by an Iteratee",
+      Enumeratee.grouped(
+        Iteratee.zip(
+          Iteratee.takeUpTo<number>(3),
+          Iteratee.map(Iteratee.takeUpTo<number>(2), (two) => two.length),
+        ),
+      ),
+      [
+        [[1, 2, 3], 2],
+        [[4, 5, 6], 2],
+      ],
+    ],
     ["compose of nothing", Enumeratee.compose<number>(), [1, 2, 3, 4, 5, 6]],
   ])("%s", async (_, adapter, expected) => {
     expect(await collect(numbers.through(adapter))).toEqual(expected);
@@ -32,22 +63,40 @@ describe("on lists", () => {
   });
 
   test("distinctUntilChanged compares by Object.is", async () => {
-    expect(await collect(Enumerator.of(NaN, NaN, 0, -0, 1, 1).through(Enumeratee.distinctUntilChanged()))).toEqual([NaN, 0, -0, 1]);
+    expect(await collect(Enumerator.of(NaN, NaN, 0, -0, 1, 1).through(Enumeratee.distinctUntilChanged()))).toEqual([
+      NaN,
+      0,
+      -0,
+      1,
+    ]);
   });
 
   test("tap sees each element before it goes on", async () => {
     const log: string[] = [];
-    await collect(numbers.through(Enumeratee.take(2)).through(Enumeratee.tap((n) => log.push(`tap ${n}`))).through(Enumeratee.map((n) => log.push(`map ${n}`))));
+    await collect(
+      numbers
+        .through(Enumeratee.take(2))
+        .through(Enumeratee.tap((n) => log.push(`tap ${n}`)))
+        .through(Enumeratee.map((n) => log.push(`map ${n}`))),
+    );
     expect(log).toEqual(["tap 1", "map 1", "tap 2", "map 2"]);
   });
 });
 
-test.each(["filterNot", "collect", "takeWhile", "dropWhile", "tap", "mapConcat", "flatMap", "recover", "onDone", "distinctUntilChanged"] as const)(
-  "%s refuses what is no function",
-  async (name) => {
-    await expectCode("ERR_OPTION", () => (Enumeratee[name] as (f: unknown) => unknown)(5), /must be a function/);
-  },
-);
+test.each([
+  "filterNot",
+  "collect",
+  "takeWhile",
+  "dropWhile",
+  "tap",
+  "mapConcat",
+  "flatMap",
+  "recover",
+  "onDone",
+  "distinctUntilChanged",
+] as const)("%s refuses what is no function", async (name) => {
+  await expectCode("ERR_OPTION", () => (Enumeratee[name] as (f: unknown) => unknown)(5), /must be a function/);
+});
 
 test.each<[string, () => unknown]>([
   ["scan", () => Enumeratee.scan(0, 5 as never)],
@@ -97,12 +146,28 @@ describe("recover and onDone", () => {
     expect(log).toEqual([{ how: "failed", error }, "recover"]);
     const again = new Error("again");
     expect(await errorOf(() => collect(failing.through(Enumeratee.recover(() => Enumerator.fail(again)))))).toBe(again);
-    expect(await errorOf(() => collect(failing.through(Enumeratee.recover(() => { throw again; }))))).toBe(again);
+    expect(
+      await errorOf(() =>
+        collect(
+          failing.through(
+            Enumeratee.recover(() => {
+              throw again;
+            }),
+          ),
+        ),
+      ),
+    ).toBe(again);
   });
 
   test("recover also takes the error of a source that cannot be opened", async () => {
-    const bad = { [Symbol.asyncIterator]: (): never => { throw error; } };
-    expect(await collect(Enumeratee.recover(() => Enumerator.of("instead"))(bad as AsyncIterable<string>))).toEqual(["instead"]);
+    const bad = {
+      [Symbol.asyncIterator]: (): never => {
+        throw error;
+      },
+    };
+    expect(await collect(Enumeratee.recover(() => Enumerator.of("instead"))(bad as AsyncIterable<string>))).toEqual([
+      "instead",
+    ]);
   });
 
   test("onDone tells how a run was over, once, and nothing of one that never began", async () => {
@@ -117,15 +182,25 @@ describe("recover and onDone", () => {
 
   test("what onDone's function throws does not keep the source from cleaning up", async () => {
     const probe = new Probe([1, 2]);
-    const source = Enumeratee.onDone<number>(() => { throw error; })(probe);
-    expect(await errorOf(async () => { for await (const _ of source) break; })).toBe(error);
+    const source = Enumeratee.onDone<number>(() => {
+      throw error;
+    })(probe);
+    expect(
+      await errorOf(async () => {
+        for await (const _ of source) break;
+      }),
+    ).toBe(error);
     expect(probe.returned).toBe(1);
   });
 });
 
 describe("over time", () => {
   /** Runs with fake timers; `at` pushes elements into a channel at given times and reads what comes out, with its time. */
-  async function played<B>(adapter: (source: EnumeratorType<string>) => AsyncIterable<B>, plan: readonly (readonly [number, string])[], endAt: number): Promise<[number, B][]> {
+  async function played<B>(
+    adapter: (source: EnumeratorType<string>) => AsyncIterable<B>,
+    plan: readonly (readonly [number, string])[],
+    endAt: number,
+  ): Promise<[number, B][]> {
     vi.useFakeTimers();
     try {
       const start = Date.now();
@@ -146,18 +221,37 @@ describe("over time", () => {
     }
   }
 
-  const plan = [[10, "a"], [20, "b"], [30, "c"], [200, "d"], [205, "e"], [500, "f"]] as const;
+  const plan = [
+    [10, "a"],
+    [20, "b"],
+    [30, "c"],
+    [200, "d"],
+    [205, "e"],
+    [500, "f"],
+  ] as const;
 
   test("throttle lets one through, and then none for a while", async () => {
-    expect(await played(Enumeratee.throttle(100), plan, 600)).toEqual([[10, "a"], [200, "d"], [500, "f"]]);
+    expect(await played(Enumeratee.throttle(100), plan, 600)).toEqual([
+      [10, "a"],
+      [200, "d"],
+      [500, "f"],
+    ]);
   });
 
   test("debounce lets the last of each burst through", async () => {
-    expect(await played(Enumeratee.debounce(100), plan, 550)).toEqual([[130, "c"], [305, "e"], [550, "f"]]);
+    expect(await played(Enumeratee.debounce(100), plan, 550)).toEqual([
+      [130, "c"],
+      [305, "e"],
+      [550, "f"],
+    ]);
   });
 
   test("sample gives the newest of each period", async () => {
-    expect(await played(Enumeratee.sample(100), plan, 550)).toEqual([[100, "c"], [300, "e"], [550, "f"]]);
+    expect(await played(Enumeratee.sample(100), plan, 550)).toEqual([
+      [100, "c"],
+      [300, "e"],
+      [550, "f"],
+    ]);
   });
 
   test("grouped within a time gives a group when it is full or due, and the rest at the end", async () => {
@@ -179,7 +273,9 @@ describe("over time", () => {
         return stop;
       }).through(Enumeratee.timeout(100));
       const seen: string[] = [];
-      const reading = errorOf(async () => { for await (const s of source) seen.push(s); });
+      const reading = errorOf(async () => {
+        for await (const s of source) seen.push(s);
+      });
       await vi.advanceTimersByTimeAsync(279);
       expect(stop).not.toHaveBeenCalled();
       await vi.advanceTimersByTimeAsync(2);
@@ -196,15 +292,18 @@ describe("over time", () => {
     }
   });
 
-  test.each(["throttle", "debounce", "sample"] as const)("%s of a source that never waits lets timers have their turn", async (name) => {
-    let ticks = 0;
-    const timer = setInterval(() => (ticks += 1), 1);
-    const endless = Enumerator.unfold(0, (n) => [n, n + 1]).through(Enumeratee.takeWhile(() => ticks < 5));
-    const seen = await collect(endless.through(Enumeratee[name]<number>(1)));
-    clearInterval(timer);
-    expect(seen.length).toBeGreaterThan(0);
-    expect(ticks).toBeGreaterThanOrEqual(5);
-  });
+  test.each(["throttle", "debounce", "sample"] as const)(
+    "%s of a source that never waits lets timers have their turn",
+    async (name) => {
+      let ticks = 0;
+      const timer = setInterval(() => (ticks += 1), 1);
+      const endless = Enumerator.unfold(0, (n) => [n, n + 1]).through(Enumeratee.takeWhile(() => ticks < 5));
+      const seen = await collect(endless.through(Enumeratee[name]<number>(1)));
+      clearInterval(timer);
+      expect(seen.length).toBeGreaterThan(0);
+      expect(ticks).toBeGreaterThanOrEqual(5);
+    },
+  );
 });
 
 describe("buffer", () => {
@@ -228,20 +327,25 @@ describe("buffer", () => {
   ])("%s", async (policy, kept, lost) => {
     let channel: Channel<number> | undefined;
     const dropped: number[] = [];
-    const source = Enumerator.unicast<number>((given) => { channel = given; });
+    const source = Enumerator.unicast<number>((given) => {
+      channel = given;
+    });
     const iterator = source.through(Enumeratee.buffer(2, policy, (n) => dropped.push(n)))[Symbol.asyncIterator]();
     const first = iterator.next();
     for (let i = 0; i < 10; i += 1) channel?.push(i);
     channel?.end();
     const seen = [(await first).value as number];
-    for (let result = await iterator.next(); result.done !== true; result = await iterator.next()) seen.push(result.value);
+    for (let result = await iterator.next(); result.done !== true; result = await iterator.next())
+      seen.push(result.value);
     expect([seen, dropped]).toEqual([kept, lost]);
   });
 
   test("fail", async () => {
     const source = Enumerator.unfold(0, (n) => [n, n + 1]).through(Enumeratee.buffer(2, "fail"));
     const seen: number[] = [];
-    await expectCode("ERR_OVERFLOW", async () => { for await (const n of source) seen.push(n); });
+    await expectCode("ERR_OVERFLOW", async () => {
+      for await (const n of source) seen.push(n);
+    });
     expect(seen).toEqual([0, 1]);
   });
 
@@ -259,7 +363,11 @@ describe("buffer", () => {
   test("hands on errors after what waits", async () => {
     const seen: number[] = [];
     const source = Enumeratee.buffer<number>(5)(new Probe([1, 2], { error }));
-    expect(await errorOf(async () => { for await (const n of source) seen.push(n); })).toBe(error);
+    expect(
+      await errorOf(async () => {
+        for await (const n of source) seen.push(n);
+      }),
+    ).toBe(error);
     expect(seen).toEqual([1, 2]);
   });
 });
@@ -270,26 +378,45 @@ describe("grouped by an Iteratee", () => {
     const fails = Iteratee.forEach<number>(() => Promise.reject(error));
     expect(await errorOf(() => collect(Enumeratee.grouped(fails)(probe)))).toBe(error);
     expect(probe.returned).toBe(1);
-    await expectCode("ERR_OPTION", () => collect(numbers.through(Enumeratee.grouped(Iteratee.takeUpTo<number>(0)))), /has enough/);
+    await expectCode(
+      "ERR_OPTION",
+      () => collect(numbers.through(Enumeratee.grouped(Iteratee.takeUpTo<number>(0)))),
+      /has enough/,
+    );
   });
 });
 
 describe("depth", () => {
   test("10,000 adapters, of every kind, do not overflow the stack", async () => {
-    const many = <A>(make: () => Enumeratee<A, A>): Enumeratee<A, A> => Enumeratee.compose(...Array.from({ length: 10_000 }, make));
-    expect(await collect(numbers.through(many(() => Enumeratee.map((n: number) => n + 1))))).toEqual([10_001, 10_002, 10_003, 10_004, 10_005, 10_006]);
-    expect(await collect(numbers.through(many(() => Enumeratee.mapAsync((n: number) => n + 1))))).toEqual([10_001, 10_002, 10_003, 10_004, 10_005, 10_006]);
-    expect(await collect(numbers.through(many(() => Enumeratee.flatMap((n: number) => Enumerator.of(n)))))).toEqual([1, 2, 3, 4, 5, 6]);
+    const many = <A>(make: () => Enumeratee<A, A>): Enumeratee<A, A> =>
+      Enumeratee.compose(...Array.from({ length: 10_000 }, make));
+    expect(await collect(numbers.through(many(() => Enumeratee.map((n: number) => n + 1))))).toEqual([
+      10_001, 10_002, 10_003, 10_004, 10_005, 10_006,
+    ]);
+    expect(await collect(numbers.through(many(() => Enumeratee.mapAsync((n: number) => n + 1))))).toEqual([
+      10_001, 10_002, 10_003, 10_004, 10_005, 10_006,
+    ]);
+    expect(await collect(numbers.through(many(() => Enumeratee.flatMap((n: number) => Enumerator.of(n)))))).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
     expect(await collect(numbers.through(many(() => Enumeratee.buffer<number>(2))))).toEqual([1, 2, 3, 4, 5, 6]);
     expect(await collect(numbers.through(many(() => Enumeratee.heading<number>())))).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(await collect(numbers.through(many(() => Enumeratee.recover<number>(() => numbers))))).toEqual([1, 2, 3, 4, 5, 6]);
-    expect(await collect(numbers.through(many(() => (source) => Enumerator.defer(() => source))))).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await collect(numbers.through(many(() => Enumeratee.recover<number>(() => numbers))))).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
+    expect(await collect(numbers.through(many(() => (source) => Enumerator.defer(() => source))))).toEqual([
+      1, 2, 3, 4, 5, 6,
+    ]);
     expect(await collect(numbers.through(many(() => Enumeratee.timeout<number>(60_000))))).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
   test("nor do they one in another, however they are built, and stopping reaches the source", async () => {
     let one: Enumeratee<number, number> = Enumeratee.map((n: number) => n);
-    for (let i = 0; i < 10_000; i += 1) one = Enumeratee.compose(one, Enumeratee.filter(() => true));
+    for (let i = 0; i < 10_000; i += 1)
+      one = Enumeratee.compose(
+        one,
+        Enumeratee.filter(() => true),
+      );
     const probe = new Probe([1, 2, 3]);
     let chained = Enumerator.from(probe);
     for (let i = 0; i < 10_000; i += 1) chained = chained.through(Enumeratee.tap(() => undefined));
@@ -299,7 +426,9 @@ describe("depth", () => {
   });
 
   test("a million elements at hand, and an error below 10,000 adapters", async () => {
-    expect(await Enumerator.unfold(0, (n) => (n < 1_000_000 ? [n, n + 1] : undefined)).run(Iteratee.count())).toBe(1_000_000);
+    expect(await Enumerator.unfold(0, (n) => (n < 1_000_000 ? [n, n + 1] : undefined)).run(Iteratee.count())).toBe(
+      1_000_000,
+    );
     const all = await Promise.all([collect(Enumerator.unfold(0, (n) => (n < 100_000 ? [n, n + 1] : undefined)))]);
     expect(all[0]).toHaveLength(100_000);
     const deep = Enumeratee.compose<number>(...Array.from({ length: 10_000 }, () => Enumeratee.map((n: number) => n)));

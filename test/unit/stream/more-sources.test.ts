@@ -23,7 +23,9 @@ describe("repeat, repeatAsync, generateAsync", () => {
     let n = 0;
     const make = vi.fn(() => (n += 1));
     expect(await collect(Enumerator.repeat(make).through(Enumeratee.take(3)))).toEqual([1, 2, 3]);
-    expect(await collect(Enumerator.repeatAsync(async () => turns(1).then(make)).through(Enumeratee.take(2)))).toEqual([4, 5]);
+    expect(await collect(Enumerator.repeatAsync(async () => turns(1).then(make)).through(Enumeratee.take(2)))).toEqual([
+      4, 5,
+    ]);
     const generated = Enumerator.generateAsync(async () => turns(1).then(() => (n < 7 ? make() : undefined)));
     expect(await collect(generated)).toEqual([6, 7]);
     expect(make).toHaveBeenCalledTimes(7);
@@ -42,14 +44,17 @@ describe("repeat, repeatAsync, generateAsync", () => {
     }
   });
 
-  test.each(["repeat", "repeatAsync", "generateAsync", "defer"] as const)("%s hands on errors, and refuses what is no function", async (name) => {
-    const error = new Error("broken");
-    const fail = (): never => {
-      throw error;
-    };
-    expect(await errorOf(() => collect(Enumerator[name](fail)))).toBe(error);
-    await expectCode("ERR_OPTION", () => Enumerator[name](5 as never));
-  });
+  test.each(["repeat", "repeatAsync", "generateAsync", "defer"] as const)(
+    "%s hands on errors, and refuses what is no function",
+    async (name) => {
+      const error = new Error("broken");
+      const fail = (): never => {
+        throw error;
+      };
+      expect(await errorOf(() => collect(Enumerator[name](fail)))).toBe(error);
+      await expectCode("ERR_OPTION", () => Enumerator[name](5 as never));
+    },
+  );
 });
 
 test("timer gives 0 once, and leaves no timer behind", async () => {
@@ -79,7 +84,10 @@ describe("defer", () => {
     });
     const source = Enumerator.defer(make);
     expect(make).not.toHaveBeenCalled();
-    expect([await collect(source), await collect(source)]).toEqual([[1, 2], [1, 2]]);
+    expect([await collect(source), await collect(source)]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
     expect(make).toHaveBeenCalledTimes(2);
   });
 
@@ -94,7 +102,9 @@ describe("defer", () => {
   test("opens nothing when its reader leaves before the promise is there", async () => {
     const probe = new Probe([1]);
     let resolve: (source: Probe<number>) => void = () => undefined;
-    const iterator = Enumerator.defer(() => new Promise<Probe<number>>((yes) => (resolve = yes)))[Symbol.asyncIterator]();
+    const iterator = Enumerator.defer(() => new Promise<Probe<number>>((yes) => (resolve = yes)))[
+      Symbol.asyncIterator
+    ]();
     void iterator.next();
     await iterator.return?.();
     resolve(probe);
@@ -117,11 +127,19 @@ describe("concat", () => {
 
   test("hands on what the clean-up of a source threw", async () => {
     const error = new Error("cannot clean up");
-    const unclean = Enumerator.of(1, 2).through(Enumeratee.take(1)).through(Enumeratee.onDone(() => { throw error; }));
+    const unclean = Enumerator.of(1, 2)
+      .through(Enumeratee.take(1))
+      .through(
+        Enumeratee.onDone(() => {
+          throw error;
+        }),
+      );
     const seen: number[] = [];
-    expect(await errorOf(async () => {
-      for await (const n of Enumerator.concat(unclean, Enumerator.of(3))) seen.push(n);
-    })).toBe(error);
+    expect(
+      await errorOf(async () => {
+        for await (const n of Enumerator.concat(unclean, Enumerator.of(3))) seen.push(n);
+      }),
+    ).toBe(error);
     expect(seen).toEqual([1]);
   });
 });
@@ -144,13 +162,18 @@ describe("interleave and zip", () => {
   });
 
   test("take turns where all are ready", async () => {
-    expect(await collect(Enumerator.interleave(Enumerator.of(1, 2, 3), Enumerator.of(10, 20)))).toEqual([1, 10, 2, 20, 3]);
+    expect(await collect(Enumerator.interleave(Enumerator.of(1, 2, 3), Enumerator.of(10, 20)))).toEqual([
+      1, 10, 2, 20, 3,
+    ]);
   });
 
   test("zip ends with the shortest and stops the others", async () => {
     const long = new Probe(["a", "b", "c", "d"]);
     const zipped: Enumerator<[number, string]> = Enumerator.zip(Enumerator.of(1, 2), long);
-    expect(await collect(zipped)).toEqual([[1, "a"], [2, "b"]]);
+    expect(await collect(zipped)).toEqual([
+      [1, "a"],
+      [2, "b"],
+    ]);
     expect(long.returned).toBe(1);
     expect(await collect(Enumerator.zip())).toEqual([]);
   });
@@ -168,21 +191,30 @@ describe("interleave and zip", () => {
   test("all are closed, and the first error of their clean-ups is told", async () => {
     const [one, two] = [new Error("one"), new Error("two")];
     const probe = new Probe([1, 2, 3]);
-    const fails = (error: Error) => Enumeratee.onDone<number>(() => { throw error; });
+    const fails = (error: Error) =>
+      Enumeratee.onDone<number>(() => {
+        throw error;
+      });
     const source = Enumerator.interleave(fails(one)(new Probe([1, 2])), fails(two)(Enumerator.of(1, 2)), probe);
     const iterator = source[Symbol.asyncIterator]();
     await iterator.next();
     const error = await errorOf(() => iterator.return?.());
     expect([one, two]).toContain(error);
     expect(probe.returned).toBe(1);
-    const immediate = Enumerator.zip(fails(one)(Enumerator.of(1)), fails(two)(Enumerator.of(1)))[Symbol.asyncIterator]();
+    const immediate = Enumerator.zip(fails(one)(Enumerator.of(1)), fails(two)(Enumerator.of(1)))[
+      Symbol.asyncIterator
+    ]();
     await immediate.next();
     expect(await errorOf(() => immediate.return?.())).toBe(one);
   });
 
   test("those that are open are closed when one cannot be opened", async () => {
     const probe = new Probe([1]);
-    const bad = { [Symbol.asyncIterator]: () => { throw new Error("cannot open"); } } as unknown as AsyncIterable<number>;
+    const bad = {
+      [Symbol.asyncIterator]: () => {
+        throw new Error("cannot open");
+      },
+    } as unknown as AsyncIterable<number>;
     for (const source of [Enumerator.zip(probe, bad), Enumerator.interleave(probe, bad)]) {
       expect(await errorOf(() => collect(source as AsyncIterable<unknown>))).toMatchObject({ message: "cannot open" });
     }
@@ -227,7 +259,11 @@ describe("what pushes", () => {
   test("are bounded", async () => {
     const emitter = new EventEmitter();
     const dropped: unknown[] = [];
-    const iterator = Enumerator.fromEvent<number>(emitter, "data", { capacity: 2, whenFull: "dropOldest", onDrop: (n) => dropped.push(n) })[Symbol.asyncIterator]();
+    const iterator = Enumerator.fromEvent<number>(emitter, "data", {
+      capacity: 2,
+      whenFull: "dropOldest",
+      onDrop: (n) => dropped.push(n),
+    })[Symbol.asyncIterator]();
     const first = iterator.next();
     for (let i = 0; i < 5; i += 1) emitter.emit("data", i);
     expect([(await first).value, (await iterator.next()).value, (await iterator.next()).value]).toEqual([0, 3, 4]);
@@ -316,7 +352,12 @@ describe("broadcast", () => {
     news.channel.end();
     await reading;
     expect(live).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    expect([(await first).value, (await stalled.next()).value, (await stalled.next()).value, (await stalled.next()).value]).toEqual([0, 1, 2, 3]);
+    expect([
+      (await first).value,
+      (await stalled.next()).value,
+      (await stalled.next()).value,
+      (await stalled.next()).value,
+    ]).toEqual([0, 1, 2, 3]);
     await expectCode("ERR_OVERFLOW", () => stalled.next());
   });
 
@@ -332,7 +373,8 @@ describe("broadcast", () => {
     for (let i = 0; i < 10; i += 1) news.channel.push(i);
     news.channel.end();
     const seen = [(await first).value];
-    for (let result = await iterator.next(); result.done !== true; result = await iterator.next()) seen.push(result.value);
+    for (let result = await iterator.next(); result.done !== true; result = await iterator.next())
+      seen.push(result.value);
     expect(seen).toEqual(expected.length === 2 && whenFull === "latest" ? [0, 9] : expected);
     expect(dropped).toBe(drops);
   });
@@ -389,7 +431,13 @@ describe("patchPanel", () => {
   test("hands on what goes wrong in the clean-up of a source that was replaced", async () => {
     const error = new Error("cannot clean up");
     const source = Enumerator.patchPanel<number>((panel) => {
-      panel.patch(Enumerator.never<number>().through(Enumeratee.onDone(() => { throw error; })));
+      panel.patch(
+        Enumerator.never<number>().through(
+          Enumeratee.onDone(() => {
+            throw error;
+          }),
+        ),
+      );
       panel.patch(Enumerator.of(1));
     });
     expect(await errorOf(() => collect(source))).toBe(error);
@@ -405,7 +453,11 @@ describe("joined", () => {
     expect((await iterator.next()).value).toBe(1);
     await turns();
     expect(probe.pulled).toBe(2);
-    expect([(await iterator.next()).value, (await iterator.next()).value, (await iterator.next()).done]).toEqual([2, 3, true]);
+    expect([(await iterator.next()).value, (await iterator.next()).value, (await iterator.next()).done]).toEqual([
+      2,
+      3,
+      true,
+    ]);
     await running;
   });
 

@@ -44,7 +44,10 @@ describe("every operator", () => {
 });
 
 test("through applies an adapter", async () => {
-  expect(await collect(numbers.through(Enumeratee.map((n) => `<${n}>`)).through(Enumeratee.take(2)))).toEqual(["<1>", "<2>"]);
+  expect(await collect(numbers.through(Enumeratee.map((n) => `<${n}>`)).through(Enumeratee.take(2)))).toEqual([
+    "<1>",
+    "<2>",
+  ]);
 });
 
 test("compose applies adapters from left to right", async () => {
@@ -162,7 +165,9 @@ describe("mapAsync", () => {
       yield 1;
       await new Promise(() => undefined);
     }
-    const failing = Enumeratee.mapAsync<number, number>(() => turns().then(() => Promise.reject(error)), { concurrency: 2 });
+    const failing = Enumeratee.mapAsync<number, number>(() => turns().then(() => Promise.reject(error)), {
+      concurrency: 2,
+    });
     expect(await errorOf(() => collect(failing(source())))).toBe(error);
   });
 

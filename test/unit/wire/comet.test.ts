@@ -2,13 +2,40 @@ import { expect, test } from "vitest";
 import { checkCallback, checkNonce, scriptFrame } from "../../../src/wire/comet.ts";
 import { expectCode } from "../../support/sources.ts";
 
-test.each(["console.log", "parent.cometMessage", "$", "_a.b$1", "parent.delete", "a".repeat(128)])("callback %s", (callback) => {
-  expect(checkCallback(callback)).toBe(callback);
-});
+test.each(["console.log", "parent.cometMessage", "$", "_a.b$1", "parent.delete", "a".repeat(128)])(
+  "callback %s",
+  (callback) => {
+    expect(checkCallback(callback)).toBe(callback);
+  },
+);
 
 test.each([
-  "", " ", "a b", "a.", ".a", "a..b", "1a", "a-b", "a()", "a[0]", "alert(1);//", "</script>", "a\n", "a.b;", "ünï", "a\u2028",
-  "return", "new.target", "this.x", "delete", "a".repeat(129), undefined, null, 5, {}, ["a"],
+  "",
+  " ",
+  "a b",
+  "a.",
+  ".a",
+  "a..b",
+  "1a",
+  "a-b",
+  "a()",
+  "a[0]",
+  "alert(1);//",
+  "</script>",
+  "a\n",
+  "a.b;",
+  "ünï",
+  "a\u2028",
+  "return",
+  "new.target",
+  "this.x",
+  "delete",
+  "a".repeat(129),
+  undefined,
+  null,
+  5,
+  {},
+  ["a"],
 ])("callback %j is refused", async (callback) => {
   await expectCode("ERR_CALLBACK", () => checkCallback(callback), /dotted path of identifiers/);
 });

@@ -21,21 +21,45 @@ describe("the html template", () => {
     ["in part of an attribute", html`<p title = "a ${1} b ${"'"} c">`, `<p title = "a 1 b &#39; c">`],
     ["in a title", html`<title>${hostile}</title>`, `<title>${text}</title>`],
     ["in a textarea", html`<textarea>${"</textarea>"}</textarea>`, "<textarea>&lt;/textarea&gt;</textarea>"],
-    ["a string in a script", html`<script>f(${"</script>'"})</script>`, String.raw`<script>f('\u003c/script>\'')</script>`],
-    ["JSON in a script", html`<script>f(${{ a: ["<"] }}, ${1})</script>`, String.raw`<script>f({"a":["\u003c"]}, 1)</script>`],
+    [
+      "a string in a script",
+      html`<script>f(${"</script>'"})</script>`,
+      String.raw`<script>f('\u003c/script>\'')</script>`,
+    ],
+    [
+      "JSON in a script",
+      html`<script>f(${{ a: ["<"] }}, ${1})</script>`,
+      String.raw`<script>f({"a":["\u003c"]}, 1)</script>`,
+    ],
     ["in a module", html`<script type="module">f(${"x"})</script>`, `<script type="module">f('x')</script>`],
-    ["after strings and comments", html`<script>a("'\\""); /* ' */ // "
-      f(${"x"})</script>`, `<script>a("'\\""); /* ' */ // "\n      f('x')</script>`],
-    ["a data block", html`<script type="application/json">${{ __proto__x: "'" }}</script>`, `<script type="application/json">{"__proto__x":"'"}</script>`],
+    [
+      "after strings and comments",
+      html`<script>a("'\\""); /* ' */ // "
+      f(${"x"})</script>`,
+      `<script>a("'\\""); /* ' */ // "\n      f('x')</script>`,
+    ],
+    [
+      "a data block",
+      html`<script type="application/json">${{ __proto__x: "'" }}</script>`,
+      `<script type="application/json">{"__proto__x":"'"}</script>`,
+    ],
     ["a nonce", html`<script nonce="${"abc"}">f()</script>`, `<script nonce="abc">f()</script>`],
     ["a whole address", html`<a href="${"/a?b=1&c"}">`, `<a href="/a?b=1&amp;c">`],
     ["an address after its scheme", html`<a href="https://${"x"}/${"y:z"}">`, `<a href="https://x/y:z">`],
     ["an address after its path", html`<img src='/users/${"javascript:1"}'>`, `<img src='/users/javascript:1'>`],
-    ["after a doctype and comments", html`<!doctype html><!-- a --><!----><!--> ${"<"}`, "<!doctype html><!-- a --><!----><!--> &lt;"],
+    [
+      "after a doctype and comments",
+      html`<!doctype html><!-- a --><!----><!--> ${"<"}`,
+      "<!doctype html><!-- a --><!----><!--> &lt;",
+    ],
     ["after a comment that ends oddly", html`<!-- a --!>${"<"}`, "<!-- a --!>&lt;"],
     ["after a lone <", html`1 < 2 ${"<"}`, "1 < 2 &lt;"],
     ["after a style", html`<style>p > a { color: red }</style>${"<"}`, "<style>p > a { color: red }</style>&lt;"],
-    ["in an svg", html`<svg viewBox="0 0 1 1"><text x="${1}">${"<"}</text></svg><svg/>`, `<svg viewBox="0 0 1 1"><text x="1">&lt;</text></svg><svg/>`],
+    [
+      "in an svg",
+      html`<svg viewBox="0 0 1 1"><text x="${1}">${"<"}</text></svg><svg/>`,
+      `<svg viewBox="0 0 1 1"><text x="1">&lt;</text></svg><svg/>`,
+    ],
     ["in a meta", html`<meta name="x" content="${"<"}">`, `<meta name="x" content="&lt;">`],
   ])("writes values %s", (_, made, expected) => {
     expect(made.toString()).toBe(expected);
@@ -86,7 +110,11 @@ describe("the html template", () => {
     ["a plaintext", (v) => html`${v}<plaintext>`],
     ["an open doctype", (v) => html`${v}<!doctype `],
   ])("refuses %s", async (_, make) => {
-    await expectCode("ERR_HTML", () => make("x"), /^A template cannot be made safe near .*: a value or its end stands /);
+    await expectCode(
+      "ERR_HTML",
+      () => make("x"),
+      /^A template cannot be made safe near .*: a value or its end stands /,
+    );
   });
 
   test.each<[string, () => Html, string]>([

@@ -88,7 +88,11 @@ describe("JSON literals", () => {
   });
 
   test("refuse what a hostile getter or proxy turns into something else", async () => {
-    const value = { get a() { return new Date(0); } };
+    const value = {
+      get a() {
+        return new Date(0);
+      },
+    };
     await expectCode("ERR_ENCODER", () => jsonLiteral(value));
   });
 });
