@@ -1,7 +1,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import type { BoundOptions } from "../bounded-queue.ts";
 import { Enumerator } from "../enumerator.ts";
-import { AsyncIteratorRun } from "../open.ts";
+import { AskingRun, askingIterator } from "../asking.ts";
 import { END, type Run, type Step } from "../run.ts";
 import { observe, type ObservableLike } from "./observe.ts";
 
@@ -64,7 +64,7 @@ function asObservable<E>(given: Partial<ObservableLike<E>>): ObservableLike<E> |
 }
 
 function fromAsync<E>(iterate: () => AsyncIterator<E>): Enumerator<E> {
-  return new Enumerator((wake) => new AsyncIteratorRun(iterate(), wake));
+  return new Enumerator((wake) => new AskingRun(askingIterator(iterate()), wake));
 }
 
 /** A source that is its own iterator has nothing left for a second run, which would look like an empty source. */
