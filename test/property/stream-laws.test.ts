@@ -226,6 +226,29 @@ describe("equalities", () => {
   });
 });
 
+test("however a stream is cut into stretches that do not wait, a chain of adapters does the same to it", async () => {
+  const stretches = fc.array(fc.array(fc.integer({ min: -9, max: 9 }), { maxLength: 6 }), { maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(
+      stretches,
+      fc.array(fc.constantFrom<Pace>(0, 1, 2), { maxLength: 4 }),
+      pipeline,
+      async (lists, paces, chain) => {
+        const whole = lists.flat();
+        const expected = model(chain, whole);
+        const cut = Enumeratee.mapConcat((list: readonly number[]) => list)(new PacedSource(lists, paces));
+        expect(await collect(build(chain)(cut))).toEqual(expected);
+        expect(await collect(build(chain)(Enumerator.from(whole)))).toEqual(expected);
+        expect(await Enumerator.from(whole).through(build(chain)).run(Iteratee.collect())).toEqual(expected);
+        expect(
+          await collect(Enumerator.from(cut).through(build(chain)).toReadableStream({ highWaterMark: 3 })),
+        ).toEqual(expected);
+      },
+    ),
+    runs,
+  );
+});
+
 describe("interleave", () => {
   test("keeps each side's order and loses nothing", async () => {
     await fc.assert(

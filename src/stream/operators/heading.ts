@@ -11,7 +11,7 @@ export function heading<A>(...elements: readonly A[]): Enumeratee<A, A> {
   };
 }
 
-/** The elements of the source, and after its end these. */
+/** The elements of the source, and after its end these; not after its failure. Pulls one element for each that is wanted. */
 export function trailing<A>(...elements: readonly A[]): Enumeratee<A, A> {
   return (source) => concat(source, of(...elements));
 }

@@ -3,7 +3,7 @@ import type { Enumeratee } from "../enumerator.ts";
 import { stage } from "./stages.ts";
 
 /**
- * Each element replaced by what `f` makes of it.
+ * Each element replaced by what `f` makes of it. Pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
@@ -13,7 +13,7 @@ export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
 }
 
 /**
- * Each element as it is, after `f` has seen it: for what is done beside.
+ * Each element as it is, after `f` has seen it: for what is done beside. Pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
@@ -27,7 +27,7 @@ export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
 
 /**
  * What `f` makes of `seed` and the first element, then of that and the second, and so on: every state of a fold but the
- * seed. Each run begins with `seed`.
+ * seed. Each run begins with `seed`. Pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */

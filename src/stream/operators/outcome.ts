@@ -9,6 +9,7 @@ export type RunOutcome =
 
 /**
  * Calls `f` once when a run is over, however it is, before the source cleans up. A run that never began is not told.
+ * Pulls one element for each that is wanted, and hands on every error.
  *
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws counts as an error of the clean-up.
  */
@@ -19,7 +20,7 @@ export function onDone<A>(f: (outcome: RunOutcome) => void): Enumeratee<A, A> {
 
 /**
  * If the source fails, goes on with the source that `f` makes of the error; a failure of that one is final. The failed
- * source is stopped first.
+ * source is stopped first. Pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader in place of the error.
  */

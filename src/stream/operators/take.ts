@@ -7,7 +7,7 @@ import { stage } from "./stages.ts";
 
 /**
  * The first `count` elements, and then the end: the source is stopped when the reader asks for one more. `take(0)` pulls
- * nothing.
+ * nothing. Otherwise pulls one element for each that is wanted.
  *
  * @param count How many, a whole number from 0 to 2^53 - 1.
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
@@ -19,6 +19,7 @@ export function take<A>(count: number): Enumeratee<A, A> {
 
 /**
  * The elements before the first for which `keep` is false, and then the end: the source is stopped, and that element is lost.
+ * Pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if `keep` is not a function. What `keep` throws reaches the reader.
  */

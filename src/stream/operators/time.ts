@@ -9,7 +9,7 @@ const MAX_DROPS = 1024;
 
 /**
  * An element, and then none for `periodMs` milliseconds: those that come meanwhile are dropped. A reader that is slower than
- * that loses nothing.
+ * that loses nothing. For each element that is wanted, pulls until there is one.
  *
  * @param periodMs A whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.

@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
+import { lastValueFrom, from as rxFrom, map as rxMap, range as rxRange, Subject, throwError as rxThrow } from "rxjs";
 import { describe, expect, test, vi } from "vitest";
 import { Enumeratee, Enumerator, Iteratee, type Channel, type PatchPanel } from "../../../src/index.ts";
 import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
@@ -288,6 +289,19 @@ describe("what pushes", () => {
     const failing = { subscribe: (observer: { error: (e: unknown) => void }) => (observer.error(error), unsubscribe) };
     expect(await errorOf(() => collect(Enumerator.from(failing as never)))).toBe(error);
     expect(unsubscribe).toHaveBeenCalledTimes(3);
+  });
+
+  test("RxJS, both ways", async () => {
+    expect(await collect(Enumerator.from<number>(rxRange(1, 5).pipe(rxMap((n) => n * 2))))).toEqual([2, 4, 6, 8, 10]);
+    const subject = new Subject<number>();
+    const taken = Enumerator.from<number>(subject).through(Enumeratee.take(2)).run(Iteratee.collect());
+    for (let i = 0; i < 5; i += 1) subject.next(i);
+    expect(await taken).toEqual([0, 1]);
+    await turns();
+    expect(subject.observed).toBe(false);
+    const error = new Error("broken");
+    expect(await errorOf(() => collect(Enumerator.from(rxThrow(() => error))))).toBe(error);
+    expect(await lastValueFrom(rxFrom(Enumerator.of(1, 2, 3)))).toBe(3);
   });
 
   test.each([[5], [null], [{}], [{ on: 5 }]])("fromEvent refuses %s", async (target) => {
