@@ -62,7 +62,13 @@ function tests(): void {
   counts.failed += Math.max(report.numFailedTests, ran && report.success ? 0 : 1);
 }
 
-await ensureSystemPackages(systemNeeds);
+try {
+  await ensureSystemPackages(systemNeeds);
+} catch (error) {
+  console.error((error as Error).message);
+  console.log("\n0 passed, 1 failed, 0 skipped");
+  process.exit(1);
+}
 check("build", "node", ["scripts/build.ts"]);
 check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
 check("types: everything", "tsc", ["-p", "tsconfig.json"]);
