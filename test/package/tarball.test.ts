@@ -111,6 +111,6 @@ describe("at run time", () => {
     mkdirSync(folder, { recursive: true });
     const report = await run(node, ["--test", "--test-reporter=tap", "runtime.mjs"], folder);
     expect(report).toMatch(/^# fail 0$/m);
-    expect(report).toMatch(/^# pass 7$/m);
+    expect(report).toMatch(/^# pass 10$/m);
   });
 });

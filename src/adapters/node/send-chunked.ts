@@ -90,6 +90,7 @@ class Sending implements Consumer<ChunkElement> {
     // Errors of the connection mean that the client has gone; `close` follows and says so.
     this.#response.on("error", () => undefined);
     this.#response.on("close", () => this.#closed());
+    if (!("stream" in this.#response) && this.#response.socket === null) this.#watchConnection(this.#response);
     if (this.#response.req.method === "HEAD") {
       this.#outcome = "ended";
       this.#setHeaders();
@@ -165,6 +166,14 @@ class Sending implements Consumer<ChunkElement> {
     const timer = setTimeout(() => destroy(response), LINGER_MS);
     response.once("close", () => clearTimeout(timer));
     this.#onFlushed = () => destroy(response);
+  }
+
+  /** A response that waits behind another on its connection is not told, before Node 24, that the connection has gone. */
+  #watchConnection(response: ServerResponse): void {
+    const { socket } = response.req;
+    const onClose = (): void => this.#closed();
+    socket.once("close", onClose);
+    response.once("close", () => socket.off("close", onClose));
   }
 
   #closed(): void {

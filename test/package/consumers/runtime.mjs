@@ -29,6 +29,27 @@ async function receive(t, source, init, until = (text) => text.includes("\r\n0\r
   return { text, outcome: await outcome };
 }
 
+async function turnUntil(done) {
+  for (let i = 0; i < 400 && !done(); i += 1) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A server of one source for one test, and sockets that ask it for something. */
+async function serve(t, source, onOutcome = () => undefined) {
+  const server = createServer((_, response) => void node.sendChunked(response, source).then(onOutcome));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const sockets = [];
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (method = "GET") => {
+    const socket = connect(server.address().port, "127.0.0.1").on("error", () => undefined);
+    socket.write(`${method} / HTTP/1.1\r\nHost: x\r\n\r\n`);
+    sockets.push(socket);
+    return socket;
+  };
+}
+
 test("the exports", () => {
   assert.deepEqual(Object.keys(main).sort(), [
     "CometError",
@@ -79,6 +100,63 @@ test("a client that leaves stops the source", async (t) => {
   });
   const { outcome } = await receive(t, source, undefined, (text) => text.includes("\r\n1\r\na\r\n"));
   assert.deepEqual([stopped, outcome], [1, "disconnected"]);
+});
+
+test("a client that leaves stops the source of a response that waits behind another, too", async (t) => {
+  let open = 0;
+  const outcomes = [];
+  const source = Enumerator.unicast(() => {
+    open += 1;
+    return () => (open -= 1);
+  });
+  const server = createServer((_, response) => {
+    void node.sendChunked(response, source.through(comet({ callback: "f" }))).then((outcome) => outcomes.push(outcome));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const socket = connect(server.address().port, "127.0.0.1");
+  socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
+  await turnUntil(() => open === 2);
+  assert.equal(open, 2);
+  socket.destroy();
+  await turnUntil(() => outcomes.length === 2);
+  assert.deepEqual([open, outcomes], [0, ["disconnected", "disconnected"]]);
+});
+
+test("a client that never reads stops the pull", async (t) => {
+  let pulled = 0;
+  const request = await serve(
+    t,
+    Enumerator.unfold(0, (i) => [String((pulled = i)).padEnd(4096, "."), i + 1]),
+  );
+  request().pause();
+  await turnUntil(() => pulled > 0);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const stalled = pulled;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.equal(pulled, stalled);
+});
+
+test("HEAD opens no source, and 200 clients that come and go leave none open", async (t) => {
+  const runs = { open: 0, all: 0 };
+  const outcomes = [];
+  const source = Enumerator.unicast((channel) => {
+    runs.open += 1;
+    runs.all += 1;
+    channel.push("a");
+    return () => (runs.open -= 1);
+  });
+  const request = await serve(t, source, (outcome) => outcomes.push(outcome));
+  request("HEAD");
+  await turnUntil(() => outcomes.length === 1);
+  assert.deepEqual([outcomes, runs.all], [["ended"], 0]);
+  for (let i = 0; i < 200; i += 1) {
+    const socket = request();
+    socket.once("data", () => (i % 2 === 0 ? socket.destroy() : socket.resetAndDestroy()));
+  }
+  await turnUntil(() => outcomes.length === 201);
+  assert.deepEqual(runs, { open: 0, all: 200 });
+  assert.equal(outcomes.filter((outcome) => outcome === "disconnected").length, 200);
 });
 
 test("HTTP/2: elements, the end, and a failure after what was sent", async (t) => {

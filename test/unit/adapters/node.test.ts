@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import http2 from "node:http2";
+import type { Socket } from "node:net";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -215,6 +216,40 @@ describe("on HTTP/1.1", () => {
     await until(() => feed.runs.open === 1);
     request.socket.destroy();
     await until(() => feed.runs.open === 0, 1000);
+  });
+
+  test("a client that leaves stops the source of a response that waits behind another, too", async () => {
+    const feed = fed();
+    const outcomes: ChunkedOutcome[] = [];
+    const { port } = await serve((response) => {
+      void sendChunked(response, feed.source, { headers: { "content-type": "text/plain" } }).then((o) =>
+        outcomes.push(o),
+      );
+    });
+    const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const request = new RawRequest(port, get + get);
+    await until(() => feed.runs.open === 2);
+    request.socket.destroy();
+    await until(() => feed.runs.open === 0, 1000);
+    await until(() => outcomes.length === 2);
+    expect(outcomes).toEqual(["disconnected", "disconnected"]);
+  });
+
+  test("a response that waits behind another is sent when its turn comes, and leaves no listener", async () => {
+    const sockets = new Set<Socket>();
+    let served = 0;
+    const { port } = await serve((response) => {
+      sockets.add((response as ServerResponse).req.socket);
+      served += 1;
+      void sendChunked(response, Enumerator.of(`first ${served}`, `second ${served}`));
+    });
+    const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    const request = new RawRequest(port, get.repeat(5));
+    await until(() => request.received.includes("second 5") && request.received.endsWith("\r\n0\r\n\r\n"));
+    expect(request.received.match(/HTTP\/1\.1 200/g)).toHaveLength(5);
+    const [socket] = sockets;
+    await sleep(20);
+    expect(socket?.listeners("close").length).toBeLessThanOrEqual(3);
   });
 
   test("what goes wrong in the clean-up after the client has left goes to onError", async () => {
