@@ -439,10 +439,10 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
 
   test("elements arrive as they come, and the source's end ends the response", async () => {
     const feed = fed();
-    const { origin } = await serve(
-      (response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))),
-      protocol,
-    );
+    let outcome: Promise<ChunkedOutcome> | undefined;
+    const { origin } = await serve((response) => {
+      outcome = sendChunked(response, feed.source.through(comet({ callback: "f" })));
+    }, protocol);
     let received = "";
     const answer = get(origin, (text) => (received += text));
     for (const event of ["kiki", "foo"]) {
@@ -453,6 +453,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     feed.channel.end();
     const { head, error } = await answer;
     expect(error).toBeUndefined();
+    expect(await outcome).toBe("ended");
     expect(head[":status"]).toBe(200);
     expect(head["content-type"]).toBe("text/html; charset=utf-8");
     if (protocol !== "https") expect(Object.keys(head)).not.toContain("transfer-encoding");
