@@ -425,6 +425,21 @@ describe("depth", () => {
     expect([probe.pulled, probe.returned]).toEqual([1, 1]);
   });
 
+  test("sources that are made of sources, 10,000 deep, do not overflow it either", async () => {
+    const flat = (n: number): EnumeratorType<number> =>
+      n === 0 ? Enumerator.of(0) : Enumerator.of(n).through(Enumeratee.flatMap(() => flat(n - 1)));
+    expect(await flat(10_000).run(Iteratee.collect())).toEqual([0]);
+    const list = (n: number): EnumeratorType<number> =>
+      n === 0
+        ? Enumerator.empty()
+        : Enumerator.concat(
+            Enumerator.of(n),
+            Enumerator.defer(() => list(n - 1)),
+          );
+    expect(await list(10_000).run(Iteratee.count())).toBe(10_000);
+    expect(await collect(list(10_000).through(Enumeratee.take(9000)))).toHaveLength(9000);
+  });
+
   test("a million elements at hand, and an error below 10,000 adapters", async () => {
     expect(await Enumerator.unfold(0, (n) => (n < 1_000_000 ? [n, n + 1] : undefined)).run(Iteratee.count())).toBe(
       1_000_000,
