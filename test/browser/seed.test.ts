@@ -105,7 +105,7 @@ describe.each(browserNames)("in %s", (name) => {
     let received: [string, number][] = [];
     for (let i = 0; i < 100 && received.length < 2; i += 1) {
       await sleep(50);
-      received = await page.evaluate("received");
+      received = await page.evaluate("window.received ?? []");
     }
     expect(received.map(([event]) => event)).toEqual(["with", "with"]);
   });
