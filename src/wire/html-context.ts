@@ -18,6 +18,7 @@ export class HtmlRefusal extends Error {}
 
 const rcdata = new Set(["title", "textarea"]);
 const rawText = new Set(["style", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext"]);
+const foreignRoots = new Set(["svg", "math"]);
 const javascriptTypes = new Set(["", "module", "text/javascript", "application/javascript"]);
 const jsonTypes = new Set(["application/json", "application/ld+json", "importmap", "speculationrules"]);
 const addresses = new Set(
@@ -60,8 +61,8 @@ export class HtmlContext {
   #script = new ScriptContext();
   /** The end of that text, as far as it was read: an open `<` there could become a tag together with a value. */
   #tail = "";
-  /** How many <svg> and <math> are open: within them elements are read by other rules. */
-  #foreign = 0;
+  /** The <svg> and <math> that are open: within them elements are read by other rules. */
+  readonly #foreign: string[] = [];
   #wholeAddress = false;
 
   /** Reads on in the fixed text. @throws {HtmlRefusal} */
@@ -98,7 +99,7 @@ export class HtmlContext {
   end(): void {
     if (this.#state === "element text") throw new HtmlRefusal(`at its end, in an open <${this.#element}>`);
     if (this.#state !== "data") throw new HtmlRefusal("at its end, inside a tag or a comment");
-    if (this.#foreign > 0) throw new HtmlRefusal("at its end, inside an open <svg> or <math>");
+    if (this.#foreign.length > 0) throw new HtmlRefusal("at its end, inside an open <svg> or <math>");
   }
 
   #attributeHole(): HoleContext {
@@ -121,7 +122,7 @@ export class HtmlContext {
   }
 
   #elementHole(): HoleContext {
-    if (this.#foreign > 0) throw new HtmlRefusal(`in a <${this.#element}> within an <svg> or <math>`);
+    if (this.#foreign.length > 0) throw new HtmlRefusal(`in a <${this.#element}> within an <svg> or <math>`);
     if (/<[/!a-z-]*$/i.test(this.#tail)) throw new HtmlRefusal("right after a <");
     if (rcdata.has(this.#element)) return "text";
     if (this.#element !== "script") throw new HtmlRefusal(`in a <${this.#element}>`);
@@ -196,6 +197,7 @@ export class HtmlContext {
       this.#state = "comment";
       return open + 4;
     }
+    if (this.#foreign.length > 0 && text.startsWith("<![CDATA[", open)) throw new HtmlRefusal("after a CDATA section");
     if (/^<[!?]|^<\/[^a-z]/i.test(text.slice(open, open + 3))) {
       // A doctype, or something that is read as a comment up to the next `>`.
       const close = text.indexOf(">", open);
@@ -240,9 +242,13 @@ export class HtmlContext {
   #tagEnds(at: number, selfClosing = false): number {
     const tag = this.#tag;
     this.#state = "data";
-    if (tag === "svg" || tag === "math") this.#foreign += selfClosing ? 0 : 1;
-    else if (tag === "/svg" || tag === "/math") this.#foreign = Math.max(0, this.#foreign - 1);
-    else if (tag === "script" || rcdata.has(tag) || rawText.has(tag)) {
+    if (foreignRoots.has(tag)) {
+      if (!selfClosing) this.#foreign.push(tag);
+    } else if (tag.startsWith("/") && foreignRoots.has(tag.slice(1))) {
+      // It closes all that is open within it, and nothing where it was not opened.
+      const opened = this.#foreign.lastIndexOf(tag.slice(1));
+      if (opened >= 0) this.#foreign.length = opened;
+    } else if (tag === "script" || rcdata.has(tag) || rawText.has(tag)) {
       this.#state = "element text";
       this.#element = tag;
       this.#script = new ScriptContext();
@@ -254,6 +260,10 @@ export class HtmlContext {
     const close = new RegExp(`</${this.#element}(?=[\\s/>])`, "i").exec(text.slice(at));
     const end = close === null ? text.length : at + close.index;
     const inner = text.slice(at, end);
+    // In SVG and MathML the text of these elements is markup, and ends elsewhere than here.
+    if (this.#foreign.length > 0 && inner.includes("<")) {
+      throw new HtmlRefusal(`after a < in a <${this.#element}> within an <svg> or <math>`);
+    }
     if (this.#element === "script") {
       if (inner.includes("<!--")) throw new HtmlRefusal("after a <!-- in a script");
       this.#script.read(inner);

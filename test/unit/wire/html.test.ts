@@ -60,6 +60,11 @@ describe("the html template", () => {
       html`<svg viewBox="0 0 1 1"><text x="${1}">${"<"}</text></svg><svg/>`,
       `<svg viewBox="0 0 1 1"><text x="1">&lt;</text></svg><svg/>`,
     ],
+    [
+      "after a style and a title in an svg",
+      html`<svg><style>p{}</style><title>x</title><text>${"<"}</text></svg>`,
+      "<svg><style>p{}</style><title>x</title><text>&lt;</text></svg>",
+    ],
     ["in a meta", html`<meta name="x" content="${"<"}">`, `<meta name="x" content="&lt;">`],
   ])("writes values %s", (_, made, expected) => {
     expect(made.toString()).toBe(expected);
@@ -97,6 +102,13 @@ describe("the html template", () => {
     ["a script after <!--", (v) => html`<script><!-- f(${v})</script>`],
     ["a script right after a <", (v) => html`<script>a <${v}</script>`],
     ["a script in an svg", (v) => html`<svg><script>f(${v})</script></svg>`],
+    [
+      "content after a script in an svg that is not closed where it seems",
+      (v) => html`<svg><script></</script>${v}</svg>`,
+    ],
+    ["content after markup in a style in an svg", (v) => html`<svg><style><a></style>${v}</svg>`],
+    ["a script in an svg that another end tag seems to close", (v) => html`<svg></math><script>f(${v})</script></svg>`],
+    ["content after a CDATA section in an svg", (v) => html`<svg><![CDATA[ > ]]>${v}</svg>`],
     ["a noscript", (v) => html`<noscript>${v}</noscript>`],
     ["an end tag of a title", (v) => html`<title></tit${v}le></title>`],
     ["an address after an unfinished scheme", (v) => html`<a href="java${v}">`],
