@@ -9,8 +9,10 @@ const layers = {
   core: [],
   stream: ["core"],
   wire: ["core"],
+  log: ["core", "wire"],
   http: ["core", "stream", "wire"],
-  adapters: ["core", "stream", "wire", "http"],
+  hub: ["core", "stream", "wire", "log", "http"],
+  adapters: ["core", "stream", "wire", "http", "hub"],
 };
 
 /** The folders that may use Node's own modules and globals. */

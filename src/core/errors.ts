@@ -14,7 +14,21 @@
  * | `ERR_TIMEOUT` | a source gave nothing within the time that it was allowed |
  * | `ERR_CHANNEL_ENDED` | a channel was used after its `end` or `fail` |
  * | `ERR_ELEMENT` | an element of a chunked response is not `Html`, a string or bytes, or not of the response's own kind |
+ * | `ERR_FRAME` | a decoder was given bytes that are no frame of its wire, or a frame longer than its bound |
  * | `ERR_RESPONSE` | a status or header cannot stand on a chunked response, or the response has begun already |
+ * | `ERR_PARAMETER` | a query parameter is given too often, or has no such value |
+ * | `ERR_WIRE` | there is no such wire, or no such mode of it |
+ * | `ERR_ACCEPT` | none of the wires is acceptable to the client |
+ * | `ERR_METHOD` | a stream was asked for with another method than GET or HEAD |
+ * | `ERR_TOPIC` | no topic is named, too many are, or a name is not one |
+ * | `ERR_TOPIC_UNKNOWN` | the hub has no such topic |
+ * | `ERR_POSITION` | a position is malformed or too long |
+ * | `ERR_UNAUTHORIZED` | the application wants to know who the client is |
+ * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
+ * | `ERR_AUTHORIZE` | the application's `authorize` failed, or did not decide in time |
+ * | `ERR_LIMIT` | the hub has as many connections, or topics, as it is allowed |
+ * | `ERR_CLOSED` | the hub is closing, or closed |
+ * | `ERR_MESSAGE` | a message is too large, or its event name, key or id cannot be sent |
  */
 export type CometErrorCode =
   | "ERR_OPTION"
@@ -28,7 +42,21 @@ export type CometErrorCode =
   | "ERR_TIMEOUT"
   | "ERR_CHANNEL_ENDED"
   | "ERR_ELEMENT"
-  | "ERR_RESPONSE";
+  | "ERR_RESPONSE"
+  | "ERR_FRAME"
+  | "ERR_PARAMETER"
+  | "ERR_WIRE"
+  | "ERR_ACCEPT"
+  | "ERR_METHOD"
+  | "ERR_TOPIC"
+  | "ERR_TOPIC_UNKNOWN"
+  | "ERR_POSITION"
+  | "ERR_UNAUTHORIZED"
+  | "ERR_FORBIDDEN"
+  | "ERR_AUTHORIZE"
+  | "ERR_LIMIT"
+  | "ERR_CLOSED"
+  | "ERR_MESSAGE";
 
 /** The one error class of this package. Tell errors apart by `code`; `cause` holds what was underneath, if anything. */
 export class CometError extends Error {

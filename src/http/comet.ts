@@ -6,7 +6,7 @@ import { heading } from "../stream/operators/heading.ts";
 import { map } from "../stream/operators/map.ts";
 import { INITIAL_CHUNK, scriptFrame } from "../wire/comet.ts";
 import { Html } from "../wire/html.ts";
-import type { Jsonable, JsonValue } from "../wire/json.ts";
+import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 import { declareKind } from "./elements.ts";
 
@@ -31,14 +31,6 @@ export interface CometOptions {
  * JSON literal, and is as safe as every other value.
  */
 export type CometMessage<E> = (message: E) => JsonValue;
-
-/** The error that the compiler shows for an element type that is neither a string nor JSON. */
-export interface NeedsEncoder {
-  readonly "neither a string nor JSON: give comet an encoder": never;
-}
-
-/** `unknown`, which changes no type that it is joined to, if JSON can carry `E`. */
-export type IfJsonable<E> = [E] extends [Jsonable<E>] ? unknown : NeedsEncoder;
 
 /** The message encoders that come with the package. Without any, strings and JSON encode themselves. */
 export const CometMessage: {

@@ -1,7 +1,7 @@
 import { CometError, describe } from "../core/errors.ts";
 
 /** The longest callback, in characters. */
-const MAX_CALLBACK_LENGTH = 128;
+export const MAX_CALLBACK_LENGTH = 128;
 /** The longest nonce, in characters. */
 const MAX_NONCE_LENGTH = 256;
 

@@ -15,3 +15,11 @@ export type Jsonable<T> = T extends JsonValue
       : T extends object
         ? { [K in keyof T]: Jsonable<T[K]> | undefined }
         : never;
+
+/** The error that the compiler shows for an element type that is neither a string nor JSON. */
+export interface NeedsEncoder {
+  readonly "neither a string nor JSON: give an encoder": never;
+}
+
+/** `unknown`, which changes no type that it is joined to, if JSON can carry `E`. */
+export type IfJsonable<E> = [E] extends [Jsonable<E>] ? unknown : NeedsEncoder;

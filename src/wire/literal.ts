@@ -31,7 +31,8 @@ export function stringLiteral(value: string): string {
   return `'${JSON.stringify(value).slice(1, -1).replace(unsafeOrQuote, escape)}'`;
 }
 
-function jsonString(value: string): string {
+/** A string as JSON, safe inside a `<script>` element. */
+export function jsonString(value: string): string {
   return JSON.stringify(value).replace(unsafe, escape);
 }
 

@@ -34,12 +34,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("the tarball", () => {
   test("holds what is published, and nothing else", () => {
     const others = files.map(({ path }) => path).filter((path) => !/^(dist|src)\//.test(path));
-    expect(others.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "package.json"]);
+    expect(others.sort()).toEqual(["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md", "package.json"]);
     for (const entry of [
       "dist/index.js",
       "dist/index.d.ts",
       "dist/index.js.map",
       "dist/stream/index.js",
+      "dist/hub/index.js",
       "dist/adapters/node/index.js",
     ]) {
       expect(files.map(({ path }) => path)).toContain(entry);

@@ -1,1 +1,3 @@
-export { sendChunked, type ChunkedOutcome, type NodeResponse } from "./send-chunked.ts";
+export { connect, type NodeRequest } from "./connect.ts";
+export type { NodeResponse } from "./response.ts";
+export { sendChunked, type ChunkedOutcome } from "./send-chunked.ts";

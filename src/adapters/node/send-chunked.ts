@@ -1,13 +1,10 @@
 import type { ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/report.ts";
 import { contentOf, kindOf, knownKind, type ChunkElement, type ElementKind } from "../../http/elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "../../http/init.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";
-
-/** A response of `node:http`, `node:https` or `node:http2` (its compatibility API). */
-export type NodeResponse = ServerResponse | Http2ServerResponse;
+import { destroyResponse, isGone, watchClose, type NodeResponse } from "./response.ts";
 
 /**
  * How a response came to its end: `ended` with its source, `disconnected` by the client, or `failed` with its source, in
@@ -17,8 +14,6 @@ export type ChunkedOutcome = "ended" | "disconnected" | "failed";
 
 /** How long a connection whose source has failed may take to send what was written before, in milliseconds. */
 const LINGER_MS = 5000;
-/** RST_STREAM's INTERNAL_ERROR (RFC 9113, section 7). */
-const HTTP2_INTERNAL_ERROR = 2;
 
 /**
  * Sends the elements of a source as a response, each as a chunk of its own on HTTP/1.1 and as it comes on HTTP/2. The
@@ -89,8 +84,7 @@ class Sending implements Consumer<ChunkElement> {
     }
     // Errors of the connection mean that the client has gone; `close` follows and says so.
     this.#response.on("error", () => undefined);
-    this.#response.on("close", () => this.#closed());
-    if (!("stream" in this.#response) && this.#response.socket === null) this.#watchConnection(this.#response);
+    watchClose(this.#response, () => this.#closed());
     if (this.#response.req.method === "HEAD") {
       this.#outcome = "ended";
       this.#setHeaders();
@@ -160,20 +154,12 @@ class Sending implements Consumer<ChunkElement> {
     const response = this.#response;
     if (isGone(response)) return;
     if (this.#pendingWrites === 0) {
-      destroy(response);
+      destroyResponse(response);
       return;
     }
-    const timer = setTimeout(() => destroy(response), LINGER_MS);
+    const timer = setTimeout(() => destroyResponse(response), LINGER_MS);
     response.once("close", () => clearTimeout(timer));
-    this.#onFlushed = () => destroy(response);
-  }
-
-  /** A response that waits behind another on its connection is not told, before Node 24, that the connection has gone. */
-  #watchConnection(response: ServerResponse): void {
-    const { socket } = response.req;
-    const onClose = (): void => this.#closed();
-    socket.once("close", onClose);
-    response.once("close", () => socket.off("close", onClose));
+    this.#onFlushed = () => destroyResponse(response);
   }
 
   #closed(): void {
@@ -201,13 +187,4 @@ function corkUntilNextTick({ socket }: ServerResponse): void {
   if (socket === null || socket.writableCorked > 0) return;
   socket.cork();
   process.nextTick(() => socket.uncork());
-}
-
-function isGone(response: NodeResponse): boolean {
-  return response.destroyed || response.writableEnded || ("stream" in response && response.stream.destroyed);
-}
-
-function destroy(response: NodeResponse): void {
-  if ("stream" in response) response.stream.close(HTTP2_INTERNAL_ERROR);
-  else response.destroy();
 }

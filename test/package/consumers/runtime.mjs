@@ -6,6 +6,7 @@ import http2 from "node:http2";
 import { connect } from "node:net";
 import { test } from "node:test";
 import * as main from "comet-sockets";
+import * as hub from "comet-sockets/hub";
 import * as node from "comet-sockets/node";
 import * as stream from "comet-sockets/stream";
 
@@ -63,7 +64,8 @@ test("the exports", () => {
     "html",
   ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
-  assert.deepEqual(Object.keys(node).sort(), ["sendChunked"]);
+  assert.deepEqual(Object.keys(node).sort(), ["connect", "sendChunked"]);
+  assert.deepEqual(Object.keys(hub).sort(), ["Hub"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });
 

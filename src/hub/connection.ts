@@ -1,0 +1,262 @@
+import { utf8 } from "../core/utf8.ts";
+import type { EndReason, OpenState, Wire } from "../wire/item.ts";
+import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
+import { now } from "./clock.ts";
+import type { Group } from "./group.ts";
+import type { CloseReason, SlowSubscriberPolicy } from "./options.ts";
+import type { Sink, Subscription } from "./subscription.ts";
+import type { LiveTopic } from "./live-topic.ts";
+
+/** How a topic begins on a connection. */
+export interface Beginning {
+  readonly state: OpenState;
+  readonly cursor: number;
+  /** What a gap has cost; `undefined` where there is no gap to tell. */
+  readonly missed: number | null | undefined;
+}
+
+/** What a connection needs of its hub. */
+export interface ConnectionHost {
+  readonly heartbeatMs: number;
+  /** Counts what is sent and what is left out. */
+  readonly counts: { delivered: number; skipped: number; lagging: number };
+  /** Told once when the connection is over. */
+  closed(connection: Connection, reason: CloseReason): void;
+  /** Told once when its sink is, which may be later. */
+  released(connection: Connection): void;
+}
+
+/** What a connection is opened with. */
+export interface ConnectionInit {
+  readonly id: number;
+  readonly group: Group;
+  readonly beginnings: readonly Beginning[];
+  readonly policies: readonly SlowSubscriberPolicy[];
+  /** The request's query without its position. */
+  readonly query: string;
+  readonly expiresAt: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * A client's place on a hub: a member of its group while it has had everything, and otherwise a cursor of its own, served
+ * from the logs as its sink takes it. Nothing is queued for it but what its sink holds.
+ */
+export class Connection implements Subscription {
+  readonly id: number;
+  readonly states: { readonly [topic: string]: OpenState };
+  readonly expiresAt: number;
+  readonly maxBytes: number;
+  /** The group's list of members, and the last pass that came to this one. */
+  previous: Connection | undefined;
+  next: Connection | undefined;
+  pass = 0;
+  /** Bytes given to the sink. */
+  bytes = 0;
+  /** Since when the sink takes nothing; Infinity while it does. */
+  stalledSince = Infinity;
+  readonly #host: ConnectionHost;
+  readonly #group: Group;
+  readonly #policies: readonly SlowSubscriberPolicy[];
+  readonly #query: string;
+  #sink: Sink | undefined;
+  /** Where it is; `undefined` while it is a member. */
+  #cursors: Cursors | undefined;
+  #over = false;
+
+  constructor(host: ConnectionHost, sink: Sink, init: ConnectionInit) {
+    this.#host = host;
+    this.#sink = sink;
+    this.id = init.id;
+    this.#group = init.group;
+    this.#policies = init.policies;
+    this.#query = init.query;
+    this.expiresAt = init.expiresAt;
+    this.maxBytes = init.maxBytes;
+    this.#cursors = init.beginnings.map(({ cursor }) => cursor);
+    this.states = Object.fromEntries(init.beginnings.map(({ state }, i) => [this.topics[i] as string, state]));
+    this.#group.followers += 1;
+    host.counts.lagging += 1;
+  }
+
+  get topics(): readonly string[] {
+    return this.#group.topics.map(({ log }) => log.topic);
+  }
+
+  get wire(): Wire {
+    return this.#group.format.wire;
+  }
+
+  get group(): Group {
+    return this.#group;
+  }
+
+  get position(): string {
+    return positionAt(this.#group.topics, this.#cursors ?? this.#group.cursorsOf(this));
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  close(reason: "unauthorized" | "gone"): void {
+    this.end(reason, null);
+  }
+
+  /** Sends what a stream begins with. */
+  open(beginnings: readonly Beginning[]): void {
+    const { format, topics } = this.#group;
+    const item = { states: this.states, position: this.position, heartbeatMs: this.#host.heartbeatMs };
+    let text = format.head + format.control("open", item, item.position);
+    beginnings.forEach(({ missed, cursor }, i) => {
+      if (missed === undefined) return;
+      const { log } = topics[i] as LiveTopic;
+      this.#host.counts.skipped += missed ?? 0;
+      text += format.control("gap", { topic: log.topic, missed, position: log.position(cursor) }, item.position);
+    });
+    this.#write(utf8(text));
+  }
+
+  /** The sink wants more. */
+  drained(): void {
+    this.stalledSince = Infinity;
+    if (!this.#over && this.#cursors !== undefined) this.serve();
+  }
+
+  /** The sink is gone: the client has left, or all has been sent to it. */
+  gone(reason: "client" | "error" = "client"): void {
+    if (this.#sink === undefined) return;
+    this.#sink = undefined;
+    this.#finish(reason);
+    this.#host.released(this);
+  }
+
+  /** Breaks off. */
+  destroy(reason: "stalled" | "error"): void {
+    const sink = this.#sink;
+    this.#finish(reason);
+    sink?.destroy();
+    this.gone();
+  }
+
+  /** Ends the response, with an end that tells the client when to come back. */
+  end(reason: EndReason, retryMs: number | null): void {
+    if (this.#over) return;
+    const item = { reason, position: this.position, retryMs };
+    const bytes = utf8(this.#group.format.end(item, this.#query));
+    const sink = this.#sink;
+    this.#finish(reason);
+    this.stalledSince = now();
+    try {
+      sink?.end(bytes);
+    } catch {
+      sink?.destroy();
+    }
+  }
+
+  /** A pass has come to this member. */
+  deliver(bytes: Uint8Array, messages: number): void {
+    this.#host.counts.delivered += messages;
+    const wantsMore = this.#write(bytes);
+    if (this.#over) return;
+    if (this.wire === "poll" && messages > 0) this.end("poll", 0);
+    else if (!wantsMore) this.fallBehind();
+  }
+
+  /** Is no member any more: from now on it has cursors of its own. */
+  fallBehind(): void {
+    this.#cursors = this.#group.cursorsOf(this).slice();
+    this.#group.leave(this);
+    this.#host.counts.lagging += 1;
+  }
+
+  /** Sends what is behind the group's cursors, as long as the sink takes it, and then joins the group. */
+  serve(): void {
+    while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
+      const limits = this.#group.cursors;
+      if (!this.#serveSlow(this.#cursors, limits) && !this.#serveNext(this.#cursors, limits)) {
+        this.#catchUp(this.#cursors, limits);
+        return;
+      }
+      if (this.wire === "poll") this.end("poll", 0);
+    }
+  }
+
+  /** Does what a policy says where a log has passed the cursor, or where a topic's past is not wanted. */
+  #serveSlow(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+    return this.#group.topics.some(({ log }, i) => {
+      const cursor = cursors[i] as number;
+      const limit = Math.max(limits[i] as number, log.floor);
+      if (this.#policies[i] === "latest") {
+        if (cursor >= limit) return false;
+        this.#serveNewest(cursors, i, limit);
+      } else {
+        if (cursor >= log.floor) return false;
+        if (this.#policies[i] === "resume") this.end("overflow", 0);
+        else {
+          cursors[i] = limit;
+          this.#tellGap(i, limit - cursor, cursors);
+        }
+      }
+      return true;
+    });
+  }
+
+  #serveNewest(cursors: Cursors, i: number, limit: number): void {
+    const before = cursors.slice();
+    const { bytes, messages, missed } = readNewest(this.#group.format, this.#group.topics, cursors, i, limit);
+    if (missed > 0) this.#tellGap(i, missed, before);
+    this.#host.counts.delivered += messages;
+    if (messages > 0) this.#write(bytes);
+  }
+
+  #serveNext(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+    const batch = readBatch(this.#group.format, this.#group.topics, cursors, limits);
+    if (batch === undefined) return false;
+    this.#host.counts.delivered += batch.messages;
+    this.#write(batch.bytes);
+    return true;
+  }
+
+  #catchUp(cursors: Cursors, limits: Readonly<Cursors>): void {
+    if (cursors.some((cursor, i) => cursor > (limits[i] as number))) {
+      this.#group.joinLater(this);
+      return;
+    }
+    this.#cursors = undefined;
+    this.#host.counts.lagging -= 1;
+    this.#group.join(this);
+  }
+
+  #tellGap(i: number, missed: number, cursors: Readonly<Cursors>): void {
+    const { format, topics } = this.#group;
+    const { log } = topics[i] as LiveTopic;
+    const item = { topic: log.topic, missed, position: log.position(cursors[i] as number) };
+    this.#host.counts.skipped += missed;
+    this.#write(utf8(format.control("gap", item, positionAt(topics, cursors))));
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    if (this.#sink === undefined) return false;
+    this.bytes += bytes.length;
+    let wantsMore = false;
+    try {
+      wantsMore = this.#sink.write(bytes);
+    } catch {
+      this.destroy("error");
+    }
+    if (!wantsMore && this.stalledSince === Infinity) this.stalledSince = now();
+    return wantsMore;
+  }
+
+  #finish(reason: CloseReason): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#cursors === undefined) {
+      this.#cursors = this.#group.cursorsOf(this).slice();
+      this.#group.leave(this);
+    } else this.#host.counts.lagging -= 1;
+    this.#group.followers -= 1;
+    this.#host.closed(this, reason);
+  }
+}

@@ -1,0 +1,152 @@
+import { utf8 } from "../core/utf8.ts";
+import type { Format } from "../wire/format.ts";
+import { positionAt, readBatch, type Cursors } from "./batch.ts";
+import type { Connection } from "./connection.ts";
+import { now } from "./clock.ts";
+import type { LiveTopic } from "./live-topic.ts";
+
+/** After how many writes a pass looks at the clock. */
+const WRITES_BETWEEN_LOOKS = 16;
+
+/**
+ * The connections that are sent the same bytes: one wire, one list of topics. Those that have had everything are its
+ * *members*, and share its cursors; what is published goes to them in *passes*, each of which writes one piece of memory to
+ * every member. Those that are behind have cursors of their own, and become members again when they have caught up.
+ */
+export class Group {
+  readonly key: string;
+  readonly format: Format;
+  readonly topics: readonly LiveTopic[];
+  /** When the members were last sent something. */
+  lastPassAt = now();
+  /** Whether the group waits for the flusher. */
+  queued = false;
+  /** How many connections there are, members and others. */
+  followers = 0;
+  /** Where the members are once the pass under way is over. */
+  #cursors: Cursors;
+  /** Where those are that the pass under way has not come to. */
+  #before: Cursors;
+  #pass = 0;
+  #bytes: Uint8Array | undefined;
+  #messages = 0;
+  #heartbeatDue = false;
+  readonly #heartbeat: Uint8Array;
+  /** The members are a list, so that one can leave in the middle of a pass. */
+  #first: Connection | undefined;
+  #last: Connection | undefined;
+  /** Whom the pass under way comes to next. */
+  #next: Connection | undefined;
+  /** Connections that have had messages which the members have not been sent yet. */
+  #ahead: Connection[] = [];
+
+  constructor(key: string, format: Format, topics: readonly LiveTopic[]) {
+    this.key = key;
+    this.format = format;
+    this.topics = topics;
+    this.#heartbeat = utf8(format.heartbeat);
+    this.#before = this.#cursors = this.#heads();
+  }
+
+  /** Where a connection that wants what comes from now on begins, and how far one that is behind is served. */
+  get cursors(): Readonly<Cursors> {
+    if (this.#first === undefined) this.#cursors = this.#heads();
+    return this.#cursors;
+  }
+
+  cursorsOf(member: Connection): Readonly<Cursors> {
+    return member.pass === this.#pass ? this.#cursors : this.#before;
+  }
+
+  /** Makes a connection that has had everything a member. */
+  join(connection: Connection): void {
+    connection.pass = this.#pass;
+    connection.previous = this.#last;
+    connection.next = undefined;
+    if (this.#last === undefined) this.#first = connection;
+    else this.#last.next = connection;
+    this.#last = connection;
+  }
+
+  leave(member: Connection): void {
+    const { previous, next } = member;
+    if (previous === undefined) this.#first = next;
+    else previous.next = next;
+    if (next === undefined) this.#last = previous;
+    else next.previous = previous;
+    if (this.#next === member) this.#next = next;
+    member.previous = member.next = undefined;
+  }
+
+  /** Lets a connection that is ahead of the members wait until they have had the same. */
+  joinLater(connection: Connection): void {
+    this.#ahead.push(connection);
+  }
+
+  /** Wants a heartbeat to be sent. */
+  beat(): void {
+    this.#heartbeatDue = true;
+  }
+
+  /**
+   * Sends what there is to send, until there is nothing more or `deadline` has come.
+   *
+   * @returns Whether all is sent.
+   */
+  flush(deadline: number): boolean {
+    let writes = 0;
+    while (this.#bytes !== undefined || this.#begin()) {
+      while (this.#next !== undefined) {
+        const member: Connection = this.#next;
+        this.#next = member.next;
+        if (member.pass === this.#pass) continue;
+        member.pass = this.#pass;
+        member.deliver(this.#bytes as Uint8Array, this.#messages);
+        writes += 1;
+        if (writes % WRITES_BETWEEN_LOOKS === 0 && now() > deadline) return false;
+      }
+      this.#bytes = undefined;
+      for (const connection of this.#ahead.splice(0)) connection.serve();
+    }
+    return true;
+  }
+
+  /** Begins the next pass, if there is one to be made. */
+  #begin(): boolean {
+    if (this.#first === undefined) {
+      this.#cursors = this.#heads();
+      this.#heartbeatDue = false;
+      for (const connection of this.#ahead.splice(0)) connection.serve();
+      return false;
+    }
+    if (this.topics.some(({ log }, i) => (this.#cursors[i] as number) < log.floor)) this.#scatter();
+    this.#before = this.#cursors.slice();
+    const batch = readBatch(this.format, this.topics, this.#cursors, this.#heads());
+    if (batch === undefined && !this.#heartbeatDue) return false;
+    this.#bytes = batch?.bytes ?? this.#heartbeat;
+    this.#messages = batch?.messages ?? 0;
+    this.#heartbeatDue = false;
+    this.#pass += 1;
+    this.#next = this.#first;
+    this.lastPassAt = now();
+    return true;
+  }
+
+  /** The log has passed all members before a pass could come to them: each is served on its own. */
+  #scatter(): void {
+    const members: Connection[] = [];
+    for (let member = this.#first; member !== undefined; member = member.next) members.push(member);
+    for (const member of members) member.fallBehind();
+    this.#cursors = this.#heads();
+    for (const member of members) member.serve();
+  }
+
+  #heads(): Cursors {
+    return this.topics.map(({ log }) => log.head);
+  }
+
+  /** The whole position where the members are. */
+  get position(): string {
+    return positionAt(this.topics, this.#cursors);
+  }
+}

@@ -1,0 +1,337 @@
+import { CometError } from "../core/errors.ts";
+import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
+import { checkTopicName, type TopicPosition } from "../log/position.ts";
+import { Enumerator } from "../stream/enumerator.ts";
+import type { Wire } from "../wire/item.ts";
+import type { IfJsonable, JsonValue } from "../wire/json.ts";
+import { admit, type Admission, type ConnectOptions, type Gate } from "./admission.ts";
+import { now } from "./clock.ts";
+import { Connection, type Beginning, type ConnectionHost } from "./connection.ts";
+import { drain } from "./drain.ts";
+import { LogRun } from "./enumerate.ts";
+import { Flusher } from "./flusher.ts";
+import { Group } from "./group.ts";
+import { encodeMessage } from "./messages.ts";
+import {
+  checkHubOptions,
+  type CloseReason,
+  type HubOptions,
+  type Settings,
+  type SlowSubscriberPolicy,
+} from "./options.ts";
+import type { Refusal } from "./problem.ts";
+import type { Asked, HubRequest } from "./request.ts";
+import { respond } from "./respond.ts";
+import type { Sink, Subscription } from "./subscription.ts";
+import { Sweeper } from "./sweeper.ts";
+import type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
+import { Topics, unknownTopic } from "./topics.ts";
+import type { LiveTopic } from "./live-topic.ts";
+
+/** What a hub has done and what it holds. Numbers since it was made, unless they say otherwise. */
+export interface HubStats {
+  /** Connections now, and by wire. */
+  readonly connections: number;
+  readonly byWire: { readonly [W in Wire]: number };
+  /** Connections now that have not had everything yet. */
+  readonly lagging: number;
+  /** Topics that are alive now, and what their logs hold: messages, and bytes of data as JSON. */
+  readonly topics: number;
+  readonly logEntries: number;
+  readonly logBytes: number;
+  readonly published: number;
+  /** Messages given to connections. */
+  readonly delivered: number;
+  /** Messages that connections were told they missed. */
+  readonly skipped: number;
+  readonly opened: number;
+  /** Connections ended because of their age or bytes. */
+  readonly recycled: number;
+  /** Requests refused. */
+  readonly rejected: number;
+}
+
+/** How a hub is closed. */
+export interface CloseOptions {
+  /** Over how many milliseconds its connections are ended: 5,000 by default, from 0. */
+  readonly drainMs?: number;
+}
+
+const DEFAULT_DRAIN_MS = 5000;
+/** What a client that finds no room is told to wait, in milliseconds. */
+const RETRY_WHEN_FULL_MS = 5000;
+
+/**
+ * Topics and those who follow them. What is published to a topic reaches each of its subscribers, on whichever wire
+ * they came, in order; one who comes back with its position gets what it missed, or is told that it cannot have it.
+ *
+ * A hub needs no network of its own: give it requests with {@link connect}, or with `connect` of `comet-sockets/node`.
+ *
+ * @throws {CometError} `ERR_OPTION` for bad options.
+ */
+export class Hub {
+  readonly #settings: Settings;
+  readonly #topics: Topics;
+  readonly #flusher: Flusher;
+  readonly #sweeper: Sweeper;
+  readonly #groups = new Map<string, Group>();
+  readonly #connections = new Set<Connection>();
+  readonly #lingering = new Set<Connection>();
+  readonly #announced = new WeakSet<Connection>();
+  readonly #byWire = { comet: 0, sse: 0, ndjson: 0, poll: 0 };
+  readonly #counts = { delivered: 0, skipped: 0, lagging: 0, published: 0, opened: 0, recycled: 0, rejected: 0 };
+  readonly #host: ConnectionHost;
+  readonly #gate: Gate;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  #drainUntil = 0;
+  #onReleased: (() => void) | undefined;
+
+  constructor(options: HubOptions = {}) {
+    this.#settings = checkHubOptions(options);
+    this.#topics = new Topics(this.#settings);
+    this.#flusher = new Flusher(this.#settings.flushSliceMs);
+    this.#sweeper = new Sweeper(this.#settings, {
+      connections: this.#connections,
+      lingering: this.#lingering,
+      groups: { [Symbol.iterator]: () => this.#groups.values() },
+      beat: (group) => {
+        group.beat();
+        this.#flusher.enqueue(group);
+      },
+      evict: () => this.#topics.sweep(),
+    });
+    this.#host = {
+      heartbeatMs: this.#settings.heartbeatMs,
+      counts: this.#counts,
+      closed: (connection, reason) => this.#onConnectionClosed(connection, reason),
+      released: (connection) => this.#onConnectionReleased(connection),
+    };
+    this.#gate = this.#createGate();
+  }
+
+  /**
+   * A topic, to publish to and to read. Nothing is kept for it until it is published to or followed. Messages are strings or
+   * JSON values; others need an encoder.
+   *
+   * @throws {CometError} `ERR_TOPIC` for a malformed name, `ERR_TOPIC_UNKNOWN` for one that is not among the hub's `topics`.
+   */
+  topic<Message = JsonValue>(name: string & IfJsonable<Message>): Topic<Message>;
+  topic<Message, Sent extends JsonValue>(name: string, options: TopicEncoder<Message, Sent>): Topic<Message, Sent>;
+  topic(name: string, options?: TopicEncoder<unknown, JsonValue>): Topic<unknown, JsonValue> {
+    checkTopicName(name);
+    if (!this.#topics.isTopic(name)) throw unknownTopic(name);
+    const encoder = options === undefined ? undefined : aFunction("The encoder of a topic", options.encoder);
+    return {
+      name,
+      publish: (message, publishOptions = {}) =>
+        this.#publish(name, encoder === undefined ? message : encoder(message), publishOptions),
+      enumerate: (enumerateOptions = {}) => this.#enumerate(name, enumerateOptions),
+    };
+  }
+
+  /**
+   * Answers a web-standard request: with a stream of the topics that it names, on the wire that it wants, or with a
+   * refusal that says why. PROTOCOL.md has the details. The stream ends with the request's signal, when its body is
+   * cancelled, or by the hub.
+   *
+   * @returns Rejects with `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`.
+   */
+  async connect(request: Request, options: ConnectOptions = {}): Promise<Response> {
+    return respond(request, await this._admit(request, options), (admission, sink) => this._open(admission, sink));
+  }
+
+  /** What the hub has done and what it holds now; cheap enough to ask every second. */
+  stats(): HubStats {
+    const { delivered, skipped, lagging, published, opened, recycled, rejected } = this.#counts;
+    return {
+      connections: this.#connections.size,
+      byWire: { ...this.#byWire },
+      lagging,
+      topics: this.#topics.size,
+      logEntries: this.#topics.entries,
+      logBytes: this.#topics.bytes,
+      published,
+      delivered,
+      skipped,
+      opened,
+      recycled,
+      rejected,
+    };
+  }
+
+  /** Those who are connected now. */
+  subscriptions(): IterableIterator<Subscription> {
+    return this.#connections.values();
+  }
+
+  /**
+   * Goes down gently. From now on new requests get 503, with a `Retry-After` by which time this is over. Those connected are
+   * ended one after the other over `drainMs`, each told when to come back, so that they do not all come at once; until then
+   * they get what is published. After that publishing throws `ERR_CLOSED`, and enumerators end.
+   *
+   * @returns Resolves when all connections are gone: at the latest 5 s after the last was ended. Calling it again gives the same.
+   * @throws {CometError} `ERR_OPTION` for a bad `drainMs`.
+   */
+  close({ drainMs = DEFAULT_DRAIN_MS }: CloseOptions = {}): Promise<void> {
+    wholeNumber("drainMs", drainMs, 0, MAX_TIMER_MS);
+    this.#drainUntil = now() + drainMs;
+    this.#closing ??= this.#close(drainMs);
+    return this.#closing;
+  }
+
+  /** @internal Decides on a request, for adapters. */
+  async _admit(request: HubRequest, options: ConnectOptions): Promise<Admission | Refusal> {
+    const answer = await admit(this.#gate, request, options);
+    if (!("asked" in answer) && answer.status >= 400) this.#counts.rejected += 1;
+    return answer;
+  }
+
+  /** @internal Begins the stream of a request that was let in, for adapters. They tell the connection what becomes of its sink. */
+  _open({ asked, overflow }: Admission, sink: Sink): Connection {
+    const topics = asked.topics.map((name) => this.#topics.wake(name));
+    const group = this.#groupOf(asked, topics);
+    const policies = topics.map((topic) => overflow ?? topic.overflow);
+    const beginnings = topics.map((topic, i) =>
+      this.#begin(topic, asked, policies[i] ?? "resume", group.cursors[i] ?? 0),
+    );
+    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
+    const age = asked.format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
+    const maxBytes = asked.format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
+    this.#counts.opened += 1;
+    const connection = new Connection(this.#host, sink, {
+      id: this.#counts.opened,
+      group,
+      beginnings,
+      policies,
+      query: asked.query,
+      expiresAt: now() + age,
+      maxBytes,
+    });
+    this.#connections.add(connection);
+    this.#byWire[connection.wire] += 1;
+    this.#sweeper.start();
+    connection.open(beginnings);
+    if (!connection.over) {
+      this.#announced.add(connection);
+      this.#tell(() => this.#settings.onOpen(connection));
+    }
+    connection.serve();
+    // A poll that has anything to tell does not wait.
+    if (connection.wire === "poll" && beginnings.some(({ state }) => state !== "recovered")) connection.end("poll", 0);
+    if (this.#closed) connection.end("drain", this.#settings.retryMs);
+    return connection;
+  }
+
+  #publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
+    if (this.#closed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    const message = encodeMessage(data, options, this.#settings.maxMessageBytes);
+    const topic = this.#topics.wake(name);
+    this.#sweeper.start();
+    const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
+    if (earlier !== undefined) return Promise.resolve(earlier.id);
+    this.#counts.published += 1;
+    const entry = this.#topics.change(topic, (log) => log.append(message, this.#counts.published, now()));
+    if (topic.pendingEntries === 0) this.#flusher.touch(topic);
+    topic.pendingEntries += 1;
+    topic.pendingBytes += entry.bytes;
+    if (topic.pendingEntries < topic.maxPendingEntries && topic.pendingBytes < topic.maxPendingBytes) {
+      return Promise.resolve(entry.id);
+    }
+    this.#flusher.flushNow(topic);
+    return this.#flusher.turn().then(() => entry.id);
+  }
+
+  #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
+    return new Enumerator((wake) => new LogRun(this.#topics.wake(name), from, () => this.#closed, wake));
+  }
+
+  /** Where a connection begins in a topic. */
+  #begin(topic: LiveTopic, { position, from }: Asked, policy: SlowSubscriberPolicy, newest: number): Beginning {
+    const log = this.#topics.change(topic, (changed) => {
+      changed.trim(now());
+      return changed;
+    });
+    const place: TopicPosition | undefined = position.get(log.topic);
+    if (place === undefined) {
+      return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
+    }
+    const known = place.epoch === log.epoch && place.offset <= log.head;
+    if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
+    // The newest of each key may outlive the log: what is missed is known when they have been sent.
+    if (known && policy === "latest") return { state: "gap", cursor: place.offset, missed: undefined };
+    const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
+    return { state: "gap", cursor, missed: known ? cursor - place.offset : null };
+  }
+
+  #groupOf({ format }: Asked, topics: readonly LiveTopic[]): Group {
+    const key = JSON.stringify([format.key, ...topics.map(({ log }) => log.topic)]);
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = new Group(key, format, topics);
+      this.#groups.set(key, group);
+      for (const topic of topics) topic.groups.add(group);
+    }
+    return group;
+  }
+
+  #onConnectionClosed(connection: Connection, reason: CloseReason): void {
+    this.#connections.delete(connection);
+    this.#lingering.add(connection);
+    this.#byWire[connection.wire] -= 1;
+    if (reason === "recycle") this.#counts.recycled += 1;
+    const { group } = connection;
+    if (group.followers === 0) {
+      this.#groups.delete(group.key);
+      for (const topic of group.topics) {
+        topic.groups.delete(group);
+        topic.touchedAt = now();
+      }
+    }
+    if (this.#announced.has(connection)) this.#tell(() => this.#settings.onClose(connection, reason));
+  }
+
+  #onConnectionReleased(connection: Connection): void {
+    this.#lingering.delete(connection);
+    if (this.#connections.size === 0 && this.#lingering.size === 0) this.#onReleased?.();
+  }
+
+  /** An application's mistakes in its hooks are told to it, and change nothing here. */
+  #tell(hook: () => void): void {
+    try {
+      hook();
+    } catch (error) {
+      this.#settings.onError(error);
+    }
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    await drain(this.#connections, drainMs);
+    this.#closed = true;
+    this.#topics.wakeAll();
+    if (this.#connections.size + this.#lingering.size === 0) return;
+    await new Promise<void>((resolve) => (this.#onReleased = resolve));
+  }
+
+  #createGate(): Gate {
+    const isClosing = (): boolean => this.#closing !== undefined;
+    const retryAfterMs = (): number => (isClosing() ? Math.max(0, this.#drainUntil - now()) : RETRY_WHEN_FULL_MS);
+    return {
+      settings: this.#settings,
+      get closing() {
+        return isClosing();
+      },
+      get retryAfterMs() {
+        return retryAfterMs();
+      },
+      hasRoom: () => this.#connections.size < this.#settings.maxConnections,
+      assertTopic: (name) => {
+        if (!this.#topics.isTopic(name)) throw unknownTopic(name);
+      },
+      wakeTopic: (name) => {
+        this.#topics.wake(name);
+        this.#sweeper.start();
+      },
+    };
+  }
+}

@@ -1,0 +1,26 @@
+import type { Log } from "../log/log.ts";
+import type { Wake } from "../stream/run.ts";
+import type { Group } from "./group.ts";
+import type { SlowSubscriberPolicy } from "./options.ts";
+
+/** A topic that is alive in this process: its log, and who follows it. */
+export interface LiveTopic {
+  readonly log: Log;
+  readonly overflow: SlowSubscriberPolicy;
+  /** How many messages, and bytes, may wait for the flush: half of what the log holds. */
+  readonly maxPendingEntries: number;
+  readonly maxPendingBytes: number;
+  readonly groups: Set<Group>;
+  /** The enumerators that wait for the next message. */
+  readonly wakes: Set<Wake>;
+  /** What was published since the last flush; 0 when there is nothing to flush. */
+  pendingEntries: number;
+  pendingBytes: number;
+  /** When it was last published to or followed, in milliseconds of the hub's clock. */
+  touchedAt: number;
+}
+
+/** Whether anybody would miss the topic. */
+export function isFollowed(topic: LiveTopic): boolean {
+  return topic.groups.size > 0 || topic.wakes.size > 0;
+}

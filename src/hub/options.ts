@@ -1,0 +1,186 @@
+import { CometError, describe } from "../core/errors.ts";
+import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
+import { reportOnConsole, type OnError } from "../core/report.ts";
+import type { LogBounds } from "../log/log.ts";
+import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
+import type { EndReason } from "../wire/item.ts";
+import type { HubRequest } from "./request.ts";
+import type { Subscription } from "./subscription.ts";
+
+/**
+ * What becomes of a subscriber that reads more slowly than its topic is published to.
+ *
+ * - `resume`: it is served from the log at its own pace. When the log has passed it, its stream is ended, so that it comes back
+ *   with its position and is told what it missed.
+ * - `skip`: as `resume`, but when the log has passed it, it goes on with the newest messages, after a gap.
+ * - `latest`: of what it has not had yet it gets the newest message of each key, and those without a key, after a gap that
+ *   counts the others.
+ */
+export type SlowSubscriberPolicy = "resume" | "skip" | "latest";
+
+/**
+ * Why a subscription is over: the client left (`client`), it read nothing for too long (`stalled`), its connection failed
+ * in a way that is not a client's leaving (`error`), or the hub ended it for one of PROTOCOL.md's reasons.
+ */
+export type CloseReason = EndReason | "client" | "stalled" | "error";
+
+/** How one topic is kept. */
+export interface TopicOptions {
+  /** The bounds of the topic's log; the hub's where they are not given. */
+  readonly log?: Partial<LogBounds>;
+  /** The hub's by default. */
+  readonly overflow?: SlowSubscriberPolicy;
+}
+
+/** What an application says to a client that wants to follow topics: yes, no (403), or a status of its own choice. */
+export type Authorization = boolean | 401 | 403 | 404;
+
+/** Options of a hub. All numbers are whole; times are in milliseconds, at most 2,147,483,647. */
+export interface HubOptions {
+  /**
+   * Which names are topics, and how each is kept: `true` for the hub's own options, `false` for no topic. Asked whenever
+   * a topic is brought to life. By default every well-formed name is one.
+   */
+  readonly topics?: (name: string) => boolean | TopicOptions;
+  /**
+   * Asked before the first byte of every stream. By default everybody may follow everything. A throw or rejection is told
+   * to `onError`, and the client gets 500; no answer within `authorizeTimeoutMs` (5,000; from 1) gets 503.
+   */
+  readonly authorize?: (request: HubRequest, topics: readonly string[]) => Authorization | PromiseLike<Authorization>;
+  readonly authorizeTimeoutMs?: number;
+  /** The bounds of each topic's log: 4,096 entries (from 1), 4 MiB (from 1,024), 300,000 ms (from 1) by default. */
+  readonly log?: Partial<LogBounds>;
+  /** `resume` by default. */
+  readonly overflow?: SlowSubscriberPolicy;
+  /** The longest silence on a connection: 15,000 by default, from 50; 0 for no heartbeats. */
+  readonly heartbeatMs?: number;
+  /** How long clients whose connection breaks are asked to wait before they come back: 2,000 by default. */
+  readonly retryMs?: number;
+  /** How long a poll may wait for a message: 25,000 by default, from 10. */
+  readonly pollMs?: number;
+  /** A connection is ended and comes back when it is so old, less up to a tenth at random: 600,000 by default, from 10. */
+  readonly maxConnectionAgeMs?: number;
+  /** A connection is ended and comes back after so many bytes: 256 MiB by default, from 1,024. */
+  readonly maxConnectionBytes?: number;
+  /** The same for comet, whose documents hold memory in the browser: 4 MiB by default, from 1,024. */
+  readonly maxCometBytes?: number;
+  /** A client that takes nothing of what waits for it for so long is cut off: 60,000 by default, from 10. */
+  readonly stallMs?: number;
+  /** How long one turn of the event loop may be spent on sending before others have theirs: 10 by default, from 1. */
+  readonly flushSliceMs?: number;
+  /** 100,000 by default, from 1. */
+  readonly maxConnections?: number;
+  /** How many topics may be alive: 100,000 by default, from 1. Over it, those that nobody follows are forgotten early. */
+  readonly maxTopics?: number;
+  /** 32 by default, from 1 to 1,000. */
+  readonly maxTopicsPerConnection?: number;
+  /** The longest position that a client may send, in characters: 4,096 by default, from 64. */
+  readonly maxPositionLength?: number;
+  /** The largest message, its data as JSON in UTF-8: 65,536 by default, from 1. */
+  readonly maxMessageBytes?: number;
+  /**
+   * The callbacks that the comet wire calls; anybody may name them in an address that a page of yours follows. By default
+   * `console.log` and every name that begins with `comet`, such as `cometMessage`, alone or with `parent.` before it: none of
+   * these is a function of the browser's own that would make something else of a message, as `eval` and `document.write` would.
+   */
+  readonly callbacks?: readonly string[];
+  /** Other origins whose pages may follow topics, such as `https://example.com`; none by default. Never `*`. */
+  readonly cors?: { readonly origins: readonly string[]; readonly credentials?: boolean };
+  /** Told of every subscription, once its first bytes are sent. */
+  readonly onOpen?: (subscription: Subscription) => void;
+  /** Told once of the end of every subscription that `onOpen` was told of. */
+  readonly onClose?: (subscription: Subscription, reason: CloseReason) => void;
+  /** Told what has no caller: a failing `authorize`, `onOpen`, `onClose` or connection. `console.error` by default. */
+  readonly onError?: OnError;
+}
+
+/** {@link HubOptions}, checked and complete. */
+export type Settings = Required<Omit<HubOptions, "log" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">> & {
+  readonly isCallback: (callback: string) => boolean;
+  readonly log: LogBounds;
+  readonly authorize: HubOptions["authorize"];
+  readonly cors: { readonly origins: ReadonlySet<string>; readonly credentials: boolean } | undefined;
+  readonly onOpen: (subscription: Subscription) => void;
+  readonly onClose: (subscription: Subscription, reason: CloseReason) => void;
+};
+
+const MAX = Number.MAX_SAFE_INTEGER;
+const nothing = (): void => undefined;
+
+/** @throws {CometError} `ERR_OPTION`. */
+export function checkHubOptions(options: HubOptions): Settings {
+  const number = (name: keyof HubOptions, fallback: number, min: number, max = MAX): number =>
+    wholeNumber(name, options[name] ?? fallback, min, max);
+  const time = (name: keyof HubOptions, fallback: number, min: number): number =>
+    number(name, fallback, min, MAX_TIMER_MS);
+  return {
+    topics: aFunction("topics", options.topics ?? (() => true)),
+    authorize: options.authorize === undefined ? undefined : aFunction("authorize", options.authorize),
+    authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
+    log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
+    overflow: checkOverflow(options.overflow ?? "resume"),
+    heartbeatMs: options.heartbeatMs === 0 ? 0 : time("heartbeatMs", 15_000, 50),
+    retryMs: time("retryMs", 2000, 0),
+    pollMs: time("pollMs", 25_000, 10),
+    maxConnectionAgeMs: time("maxConnectionAgeMs", 600_000, 10),
+    maxConnectionBytes: number("maxConnectionBytes", 268_435_456, 1024),
+    maxCometBytes: number("maxCometBytes", 4_194_304, 1024),
+    stallMs: time("stallMs", 60_000, 10),
+    flushSliceMs: time("flushSliceMs", 10, 1),
+    maxConnections: number("maxConnections", 100_000, 1),
+    maxTopics: number("maxTopics", 100_000, 1),
+    maxTopicsPerConnection: number("maxTopicsPerConnection", 32, 1, 1000),
+    maxPositionLength: number("maxPositionLength", 4096, 64),
+    maxMessageBytes: number("maxMessageBytes", 65_536, 1),
+    isCallback: callbackTest(options.callbacks),
+    cors: checkCors(options.cors),
+    onOpen: aFunction("onOpen", options.onOpen ?? nothing),
+    onClose: aFunction("onClose", options.onClose ?? nothing),
+    onError: aFunction("onError", options.onError ?? reportOnConsole),
+  };
+}
+
+/** @throws {CometError} `ERR_OPTION`. */
+export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
+  return {
+    maxEntries: wholeNumber("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
+    maxBytes: wholeNumber("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
+    maxAgeMs: wholeNumber("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
+  };
+}
+
+/** @throws {CometError} `ERR_OPTION`. */
+export function checkOverflow(policy: SlowSubscriberPolicy): SlowSubscriberPolicy {
+  if (["resume", "skip", "latest"].includes(policy)) return policy;
+  throw new CometError("ERR_OPTION", `overflow must be "resume", "skip" or "latest", not ${describe(policy)}.`);
+}
+
+function isHarmlessCallback(callback: string): boolean {
+  return callback.length <= MAX_CALLBACK_LENGTH && harmless.test(callback);
+}
+
+const harmless = /^(?:console\.log|(?:parent\.)?comet[\w$]*)$/;
+
+/** @throws {CometError} `ERR_CALLBACK`, `ERR_OPTION`. */
+function callbackTest(callbacks: unknown): (callback: string) => boolean {
+  if (callbacks === undefined) return isHarmlessCallback;
+  if (!Array.isArray(callbacks)) {
+    throw new CometError("ERR_OPTION", `callbacks must be a list of callbacks, not ${describe(callbacks)}.`);
+  }
+  const allowed = new Set(callbacks.map(checkCallback));
+  return (callback) => allowed.has(callback);
+}
+
+function checkCors(cors: HubOptions["cors"]): Settings["cors"] {
+  if (cors === undefined) return undefined;
+  const origins: unknown = cors.origins;
+  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
+    const example = "https://example.com";
+    throw new CometError("ERR_OPTION", `cors.origins must be a list of origins such as ${example}, without a path.`);
+  }
+  return { origins: new Set(origins), credentials: cors.credentials ?? false };
+}
+
+function isOrigin(text: unknown): text is string {
+  return typeof text === "string" && URL.canParse(text) && new URL(text).origin === text;
+}

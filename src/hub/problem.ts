@@ -1,0 +1,76 @@
+import type { CometError, CometErrorCode } from "../core/errors.ts";
+import { COMET_HEAD } from "../wire/comet-stream.ts";
+import { scriptFrame } from "../wire/comet.ts";
+import { controlObject } from "../wire/format.ts";
+import type { Problem } from "../wire/item.ts";
+import { jsonString } from "../wire/literal.ts";
+import type { AskedWire } from "./request.ts";
+
+/** A complete answer that opens no stream. */
+export interface Refusal {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+const statuses: Partial<Record<CometErrorCode, number>> = {
+  ERR_UNAUTHORIZED: 401,
+  ERR_FORBIDDEN: 403,
+  ERR_TOPIC_UNKNOWN: 404,
+  ERR_METHOD: 405,
+  ERR_ACCEPT: 406,
+  ERR_AUTHORIZE: 500,
+  ERR_TIMEOUT: 503,
+  ERR_LIMIT: 503,
+  ERR_CLOSED: 503,
+};
+
+const titles: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/**
+ * The answer to a request that is refused: PROTOCOL.md, section 7.
+ *
+ * @param asked What is known of the wire: on comet the problem comes as a document.
+ * @param isCallback Which callbacks may be called, with one that is well formed.
+ * @param retryAfterMs When to come back, for what passes.
+ */
+export function refusal(
+  error: CometError,
+  asked: AskedWire | undefined,
+  isCallback: (callback: string) => boolean,
+  nonce: string | undefined,
+  retryAfterMs: number,
+): Refusal {
+  const status = statuses[error.code] ?? 400;
+  // To a client, an application that does not decide in time is one that fails to decide.
+  const code = error.code === "ERR_TIMEOUT" ? "ERR_AUTHORIZE" : error.code;
+  const title = titles[status] ?? "Error";
+  const problem: Problem = { type: `urn:comet-sockets:${code}`, title, status, code, detail: error.message };
+  const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  if (status === 405) headers.set("allow", "GET, HEAD");
+  if (status === 503) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
+  if (asked?.wire !== "comet") {
+    headers.set("content-type", "application/problem+json");
+    return { status, headers, body: `${JSON.stringify(problem)}\n` };
+  }
+  headers.set("content-type", "text/html; charset=utf-8");
+  headers.set("content-security-policy", "frame-ancestors 'self'");
+  const script = asked.managed && isCallback(asked.callback) ? errorScript(problem, asked.callback, nonce) : "";
+  const shown = JSON.stringify(problem, undefined, 2).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return { status, headers, body: `${COMET_HEAD}<pre>${shown}</pre>\n${script}` };
+}
+
+/** Tells our client in the page around. */
+function errorScript(problem: Problem, callback: string, nonce: string | undefined): string {
+  const { before, after } = scriptFrame(callback, nonce);
+  return `${before}[${jsonString(controlObject("error", problem))}]${after}\n`;
+}

@@ -1,0 +1,128 @@
+import { CometError, describe } from "../core/errors.ts";
+import { checkTopicName, parsePosition, type Position } from "../log/position.ts";
+import { checkCallback } from "../wire/comet.ts";
+import { managedCometFormat, plainCometFormat } from "../wire/comet-stream.ts";
+import type { Format } from "../wire/format.ts";
+import type { Wire } from "../wire/item.ts";
+import { ndjsonFormat, pollFormat } from "../wire/ndjson.ts";
+import { sseFormat } from "../wire/sse.ts";
+import { acceptedWire } from "./negotiate.ts";
+import type { Settings } from "./options.ts";
+
+/** What a hub needs to know of a request. A web-standard `Request` is one. */
+export interface HubRequest {
+  readonly method: string;
+  /** The address, or its path and query. */
+  readonly url: string;
+  readonly headers: { get(name: string): string | null };
+}
+
+/** What a request asks for. */
+export interface Asked {
+  readonly format: Format;
+  readonly topics: readonly string[];
+  readonly position: Position;
+  readonly from: "newest" | "oldest";
+  /** The query without its position. */
+  readonly query: string;
+}
+
+const wires = ["ndjson", "sse", "comet", "poll"] as const;
+const DEFAULT_CALLBACK = "parent.cometMessage";
+
+/** Which wire a request wants, and how: PROTOCOL.md, section 3. */
+export interface AskedWire {
+  readonly wire: Wire;
+  readonly managed: boolean;
+  readonly callback: string;
+}
+
+/** The query of a request. */
+export function queryOf(request: HubRequest): URLSearchParams {
+  const start = request.url.indexOf("?");
+  const end = request.url.indexOf("#");
+  return new URLSearchParams(start === -1 ? "" : request.url.slice(start, end === -1 ? undefined : end));
+}
+
+/** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. The callback is not checked yet. */
+export function askedWire(request: HubRequest, query: URLSearchParams): AskedWire {
+  const given = single(query, "wire");
+  if (given !== undefined && !isWire(given)) {
+    throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
+  }
+  const mode = single(query, "mode") ?? "plain";
+  if (mode !== "plain" && mode !== "managed") {
+    throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes of comet are plain and managed.`);
+  }
+  const wire = given ?? acceptedWire(request.headers);
+  return { wire, managed: mode === "managed", callback: single(query, "callback") ?? DEFAULT_CALLBACK };
+}
+
+/**
+ * Reads the rest of a request.
+ *
+ * @param topics The topics that the application has chosen; those of the query where it has not.
+ * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
+ */
+export function askedStream(
+  request: HubRequest,
+  query: URLSearchParams,
+  wire: AskedWire,
+  settings: Settings,
+  topics: readonly string[] | undefined,
+  nonce: string | undefined,
+): Asked {
+  const from = single(query, "from") ?? "newest";
+  if (from !== "newest" && from !== "oldest") {
+    throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
+  }
+  const position = request.headers.get("last-event-id") || single(query, "lastEventId");
+  const names = checkTopics(topics ?? query.getAll("topic"), settings);
+  query.delete("lastEventId");
+  return {
+    format: formatOf(wire, settings, nonce),
+    topics: names,
+    position: position ? parsePosition(position, settings.maxPositionLength) : new Map(),
+    from,
+    query: query.toString(),
+  };
+}
+
+function single(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  if (values.length > 1) throw new CometError("ERR_PARAMETER", `${name} may be given only once.`);
+  return values[0];
+}
+
+function isWire(text: string): text is Wire {
+  return (wires as readonly string[]).includes(text);
+}
+
+function checkTopics(given: readonly string[], settings: Settings): readonly string[] {
+  const { maxTopicsPerConnection, maxPositionLength } = settings;
+  const names = [...new Set(given)];
+  if (names.length === 0) {
+    throw new CometError("ERR_TOPIC", "No topic is named: give the parameter topic, once for each.");
+  }
+  if (names.length > maxTopicsPerConnection) {
+    throw new CometError("ERR_TOPIC", `A connection follows at most ${maxTopicsPerConnection} topics.`);
+  }
+  for (const name of names) checkTopicName(name);
+  // A position that the client could not send back would lose its place: epoch and offset take 50 characters at most.
+  const longest = names.reduce((length, name) => length + encodeURIComponent(name).length + 50, 0);
+  if (names.length > 1 && longest > maxPositionLength) {
+    throw new CometError("ERR_POSITION", `These topics would have positions of over ${maxPositionLength} characters.`);
+  }
+  return names;
+}
+
+function formatOf({ wire, managed, callback }: AskedWire, settings: Settings, nonce: string | undefined): Format {
+  if (wire === "ndjson") return ndjsonFormat;
+  if (wire === "poll") return pollFormat;
+  if (wire === "sse") return sseFormat(settings.retryMs);
+  checkCallback(callback);
+  if (!settings.isCallback(callback)) {
+    throw new CometError("ERR_CALLBACK", `The callback ${callback} is not among those that this server calls.`);
+  }
+  return managed ? managedCometFormat(callback, nonce) : plainCometFormat(callback, nonce);
+}

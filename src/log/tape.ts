@@ -1,0 +1,119 @@
+import type { Format } from "../wire/format.ts";
+import { utf8 } from "../core/utf8.ts";
+import type { Log } from "./log.ts";
+
+/** The sizes of blocks, in bytes: a quiet topic has a small one, a busy one fills large ones. */
+const FIRST_BLOCK = 512;
+/** The most that is read at once, unless a single frame is larger. */
+export const MAX_BLOCK = 65_536;
+
+/** Frames one after the other, which are written once and never change. */
+interface Block {
+  readonly bytes: Uint8Array;
+  /** The offset of the first frame. */
+  readonly first: number;
+  /** Where each frame ends. */
+  readonly ends: number[];
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The frames of a log in one format, each encoded once, when it is first read, and laid one after the other: whatever
+ * stretch of messages a reader is sent is one piece of this memory, shared with all others who are sent it. So neither
+ * a flush nor a reader who resumes copies anything.
+ */
+export class Tape {
+  readonly #log: Log;
+  readonly #format: Format;
+  #blocks: Block[] = [];
+  /** The offset after which the frames begin, and the one up to which they go. */
+  #from: number;
+  #through: number;
+
+  constructor(log: Log, format: Format) {
+    this.#log = log;
+    this.#format = format;
+    this.#from = this.#through = log.head;
+  }
+
+  /**
+   * The frames after `offset` up to `limit`, or as many as come in one piece. Only where those messages are held.
+   *
+   * @returns The piece, and the offset of its last message.
+   */
+  read(offset: number, limit: number): { readonly bytes: Uint8Array; readonly through: number } {
+    this.#encode(offset, limit);
+    const block = this.#blockOf(offset + 1);
+    const through = Math.min(limit, block.first + block.ends.length - 1);
+    const from = offset < block.first ? 0 : (block.ends[offset - block.first] as number);
+    return { bytes: block.bytes.subarray(from, block.ends[through - block.first]), through };
+  }
+
+  /** Lets go of the blocks whose messages have all left the log. */
+  trim(): void {
+    const { floor } = this.#log;
+    let gone = 0;
+    for (const { first, ends } of this.#blocks) {
+      if (first + ends.length - 1 > floor) break;
+      gone += 1;
+    }
+    if (gone > 0) this.#blocks = this.#blocks.slice(gone);
+    if (this.#from < floor) this.#from = floor;
+    if (this.#through < floor) this.#through = floor;
+  }
+
+  #encode(offset: number, limit: number): void {
+    const { head } = this.#log;
+    if (this.#blocks.length === 0) this.#from = this.#through = Math.min(offset, head);
+    if (offset < this.#from) {
+      const later = this.#blocks;
+      this.#blocks = [];
+      this.#encodeStretch(offset, this.#from);
+      this.#blocks.push(...later);
+      this.#from = offset;
+    }
+    if (limit > this.#through) {
+      this.#encodeStretch(this.#through, limit);
+      this.#through = limit;
+    }
+  }
+
+  #encodeStretch(after: number, through: number): void {
+    for (let offset = after + 1; offset <= through; offset += 1) {
+      const entry = this.#log.entry(offset);
+      this.#append(offset, this.#format.message(entry, entry.id));
+    }
+  }
+
+  #append(offset: number, frame: string): void {
+    const block = this.#blocks.at(-1);
+    const used = block?.ends.at(-1) ?? 0;
+    // A UTF-16 code unit has at most three bytes in UTF-8.
+    if (block !== undefined && frame.length * 3 <= block.bytes.length - used) {
+      block.ends.push(used + encoder.encodeInto(frame, block.bytes.subarray(used)).written);
+      return;
+    }
+    const bytes = utf8(frame);
+    if (block !== undefined && bytes.length <= block.bytes.length - used) {
+      block.bytes.set(bytes, used);
+      block.ends.push(used + bytes.length);
+      return;
+    }
+    const size = block === undefined ? FIRST_BLOCK : Math.min(block.bytes.length * 2, MAX_BLOCK);
+    const next = new Uint8Array(Math.max(size, bytes.length));
+    next.set(bytes);
+    this.#blocks.push({ bytes: next, first: offset, ends: [bytes.length] });
+  }
+
+  #blockOf(offset: number): Block {
+    let low = 0;
+    let high = this.#blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#blocks[middle] as Block).first <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return this.#blocks[low] as Block;
+  }
+}

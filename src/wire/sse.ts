@@ -1,0 +1,52 @@
+import type { Format } from "./format.ts";
+import type { ControlItems } from "./item.ts";
+
+/** Event names that begin so are the protocol's own. */
+export const RESERVED_EVENT_PREFIX = "comet:";
+
+/** How lines end in an event stream (WHATWG HTML, 9.2.5). */
+const lineEnd = /\r\n|\r|\n/;
+
+/**
+ * Server-Sent Events.
+ *
+ * @param retryMs How long an `EventSource` whose connection breaks waits before it comes back.
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+export function sseFormat(retryMs: number): Format {
+  return {
+    key: "sse",
+    wire: "sse",
+    contentType: "text/event-stream",
+    frameKey: "sse",
+    idsNameAllTopics: true,
+    head: "",
+    before: "",
+    after: "",
+    heartbeat: `event: ${RESERVED_EVENT_PREFIX}heartbeat\ndata:\n\n`,
+    message: ({ event, text, json }, id) => {
+      const name = event === undefined ? "" : `event: ${event}\n`;
+      return `${name}id: ${id}\n${text === undefined ? `data: ${json}\n` : dataLines(text)}\n`;
+    },
+    control: (name, item, position) => control(name, item, position, name === "open" ? retryMs : null),
+    end: (item) => control("end", item, item.position, item.retryMs),
+  };
+}
+
+function dataLines(text: string): string {
+  if (!lineEnd.test(text)) return `data: ${text}\n`;
+  return text
+    .split(lineEnd)
+    .map((line) => `data: ${line}\n`)
+    .join("");
+}
+
+function control<Name extends keyof ControlItems>(
+  name: Name,
+  item: ControlItems[Name],
+  position: string,
+  retryMs: number | null,
+): string {
+  const retry = retryMs === null ? "" : `retry: ${retryMs}\n`;
+  return `event: ${RESERVED_EVENT_PREFIX}${name}\nid: ${position}\n${retry}data: ${JSON.stringify(item)}\n\n`;
+}
