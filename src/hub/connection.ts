@@ -1,3 +1,4 @@
+import { joinBytes } from "../core/bytes.ts";
 import { utf8 } from "../core/utf8.ts";
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
@@ -195,7 +196,7 @@ export class Connection implements Subscription {
         if (this.#policies[i] === "resume") this.end("overflow", 0);
         else {
           cursors[i] = limit;
-          this.#tellGap(i, limit - cursor, cursors);
+          this.#write(this.#gap(i, limit - cursor, cursors));
         }
       }
       return true;
@@ -205,9 +206,8 @@ export class Connection implements Subscription {
   #serveNewest(cursors: Cursors, i: number, limit: number): void {
     const before = cursors.slice();
     const { bytes, messages, missed } = readNewest(this.#group.format, this.#group.topics, cursors, i, limit);
-    if (missed > 0) this.#tellGap(i, missed, before);
     this.#host.counts.delivered += messages;
-    if (messages > 0) this.#write(bytes);
+    this.#write(missed > 0 ? joinBytes([this.#gap(i, missed, before), bytes]) : bytes);
   }
 
   #serveNext(cursors: Cursors, limits: Readonly<Cursors>): boolean {
@@ -228,12 +228,13 @@ export class Connection implements Subscription {
     this.#group.join(this);
   }
 
-  #tellGap(i: number, missed: number, cursors: Readonly<Cursors>): void {
+  /** What tells of a gap, and counts it. */
+  #gap(i: number, missed: number, cursors: Readonly<Cursors>): Uint8Array {
     const { format, topics } = this.#group;
     const { log } = topics[i] as LiveTopic;
     const item = { topic: log.topic, missed, position: log.position(cursors[i] as number) };
     this.#host.counts.skipped += missed;
-    this.#write(utf8(format.control("gap", item, positionAt(topics, cursors))));
+    return utf8(format.control("gap", item, positionAt(topics, cursors)));
   }
 
   #write(bytes: Uint8Array): boolean {

@@ -31,6 +31,7 @@ export class Group {
   #bytes: Uint8Array | undefined;
   #messages = 0;
   #heartbeatDue = false;
+  #flushing = false;
   readonly #heartbeat: Uint8Array;
   /** The members are a list, so that one can leave in the middle of a pass. */
   #first: Connection | undefined;
@@ -91,9 +92,20 @@ export class Group {
   /**
    * Sends what there is to send, until there is nothing more or `deadline` has come.
    *
-   * @returns Whether all is sent.
+   * @returns Whether all is sent. Called from within itself, by an application that publishes as a subscriber leaves, it does
+   *   nothing: what was published is sent by the flush under way.
    */
   flush(deadline: number): boolean {
+    if (this.#flushing) return false;
+    this.#flushing = true;
+    try {
+      return this.#flush(deadline);
+    } finally {
+      this.#flushing = false;
+    }
+  }
+
+  #flush(deadline: number): boolean {
     let writes = 0;
     while (this.#bytes !== undefined || this.#begin()) {
       while (this.#next !== undefined) {

@@ -1,0 +1,124 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { turn, wires, World, type Client, type ClientPlan } from "../support/resume-world.ts";
+
+/** Several of each, so that they are in one group on the hub. */
+const plans: readonly ClientPlan[] = [
+  { topics: ["a"], overflow: "resume" },
+  { topics: ["a"], overflow: "resume" },
+  { topics: ["a"], overflow: "skip" },
+  { topics: ["a", "b"], overflow: "resume" },
+  { topics: ["a", "b"], overflow: "skip" },
+  { topics: ["a", "b"], overflow: "latest" },
+  { topics: ["b"], overflow: "resume" },
+  { topics: ["b"], overflow: "skip" },
+  { topics: ["b"], overflow: "latest" },
+];
+
+type Model = Record<string, never>;
+
+class Command implements fc.AsyncCommand<Model, World> {
+  readonly #name: string;
+  readonly #act: (world: World) => Promise<void> | void;
+
+  constructor(name: string, act: (world: World) => Promise<void> | void) {
+    this.#name = name;
+    this.#act = act;
+  }
+
+  check(): boolean {
+    return true;
+  }
+
+  async run(_model: Model, world: World): Promise<void> {
+    await this.#act(world);
+    world.expectNoFailures();
+  }
+
+  toString(): string {
+    return this.#name;
+  }
+}
+
+const anyClient = fc.integer({ min: 0, max: plans.length - 1 });
+const topic = fc.constantFrom("a", "b");
+const key = fc.option(fc.constantFrom("x", "y"), { nil: undefined });
+const wire = fc.constantFrom(...wires, "ndjson" as const);
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+
+function withClient(name: string, act: (client: Client) => Promise<void> | void): fc.Arbitrary<Command> {
+  return anyClient.map((i) => new Command(`${name} ${i}`, (world) => act(world.clients[i] as Client)));
+}
+
+const publish = fc.tuple(topic, key, fc.integer({ min: 1, max: 9 })).map(
+  ([name, about, times]) =>
+    new Command(`publish ${name} ${about ?? "-"} x${times}`, async (world) => {
+      for (let i = 0; i < times; i += 1) await world.publish(name, about);
+    }),
+);
+
+const connect = fc
+  .tuple(anyClient, wire)
+  .map(([i, on]) => new Command(`connect ${i} ${on}`, (world) => world.clients[i]?.connect(on)));
+
+const cut = fc
+  .tuple(anyClient, share)
+  .map(([i, had]) => new Command(`cut ${i} ${had}`, (world) => world.clients[i]?.cut(had)));
+
+/** What may happen in the middle of a flush: others leave, come, are ended, or more is published. */
+const trap = fc.tuple(anyClient, anyClient, fc.constantFrom("cut", "connect", "recycle", "publish"), wire, topic).map(
+  ([i, j, what, on, name]) =>
+    new Command(`when ${i} is written to: ${what} ${j} ${on}`, async (world) => {
+      const other = world.clients[j] as Client;
+      const enter = what === "connect" ? await other.prepare(on) : undefined;
+      world.clients[i]?.trap(() => {
+        if (what === "cut") other.cut(0.5);
+        else if (what === "recycle") other.recycle();
+        else if (what === "publish") void world.publish(name, undefined);
+        else enter?.();
+      });
+    }),
+);
+
+const commands = fc.commands(
+  [
+    publish,
+    publish,
+    fc.constant(new Command("turn", turn)),
+    connect,
+    connect,
+    trap,
+    trap,
+    withClient("stall", (client) => client.stall()),
+    withClient("read", (client) => client.read()),
+    cut,
+    withClient("recycle", (client) => client.recycle()),
+    fc.constant(new Command("evict", (world) => world.evict())),
+    fc.constant(new Command("restart", (world) => world.restart())),
+  ],
+  { maxCommands: 250, size: "max" },
+);
+
+test("whatever happens to its connections, a client ends with what was published, or was told what it misses", async () => {
+  const seen = { messages: 0, gaps: 0, overflows: 0, leftOut: 0 };
+  await fc.assert(
+    fc.asyncProperty(commands, async (run) => {
+      const world = new World(plans);
+      await fc.asyncModelRun(() => ({ model: {}, real: world }), run);
+      await world.settle();
+      for (const { messages, gaps, overflows, leftOut } of world.clients) {
+        seen.messages += messages;
+        seen.gaps += gaps;
+        seen.overflows += overflows;
+        seen.leftOut += leftOut;
+      }
+      await world.close();
+    }),
+    { numRuns: 500 },
+  );
+  // Or else it has tested nothing.
+  expect(seen.messages).toBeGreaterThan(20_000);
+  expect(seen.gaps).toBeGreaterThan(1000);
+  expect(seen.overflows).toBeGreaterThan(10);
+  expect(seen.leftOut).toBeGreaterThan(500);
+});

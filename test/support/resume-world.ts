@@ -1,0 +1,444 @@
+import { expect } from "vitest";
+import type { Admission } from "../../src/hub/admission.ts";
+import type { Connection } from "../../src/hub/connection.ts";
+import { Hub, type SlowSubscriberPolicy, type Topic } from "../../src/hub/index.ts";
+import type { Sink } from "../../src/hub/subscription.ts";
+import { parsePosition, type TopicPosition } from "../../src/log/position.ts";
+import { CometDecoder } from "../../src/wire/comet-decoder.ts";
+import type { Decoder } from "../../src/wire/decoder.ts";
+import type { EndItem, GapItem, OpenItem, WireItem } from "../../src/wire/item.ts";
+import { NdjsonDecoder } from "../../src/wire/ndjson-decoder.ts";
+import { PollDecoder } from "../../src/wire/poll-decoder.ts";
+import { SseDecoder } from "../../src/wire/sse-decoder.ts";
+
+/** What is published: its number tells it from all others. */
+interface Numbered {
+  readonly topic: string;
+  readonly number: number;
+}
+
+/** What the reference knows of a topic: everything that was ever published, by epoch and offset. */
+interface ReferenceTopic {
+  epoch: string;
+  readonly messages: Map<string, { readonly number: number; readonly key: string | undefined }[]>;
+}
+
+export const wires = ["ndjson", "sse", "poll", "comet"] as const;
+
+export interface ClientPlan {
+  readonly topics: readonly string[];
+  readonly overflow: SlowSubscriberPolicy;
+}
+
+export const LOG_ENTRIES = 6;
+
+/** Lets the hub flush. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A hub, a plain record of what was published to it, and clients that check everything they are sent against the record. */
+export class World {
+  readonly reference = new Map<string, ReferenceTopic>();
+  readonly clients: readonly Client[];
+  hub = World.#createHub();
+  /** What went wrong inside the hub's own calls, where a throw would be taken for a broken connection. */
+  readonly failures: unknown[] = [];
+  /** What is being published: a full log is flushed before its position is known. */
+  #pending: { readonly topic: string; readonly number: number; readonly key: string | undefined } | undefined;
+  #number = 0;
+
+  constructor(plans: readonly ClientPlan[]) {
+    this.clients = plans.map((plan) => new Client(this, plan));
+  }
+
+  static #createHub(): Hub {
+    return new Hub({
+      heartbeatMs: 0,
+      maxTopics: 3,
+      log: { maxEntries: LOG_ENTRIES },
+      topics: (name) => (name === "b" ? { overflow: "latest" } : true),
+      onError: (error) => {
+        throw error as Error;
+      },
+    });
+  }
+
+  async publish(topic: string, key: string | undefined): Promise<void> {
+    if (this.#pending !== undefined) return;
+    this.#number += 1;
+    const message: Numbered = { topic, number: this.#number };
+    const handle = this.hub.topic<Numbered>(topic) as Topic<Numbered>;
+    const pending = { topic, number: this.#number, key };
+    this.#pending = pending;
+    const position = await handle.publish(message, key === undefined ? {} : { key });
+    if (this.#pending === pending) this.commit(topic, parsePosition(position, Infinity).get(topic) as TopicPosition);
+    if (this.#pending === pending) throw new Error(`${position} is not the position that was to be expected.`);
+    this.expectNoFailures();
+  }
+
+  /** Records what is being published, as soon as its place is known. */
+  commit(topic: string, { epoch, offset }: TopicPosition): void {
+    if (this.#pending?.topic !== topic) return;
+    const { number, key } = this.#pending;
+    let known = this.reference.get(topic);
+    if (known === undefined) this.reference.set(topic, (known = { epoch, messages: new Map() }));
+    known.epoch = epoch;
+    const messages = known.messages.get(epoch) ?? [];
+    known.messages.set(epoch, messages);
+    if (messages.length !== offset - 1) return;
+    messages.push({ number, key });
+    this.#pending = undefined;
+  }
+
+  expectNoFailures(): void {
+    if (this.failures.length > 0) throw this.failures[0];
+  }
+
+  /** Other topics come to life until those that nobody follows are forgotten. */
+  async evict(): Promise<void> {
+    for (let i = 0; i < 4; i += 1) {
+      this.#number += 1;
+      await this.hub
+        .topic(`other${this.#number}`)
+        .publish("x")
+        .catch(() => undefined);
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this.close();
+    this.hub = World.#createHub();
+    for (const client of this.clients) client.sawRestart();
+  }
+
+  /** Drains the hub. Clients that do not read have their connections broken off, as the hub would do after a while. */
+  async close(): Promise<void> {
+    const closed = this.hub.close({ drainMs: 0 });
+    for (const client of this.clients) client.letGoOfEnded();
+    await closed;
+  }
+
+  /** How many messages were published in an epoch of a topic. */
+  head(topic: string, epoch: string): number {
+    return this.reference.get(topic)?.messages.get(epoch)?.length ?? 0;
+  }
+
+  /** The last offset that the log of a topic has let go of. */
+  floor(topic: string, { epoch }: TopicPosition): number {
+    const pending = this.#pending?.topic === topic && this.reference.get(topic)?.epoch === epoch ? 1 : 0;
+    return Math.max(0, this.head(topic, epoch) + pending - LOG_ENTRIES);
+  }
+
+  /** Everybody reads, and comes back until there is nothing more. Then each must be where its topics are. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 40; round += 1) {
+      for (const client of this.clients) {
+        client.read();
+        if (!client.connected) await client.connect("ndjson");
+      }
+      await turn();
+    }
+    this.expectNoFailures();
+    for (const client of this.clients) client.expectComplete();
+  }
+}
+
+/** How many writes a connection takes whose client does not read. */
+const PIPE_HOLDS = 2;
+
+/** What a client's connection writes to: at once to the client while it reads, and otherwise into two places. */
+class Pipe implements Sink {
+  readonly #client: Client;
+  readonly queue: Uint8Array[] = [];
+  ended = false;
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    // The client has gone while the hub was opening its connection.
+    if (this.ended) return false;
+    if (this.queue.length >= PIPE_HOLDS) this.#client.failed(new Error("Written to, though it was full."));
+    this.#take(bytes);
+    this.#client.spring();
+    return this.queue.length < PIPE_HOLDS;
+  }
+
+  #take(bytes: Uint8Array): void {
+    if (this.#client.reading && this.queue.length === 0) this.#client.feed(bytes);
+    else this.queue.push(bytes);
+  }
+
+  end(bytes: Uint8Array): void {
+    if (this.ended) return;
+    this.#take(bytes);
+    this.ended = true;
+    if (this.queue.length === 0) queueMicrotask(() => this.#client.over(this));
+  }
+
+  destroy(): void {
+    this.queue.length = 0;
+    this.ended = true;
+    queueMicrotask(() => this.#client.over(this));
+  }
+}
+
+/** A client that keeps its position as PROTOCOL.md says, and checks all that it is told. */
+export class Client {
+  readonly #world: World;
+  readonly #plan: ClientPlan;
+  /** Where it is in each topic, as far as it has been told. */
+  readonly #places = new Map<string, TopicPosition>();
+  /** For the policy `latest`: what it was told that it misses, and what it did miss, since it was last complete. */
+  #told = 0;
+  #holes = 0;
+  #pipe: Pipe | undefined;
+  #connection: Connection | undefined;
+  #decoder: Decoder | undefined;
+  /** What the logs had let go of when it connected: it may read later how they began. */
+  readonly #floors = new Map<string, number>();
+  #gapDue = new Set<string>();
+  /** What happens in the middle of the hub's next write to this client. */
+  #trap: (() => void) | undefined;
+  #wire: (typeof wires)[number] = "ndjson";
+  #opened = false;
+  reading = true;
+  gaps = 0;
+  overflows = 0;
+  leftOut = 0;
+  messages = 0;
+
+  constructor(world: World, plan: ClientPlan) {
+    this.#world = world;
+    this.#plan = plan;
+  }
+
+  get connected(): boolean {
+    return this.#pipe !== undefined;
+  }
+
+  async connect(wire: (typeof wires)[number]): Promise<void> {
+    (await this.prepare(wire))();
+  }
+
+  /** Asks to be let in, and answers how to go in, if nothing has happened in between. */
+  async prepare(wire: (typeof wires)[number]): Promise<() => void> {
+    const { topics, overflow } = this.#plan;
+    const { hub } = this.#world;
+    const query = new URLSearchParams([
+      ["wire", wire],
+      ["mode", "managed"],
+      ...topics.map((topic) => ["topic", topic]),
+    ]);
+    const position = this.#position();
+    if (position !== "") query.set("lastEventId", position);
+    const request = { method: "GET", url: `/live?${query.toString()}`, headers: { get: () => null } };
+    const answer = await hub._admit(request, { overflow });
+    if (!("asked" in answer)) throw new Error(`${answer.status} ${answer.body}`);
+    return () => {
+      if (!this.connected && hub === this.#world.hub && position === this.#position()) this.#open(answer, wire);
+    };
+  }
+
+  #open(answer: Admission, wire: (typeof wires)[number]): void {
+    this.#wire = wire;
+    this.#decoder = this.#createDecoder();
+    this.#opened = false;
+    for (const [topic, place] of this.#places) this.#floors.set(topic, this.#world.floor(topic, place));
+    this.#pipe = new Pipe(this);
+    const pipe = this.#pipe;
+    const connection = this.#world.hub._open(answer, pipe);
+    if (this.#pipe === pipe) this.#connection = connection;
+    else connection.gone();
+  }
+
+  /** Lets something happen in the middle of the hub's next write to this client, as in the middle of a flush. */
+  trap(act: () => void): void {
+    this.#trap = act;
+  }
+
+  spring(): void {
+    const act = this.#trap;
+    this.#trap = undefined;
+    act?.();
+  }
+
+  failed(error: unknown): void {
+    this.#world.failures.push(error);
+  }
+
+  /** Stops reading, as a machine that is asleep. */
+  stall(): void {
+    this.reading = false;
+  }
+
+  read(): void {
+    this.reading = true;
+    const pipe = this.#pipe;
+    if (pipe === undefined) return;
+    for (const bytes of pipe.queue.splice(0)) this.feed(bytes);
+    if (pipe.ended) this.over(pipe);
+    else this.#connection?.drained();
+  }
+
+  /** The connection breaks, after so much of what was on its way. */
+  cut(share: number): void {
+    const pipe = this.#pipe;
+    if (pipe === undefined) return;
+    const waiting = Buffer.concat(pipe.queue.splice(0));
+    this.feed(waiting.subarray(0, Math.floor(waiting.length * share)));
+    pipe.ended = true;
+    this.over(pipe);
+  }
+
+  /** The hub has had enough of this connection. */
+  recycle(): void {
+    this.#connection?.end("recycle", 0);
+  }
+
+  letGoOfEnded(): void {
+    if (this.#pipe?.ended === true) this.cut(0.5);
+  }
+
+  sawRestart(): void {
+    expect(this.connected && this.reading).toBe(false);
+  }
+
+  over(pipe: Pipe): void {
+    if (pipe !== this.#pipe) return;
+    const connection = this.#connection;
+    this.#pipe = this.#connection = undefined;
+    connection?.gone();
+    if (this.#wire !== "poll") this.#decoder?.end();
+  }
+
+  feed(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    try {
+      this.#feed(bytes);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #feed(bytes: Uint8Array): void {
+    this.#decoder?.feed(bytes);
+    if (this.#wire === "poll" && bytes.includes("]".charCodeAt(0))) this.#tryEndOfPoll(bytes);
+  }
+
+  expectComplete(): void {
+    for (const topic of this.#plan.topics) {
+      const { epoch, offset } = this.#places.get(topic) as TopicPosition;
+      expect(offset).toBe(this.#world.head(topic, epoch));
+      // In another epoch than that of the last message only if nothing has been published in it.
+      if (offset > 0) expect(epoch).toBe(this.#world.reference.get(topic)?.epoch);
+    }
+    if (this.#plan.overflow === "latest") expect(this.#holes).toBeLessThanOrEqual(this.#told);
+  }
+
+  /** A poll's body is read when it is complete. */
+  #tryEndOfPoll(bytes: Uint8Array): void {
+    if (Buffer.from(bytes).toString().endsWith("]\n")) this.#decoder?.end();
+  }
+
+  #createDecoder(): Decoder {
+    const onItem = (item: WireItem): void => this.#take(item);
+    if (this.#wire === "ndjson") return new NdjsonDecoder({ onItem });
+    if (this.#wire === "sse") return new SseDecoder({ onItem });
+    if (this.#wire === "poll") return new PollDecoder({ onItem });
+    return new CometDecoder({ onItem, mode: "managed", callback: "parent.cometMessage" });
+  }
+
+  #take(item: WireItem): void {
+    expect(this.#opened || item.type === "open").toBe(true);
+    this.#opened = true;
+    if (item.type === "open") this.#takeOpen(item);
+    else if (item.type === "gap") this.#takeGap(item);
+    else if (item.type === "message") this.#takeMessage(item.id, item.data);
+    else if (item.type === "end") this.#takeEnd(item);
+    else expect(item.type).toBe("heartbeat");
+  }
+
+  #takeOpen({ states, position }: OpenItem): void {
+    expect(Object.keys(states)).toEqual(this.#plan.topics);
+    const places = parsePosition(position, Infinity);
+    for (const topic of this.#plan.topics) {
+      const before = this.#places.get(topic);
+      const place = places.get(topic) as TopicPosition;
+      const { overflow } = this.#plan;
+      if (before === undefined) {
+        expect(states[topic]).toBe("fresh");
+        this.#places.set(topic, place);
+        continue;
+      }
+      const isHeld = before.epoch === place.epoch && before.offset >= (this.#floors.get(topic) ?? 0);
+      expect(states[topic]).toBe(isHeld ? "recovered" : "gap");
+      if (isHeld || (overflow === "latest" && before.epoch === place.epoch)) expect(place).toEqual(before);
+      else this.#gapDue.add(topic);
+    }
+  }
+
+  #takeGap({ topic, missed, position }: GapItem): void {
+    this.gaps += 1;
+    const before = this.#places.get(topic) as TopicPosition;
+    const place = parsePosition(position, Infinity).get(topic) as TopicPosition;
+    const { overflow } = this.#plan;
+    if (before.epoch !== place.epoch) expect(missed).toBe(null);
+    else if (overflow === "latest") this.#told += missed as number;
+    else expect(missed).toBe(place.offset - before.offset);
+    // A gap is told only where the log has passed the client, or where it wants no more than the newest.
+    if (before.epoch === place.epoch && overflow !== "latest") {
+      expect(this.#world.floor(topic, place)).toBeGreaterThan(before.offset);
+    }
+    this.#gapDue.delete(topic);
+    this.#places.set(topic, place);
+  }
+
+  #takeMessage(id: string, data: unknown): void {
+    this.messages += 1;
+    const { topic, number } = (typeof data === "string" ? JSON.parse(data) : data) as Numbered;
+    expect(this.#gapDue.has(topic)).toBe(false);
+    const places = parsePosition(id, Infinity);
+    const { epoch, offset } = places.get(topic) as TopicPosition;
+    for (const [other, place] of places) if (other !== topic) expect(place).toEqual(this.#places.get(other));
+    const before = this.#places.get(topic) as TopicPosition;
+    this.#world.commit(topic, { epoch, offset });
+    const published = this.#world.reference.get(topic)?.messages.get(epoch) ?? [];
+    expect(published[offset - 1]?.number).toBe(number);
+    expect(epoch).toBe(before.epoch);
+    if (this.#plan.overflow === "latest") this.#checkHole(topic, epoch, before.offset, offset);
+    else expect(offset).toBe(before.offset + 1);
+    this.#places.set(topic, { epoch, offset });
+  }
+
+  /** What is left out under `latest` has a newer message with its key, or was let go of by the log. */
+  #checkHole(topic: string, epoch: string, from: number, to: number): void {
+    expect(to).toBeGreaterThan(from);
+    const published = this.#world.reference.get(topic)?.messages.get(epoch) ?? [];
+    for (let offset = from + 1; offset < to; offset += 1) {
+      const { key } = published[offset - 1] as { key: string | undefined };
+      const isStale = key !== undefined && published.slice(offset).some((later) => later.key === key);
+      expect(isStale || offset <= this.#world.floor(topic, { epoch, offset })).toBe(true);
+      this.#holes += 1;
+      this.leftOut += 1;
+    }
+  }
+
+  #takeEnd({ reason, position }: EndItem): void {
+    const places = parsePosition(position, Infinity);
+    for (const topic of this.#plan.topics) {
+      // Under `latest`, what was left out at the very end is in this position only.
+      if (this.#plan.overflow !== "latest") expect(places.get(topic)).toEqual(this.#places.get(topic));
+      this.#places.set(topic, places.get(topic) as TopicPosition);
+    }
+    if (reason === "overflow") {
+      this.overflows += 1;
+      expect(this.#plan.overflow).toBe("resume");
+      expect([...places].some(([topic, place]) => this.#world.floor(topic, place) > place.offset)).toBe(true);
+    }
+  }
+
+  #position(): string {
+    return [...this.#places].map(([t, { epoch, offset }]) => `${encodeURIComponent(t)}=${epoch}.${offset}`).join(",");
+  }
+}
