@@ -1,4 +1,19 @@
 import os from "node:os";
+import { Enumeratee, Enumerator } from "comet-sockets";
+
+const PERIOD_MS = 500;
+
+/** What machine this is. */
+export interface Machine {
+  readonly host: string;
+  readonly model: string;
+  readonly cores: number;
+}
+
+export function thisMachine(): Machine {
+  const cpus = os.cpus();
+  return { host: os.hostname(), model: cpus[0]?.model.trim() ?? "", cores: cpus.length };
+}
 
 /** One reading of this machine. */
 export interface Sample {
@@ -25,6 +40,12 @@ export class MachineMeter {
     return { at: Date.now(), cores, usedBytes: totalBytes - os.freemem(), totalBytes, load: os.loadavg() };
   }
 }
+
+/** A reading twice a second. Each run counts from when it begins. */
+export const samples: Enumerator<Sample> = Enumerator.defer(() => {
+  const meter = new MachineMeter();
+  return Enumerator.interval(PERIOD_MS).through(Enumeratee.map(() => meter.read()));
+});
 
 function busyPercent(before: os.CpuInfo, now: os.CpuInfo): number {
   const total = totalMs(now) - totalMs(before);

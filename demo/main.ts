@@ -15,12 +15,10 @@ function portOf(text: string): number | undefined {
 }
 
 function run(port: number): void {
-  const server = createDemo();
-  const stop = (): void => {
-    server.close();
-    // The streams have no end of their own. Without their connections they stop, and then nothing keeps the process alive.
-    server.closeAllConnections();
-  };
+  const demo = createDemo();
+  const { server } = demo;
+  // Then nothing keeps the process alive.
+  const stop = (): void => void demo.close();
   server.on("error", (error: NodeJS.ErrnoException) => {
     fail(error.code === "EADDRINUSE" ? `Port ${port} is in use. Choose another with PORT.` : error.message);
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { ServerResponse } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import { extname } from "node:path";
 
 const types: Readonly<Record<string, string>> = {
@@ -10,22 +10,53 @@ const types: Readonly<Record<string, string>> = {
 };
 
 /** Answers a request. */
-export type Route = (response: ServerResponse, query: URLSearchParams) => void;
+export type Answer = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
+
+/** What there is at a path. */
+export interface Route {
+  readonly methods: readonly string[];
+  readonly answer: Answer;
+}
+
+/** A route that is read. */
+export function get(answer: Answer): Route {
+  return { methods: ["GET", "HEAD"], answer };
+}
+
+/** A route that is posted to. */
+export function post(answer: Answer): Route {
+  return { methods: ["POST"], answer };
+}
 
 /** A route to a file of `demo/pages/`, which is read now, once. */
 export function file(name: string): Route {
   const body = readFileSync(new URL(`pages/${name}`, import.meta.url));
   const type = types[extname(name)];
   if (type === undefined) throw new TypeError(`No content type is known for ${name}.`);
-  return (response) => {
+  return get((_, response) => {
     response.writeHead(200, { "content-type": type, "content-length": body.length, "cache-control": "no-cache" });
     response.end(body);
-  };
+  });
 }
 
 /** Answers with one line of plain text. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
-  const body = Buffer.from(`${text}\n`);
-  response.writeHead(status, { "content-type": "text/plain; charset=utf-8", "content-length": body.length });
+  send(response, status, "text/plain; charset=utf-8", `${text}\n`);
+}
+
+export function sendJson(response: ServerResponse, status: number, value: object): void {
+  send(response, status, "application/json", JSON.stringify(value));
+}
+
+/** Answers with a problem of RFC 9457. */
+export function sendProblem(response: ServerResponse, status: number, detail: string): void {
+  const problem = { type: "about:blank", title: STATUS_CODES[status], status, detail };
+  send(response, status, "application/problem+json", JSON.stringify(problem));
+}
+
+function send(response: ServerResponse, status: number, type: string, text: string): void {
+  const body = Buffer.from(text);
+  const headers = { "content-type": type, "content-length": body.length, "cache-control": "no-store" };
+  response.writeHead(status, headers);
   response.end(body);
 }

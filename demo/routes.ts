@@ -1,36 +1,32 @@
 import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import type { Html } from "comet-sockets";
-import { sendChunked } from "comet-sockets/node";
-import { MachineFeed } from "./machine-feed.ts";
+import type { Hub } from "comet-sockets/hub";
+import { connect, sendChunked } from "comet-sockets/node";
+import { postMessage, type ChatMessage } from "./chat.ts";
+import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
-import { file, sendText, type Route } from "./replies.ts";
-import { clock, enumeratee, helper, iframe, machine, manual, scripts } from "./streams.ts";
+import { file, get, post, sendJson, sendText, type Answer, type Route } from "./replies.ts";
+import { enumeratee, helper, iframe, manual, scripts } from "./streams.ts";
 
 const DEFAULT_DELAY_MS = "300";
 const MAX_DELAY_MS = 10_000;
 
 /** What the demo answers, by path. */
-export function createRoutes(): ReadonlyMap<string, Route> {
+export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
   const scriptPolicy = hashPolicy(scripts.map((script) => script.replace(/<.*?>/g, "")));
-  const feed = new MachineFeed();
   return new Map<string, Route>([
     ["/", file("index.html")],
     ["/iframe", file("iframe.html")],
     ["/clock", file("clock.html")],
     ["/machine", file("machine.html")],
-    ...[
-      "style.css",
-      "clock.css",
-      "machine.css",
-      "chart.js",
-      "clock.js",
-      "forever-iframe.js",
-      "iframe.js",
-      "machine.js",
-    ].map((name): [string, Route] => [`/${name}`, file(name)]),
-    ["/favicon.svg", file("favicon.svg")],
+    ["/chat", file("chat.html")],
+    ...pageParts().map((name): [string, Route] => [`/${name}`, file(name)]),
     ["/favicon.ico", file("favicon.svg")],
+    ["/live", get(live(hub))],
+    ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
+    ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
       "/comet/manual",
       delayed((response, delayMs) => {
@@ -46,22 +42,37 @@ export function createRoutes(): ReadonlyMap<string, Route> {
     ],
     ["/comet/helper", delayed((response, delayMs) => sendComet(response, (nonce) => helper(delayMs, nonce)))],
     ["/comet/iframe", delayed((response, delayMs) => sendComet(response, (nonce) => iframe(delayMs, nonce)))],
-    ["/comet/clock", (response) => sendComet(response, clock)],
-    ["/comet/machine", (response) => sendComet(response, (nonce) => machine(feed, nonce))],
   ]);
 }
 
+/** What the pages load: all that is with them but themselves. */
+function pageParts(): readonly string[] {
+  return readdirSync(new URL("pages/", import.meta.url)).filter((name) => !name.endsWith(".html"));
+}
+
+/** All topics of the hub, on whichever wire a client wants. */
+function live(hub: Hub): Answer {
+  return (request, response) => {
+    const nonce = newNonce();
+    void connect(hub, request, response, { nonce, headers: { "content-security-policy": noncePolicy(nonce) } });
+  };
+}
+
 function sendComet(response: ServerResponse, socket: (nonce: string) => AsyncIterable<Html>): void {
-  const nonce = randomBytes(16).toString("base64");
+  const nonce = newNonce();
   void sendChunked(response, socket(nonce), { headers: { "content-security-policy": noncePolicy(nonce) } });
+}
+
+function newNonce(): string {
+  return randomBytes(16).toString("base64");
 }
 
 /** A route that takes `?delay=`, in milliseconds. */
 function delayed(send: (response: ServerResponse, delayMs: number) => void): Route {
-  return (response, query) => {
+  return get((_, response, query) => {
     const [text = DEFAULT_DELAY_MS, ...more] = query.getAll("delay");
     const delayMs = /^\d{1,5}$/.test(text) ? Number(text) : Infinity;
     if (more.length === 0 && delayMs <= MAX_DELAY_MS) send(response, delayMs);
     else sendText(response, 400, `delay must be one whole number of milliseconds from 0 to ${MAX_DELAY_MS}.`);
-  };
+  });
 }

@@ -1,6 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { comet, Enumeratee, Enumerator, html, type Html } from "comet-sockets";
-import type { MachineFeed } from "./machine-feed.ts";
 
 /** What `manual` sends, and `enumeratee` arrives at. */
 export const scripts = [
@@ -31,25 +30,6 @@ export function helper(delayMs: number, nonce: string): Enumerator<Html> {
 /** A comet socket for an iframe: the page around it has the callback. */
 export function iframe(delayMs: number, nonce: string): Enumerator<Html> {
   return spaced(messages, delayMs).through(comet({ callback: "parent.cometMessage", nonce }));
-}
-
-/** The server's time, now and then at every full second. */
-export function clock(nonce: string): Enumerator<Html> {
-  const seconds = Enumerator.unfoldAsync(Date.now(), async (time, signal) => {
-    await wait(Math.max(0, time - Date.now()), undefined, { signal });
-    const now = Date.now();
-    return [now, now - (now % 1000) + 1000] as const;
-  });
-  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  const toReading = Enumeratee.map((epochMs: number) => {
-    return { epochMs, timeZone, utcOffsetMinutes: 0 - new Date(epochMs).getTimezoneOffset() };
-  });
-  return seconds.through(toReading).through(comet({ callback: "parent.cometMessage", nonce }));
-}
-
-/** How this machine has fared for the last minute, and how it fares. */
-export function machine(feed: MachineFeed, nonce: string): Enumerator<Html> {
-  return feed.messages.through(comet({ callback: "parent.cometMessage", nonce }));
 }
 
 /** The first element at once, each further one after a delay. A client that leaves ends the delay. */

@@ -8,7 +8,7 @@ const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone: "UT
 /** Hands are turned on from the first day's midnight, so that none runs back when it passes twelve. */
 let midnight;
 
-function onMessage({ epochMs, timeZone, utcOffsetMinutes }) {
+function show({ epochMs, timeZone, utcOffsetMinutes }) {
   const local = epochMs + utcOffsetMinutes * 60_000;
   midnight ??= local - (local % DAY_MS);
   const seconds = Math.round((local - midnight) / 1000);
@@ -30,4 +30,4 @@ function difference(ms) {
   return `${(Math.abs(ms) / 1000).toFixed(1)} s ${ms > 0 ? "behind" : "ahead of"} the clock of this device`;
 }
 
-foreverIframe("/comet/clock", { onMessage, onState: showState(element("state")) });
+foreverIframe("/live?topic=clock&from=oldest", { message: show, state: showState(element("state")) });

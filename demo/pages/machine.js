@@ -3,6 +3,8 @@ import { foreverIframe, showState } from "./forever-iframe.js";
 
 /** The right edge of the charts is so far in the past: a sample that comes no later scrolls in, and none jumps. */
 const DELAY_MS = 1000;
+/** What the charts show, and the server remembers. */
+const WINDOW_MS = 60_000;
 const GIB = 2 ** 30;
 
 const element = (id) => document.getElementById(id);
@@ -14,38 +16,52 @@ const average = ({ cores }) => cores.reduce((sum, busy) => sum + busy, 0) / Math
 /** By oklch, in which all hues look equally bright. */
 const hue = (degrees) => (alpha) => `oklch(${dark.matches ? "0.76 0.13" : "0.6 0.17"} ${degrees} / ${alpha})`;
 
-let windowMs;
 let samples = [];
 let charts = [];
 let coreFigures = [];
 /** How far the server's clock is ahead of `performance.now()`, as the promptest samples show it. */
 let ahead;
 let received = 0;
+let missing = "";
+let named = false;
+let showing = false;
 
-const handlers = {
-  machine(message) {
-    windowMs = message.windowMs;
-    // What this page saw before the stream was cut stays, with a gap, even if the server is a new one.
-    const first = message.samples[0]?.at ?? Infinity;
-    samples = [...samples.filter(({ at }) => at < first), ...message.samples];
-    ahead = undefined;
-    setText("host", message.host);
-    setText("model", `${message.cores} ${message.cores === 1 ? "core" : "cores"} · ${message.model}`);
-    if (coreFigures.length !== message.cores || charts.length === 0) build(message.cores);
-    const last = message.samples.at(-1);
-    if (last !== undefined) show(last);
-  },
-  sample({ sample }) {
-    samples.push(sample);
-    show(sample);
-  },
-};
+/** A server that does not know where this page was may be another machine, with another clock. */
+function begin({ machine }) {
+  if (named && machine === "recovered") return;
+  if (machine !== "recovered") ahead = undefined;
+  named = true;
+  nameMachine().catch(() => (named = false));
+}
+
+async function nameMachine() {
+  const response = await fetch("/machine/about");
+  if (!response.ok) throw new Error(response.statusText);
+  const { host, model, cores } = await response.json();
+  setText("host", host);
+  setText("model", `${cores} ${cores === 1 ? "core" : "cores"} · ${model}`);
+}
+
+/** The lines of the charts have a gap there, too. */
+function tellGap({ missed }) {
+  missing = missed === null ? "The server was restarted." : `${missed} before these were missed.`;
+}
+
+function add(sample) {
+  received += 1;
+  const arrival = performance.now();
+  ahead = Math.max((ahead ?? -Infinity) - 1, sample.at - arrival);
+  samples.push(sample);
+  // The last minute comes all at once, and is to be drawn once.
+  if (!showing) queueMicrotask(show);
+  showing = true;
+}
 
 function build(count) {
   const hues = Array.from({ length: count }, (_, i) => 230 + (125 * i) / Math.max(count - 1, 1));
   const busy = (i) => (sample) => sample.cores[i] ?? 0;
   const hundred = () => 100;
-  const chart = (box, maximum, ...series) => ({ chart: new TimeChart(box, windowMs, series), maximum });
+  const chart = (box, maximum, ...series) => ({ chart: new TimeChart(box, WINDOW_MS, series), maximum });
   const tiles = hues.map((_, i) => coreTile(i));
   const thin = count > 16 ? { width: 1, line: 0.5 } : { width: 1.75 };
   charts = [
@@ -78,23 +94,26 @@ function highestLoad({ cores }) {
   return Math.max(cores.length, ...samples.map(({ load }) => load[0])) * 1.1;
 }
 
-function show(sample) {
-  received += 1;
-  const arrival = performance.now();
-  ahead = Math.max((ahead ?? -Infinity) - 1, sample.at - arrival);
-  const edge = still.matches ? sample.at : arrival + ahead - DELAY_MS;
-  samples = samples.filter(({ at }) => at > edge - 1.1 * windowMs);
+function show() {
+  showing = false;
+  const sample = samples.at(-1);
+  const edge = still.matches ? sample.at : performance.now() + ahead - DELAY_MS;
+  samples = samples.filter(({ at }) => at > edge - 1.1 * WINDOW_MS);
   if (document.hidden) return;
+  const { cores, usedBytes, totalBytes, load } = sample;
+  if (coreFigures.length !== cores.length) build(cores.length);
   setText("cpu", average(sample).toFixed(0));
-  setText("used", (sample.usedBytes / GIB).toFixed(1));
-  setText("total", (sample.totalBytes / GIB).toFixed(1));
-  ["load1", "load5", "load15"].forEach((id, i) => setText(id, sample.load[i].toFixed(2)));
-  coreFigures.forEach((figure, i) => (figure.textContent = (sample.cores[i] ?? 0).toFixed(0)));
-  setText("received", `${received.toLocaleString("en")} messages so far.`);
+  setText("used", (usedBytes / GIB).toFixed(1));
+  setText("total", (totalBytes / GIB).toFixed(1));
+  ["load1", "load5", "load15"].forEach((id, i) => setText(id, load[i].toFixed(2)));
+  coreFigures.forEach((figure, i) => (figure.textContent = cores[i].toFixed(0)));
+  setText("received", `${received.toLocaleString("en")} messages so far. ${missing}`);
   for (const { chart, maximum } of charts) chart.draw(samples, edge, maximum(sample));
 }
 
-foreverIframe("/comet/machine", {
-  onMessage: (message) => handlers[message.type](message),
-  onState: showState(element("state")),
+foreverIframe("/live?topic=machine&from=oldest", {
+  open: begin,
+  message: add,
+  gap: tellGap,
+  state: showState(element("state")),
 });

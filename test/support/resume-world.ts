@@ -150,6 +150,8 @@ class Pipe implements Sink {
   readonly #client: Client;
   readonly queue: Uint8Array[] = [];
   ended = false;
+  /** Whether the hub waits to be told that there is room. */
+  full = false;
 
   constructor(client: Client) {
     this.#client = client;
@@ -161,7 +163,8 @@ class Pipe implements Sink {
     if (this.queue.length >= PIPE_HOLDS) this.#client.failed(new Error("Written to, though it was full."));
     this.#take(bytes);
     this.#client.spring();
-    return this.queue.length < PIPE_HOLDS;
+    this.full = this.queue.length >= PIPE_HOLDS;
+    return !this.full;
   }
 
   #take(bytes: Uint8Array): void {
@@ -278,7 +281,10 @@ export class Client {
     if (pipe === undefined) return;
     for (const bytes of pipe.queue.splice(0)) this.feed(bytes);
     if (pipe.ended) this.over(pipe);
-    else this.#connection?.drained();
+    else if (pipe.full) {
+      pipe.full = false;
+      this.#connection?.drained();
+    }
   }
 
   /** The connection breaks, after so much of what was on its way. */
