@@ -31,6 +31,7 @@ export interface ClientPlan {
 }
 
 export const LOG_ENTRIES = 6;
+const FOREVER_MS = 2_000_000_000;
 
 /** Lets the hub flush. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -53,8 +54,12 @@ export class World {
   static #createHub(): Hub {
     return new Hub({
       heartbeatMs: 0,
+      flushSliceMs: 1,
       maxTopics: 3,
-      log: { maxEntries: LOG_ENTRIES },
+      // The clock is fast.
+      stallMs: FOREVER_MS,
+      maxConnectionAgeMs: FOREVER_MS,
+      log: { maxEntries: LOG_ENTRIES, maxAgeMs: FOREVER_MS },
       topics: (name) => (name === "b" ? { overflow: "latest" } : true),
       onError: (error) => {
         throw error as Error;
