@@ -1,0 +1,60 @@
+import type { Connection } from "../../src/hub/connection.ts";
+import type { ConnectOptions, Hub } from "../../src/hub/index.ts";
+import type { Sink } from "../../src/hub/subscription.ts";
+
+/** A sink that keeps what it is given, and is full when it is told to be. */
+export class FakeSink implements Sink {
+  readonly pieces: string[] = [];
+  readonly bytes: Uint8Array[] = [];
+  full = false;
+  state: "open" | "ended" | "destroyed" = "open";
+  /** Called at each write, within it. */
+  onWrite: (() => void) | undefined;
+
+  get text(): string {
+    return this.pieces.join("");
+  }
+
+  /** The data of the messages so far, on ndjson and poll. */
+  get messages(): unknown[] {
+    return this.lines.filter((line) => "data" in line).map(({ data }) => data);
+  }
+
+  /** The objects so far, on ndjson and poll. */
+  get lines(): Record<string, unknown>[] {
+    const lines = this.text.split("\n").map((line) => line.replace(/^\[|[,\]]$/g, ""));
+    return lines.filter((line) => line !== "").map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    this.pieces.push(Buffer.from(bytes).toString());
+    this.bytes.push(bytes);
+    this.onWrite?.();
+    return !this.full;
+  }
+
+  end(bytes: Uint8Array): void {
+    this.write(bytes);
+    this.state = "ended";
+  }
+
+  destroy(): void {
+    this.state = "destroyed";
+  }
+}
+
+/** Opens a connection of a hub onto a fake sink. */
+export async function open(
+  hub: Hub,
+  query: string,
+  sink: FakeSink = new FakeSink(),
+  options: ConnectOptions = {},
+): Promise<{ readonly connection: Connection; readonly sink: FakeSink }> {
+  const request = { method: "GET", url: `/live?${query}`, headers: { get: () => null } };
+  const answer = await hub._admit(request, options);
+  if (!("asked" in answer)) throw new Error(answer.body);
+  return { connection: hub._open(answer, sink), sink };
+}
+
+/** Lets a hub flush. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
