@@ -59,5 +59,8 @@ export interface ControlItems {
 /** What a decoder makes of a stream. */
 export type WireItem =
   | ({ readonly type: "message" } & WireMessage)
-  | { [Name in keyof ControlItems]: { readonly type: Name } & ControlItems[Name] }[keyof ControlItems]
+  | ({ readonly type: "open" } & OpenItem)
+  | ({ readonly type: "gap" } & GapItem)
+  | ({ readonly type: "end" } & EndItem)
+  | { readonly type: "error"; readonly problem: Problem }
   | { readonly type: "heartbeat" };

@@ -1,0 +1,85 @@
+import { describe } from "../core/errors.ts";
+import { malformed } from "./decoder.ts";
+import type { ControlItems, EndReason, OpenState, Problem, WireItem } from "./item.ts";
+import type { JsonValue } from "./json.ts";
+
+type Check = (value: unknown) => boolean;
+
+const isString: Check = (value) => typeof value === "string";
+const isAmount: Check = (value) => Number.isFinite(value) && (value as number) >= 0;
+const isAmountOrNull: Check = (value) => value === null || isAmount(value);
+const isStates: Check = (value) => isObject(value) && Object.values(value).every(isString);
+
+/** The members that are read of each item. */
+const members: { readonly [Name in keyof ControlItems]: { readonly [member: string]: Check } } = {
+  open: { states: isStates, position: isString, heartbeatMs: isAmount },
+  gap: { topic: isString, missed: isAmountOrNull, position: isString },
+  end: { reason: isString, position: isString, retryMs: isAmountOrNull },
+  error: { type: isString, title: isString, status: isAmount, code: isString, detail: isString },
+};
+
+const reasons: { readonly [Reason in EndReason]: true } = {
+  recycle: true,
+  drain: true,
+  overflow: true,
+  poll: true,
+  unauthorized: true,
+  gone: true,
+};
+
+/**
+ * The item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and `error` that
+ * it has. Members that are not known are left out; an object of none of these is `undefined`.
+ *
+ * @throws {CometError} `ERR_FRAME` if it is no object, or a member that is known is missing or of the wrong type.
+ */
+export function itemOf(value: JsonValue): WireItem | undefined {
+  if (!isObject(value)) throw malformed(`A frame is ${describe(value)}, and not an object.`);
+  if (Object.hasOwn(value, "data")) {
+    const item: Record<string, unknown> = { type: "message", id: member("message", value, "id", isString) };
+    for (const name of ["event", "key", "messageId"]) {
+      if (Object.hasOwn(value, name)) item[name] = member("message", value, name, isString);
+    }
+    item["data"] = value["data"];
+    return item as WireItem;
+  }
+  for (const name of Object.keys(members) as (keyof ControlItems)[]) {
+    if (Object.hasOwn(value, name)) return controlItem(name, value[name] as JsonValue);
+  }
+  return undefined;
+}
+
+/**
+ * The item of this name. A reason to end that is not known becomes `recycle`, and a state `gap`, as PROTOCOL.md section 4 wants it.
+ *
+ * @throws {CometError} `ERR_FRAME` if the value is no object, or a member is missing or of the wrong type.
+ */
+export function controlItem(name: keyof ControlItems, value: JsonValue): WireItem {
+  if (!isObject(value)) throw malformed(`The item ${name} is ${describe(value)}, and not an object.`);
+  const item: Record<string, JsonValue> = {};
+  for (const [key, check] of Object.entries(members[name])) item[key] = member(name, value, key, check);
+  if (name === "error") return { type: name, problem: item as unknown as Problem };
+  if (name === "end" && !Object.hasOwn(reasons, item["reason"] as string)) item["reason"] = "recycle";
+  if (name === "open") item["states"] = knownStates(item["states"] as { readonly [topic: string]: string });
+  return { type: name, ...item } as unknown as WireItem;
+}
+
+function knownStates(states: { readonly [topic: string]: string }): { readonly [topic: string]: OpenState } {
+  const entries = Object.entries(states);
+  return Object.fromEntries(
+    entries.map(([topic, state]) => [topic, state === "fresh" || state === "recovered" ? state : "gap"]),
+  );
+}
+
+function isObject(value: unknown): value is { readonly [key: string]: JsonValue } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Own members only: JSON may name one `__proto__`, and a topic may be called `constructor`. */
+function member(item: string, object: { readonly [key: string]: JsonValue }, name: string, check: Check): JsonValue {
+  const value = Object.hasOwn(object, name) ? object[name] : undefined;
+  if (value !== undefined && check(value)) return value;
+  throw malformed(
+    `The ${name} of an item ${item} is ${value === undefined ? "missing" : `wrong: ${describe(value)}`}.`,
+  );
+}
