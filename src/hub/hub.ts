@@ -189,7 +189,7 @@ export class Hub {
 
   /** @internal Begins the stream of a request that was let in, for adapters. They tell the connection what becomes of its sink. */
   _open({ asked, overflow }: Admission, sink: Sink): Connection {
-    const topics = asked.topics.map((name) => this.#topics.wake(name));
+    const topics = asked.topics.map((name) => this.#wake(name));
     const group = this.#groupOf(asked, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
     const beginnings = topics.map((topic, i) =>
@@ -210,7 +210,6 @@ export class Hub {
     });
     this.#connections.add(connection);
     this.#byWire[connection.wire] += 1;
-    this.#sweeper.start();
     connection.open(beginnings);
     if (!connection.over) {
       this.#announced.add(connection);
@@ -226,8 +225,7 @@ export class Hub {
   #publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
     if (this.#closed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     const message = encodeMessage(data, options, this.#settings.maxMessageBytes);
-    const topic = this.#topics.wake(name);
-    this.#sweeper.start();
+    const topic = this.#wake(name);
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return Promise.resolve(earlier.id);
     this.#counts.published += 1;
@@ -242,8 +240,15 @@ export class Hub {
     return this.#flusher.turn().then(() => entry.id);
   }
 
+  /** The topic of this name, alive from now on, and looked after. */
+  #wake(name: string): LiveTopic {
+    const topic = this.#topics.wake(name);
+    this.#sweeper.start();
+    return topic;
+  }
+
   #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
-    return new Enumerator((wake) => new LogRun(this.#topics.wake(name), from, () => this.#closed, wake));
+    return new Enumerator((wake) => new LogRun(this.#wake(name), from, () => this.#closed, wake));
   }
 
   /** Where a connection begins in a topic. */
@@ -328,10 +333,7 @@ export class Hub {
       assertTopic: (name) => {
         if (!this.#topics.isTopic(name)) throw unknownTopic(name);
       },
-      wakeTopic: (name) => {
-        this.#topics.wake(name);
-        this.#sweeper.start();
-      },
+      wakeTopic: (name) => void this.#wake(name),
     };
   }
 }

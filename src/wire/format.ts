@@ -38,11 +38,11 @@ export interface Format {
   readonly heartbeat: string;
 
   /** The frame of a message. `id` is its own, or the whole position where {@link idsNameAllTopics}. */
-  message(message: LoggedMessage, id: string): string;
+  readonly message: (message: LoggedMessage, id: string) => string;
   /** An item in the middle of the stream. `position` is the whole position after it. */
-  control<Name extends ControlName>(name: Name, item: ControlItems[Name], position: string): string;
+  readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
   /** The end of the stream. `query` is that of the request without its position. */
-  end(item: EndItem, query: string): string;
+  readonly end: (item: EndItem, query: string) => string;
 }
 
 /** A message as the JSON object that ndjson, poll and managed comet carry. */

@@ -9,6 +9,7 @@ const documents = [
   "CHANGELOG.md",
   "CONTRIBUTING.md",
   "SECURITY.md",
+  "PROTOCOL.md",
   ...globSync("docs/**/*.md", { cwd: root }),
 ];
 const text = (path: string): string => readFileSync(join(root, path), "utf8");

@@ -71,7 +71,7 @@ export class World {
     if (this.#pending !== undefined) return;
     this.#number += 1;
     const message: Numbered = { topic, number: this.#number };
-    const handle = this.hub.topic<Numbered>(topic) as Topic<Numbered>;
+    const handle = this.hub.topic<Numbered>(topic);
     const pending = { topic, number: this.#number, key };
     this.#pending = pending;
     const position = await handle.publish(message, key === undefined ? {} : { key });

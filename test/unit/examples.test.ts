@@ -9,7 +9,7 @@ import { root } from "../support/run.ts";
 const folder = join(root, "examples");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
-test("there are five, numbered, of under 15 lines each, and the README shows each as it is", () => {
+test("there are six, numbered, of under 15 lines each, and the README shows each as it is", () => {
   const files = readdirSync(folder).sort();
   expect(files).toEqual([
     "1-manual.ts",
@@ -18,6 +18,7 @@ test("there are five, numbered, of under 15 lines each, and the README shows eac
     "4-forever-iframe.html",
     "4-forever-iframe.ts",
     "5-own-message-type.ts",
+    "6-hub.ts",
   ]);
   for (const file of files) {
     const code = readFileSync(join(folder, file), "utf8");
@@ -68,4 +69,19 @@ test.each([
   const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
   expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
   expect(await response.text()).toBe(body);
+});
+
+test("6-hub answers with its topic", async () => {
+  vi.stubEnv("PORT", "0");
+  vi.resetModules();
+  const { server } = (await import(join(folder, "6-hub.ts"))) as { server: Server };
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+    vi.unstubAllEnvs();
+  });
+  if (!server.listening) await once(server, "listening");
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/?topic=news&from=oldest&wire=poll`;
+  const items = (await (await fetch(address)).json()) as unknown[];
+  expect(items[1]).toMatchObject({ data: { title: "Comet returns" } });
 });

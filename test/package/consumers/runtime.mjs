@@ -194,6 +194,41 @@ test("HTTP/2: elements, the end, and a failure after what was sent", async (t) =
   }
 });
 
+test("a hub: one stream on every wire, resumed where it was cut", async (t) => {
+  const { Hub } = hub;
+  const topics = new Hub();
+  const news = topics.topic("news");
+  const server = createServer((request, response) => void node.connect(topics, request, response));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const url = `http://127.0.0.1:${server.address().port}/?topic=news`;
+  const first = await news.publish({ n: 1 });
+  for (const wire of ["comet", "sse", "ndjson", "poll"]) {
+    const leave = new AbortController();
+    const response = await fetch(`${url}&wire=${wire}&from=oldest`, { signal: leave.signal });
+    const reader = response.body.getReader();
+    let text = "";
+    while (!text.includes('{"n":1}')) text += new TextDecoder().decode((await reader.read()).value);
+    leave.abort();
+  }
+  await news.publish({ n: 2 });
+  const response = await fetch(`${url}&wire=poll`, { headers: { "last-event-id": first } });
+  const [open, message] = await response.json();
+  assert.deepEqual([open.open.states, message.data], [{ news: "recovered" }, { n: 2 }]);
+  const web = await topics.connect(new Request(`${url}&wire=poll&from=oldest`));
+  assert.deepEqual(
+    (await web.json()).map(({ data }) => data?.n),
+    [undefined, 1, 2, undefined],
+  );
+  await turnUntil(() => topics.stats().connections === 0);
+  assert.equal(topics.stats().connections, 0);
+  await topics.close({ drainMs: 0 });
+  assert.equal((await fetch(url)).status, 503);
+});
+
 test("values are safe, and errors have codes", () => {
   assert.equal(
     html`<script>f(${"</script>\ud800"})</script>`.toString(),

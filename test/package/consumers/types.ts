@@ -10,9 +10,10 @@ import {
   type CometMessage,
   type Html,
 } from "comet-sockets";
-import { sendChunked, type ChunkedOutcome } from "comet-sockets/node";
+import { Hub, type Subscription, type Topic } from "comet-sockets/hub";
+import { connect, sendChunked, type ChunkedOutcome } from "comet-sockets/node";
 import { Enumerator as Same } from "comet-sockets/stream";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 const events: Enumerator<string> = Same.unicast((channel: Channel<string>) => void channel.push("kiki"));
 const pages: Enumerator<Html> = events.through(Enumeratee.map((event) => html`<b>${event}</b>`));
@@ -23,3 +24,11 @@ export const dates: Enumerator<Html> = Enumerator.of(new Date()).through(comet({
 export const code = (error: unknown): string => (error instanceof CometError ? error.code : "");
 // @ts-expect-error a Date needs an encoder
 Enumerator.of(new Date()).through(comet({ callback: "f" }));
+
+const hub = new Hub({ onOpen: (subscription: Subscription) => subscription.close("gone") });
+export const topic: Topic<{ title: string }> = hub.topic<{ title: string }>("news");
+export const position: Promise<string> = topic.publish({ title: "x" }, { key: "k" });
+export const live = (request: Request): Promise<Response> => hub.connect(request);
+export const served = (req: IncomingMessage, res: ServerResponse): Promise<void> => connect(hub, req, res);
+// @ts-expect-error a Date needs an encoder
+hub.topic<Date>("dates");

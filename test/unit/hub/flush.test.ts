@@ -2,6 +2,8 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { Hub } from "../../../src/hub/index.ts";
 import { FakeSink, open, turn } from "../../support/fake-sink.ts";
 
+const letters = (text: string): string[] => text.split("");
+
 afterEach(() => vi.restoreAllMocks());
 
 /** A clock that goes on by so much whenever it is looked at. */
@@ -47,7 +49,7 @@ describe("a flush", () => {
 
   test("keeps the order of publishing between the topics of one connection", async () => {
     const hub = new Hub();
-    const order = [..."abacabbbca"];
+    const order = letters("abacabbbca");
     for (const name of order) void hub.topic<string>(name).publish(`${name}!`);
     for (const wire of ["ndjson", "poll"]) {
       const { sink } = await open(hub, `topic=a&topic=b&topic=c&from=oldest&wire=${wire}`);

@@ -2,6 +2,8 @@ import { describe, expect, test, vi } from "vitest";
 import { Log, type LogBounds, type Publication } from "../../../src/log/log.ts";
 import { ndjsonFormat } from "../../../src/wire/ndjson.ts";
 
+const letters = (text: string): string[] => text.split("");
+
 const wide: LogBounds = { maxEntries: 100, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
 
 function publication(text: string, more: Partial<Publication> = {}): Publication {
@@ -29,7 +31,7 @@ describe("a log", () => {
   });
 
   test("holds so many entries", () => {
-    const log = filled({ maxEntries: 3 }, [..."abcde"]);
+    const log = filled({ maxEntries: 3 }, letters("abcde"));
     expect([held(log), log.floor, log.head]).toEqual([["c", "d", "e"], 2, 5]);
   });
 
@@ -39,10 +41,10 @@ describe("a log", () => {
   });
 
   test("holds messages for so long", () => {
-    const log = filled({ maxAgeMs: 5 }, [..."abcdefgh"]);
-    expect(held(log)).toEqual([..."cdefgh"]);
+    const log = filled({ maxAgeMs: 5 }, letters("abcdefgh"));
+    expect(held(log)).toEqual(letters("cdefgh"));
     log.trim(10);
-    expect(held(log)).toEqual([..."fgh"]);
+    expect(held(log)).toEqual(letters("fgh"));
     log.trim(100);
     expect([log.size, log.bytes, log.head]).toEqual([0, 0, 8]);
   });
@@ -75,11 +77,11 @@ describe("a log", () => {
   });
 
   test("bounds what it holds beyond by the same figures, and by age", () => {
-    const many = filled({ maxEntries: 2 }, [..."abcdefgh"], true);
+    const many = filled({ maxEntries: 2 }, letters("abcdefgh"), true);
     expect(many.newestBeyond(0).map(({ text }) => text)).toEqual(["e", "f"]);
     const large = filled({ maxBytes: 20 }, ["aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee"], true);
     expect(large.newestBeyond(0).map(({ text }) => text)).toEqual(["bbbbbb", "cccccc"]);
-    const old = filled({ maxEntries: 2, maxAgeMs: 50 }, [..."abcd"], true);
+    const old = filled({ maxEntries: 2, maxAgeMs: 50 }, letters("abcd"), true);
     old.trim(51);
     expect(old.newestBeyond(0).map(({ text }) => text)).toEqual(["b"]);
     old.trim(60);
@@ -89,7 +91,7 @@ describe("a log", () => {
 
 describe("a tape", () => {
   test("gives any stretch of frames as one piece, the same memory to all", () => {
-    const log = filled({}, [..."abc"]);
+    const log = filled({}, letters("abc"));
     const tape = log.tape(ndjsonFormat);
     const all = tape.read(0, 3);
     expect(decode(all.bytes)).toBe(
@@ -104,7 +106,7 @@ describe("a tape", () => {
   test("encodes each message once, and only those that are read, in whatever order", () => {
     const message = vi.fn(ndjsonFormat.message);
     const format = { ...ndjsonFormat, message };
-    const log = filled({}, [..."abcdefghij"]);
+    const log = filled({}, letters("abcdefghij"));
     const encoded = (): string => message.mock.calls.map(([{ text }]) => text).join("");
     log.tape(format).read(6, 8);
     expect(encoded()).toBe("gh");

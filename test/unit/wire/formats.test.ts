@@ -1,0 +1,174 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { CometDecoder } from "../../../src/wire/comet-decoder.ts";
+import { COMET_HEAD, managedCometFormat, plainCometFormat } from "../../../src/wire/comet-stream.ts";
+import type { DecoderOptions } from "../../../src/wire/decoder.ts";
+import type { Format, LoggedMessage } from "../../../src/wire/format.ts";
+import type { WireItem } from "../../../src/wire/item.ts";
+import { jsonLiteral } from "../../../src/wire/literal.ts";
+import { NdjsonDecoder } from "../../../src/wire/ndjson-decoder.ts";
+import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson.ts";
+import { PollDecoder } from "../../../src/wire/poll-decoder.ts";
+import { SseDecoder } from "../../../src/wire/sse-decoder.ts";
+import { sseFormat } from "../../../src/wire/sse.ts";
+import { hostileMessage } from "../../support/hostile.ts";
+
+function message(data: unknown, more: Partial<LoggedMessage> = {}): LoggedMessage {
+  const text = typeof data === "string" ? data : undefined;
+  return {
+    id: "t=e.5",
+    json: jsonLiteral(data, "json"),
+    text,
+    event: undefined,
+    key: undefined,
+    messageId: undefined,
+    ...more,
+  };
+}
+
+const open = { states: { t: "fresh" }, position: "t=e.4", heartbeatMs: 15_000 } as const;
+const gap = { topic: "t", missed: 12, position: "t=e.17" };
+const end = { reason: "recycle", position: "t=e.17", retryMs: 0 } as const;
+
+describe("the bytes of PROTOCOL.md, section 5", () => {
+  test("ndjson", () => {
+    const { control, end: last, heartbeat, message: frame } = ndjsonFormat;
+    expect(control("open", open, "")).toBe(
+      '{"open":{"states":{"t":"fresh"},"position":"t=e.4","heartbeatMs":15000}}\n',
+    );
+    expect(frame(message({ title: "Comet returns" }), "")).toBe('{"id":"t=e.5","data":{"title":"Comet returns"}}\n');
+    expect(frame(message("x", { event: "e", key: 'k"', messageId: "m" }), "")).toBe(
+      '{"id":"t=e.5","event":"e","key":"k\\"","messageId":"m","data":"x"}\n',
+    );
+    expect(control("gap", gap, "")).toBe('{"gap":{"topic":"t","missed":12,"position":"t=e.17"}}\n');
+    expect(last(end, "")).toBe('{"end":{"reason":"recycle","position":"t=e.17","retryMs":0}}\n');
+    expect(heartbeat).toBe("\n");
+  });
+
+  test("poll", () => {
+    const { head, control, end: last, message: frame, heartbeat } = pollFormat;
+    const body = head + control("open", open, "") + frame(message("x"), "") + control("gap", gap, "") + last(end, "");
+    expect(JSON.parse(body)).toEqual([{ open }, { id: "t=e.5", data: "x" }, { gap }, { end }]);
+    expect(heartbeat).toBe("");
+  });
+
+  test("sse", () => {
+    const { control, end: last, heartbeat, message: frame } = sseFormat(2000);
+    const text = JSON.stringify(open);
+    expect(control("open", open, "t=e.4")).toBe(`event: comet:open\nid: t=e.4\nretry: 2000\ndata: ${text}\n\n`);
+    expect(frame(message({ a: 1 }), "t=e.5,u=f.0")).toBe('id: t=e.5,u=f.0\ndata: {"a":1}\n\n');
+    expect(frame(message("a\nb\r\nc\rd\n", { event: "e", key: "k" }), "t=e.5")).toBe(
+      "event: e\nid: t=e.5\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
+    );
+    expect(frame(message(""), "t=e.5")).toBe("id: t=e.5\ndata: \n\n");
+    expect(control("gap", gap, "t=e.17,u=f.0")).toBe(
+      `event: comet:gap\nid: t=e.17,u=f.0\ndata: ${JSON.stringify(gap)}\n\n`,
+    );
+    expect(last(end, "")).toBe(`event: comet:end\nid: t=e.17\nretry: 0\ndata: ${JSON.stringify(end)}\n\n`);
+    expect(last({ ...end, reason: "gone", retryMs: null }, "")).not.toContain("retry:");
+    expect(heartbeat).toBe("event: comet:heartbeat\ndata:\n\n");
+  });
+
+  test("comet, plain", () => {
+    const { head, control, end: last, heartbeat, message: frame } = plainCometFormat("parent.cometMessage", undefined);
+    expect(head).toBe(COMET_HEAD);
+    expect(Buffer.byteLength(head)).toBeGreaterThanOrEqual(1024);
+    expect(head).toMatch(/^<!doctype html> {1024}\n<html><head><meta charset="utf-8">.*<body>\n$/);
+    expect(frame(message({ title: "</script>" }), "")).toBe(
+      '<script>parent.cometMessage({"title":"\\u003c/script>"});</script>\n',
+    );
+    expect(frame(message("it's"), "")).toBe("<script>parent.cometMessage('it\\'s');</script>\n");
+    expect(frame(message(JSON.parse('{"__proto__":1}')), "")).toBe(
+      '<script>parent.cometMessage({["__proto__"]:1});</script>\n',
+    );
+    expect(control("gap", { ...gap, topic: "--><script>&" }, "")).toBe(
+      '<!--comet:gap {"topic":"--\\u003e\\u003cscript\\u003e\\u0026","missed":12,"position":"t=e.17"}-->\n',
+    );
+    expect(last(end, "topic=t&callback=parent.cometMessage")).toBe(
+      `<!--comet:end ${JSON.stringify(end)}-->\n` +
+        "<script>setTimeout(function(){location.replace('?topic=t\\u0026callback=parent.cometMessage\\u0026lastEventId=t%3De.17')},0);</script>\n",
+    );
+    expect(last({ ...end, reason: "gone", retryMs: null }, "")).not.toContain("<script>");
+    expect(heartbeat).toBe("\n");
+  });
+
+  test("comet, managed", () => {
+    const format = managedCometFormat("parent.live", "abc");
+    const { before, after, control, heartbeat, message: frame } = format;
+    expect(before + frame(message({ title: "<" }), "") + after).toBe(
+      String.raw`<script nonce="abc">parent.live(["{\"id\":\"t=e.5\",\"data\":{\"title\":\"\\u003c\"}}",]);</script>` +
+        "\n",
+    );
+    expect(control("gap", gap, "")).toBe(
+      `<script nonce="abc">parent.live([${JSON.stringify(JSON.stringify({ gap }))}]);</script>\n`,
+    );
+    expect(heartbeat).toBe('<script nonce="abc">parent.live([]);</script>\n');
+  });
+
+  test("frames are shared between connections where they are the same", () => {
+    expect(plainCometFormat("comet", "abc").frameKey).toBe(undefined);
+    expect(plainCometFormat("comet", undefined).frameKey).not.toBe(plainCometFormat("comet2", undefined).frameKey);
+    expect(managedCometFormat("comet", "a").frameKey).toBe(managedCometFormat("comet2", "b").frameKey);
+    expect(managedCometFormat("comet", "a").key).not.toBe(managedCometFormat("comet", "b").key);
+  });
+});
+
+describe("what is encoded comes back", () => {
+  const field = fc.option(
+    fc.string({ minLength: 1, maxLength: 20 }).filter((text) => !/[\r\n\0]/.test(text) && text.trim() === text),
+    { nil: undefined },
+  );
+  type Make = (options: DecoderOptions) => { feed(bytes: Uint8Array): void; end(): void };
+  const callback = "parent.comet";
+  const formats: readonly (readonly [string, Format, Make])[] = [
+    ["ndjson", ndjsonFormat, (options) => new NdjsonDecoder(options)],
+    ["poll", pollFormat, (options) => new PollDecoder(options)],
+    ["sse", sseFormat(1), (options) => new SseDecoder(options)],
+    [
+      "plain",
+      plainCometFormat(callback, "abc"),
+      (options) => new CometDecoder({ ...options, mode: "plain", callback }),
+    ],
+    [
+      "managed",
+      managedCometFormat(callback, undefined),
+      (options) => new CometDecoder({ ...options, mode: "managed", callback }),
+    ],
+  ];
+
+  test.each(formats)("on %s: hostile values, events and keys", (name, format, make) => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(hostileMessage, field, field), { maxLength: 8 }), (values) => {
+        const messages = values.map(([data, event, key]) => message(data, { event, key }));
+        const { before, after, head } = format;
+        const batch = messages.map((each) => format.message(each, each.id)).join("");
+        const stream =
+          head +
+          format.control("open", open, open.position) +
+          (batch === "" ? "" : before + batch + after) +
+          format.control("gap", gap, gap.position) +
+          format.heartbeat +
+          format.end(end, "q=1");
+        const items: WireItem[] = [];
+        const decoder = make({ onItem: (item) => items.push(item) });
+        decoder.feed(Buffer.from(stream));
+        decoder.end();
+        const expected = messages.map((each) => expectedMessage(name, each));
+        const heartbeat = format.heartbeat === "" ? [] : [{ type: "heartbeat" }];
+        const controls = [{ type: "gap", ...gap }, ...heartbeat, { type: "end", ...end }];
+        expect(items).toEqual([{ type: "open", ...open }, ...expected, ...controls]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  /** What a wire can carry of a message: plain comet has the data alone, SSE has text. */
+  function expectedMessage(wire: string, { id, json, text, event, key }: LoggedMessage): unknown {
+    const data: unknown = JSON.parse(json);
+    if (wire === "plain") return { type: "message", id: "", data };
+    const named = event === undefined ? {} : { event };
+    if (wire !== "sse") return { type: "message", id, ...named, ...(key === undefined ? {} : { key }), data };
+    const sent = (text ?? json).replace(/\r\n?/g, "\n").toWellFormed();
+    return { type: "message", id, ...named, data: sent };
+  }
+});
