@@ -15,13 +15,10 @@ let origin: string;
 
 beforeAll(async () => {
   mkdirSync(pictures, { recursive: true });
-  await once(demo.listen(0, "127.0.0.1"), "listening");
-  origin = `http://127.0.0.1:${(demo.address() as AddressInfo).port}`;
+  await once(demo.server.listen(0, "127.0.0.1"), "listening");
+  origin = `http://127.0.0.1:${(demo.server.address() as AddressInfo).port}`;
 });
-afterAll(() => {
-  demo.close();
-  demo.closeAllConnections();
-});
+afterAll(() => demo.close());
 
 describe.each(browserNames)("the demo in %s", (name) => {
   const used = useBrowser(name);

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Admission } from "../../src/hub/admission.ts";
 import type { Connection } from "../../src/hub/connection.ts";
-import { Hub, type SlowSubscriberPolicy, type Topic } from "../../src/hub/index.ts";
+import { Hub, type SlowSubscriberPolicy } from "../../src/hub/index.ts";
 import type { Sink } from "../../src/hub/subscription.ts";
 import { parsePosition, type TopicPosition } from "../../src/log/position.ts";
 import { CometDecoder } from "../../src/wire/comet-decoder.ts";

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, globSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 
@@ -10,6 +10,8 @@ interface SystemNeed {
   readonly debianPackage: string;
   /** The environment variable that may name another executable. */
   readonly variable?: string;
+  /** Whether the package starts a daemon when it is installed, unless it is kept from that. */
+  readonly startsDaemon?: boolean;
 }
 
 const needs = {
@@ -23,6 +25,9 @@ const needs = {
     candidates: ["/usr/lib/*/webkit2gtk-4.1/MiniBrowser", "/usr/lib{,64,exec}/webkit2gtk-4.1/MiniBrowser"],
     debianPackage: "libwebkit2gtk-4.1-0",
   },
+  curl: { candidates: ["curl"], debianPackage: "curl" },
+  // Debian keeps it where only root's PATH leads.
+  nginx: { candidates: ["nginx", "/usr/sbin/nginx"], debianPackage: "nginx", startsDaemon: true },
   openssl: { candidates: ["openssl"], debianPackage: "openssl" },
   Xvfb: { candidates: ["Xvfb"], debianPackage: "xvfb" },
   fonts: {
@@ -73,7 +78,9 @@ export async function ensureSystemPackages(wanted: readonly SystemNeedName[]): P
   const packages = packagesOf(missing);
   console.log(`Installing Debian packages for the tests: ${packages.join(" ")}`);
   await aptGet("update");
-  await aptGet("install", "-y", "--no-install-recommends", ...packages);
+  const install = (): Promise<void> => aptGet("install", "-y", "--no-install-recommends", ...packages);
+  const daemons = missing.some((name) => (needs[name] as SystemNeed).startsDaemon === true);
+  await (daemons ? withoutDaemons(install) : install());
 
   const stillMissing = missingOf(missing);
   if (stillMissing.length > 0) throw new Error(`After the installation: ${explainMissing(stillMissing)}`);
@@ -121,6 +128,20 @@ function explainMissing(names: readonly SystemNeedName[]): string {
   });
   const command = `apt-get update && apt-get install -y --no-install-recommends ${packagesOf(names).join(" ")}`;
   return `The tests need programs that this machine lacks:\n${lines.join("\n")}\nOn Debian, as root: ${command}`;
+}
+
+/** What Debian asks before an installation starts a daemon: 101 forbids it (invoke-rc.d(8)). */
+const policyFile = "/usr/sbin/policy-rc.d";
+
+/** Keeps what is installed meanwhile from starting daemons. A machine that has a rule of its own for that keeps it. */
+async function withoutDaemons(install: () => Promise<void>): Promise<void> {
+  if (existsSync(policyFile)) return install();
+  writeFileSync(policyFile, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    await install();
+  } finally {
+    rmSync(policyFile);
+  }
 }
 
 async function aptGet(...args: readonly string[]): Promise<void> {

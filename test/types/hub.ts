@@ -6,9 +6,11 @@ interface Story {
   readonly title: string;
 }
 
+declare function isKnown(cookie: string | null): Promise<boolean>;
+
 const hub = new Hub({
   topics: (name) => name === "a" && { overflow: "skip" },
-  authorize: async ({ headers }) => (headers.get("cookie") === null ? 401 : true),
+  authorize: async ({ headers }) => ((await isKnown(headers.get("cookie"))) ? true : 401),
 });
 
 export const accepted: [Topic<string>, Topic<Story>, Topic<JsonValue>, Topic<Date, string>] = [

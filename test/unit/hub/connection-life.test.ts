@@ -152,7 +152,10 @@ describe("heartbeats", () => {
       const follower = await server.follow(`topic=a&wire=${wire}&mode=${mode}`);
       await until(() => follower.heartbeats >= 3, 5000);
       expect(follower.open.heartbeatMs).toBe(50);
-      expect(follower.items.map(({ type }) => type)).toEqual(["open", ...Array<string>(follower.heartbeats).fill("heartbeat")]);
+      expect(follower.items.map(({ type }) => type)).toEqual([
+        "open",
+        ...Array<string>(follower.heartbeats).fill("heartbeat"),
+      ]);
     }
   });
 
@@ -193,31 +196,34 @@ describe("heartbeats", () => {
   });
 });
 
-test.each(streams)("a client that comes back on %s with the position of each recycle loses nothing and gets nothing twice", async (wire) => {
-  const server = await serveHub({ maxConnectionAgeMs: 40, maxConnectionBytes: 2048, maxCometBytes: 2048 });
-  const seen: unknown[] = [];
-  let position = "";
-  let recycles = 0;
-  const publishing = (async () => {
-    for (let i = 0; i < 200; i += 1) {
-      await server.hub.topic("a").publish(`message ${i}`);
-      if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+test.each(streams)(
+  "a client that comes back on %s with the position of each recycle loses nothing and gets nothing twice",
+  async (wire) => {
+    const server = await serveHub({ maxConnectionAgeMs: 40, maxConnectionBytes: 2048, maxCometBytes: 2048 });
+    const seen: unknown[] = [];
+    let position = "";
+    let recycles = 0;
+    const publishing = (async () => {
+      for (let i = 0; i < 200; i += 1) {
+        await server.hub.topic("a").publish(`message ${i}`);
+        if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })();
+    while (seen.length < 200) {
+      const query = `topic=a&wire=${wire}&from=oldest&lastEventId=${encodeURIComponent(position)}`;
+      const follower = await (await server.follow(query)).ended();
+      seen.push(...follower.data);
+      expect(follower.open.states).toEqual({ a: recycles === 0 ? "fresh" : "recovered" });
+      expect(follower.end).toMatchObject({ reason: "recycle", retryMs: 0 });
+      position = follower.end.position;
+      recycles += 1;
     }
-  })();
-  while (seen.length < 200) {
-    const query = `topic=a&wire=${wire}&from=oldest&lastEventId=${encodeURIComponent(position)}`;
-    const follower = await (await server.follow(query)).ended();
-    seen.push(...follower.data);
-    expect(follower.open.states).toEqual({ a: recycles === 0 ? "fresh" : "recovered" });
-    expect(follower.end).toMatchObject({ reason: "recycle", retryMs: 0 });
-    position = follower.end.position;
-    recycles += 1;
-  }
-  await publishing;
-  expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => `message ${i}`));
-  expect(server.hub.stats().recycled).toBe(recycles);
-  expect(recycles).toBeGreaterThan(2);
-});
+    await publishing;
+    expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => `message ${i}`));
+    expect(server.hub.stats().recycled).toBe(recycles);
+    expect(recycles).toBeGreaterThan(2);
+  },
+);
 
 describe("a hub that is closed", () => {
   test("spreads the ends over drainMs, and each client is to come back when that is over, within as much time again", async () => {
@@ -270,12 +276,24 @@ describe("a hub that is closed", () => {
 
   test("ends enumerators, those that wait and those that begin", async () => {
     const { hub } = notedHub();
-    const waiting = collect(hub.topic("a").enumerate().through(Enumeratee.map(({ data }) => data)));
+    const waiting = collect(
+      hub
+        .topic("a")
+        .enumerate()
+        .through(Enumeratee.map(({ data }) => data)),
+    );
     await turns();
     await hub.topic("a").publish("kiki");
     await hub.close({ drainMs: 0 });
     expect(await waiting).toEqual(["kiki"]);
-    expect(await collect(hub.topic("a").enumerate({ from: "oldest" }).through(Enumeratee.map(({ data }) => data)))).toEqual(["kiki"]);
+    expect(
+      await collect(
+        hub
+          .topic("a")
+          .enumerate({ from: "oldest" })
+          .through(Enumeratee.map(({ data }) => data)),
+      ),
+    ).toEqual(["kiki"]);
   });
 
   test("turns new requests away, with the time at which that is over", async () => {
