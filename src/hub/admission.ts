@@ -1,22 +1,21 @@
 import { CometError, describe } from "../core/errors.ts";
 import { andThen, isPromiseLike } from "../core/promise.ts";
+import type { OnError } from "../core/report.ts";
 import { addDefaultHeaders, checkInit } from "../http/init.ts";
 import type { Wire } from "../wire/item.ts";
+import { isForDocument } from "./negotiate.ts";
 import { checkOverflow, type Authorization, type Settings, type SlowSubscriberPolicy } from "./options.ts";
 import { refusal, type Refusal } from "./problem.ts";
-import { askedStream, askedWire, queryOf, type Asked, type AskedWire, type HubRequest } from "./request.ts";
-
-/** How one request is answered. */
-export interface ConnectOptions {
-  /** The topics to follow, instead of those that the request names. */
-  readonly topics?: readonly string[];
-  /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
-  readonly overflow?: SlowSubscriberPolicy;
-  /** The `nonce` attribute of every script on the comet wire. */
-  readonly nonce?: string;
-  /** Headers to send, which replace those that are set by default. */
-  readonly headers?: HeadersInit;
-}
+import {
+  askedMode,
+  askedStream,
+  askedWire,
+  plainComet,
+  queryOf,
+  type Asked,
+  type ConnectOptions,
+  type HubRequest,
+} from "./request.ts";
 
 /** A request that is let in. */
 export interface Admission {
@@ -38,14 +37,15 @@ export interface Gate {
   readonly retryAfterMs: number;
   /** Whether one more connection may be opened. */
   hasRoom(): boolean;
-  /** @throws {CometError} `ERR_TOPIC_UNKNOWN`. */
+  /** @throws {CometError} `ERR_TOPIC_UNKNOWN`; and what the application throws. */
   assertTopic(name: string): void;
-  /** Brings a topic to life. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT`. */
-  wakeTopic(name: string): void;
+  /** Brings topics to life, all or none. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT`; and what the application throws. */
+  wakeTopics(names: readonly string[]): void;
 }
 
 /**
- * Decides on a request: PROTOCOL.md, sections 3, 4 and 7. What is refused has an answer of its own and no other effect.
+ * Decides on a request: PROTOCOL.md, sections 3, 4 and 7. One that is let in is given to `enter` in the same breath, so
+ * that what was decided still holds. What is refused has an answer of its own and no other effect.
  *
  * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`, which are the application's.
  */
@@ -53,15 +53,17 @@ export function admit(
   gate: Gate,
   request: HubRequest,
   options: ConnectOptions,
-): Admission | Refusal | PromiseLike<Admission | Refusal> {
+  enter: (admission: Admission) => void,
+): Refusal | undefined | PromiseLike<Refusal | undefined> {
+  const { settings } = gate;
   const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
-  if (options.overflow !== undefined) checkOverflow(options.overflow);
-  const crossOrigin = corsHeaders(gate.settings, request);
+  checkConnectOptions(options);
+  const crossOrigin = corsHeaders(settings, request);
   if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
-  let wire: AskedWire | undefined;
+  let wire = isForDocument(request.headers) ? plainComet : undefined;
   const refuse = (error: unknown): Refusal => {
     if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-    const refused = refusal(error, wire, gate.settings.isCallback, options.nonce, gate.retryAfterMs);
+    const refused = refusal(error, wire, settings.isCallback, options.nonce, gate.retryAfterMs);
     const policy = headers.get("content-security-policy");
     if (policy !== null) refused.headers.set("content-security-policy", policy);
     crossOrigin?.forEach((value, name) => refused.headers.set(name, value));
@@ -72,25 +74,35 @@ export function admit(
       throw new CometError("ERR_METHOD", `A stream is opened with GET, not ${describe(request.method)}.`);
     }
     const query = queryOf(request);
-    wire = askedWire(request, query);
-    const asked = askedStream(request, query, wire, gate.settings, options.topics, options.nonce);
-    for (const topic of asked.topics) gate.assertTopic(topic);
+    wire = { ...plainComet, wire: askedWire(request, query) };
+    wire = { ...wire, ...askedMode(query) };
+    const asked = askedStream(request, query, wire, settings, options);
+    decided(settings, () => asked.topics.forEach((topic) => gate.assertTopic(topic)));
     assertRoom(gate);
-    const grant = (authorization: Authorization): Admission => {
+    const headOnly = request.method === "HEAD";
+    const grant = (authorization: Authorization): undefined => {
       assertAllowed(authorization);
       assertRoom(gate);
-      for (const topic of asked.topics) gate.wakeTopic(topic);
-      crossOrigin?.forEach((value, name) => headers.set(name, value));
+      if (!headOnly) decided(settings, () => gate.wakeTopics(asked.topics));
+      crossOrigin?.forEach((value, name) => (name === "vary" ? headers.append(name, value) : headers.set(name, value)));
       headers.append("vary", "Accept, Sec-Fetch-Dest");
       if (!headers.has("content-type")) headers.set("content-type", asked.format.contentType);
       addDefaultHeaders(headers, undefined);
-      const headOnly = request.method === "HEAD";
-      return { status: 200, headers, wire: asked.format.wire, headOnly, asked, overflow: options.overflow };
+      enter({ status: 200, headers, wire: asked.format.wire, headOnly, asked, overflow: options.overflow });
     };
-    const decided = andThen(authorization(gate.settings, request, asked.topics), grant);
-    return isPromiseLike(decided) ? decided.then(undefined, refuse) : decided;
+    const done = andThen(authorization(settings, request, asked.topics), grant);
+    return isPromiseLike(done) ? done.then(undefined, refuse) : done;
   } catch (error) {
     return refuse(error);
+  }
+}
+
+/** @throws {CometError} `ERR_OPTION`. */
+function checkConnectOptions({ topics, overflow }: ConnectOptions): void {
+  if (overflow !== undefined) checkOverflow(overflow);
+  const isList = Array.isArray(topics) && topics.length > 0 && topics.every((topic) => typeof topic === "string");
+  if (topics !== undefined && !isList) {
+    throw new CometError("ERR_OPTION", `topics must be a list of one or more names, not ${describe(topics)}.`);
   }
 }
 
@@ -106,7 +118,24 @@ function assertAllowed(authorization: Authorization): void {
   throw new CometError("ERR_FORBIDDEN", "You may not follow these topics.");
 }
 
-/** Asks the application, for so long. Its errors are its own: the client is told only that there was one. */
+/** What a client may know of the application's own errors: that there was one. The application is told the rest. */
+function failure(onError: OnError, error: unknown): CometError {
+  onError(error);
+  if (error instanceof Late) return error;
+  return new CometError("ERR_AUTHORIZE", "The server could not decide whether you may follow these topics.");
+}
+
+/** Asks the application about topics, whose errors there are its own. */
+function decided({ onError }: Settings, ask: () => void): void {
+  try {
+    ask();
+  } catch (error) {
+    const isAnswer = error instanceof CometError && (error.code === "ERR_TOPIC_UNKNOWN" || error.code === "ERR_LIMIT");
+    throw isAnswer ? error : failure(onError, error);
+  }
+}
+
+/** Asks the application who may follow, for so long. */
 function authorization(
   { authorize, authorizeTimeoutMs, onError }: Settings,
   request: HubRequest,
@@ -114,9 +143,7 @@ function authorization(
 ): Authorization | PromiseLike<Authorization> {
   if (authorize === undefined) return true;
   const failed = (error: unknown): never => {
-    onError(error);
-    if (error instanceof Late) throw error;
-    throw new CometError("ERR_AUTHORIZE", "The server could not decide whether you may follow these topics.");
+    throw failure(onError, error);
   };
   const checked = (answer: unknown): Authorization =>
     isAuthorization(answer) ? answer : failed(new CometError("ERR_OPTION", badAnswer(answer)));

@@ -21,6 +21,8 @@ export interface ConnectionHost {
   readonly heartbeatMs: number;
   /** Counts what is sent and what is left out. */
   readonly counts: { delivered: number; skipped: number; lagging: number };
+  /** Sends what was published to topics and is not sent yet. */
+  flush(topics: readonly LiveTopic[]): void;
   /** Told once when the connection is over. */
   closed(connection: Connection, reason: CloseReason): void;
   /** Told once when its sink is, which may be later. */
@@ -47,22 +49,24 @@ export class Connection implements Subscription {
   readonly id: number;
   readonly states: { readonly [topic: string]: OpenState };
   readonly expiresAt: number;
-  readonly maxBytes: number;
   /** The group's list of members, and the last pass that came to this one. */
   previous: Connection | undefined;
   next: Connection | undefined;
   pass = 0;
-  /** Bytes given to the sink. */
-  bytes = 0;
   /** Since when the sink takes nothing; Infinity while it does. */
   stalledSince = Infinity;
   readonly #host: ConnectionHost;
   readonly #group: Group;
   readonly #policies: readonly SlowSubscriberPolicy[];
   readonly #query: string;
+  readonly #maxBytes: number;
+  /** Bytes given to the sink. */
+  #bytes = 0;
   #sink: Sink | undefined;
   /** Where it is; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
+  /** Whether it is to be ended as soon as it has had everything. */
+  #isLeaving = false;
   #over = false;
 
   constructor(host: ConnectionHost, sink: Sink, init: ConnectionInit) {
@@ -73,7 +77,7 @@ export class Connection implements Subscription {
     this.#policies = init.policies;
     this.#query = init.query;
     this.expiresAt = init.expiresAt;
-    this.maxBytes = init.maxBytes;
+    this.#maxBytes = init.maxBytes;
     this.#cursors = init.beginnings.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.beginnings.map(({ state }, i) => [this.topics[i] as string, state]));
     this.#group.followers += 1;
@@ -101,13 +105,18 @@ export class Connection implements Subscription {
   }
 
   close(reason: "unauthorized" | "gone"): void {
-    this.end(reason, null);
+    if (this.#over) return;
+    this.#host.flush(this.#group.topics);
+    // Who will not come back is to have had everything; but who may not have it, nothing more.
+    if (reason === "gone" && this.#cursors !== undefined) this.#isLeaving = true;
+    else this.end(reason, null);
   }
 
   /** Sends what a stream begins with. */
   open(beginnings: readonly Beginning[]): void {
     const { format, topics } = this.#group;
-    const item = { states: this.states, position: this.position, heartbeatMs: this.#host.heartbeatMs };
+    const heartbeatMs = format.heartbeat === "" ? 0 : this.#host.heartbeatMs;
+    const item = { states: this.states, position: this.position, heartbeatMs };
     let text = format.head + format.control("open", item, item.position);
     beginnings.forEach(({ missed, cursor }, i) => {
       if (missed === undefined) return;
@@ -160,8 +169,8 @@ export class Connection implements Subscription {
     this.#host.counts.delivered += messages;
     const wantsMore = this.#write(bytes);
     if (this.#over) return;
-    if (this.wire === "poll" && messages > 0) this.end("poll", 0);
-    else if (!wantsMore) this.fallBehind();
+    if (this.#endAfter(messages)) return;
+    if (!wantsMore) this.fallBehind();
   }
 
   /** Is no member any more: from now on it has cursors of its own. */
@@ -179,8 +188,16 @@ export class Connection implements Subscription {
         this.#catchUp(this.#cursors, limits);
         return;
       }
-      if (this.wire === "poll") this.end("poll", 0);
+      this.#endAfter(1);
     }
+  }
+
+  /** Ends a poll that has had messages, and a connection that has had enough bytes. */
+  #endAfter(messages: number): boolean {
+    if (this.wire === "poll") {
+      if (messages > 0) this.end("poll", 0);
+    } else if (this.#bytes >= this.#maxBytes) this.end("recycle", 0);
+    return this.#over;
   }
 
   /** Does what a policy says where a log has passed the cursor, or where a topic's past is not wanted. */
@@ -226,6 +243,7 @@ export class Connection implements Subscription {
     this.#cursors = undefined;
     this.#host.counts.lagging -= 1;
     this.#group.join(this);
+    if (this.#isLeaving) this.end("gone", null);
   }
 
   /** What tells of a gap, and counts it. */
@@ -239,7 +257,7 @@ export class Connection implements Subscription {
 
   #write(bytes: Uint8Array): boolean {
     if (this.#sink === undefined) return false;
-    this.bytes += bytes.length;
+    this.#bytes += bytes.length;
     let wantsMore = false;
     try {
       wantsMore = this.#sink.write(bytes);

@@ -6,13 +6,14 @@ const STEP_MS = 20;
 
 /**
  * Ends connections one after the other over a time. Each is told to come back after that time is over, at a moment of its
- * own within as much time again: until then, this server would only turn it away.
+ * own within as much time again: until then, this server would only turn it away. What was published is sent before: `flush`.
  */
-export async function drain(connections: ReadonlySet<Connection>, drainMs: number): Promise<void> {
+export async function drain(connections: ReadonlySet<Connection>, drainMs: number, flush: () => void): Promise<void> {
   const start = now();
   const all = connections.size;
   let ended = 0;
   for (;;) {
+    flush();
     const elapsed = Math.min(now() - start, drainMs);
     const due = drainMs === 0 ? all : Math.ceil((all * elapsed) / drainMs);
     for (const connection of connections) {

@@ -41,6 +41,16 @@ export class Flusher {
     for (const group of topic.groups) group.flush(Infinity);
   }
 
+  /** Sends all that there is to send, now. */
+  flushAll(): void {
+    for (const topic of this.#dirty.splice(0)) this.#settle(topic);
+    while (this.#queue.size > 0) {
+      const group = this.#queue.shift();
+      group.queued = false;
+      group.flush(Infinity);
+    }
+  }
+
   /** Resolves in the next turn of the event loop, when sinks have had the chance to take what they were given. */
   turn(): Promise<void> {
     return new Promise((resolve) => afterTurn(resolve));

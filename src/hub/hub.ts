@@ -4,7 +4,7 @@ import { checkTopicName, type TopicPosition } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import type { Wire } from "../wire/item.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
-import { admit, type Admission, type ConnectOptions, type Gate } from "./admission.ts";
+import { admit, type Admission, type Gate } from "./admission.ts";
 import { now } from "./clock.ts";
 import { Connection, type Beginning, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
@@ -20,8 +20,8 @@ import {
   type SlowSubscriberPolicy,
 } from "./options.ts";
 import type { Refusal } from "./problem.ts";
-import type { Asked, HubRequest } from "./request.ts";
-import { respond } from "./respond.ts";
+import type { Asked, ConnectOptions, HubRequest } from "./request.ts";
+import { respond, type Enter } from "./respond.ts";
 import type { Sink, Subscription } from "./subscription.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
@@ -104,6 +104,9 @@ export class Hub {
     this.#host = {
       heartbeatMs: this.#settings.heartbeatMs,
       counts: this.#counts,
+      flush: (topics) => {
+        for (const topic of topics) if (topic.pendingEntries > 0) this.#flusher.flushNow(topic);
+      },
       closed: (connection, reason) => this.#onConnectionClosed(connection, reason),
       released: (connection) => this.#onConnectionReleased(connection),
     };
@@ -138,7 +141,7 @@ export class Hub {
    * @returns Rejects with `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`.
    */
   async connect(request: Request, options: ConnectOptions = {}): Promise<Response> {
-    return respond(request, await this._admit(request, options), (admission, sink) => this._open(admission, sink));
+    return respond(request, (enter) => this._connect(request, options, enter));
   }
 
   /** What the hub has done and what it holds now; cheap enough to ask every second. */
@@ -175,21 +178,28 @@ export class Hub {
    */
   close({ drainMs = DEFAULT_DRAIN_MS }: CloseOptions = {}): Promise<void> {
     wholeNumber("drainMs", drainMs, 0, MAX_TIMER_MS);
-    this.#drainUntil = now() + drainMs;
-    this.#closing ??= this.#close(drainMs);
+    if (this.#closing === undefined) {
+      this.#drainUntil = now() + drainMs;
+      this.#closing = this.#close(drainMs);
+    }
     return this.#closing;
   }
 
-  /** @internal Decides on a request, for adapters. */
-  async _admit(request: HubRequest, options: ConnectOptions): Promise<Admission | Refusal> {
-    const answer = await admit(this.#gate, request, options);
-    if (!("asked" in answer) && answer.status >= 400) this.#counts.rejected += 1;
+  /**
+   * @internal Decides on a request, for adapters. One that is let in is given to `enter`, with what begins its stream: `open`, to be
+   * called before `enter` returns, or not at all if there is nobody to send it to. It gives the connection, which is to be
+   * told what becomes of its sink. What is not let in gives the answer.
+   */
+  async _connect(request: HubRequest, options: ConnectOptions, enter: Enter): Promise<Refusal | undefined> {
+    const answer = await admit(this.#gate, request, options, (admission) => {
+      enter(admission, (sink) => this.#open(admission, sink));
+    });
+    if (answer !== undefined && answer.status >= 400) this.#counts.rejected += 1;
     return answer;
   }
 
-  /** @internal Begins the stream of a request that was let in, for adapters. They tell the connection what becomes of its sink. */
-  _open({ asked, overflow }: Admission, sink: Sink): Connection {
-    const topics = asked.topics.map((name) => this.#wake(name));
+  #open({ asked, overflow }: Admission, sink: Sink): Connection {
+    const topics = this.#wake(asked.topics);
     const group = this.#groupOf(asked, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
     const beginnings = topics.map((topic, i) =>
@@ -218,14 +228,13 @@ export class Hub {
     connection.serve();
     // A poll that has anything to tell does not wait.
     if (connection.wire === "poll" && beginnings.some(({ state }) => state !== "recovered")) connection.end("poll", 0);
-    if (this.#closed) connection.end("drain", this.#settings.retryMs);
     return connection;
   }
 
   #publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
     if (this.#closed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     const message = encodeMessage(data, options, this.#settings.maxMessageBytes);
-    const topic = this.#wake(name);
+    const [topic] = this.#wake([name]) as [LiveTopic];
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return Promise.resolve(earlier.id);
     this.#counts.published += 1;
@@ -240,15 +249,18 @@ export class Hub {
     return this.#flusher.turn().then(() => entry.id);
   }
 
-  /** The topic of this name, alive from now on, and looked after. */
-  #wake(name: string): LiveTopic {
-    const topic = this.#topics.wake(name);
+  /** The topics of these names, alive from now on, and looked after. */
+  #wake(names: readonly string[]): LiveTopic[] {
+    const topics = this.#topics.wake(names);
     this.#sweeper.start();
-    return topic;
+    return topics;
   }
 
   #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
-    return new Enumerator((wake) => new LogRun(this.#wake(name), from, () => this.#closed, wake));
+    return new Enumerator((wake) => {
+      const [topic] = this.#wake([name]) as [LiveTopic];
+      return new LogRun(topic, from, () => this.#closed, wake);
+    });
   }
 
   /** Where a connection begins in a topic. */
@@ -263,8 +275,11 @@ export class Hub {
     }
     const known = place.epoch === log.epoch && place.offset <= log.head;
     if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
-    // The newest of each key may outlive the log: what is missed is known when they have been sent.
-    if (known && policy === "latest") return { state: "gap", cursor: place.offset, missed: undefined };
+    if (known && policy === "latest") {
+      // The newest of each key may outlive the log: what is missed is told when they are sent.
+      const isComplete = log.newestBeyond(place.offset).length === log.floor - place.offset;
+      return { state: isComplete ? "recovered" : "gap", cursor: place.offset, missed: undefined };
+    }
     const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
     return { state: "gap", cursor, missed: known ? cursor - place.offset : null };
   }
@@ -311,7 +326,7 @@ export class Hub {
   }
 
   async #close(drainMs: number): Promise<void> {
-    await drain(this.#connections, drainMs);
+    await drain(this.#connections, drainMs, () => this.#flusher.flushAll());
     this.#closed = true;
     this.#topics.wakeAll();
     if (this.#connections.size + this.#lingering.size === 0) return;
@@ -333,7 +348,7 @@ export class Hub {
       assertTopic: (name) => {
         if (!this.#topics.isTopic(name)) throw unknownTopic(name);
       },
-      wakeTopic: (name) => void this.#wake(name),
+      wakeTopics: (names) => void this.#wake(names),
     };
   }
 }

@@ -13,6 +13,11 @@ const mediaTypes: readonly (readonly [Wire, string])[] = [
 /** Requests that put a document in a window or frame (Fetch Metadata, 2.1). */
 const documents = new Set(["document", "iframe", "frame"]);
 
+/** Whether the answer will be shown in a window or frame. */
+export function isForDocument(headers: { get(name: string): string | null }): boolean {
+  return documents.has(headers.get("sec-fetch-dest") ?? "");
+}
+
 /** A media range of an `Accept` header. */
 interface Range {
   readonly type: string;
@@ -25,14 +30,15 @@ interface Range {
  * @throws {CometError} `ERR_ACCEPT` if no wire is acceptable.
  */
 export function acceptedWire(headers: { get(name: string): string | null }): Wire {
-  if (documents.has(headers.get("sec-fetch-dest") ?? "")) return "comet";
+  if (isForDocument(headers)) return "comet";
   const accept = headers.get("accept");
   if (accept === null || accept.trim() === "") return "ndjson";
   const ranges = accept.split(",").map(parseRange);
   let best: { readonly wire: Wire; readonly weight: number; readonly specificity: number } | undefined;
   for (const [wire, type] of mediaTypes) {
     const { weight, specificity } = weightOf(type, ranges);
-    if (weight === 0) continue;
+    // This one is not sent: it is only another name that a client may know ndjson by.
+    if (weight === 0 || (type === "application/ndjson" && specificity < 2)) continue;
     if (best === undefined || weight > best.weight || (weight === best.weight && specificity > best.specificity)) {
       best = { wire, weight, specificity };
     }
@@ -57,7 +63,7 @@ function parseRange(text: string): Range {
   const [type = "", ...parameters] = text.split(";").map((part) => part.trim().toLowerCase());
   const q = parameters.find((parameter) => /^q\s*=/.test(parameter));
   if (q === undefined) return { type, weight: 1 };
-  const weight = Number(q.replace(/^q\s*=\s*/, ""));
+  const [, weight = "0"] = /^q\s*=\s*([01](?:\.\d*)?)$/.exec(q) ?? [];
   // What is not a weight accepts nothing.
-  return { type, weight: weight >= 0 && weight <= 1 ? weight : 0 };
+  return { type, weight: Number(weight) <= 1 ? Number(weight) : 0 };
 }

@@ -56,6 +56,7 @@ export function refusal(
   const title = titles[status] ?? "Error";
   const problem: Problem = { type: `urn:comet-sockets:${code}`, title, status, code, detail: error.message };
   const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  if (status === 401) headers.set("www-authenticate", "Bearer");
   if (status === 405) headers.set("allow", "GET, HEAD");
   if (status === 503) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
   if (asked?.wire !== "comet") {

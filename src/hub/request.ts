@@ -7,7 +7,7 @@ import type { Wire } from "../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../wire/ndjson.ts";
 import { sseFormat } from "../wire/sse.ts";
 import { acceptedWire } from "./negotiate.ts";
-import type { Settings } from "./options.ts";
+import type { Settings, SlowSubscriberPolicy } from "./options.ts";
 
 /** What a hub needs to know of a request. A web-standard `Request` is one. */
 export interface HubRequest {
@@ -15,6 +15,18 @@ export interface HubRequest {
   /** The address, or its path and query. */
   readonly url: string;
   readonly headers: { get(name: string): string | null };
+}
+
+/** How one request is answered. */
+export interface ConnectOptions {
+  /** The topics to follow, instead of those that the request names. */
+  readonly topics?: readonly string[];
+  /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
+  readonly overflow?: SlowSubscriberPolicy;
+  /** The `nonce` attribute of every script on the comet wire. */
+  readonly nonce?: string;
+  /** Headers of the stream, which replace those that are set by default. Of these a refusal has only `Content-Security-Policy`. */
+  readonly headers?: HeadersInit;
 }
 
 /** What a request asks for. */
@@ -28,7 +40,6 @@ export interface Asked {
 }
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
-const DEFAULT_CALLBACK = "parent.cometMessage";
 
 /** Which wire a request wants, and how: PROTOCOL.md, section 3. */
 export interface AskedWire {
@@ -44,24 +55,29 @@ export function queryOf(request: HubRequest): URLSearchParams {
   return new URLSearchParams(start === -1 ? "" : request.url.slice(start, end === -1 ? undefined : end));
 }
 
-/** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. The callback is not checked yet. */
-export function askedWire(request: HubRequest, query: URLSearchParams): AskedWire {
+/** What the comet wire is without further parameters. */
+export const plainComet: AskedWire = { wire: "comet", managed: false, callback: "parent.cometMessage" };
+
+/** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. */
+export function askedWire(request: HubRequest, query: URLSearchParams): Wire {
   const given = single(query, "wire");
-  if (given !== undefined && !isWire(given)) {
-    throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
-  }
+  if (given === undefined) return acceptedWire(request.headers);
+  if (isWire(given)) return given;
+  throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
+}
+
+/** How the comet wire is wanted. The callback is not checked yet. @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`. */
+export function askedMode(query: URLSearchParams): Omit<AskedWire, "wire"> {
   const mode = single(query, "mode") ?? "plain";
   if (mode !== "plain" && mode !== "managed") {
     throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes of comet are plain and managed.`);
   }
-  const wire = given ?? acceptedWire(request.headers);
-  return { wire, managed: mode === "managed", callback: single(query, "callback") ?? DEFAULT_CALLBACK };
+  return { managed: mode === "managed", callback: single(query, "callback") ?? plainComet.callback };
 }
 
 /**
  * Reads the rest of a request.
  *
- * @param topics The topics that the application has chosen; those of the query where it has not.
  * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function askedStream(
@@ -69,14 +85,14 @@ export function askedStream(
   query: URLSearchParams,
   wire: AskedWire,
   settings: Settings,
-  topics: readonly string[] | undefined,
-  nonce: string | undefined,
+  { topics, nonce }: ConnectOptions,
 ): Asked {
   const from = single(query, "from") ?? "newest";
   if (from !== "newest" && from !== "oldest") {
     throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
   }
-  const position = request.headers.get("last-event-id") || single(query, "lastEventId");
+  const inQuery = single(query, "lastEventId");
+  const position = request.headers.get("last-event-id") || inQuery;
   const names = checkTopics(topics ?? query.getAll("topic"), settings);
   query.delete("lastEventId");
   return {

@@ -7,36 +7,48 @@ import type { Sink } from "./subscription.ts";
 /** How many bytes may wait in a response's body for its reader. */
 const HIGH_WATER_MARK = 65_536;
 
-type Open = (admission: Admission, sink: Sink) => Connection;
+/** What an adapter does with a request that is let in: see `Hub._connect`. */
+export type Enter = (admission: Admission, open: (sink: Sink) => Connection) => void;
 
-/** A decision as a web-standard response. That of a poll comes when its body is complete. */
-export function respond(request: Request, answer: Admission | Refusal, open: Open): Response | Promise<Response> {
-  const { status, headers } = answer;
-  if (!("asked" in answer)) return new Response(status === 204 ? null : answer.body, { status, headers });
-  if (answer.headOnly) return new Response(null, { headers });
-  if (answer.wire === "poll") return batchResponse(request, answer, open);
+/** A hub's decision on a web-standard request as a response. That of a poll comes when its body is complete. */
+export async function respond(
+  request: Request,
+  connect: (enter: Enter) => Promise<Refusal | undefined>,
+): Promise<Response> {
+  let response: Response | Promise<Response> | undefined;
+  const refusal = await connect((admission, open) => {
+    const { headers, headOnly, wire } = admission;
+    if (headOnly) response = new Response(null, { headers });
+    else if (request.signal.aborted) response = Promise.reject(request.signal.reason as Error);
+    else response = wire === "poll" ? batchResponse(request, headers, open) : streamResponse(request, headers, open);
+  });
+  if (response !== undefined) return response;
+  const { status, headers, body } = refusal as Refusal;
+  return new Response(status === 204 ? null : body, { status, headers });
+}
+
+function streamResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Response {
   const sink = new StreamSink();
   const body = new ReadableStream<Uint8Array>(sink, new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }));
-  sink.attach(open(answer, sink), request.signal);
+  sink.attach(open(sink), request.signal);
   return new Response(body as ReadableStream<BufferSource>, { headers });
 }
 
-function batchResponse(request: Request, answer: Admission, open: Open): Promise<Response> {
+function batchResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Promise<Response> {
   return new Promise((resolve, reject) => {
     const { signal } = request;
     const sink = new BatchSink((body) => {
       // The connection may not be there yet: a batch can be complete at once.
       queueMicrotask(() => connection.gone());
       if (body === undefined) reject(new DOMException("The poll was broken off.", "AbortError"));
-      else resolve(new Response(body, { headers: answer.headers }));
+      else resolve(new Response(body, { headers }));
     });
-    const connection = open(answer, sink);
+    const connection = open(sink);
     const leave = (): void => {
       connection.gone();
       reject(signal.reason as Error);
     };
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave, { once: true });
+    signal.addEventListener("abort", leave, { once: true });
   });
 }
 
@@ -76,8 +88,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
       connection.gone();
       this.#fail(signal.reason);
     };
-    if (signal.aborted) leave();
-    else signal.addEventListener("abort", leave, { once: true });
+    signal.addEventListener("abort", leave, { once: true });
   }
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {

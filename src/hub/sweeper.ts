@@ -67,7 +67,7 @@ export class Sweeper {
     if (time - connection.stalledSince > this.#settings.stallMs) connection.destroy("stalled");
     else if (connection.wire === "poll") {
       if (time >= connection.expiresAt) connection.end("poll", 0);
-    } else if (time >= connection.expiresAt || connection.bytes >= connection.maxBytes) connection.end("recycle", 0);
+    } else if (time >= connection.expiresAt) connection.end("recycle", 0);
   }
 
   #beat(time: number): void {

@@ -41,24 +41,25 @@ export class Topics {
   }
 
   /**
-   * The topic of this name, brought to life where it is not alive.
+   * The topics of these names, brought to life where they are not alive; all or none.
    *
-   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are too many, all of them followed.
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are too many, all of them needed; `ERR_OPTION` for the application's
+   *   bad options.
    */
-  wake(name: string): LiveTopic {
-    const alive = this.#alive.get(name);
-    if (alive !== undefined) {
-      alive.touchedAt = now();
-      return alive;
+  wake(names: readonly string[]): LiveTopic[] {
+    const topics = names.map((name) => this.#alive.get(name) ?? this.#create(name));
+    const wanted = new Set(names);
+    let tooMany = this.#alive.size - this.#settings.maxTopics;
+    for (const { log } of topics) if (!this.#alive.has(log.topic)) tooMany += 1;
+    for (; tooMany > 0; tooMany -= 1) {
+      if (this.#makeRoom(wanted)) continue;
+      throw new CometError("ERR_LIMIT", `There may be ${this.#settings.maxTopics} topics, and all are followed.`);
     }
-    const options = this.#settings.topics(name);
-    if (options === false) throw unknownTopic(name);
-    if (this.#alive.size >= this.#settings.maxTopics && !this.#makeRoom()) {
-      throw new CometError("ERR_LIMIT", `There are ${this.#settings.maxTopics} topics, and all are followed.`);
+    for (const topic of topics) {
+      topic.touchedAt = now();
+      this.#alive.set(topic.log.topic, topic);
     }
-    const topic = this.#create(name, options === true ? {} : options);
-    this.#alive.set(name, topic);
-    return topic;
+    return topics;
   }
 
   /** Changes a topic's log, and keeps count. */
@@ -92,14 +93,14 @@ export class Topics {
     for (const { wakes } of this.#alive.values()) for (const wake of [...wakes]) wake();
   }
 
-  /** Forgets one topic that nobody follows, with all that its log holds. */
-  #makeRoom(): boolean {
+  /** Forgets one topic that nobody follows, with all that its log holds; none of those that are wanted. */
+  #makeRoom(wanted: ReadonlySet<string>): boolean {
     let looks = LOOKS_FOR_ROOM;
     for (const [name, topic] of this.#alive) {
       if (looks === 0) break;
       looks -= 1;
       this.#alive.delete(name);
-      if (!isFollowed(topic)) {
+      if (!isFollowed(topic) && !wanted.has(name)) {
         this.change(topic, (log) => log.clear());
         return true;
       }
@@ -108,7 +109,8 @@ export class Topics {
     return false;
   }
 
-  #create(name: string, { log, overflow }: TopicOptions): LiveTopic {
+  #create(name: string): LiveTopic {
+    const { log, overflow } = this.#optionsOf(name);
     const bounds = checkLogBounds(log, this.#settings.log);
     const policy = checkOverflow(overflow ?? this.#settings.overflow);
     this.#lives += 1;
@@ -123,6 +125,14 @@ export class Topics {
       pendingBytes: 0,
       touchedAt: now(),
     };
+  }
+
+  #optionsOf(name: string): TopicOptions {
+    const options: unknown = this.#settings.topics(name);
+    if (options === false) throw unknownTopic(name);
+    if (options === true) return {};
+    if (typeof options === "object" && options !== null) return options;
+    throw new CometError("ERR_OPTION", `topics must answer true, false or options, not ${describe(options)}.`);
   }
 }
 

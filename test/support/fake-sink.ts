@@ -51,9 +51,10 @@ export async function open(
   options: ConnectOptions = {},
 ): Promise<{ readonly connection: Connection; readonly sink: FakeSink }> {
   const request = { method: "GET", url: `/live?${query}`, headers: { get: () => null } };
-  const answer = await hub._admit(request, options);
-  if (!("asked" in answer)) throw new Error(answer.body);
-  return { connection: hub._open(answer, sink), sink };
+  let connection: Connection | undefined;
+  const refusal = await hub._connect(request, options, (_, enter) => (connection = enter(sink)));
+  if (connection === undefined) throw new Error(refusal?.body);
+  return { connection, sink };
 }
 
 /** Lets a hub flush. */

@@ -1,5 +1,4 @@
 import { expect } from "vitest";
-import type { Admission } from "../../src/hub/admission.ts";
 import type { Connection } from "../../src/hub/connection.ts";
 import { Hub, type SlowSubscriberPolicy } from "../../src/hub/index.ts";
 import type { Sink } from "../../src/hub/subscription.ts";
@@ -138,7 +137,7 @@ export class World {
     for (let round = 0; round < 40; round += 1) {
       for (const client of this.clients) {
         client.read();
-        if (!client.connected) await client.connect("ndjson");
+        client.connect("ndjson");
       }
       await turn();
     }
@@ -225,14 +224,9 @@ export class Client {
     return this.#pipe !== undefined;
   }
 
-  async connect(wire: (typeof wires)[number]): Promise<void> {
-    (await this.prepare(wire))();
-  }
-
-  /** Asks to be let in, and answers how to go in, if nothing has happened in between. */
-  async prepare(wire: (typeof wires)[number]): Promise<() => void> {
+  connect(wire: (typeof wires)[number]): void {
+    if (this.connected) return;
     const { topics, overflow } = this.#plan;
-    const { hub } = this.#world;
     const query = new URLSearchParams([
       ["wire", wire],
       ["mode", "managed"],
@@ -241,21 +235,22 @@ export class Client {
     const position = this.#position();
     if (position !== "") query.set("lastEventId", position);
     const request = { method: "GET", url: `/live?${query.toString()}`, headers: { get: () => null } };
-    const answer = await hub._admit(request, { overflow });
-    if (!("asked" in answer)) throw new Error(`${answer.status} ${answer.body}`);
-    return () => {
-      if (!this.connected && hub === this.#world.hub && position === this.#position()) this.#open(answer, wire);
-    };
+    // Nothing is waited for: it is let in at once.
+    void this.#world.hub
+      ._connect(request, { overflow }, (_, open) => this.#open(wire, open))
+      .then((refusal) => {
+        if (refusal !== undefined) this.failed(new Error(refusal.body));
+      });
   }
 
-  #open(answer: Admission, wire: (typeof wires)[number]): void {
+  #open(wire: (typeof wires)[number], open: (sink: Sink) => Connection): void {
     this.#wire = wire;
     this.#decoder = this.#createDecoder();
     this.#opened = false;
     for (const [topic, place] of this.#places) this.#floors.set(topic, this.#world.floor(topic, place));
     this.#pipe = new Pipe(this);
     const pipe = this.#pipe;
-    const connection = this.#world.hub._open(answer, pipe);
+    const connection = open(pipe);
     if (this.#pipe === pipe) this.#connection = connection;
     else connection.gone();
   }

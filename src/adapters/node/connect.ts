@@ -1,11 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import type { Admission, ConnectOptions } from "../../hub/admission.ts";
+import { CometError } from "../../core/errors.ts";
+import type { Admission } from "../../hub/admission.ts";
+import type { Connection } from "../../hub/connection.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Refusal } from "../../hub/problem.ts";
-import type { HubRequest } from "../../hub/request.ts";
+import type { ConnectOptions, HubRequest } from "../../hub/request.ts";
+import { checkInit } from "../../http/init.ts";
 import { BatchSink } from "../../hub/respond.ts";
 import type { Sink } from "../../hub/subscription.ts";
+import type { Wire } from "../../wire/item.ts";
 import { isGone, destroyResponse, watchClose, type NodeResponse } from "./response.ts";
 
 /** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
@@ -28,30 +32,55 @@ export async function connect(
   response: NodeResponse,
   options: ConnectOptions = {},
 ): Promise<void> {
-  const answer = await hub._admit(new RequestView(request), options);
-  if (isGone(response)) return;
+  if (response.headersSent) throw new CometError("ERR_RESPONSE", "The head of this response has been sent already.");
+  const headers = withOwnHeaders(response, options.headers);
   response.on("error", () => undefined);
-  for (const [name, value] of answer.headers) response.setHeader(name, value);
-  response.statusCode = answer.status;
-  if ("asked" in answer) stream(hub, answer, response);
-  else refuse(answer, response);
+  const refusal = await hub._connect(new RequestView(request), { ...options, headers }, (admission, open) => {
+    if (isGone(response)) return;
+    setHead(response, admission);
+    if (admission.headOnly) response.end();
+    else stream(response, admission.wire, open);
+  });
+  if (refusal === undefined || isGone(response)) return;
+  setHead(response, refusal);
+  // The answers to HEAD and to a preflight have no length to tell (RFC 9110, 8.6).
+  if (refusal.body !== "") response.setHeader("content-length", Buffer.byteLength(refusal.body));
+  response.end(refusal.body);
 }
 
-function refuse({ body }: Refusal, response: NodeResponse): void {
-  response.setHeader("content-length", Buffer.byteLength(body));
-  response.end(body);
+function setHead(response: NodeResponse, { status, headers }: Admission | Refusal): void {
+  const cookies = headers.getSetCookie();
+  for (const [name, value] of headers) if (name !== "set-cookie") response.setHeader(name, value);
+  if (cookies.length > 0) response.setHeader("set-cookie", cookies);
+  response.statusCode = status;
 }
 
-function stream(hub: Hub, admission: Admission, response: NodeResponse): void {
-  if (admission.headOnly) {
-    response.end();
-    return;
-  }
+function stream(response: NodeResponse, wire: Wire, open: (sink: Sink) => Connection): void {
   response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  const connection = hub._open(admission, admission.wire === "poll" ? batchSink(response) : new StreamSink(response));
+  const connection = open(wire === "poll" ? batchSink(response) : new StreamSink(response));
   watchClose(response, () => connection.gone());
   response.on("drain", () => connection.drained());
 }
+
+/** The headers that the hub sets as well, and that the application has set already, where `init` does not name them. */
+function withOwnHeaders(response: NodeResponse, init: HeadersInit | undefined): Headers {
+  const { headers } = checkInit(init === undefined ? {} : { headers: init });
+  for (const name of ownHeaders) {
+    const value = response.getHeader(name);
+    if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
+  }
+  return headers;
+}
+
+/** What the hub sets where the application does not. */
+const ownHeaders = [
+  "cache-control",
+  "content-security-policy",
+  "content-type",
+  "vary",
+  "x-accel-buffering",
+  "x-content-type-options",
+];
 
 /** A web-standard view of as much of a Node request as a hub looks at. */
 class RequestView implements HubRequest {
@@ -73,7 +102,8 @@ class RequestView implements HubRequest {
     const { headers } = this.#request;
     return {
       get: (name) => {
-        const value = headers[name.toLowerCase()];
+        const key = name.toLowerCase();
+        const value = Object.hasOwn(headers, key) ? headers[key] : undefined;
         return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
       },
     };

@@ -9,7 +9,9 @@ const HTTP2_INTERNAL_ERROR = 2;
 
 /** Whether nothing that is written can reach the client any more. */
 export function isGone(response: NodeResponse): boolean {
-  return response.destroyed || response.writableEnded || ("stream" in response && response.stream.destroyed);
+  if (response.destroyed || response.writableEnded) return true;
+  // A response that waits behind another on its connection is not told, before Node 24, that the connection has gone.
+  return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
 }
 
 /** Breaks a response off, so that the client sees that it is not complete. */

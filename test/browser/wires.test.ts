@@ -1,0 +1,179 @@
+import fc from "fast-check";
+import type { Socket } from "node:net";
+import { describe, expect, test } from "vitest";
+import { connect } from "../../src/adapters/node/index.ts";
+import type { Hub, HubOptions, PublishOptions } from "../../src/hub/index.ts";
+import { html, type Html, type JsonValue } from "../../src/index.ts";
+import type { BrowserName } from "../support/browsers/browser.ts";
+import { hostileMessage } from "../support/hostile.ts";
+import { notedHub, type NotedHub } from "../support/hub.ts";
+import { serve, type TestServer } from "../support/servers.ts";
+import { until } from "../support/sources.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
+
+const messages = fc.sample(hostileMessage, { numRuns: 150, seed: 20_261 });
+
+interface Site extends NotedHub, TestServer {
+  /** The path and query of each request for the stream, with the position of its header. */
+  readonly requests: { readonly url: string; readonly lastEventId: string | undefined }[];
+  /** Breaks the connections of all streams off. */
+  readonly cut: () => void;
+}
+
+/** A page at `/`, and a hub at `/events`. */
+async function site(page: Html, options: HubOptions = {}): Promise<Site> {
+  const noted = notedHub(options);
+  const requests: Site["requests"] = [];
+  const sockets = new Set<Socket>();
+  const server = await serve((response) => {
+    const { req } = response;
+    if (req.url?.startsWith("/events") !== true) {
+      response.setHeader("content-type", "text/html; charset=utf-8");
+      response.end(req.url === "/" ? page.toString() : "");
+      return;
+    }
+    requests.push({ url: req.url, lastEventId: req.headers["last-event-id"] as string | undefined });
+    sockets.add(req.socket);
+    void connect(noted.hub, req, response);
+  });
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  return { ...noted, ...server, requests, cut };
+}
+
+async function publishAll(hub: Hub, values: readonly JsonValue[], options: PublishOptions = {}): Promise<void> {
+  for (const value of values) await hub.topic("a").publish(value, options);
+}
+
+/** What a string becomes as text of an event stream: PROTOCOL.md, section 5. Firefox's EventSource drops NUL besides. */
+function asEventText(text: string, browser: BrowserName): string {
+  const arrived = text.replace(/\r\n?/g, "\n").toWellFormed();
+  return browser === "firefox" ? arrived.replaceAll("\0", "") : arrived;
+}
+
+const cometPage = (callback: string): Html => html`<!doctype html>
+<meta charset="utf-8">
+<title>A plain page</title>
+<script>
+  var received = [];
+  window[${callback}] = function (message) {
+    received.push([arguments.length, message]);
+  };
+</script>
+<iframe src="/events?topic=a&amp;from=oldest&amp;callback=parent.${callback}"></iframe>`;
+
+const eventSourcePage = html`<!doctype html>
+<meta charset="utf-8">
+<title>A plain page</title>
+<script>
+  var received = [], named = [], opens = 0, control = [];
+  var source = new EventSource("/events?topic=a&topic=b&from=oldest");
+  source.onopen = function () { opens += 1; };
+  source.onmessage = function (event) { received.push([event.type, event.data, event.lastEventId]); };
+  source.addEventListener("tick", function (event) { named.push(event.data); });
+  ["open", "gap", "end", "heartbeat"].forEach(function (name) {
+    source.addEventListener("comet:" + name, function () { control.push(name); });
+  });
+</script>`;
+
+describe.each(browserNames)("in %s", (name) => {
+  const used = useBrowser(name);
+
+  /** Waits until an expression holds in the page. */
+  async function holds(expression: string): Promise<void> {
+    for (let i = 0; i < 400; i += 1) {
+      if (await used.page.evaluate<boolean>(expression)) return;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    expect.fail(`never so: ${expression}`);
+  }
+
+  test("a page with a callback and an iframe gets every message as it was, one argument each", async () => {
+    const { page } = used;
+    const { hub, origin, opened } = await site(cometPage("cometMessage"));
+    await page.goto(origin);
+    await until(() => opened.length === 1, 20_000);
+    await publishAll(hub, messages, { event: "tick", key: "k" });
+    await holds(`received.length >= ${messages.length}`);
+    const received = await page.evaluate<string>("JSON.stringify(received)");
+    expect(received).toBe(JSON.stringify(messages.map((message) => [1, message])));
+    expect(opened[0]?.wire).toBe("comet");
+  });
+
+  test("the iframe goes on by itself over many recycles, and nothing is lost or doubled", async () => {
+    const { page } = used;
+    const { hub, origin, requests, reasons } = await site(cometPage("cometLive"), {
+      maxCometBytes: 2048,
+      heartbeatMs: 100,
+    });
+    await page.goto(origin);
+    await until(() => requests.length === 1, 20_000);
+    const all = Array.from({ length: 120 }, (_, i) => `message ${i} ${"x".repeat(100)}`);
+    for (let i = 0; i < all.length; i += 10) {
+      await publishAll(hub, all.slice(i, i + 10));
+      await holds(`received.length >= ${i + 10}`);
+    }
+    expect(await page.evaluate<unknown>("received")).toEqual(all.map((message) => [1, message]));
+    const recycles = reasons.filter((reason) => reason === "recycle").length;
+    expect(recycles).toBeGreaterThanOrEqual(5);
+    expect(requests[0]?.url).not.toContain("lastEventId");
+    for (const { url } of requests.slice(1))
+      expect(url).toMatch(/^\/events\?topic=a&.*callback=parent\.cometLive.*&lastEventId=/);
+    // The document replaces itself: nothing is to go back to.
+    expect(await page.evaluate<number>("history.length")).toBeLessThanOrEqual(3);
+  });
+
+  test("an EventSource gets every message as text, and what has a name only there", async () => {
+    const { page } = used;
+    const { hub, origin, opened } = await site(eventSourcePage, { heartbeatMs: 100 });
+    await page.goto(origin);
+    await until(() => opened.length === 1, 20_000);
+    await publishAll(hub, messages);
+    await publishAll(hub, [1, "two", { three: 3 }], { event: "tick" });
+    await holds("named.length >= 3 && control.indexOf('heartbeat') >= 0");
+    expect(await page.evaluate("named")).toEqual(["1", "two", '{"three":3}']);
+    const received = await page.evaluate<[string, string, string][]>("received");
+    expect(received.map(([type]) => type)).toEqual(messages.map(() => "message"));
+    received.forEach(([, text], i) => {
+      const message = messages[i] as JsonValue;
+      if (typeof message === "string") expect(text).toBe(asEventText(message, name));
+      else expect(JSON.stringify(JSON.parse(text))).toBe(JSON.stringify(message));
+    });
+    expect(received.at(-1)?.[2]).toMatch(/^a=\w+\.150,b=\w+\.0$/);
+    expect(await page.evaluate<string[]>("control")).toContain("open");
+  });
+
+  test("an EventSource that is cut comes back with its position, misses nothing and doubles nothing", async () => {
+    const { page } = used;
+    const { hub, origin, requests, cut, opened } = await site(eventSourcePage, { retryMs: 50 });
+    await page.goto(origin);
+    await until(() => opened.length === 1, 20_000);
+    for (let round = 0; round < 4; round += 1) {
+      await publishAll(hub, [`round ${round}`]);
+      await holds(`received.length >= ${round * 2 + 1}`);
+      cut();
+      await hub.topic("b").publish(`while it is away ${round}`);
+      await holds(`received.length >= ${round * 2 + 2}`);
+    }
+    const data = (await page.evaluate<[string, string][]>("received")).map(([, text]) => text);
+    expect(data).toEqual([0, 1, 2, 3].flatMap((round) => [`round ${round}`, `while it is away ${round}`]));
+    expect(requests.length).toBeGreaterThanOrEqual(5);
+    for (const { lastEventId } of requests.slice(1)) expect(lastEventId).toMatch(/^a=\w+\.\d,b=\w+\.\d$/);
+    for (const { states } of opened.slice(1)) expect(states).toEqual({ a: "recovered", b: "recovered" });
+  });
+
+  test("an EventSource goes on over recycles", async () => {
+    const { page } = used;
+    const { hub, origin, reasons } = await site(eventSourcePage, { maxConnectionBytes: 1024, retryMs: 50, pollMs: 50 });
+    await page.goto(origin);
+    const all = Array.from({ length: 40 }, (_, i) => `message ${i} ${"x".repeat(100)}`);
+    for (let i = 0; i < all.length; i += 10) {
+      await publishAll(hub, all.slice(i, i + 10));
+      await holds(`received.length >= ${i + 10}`);
+    }
+    expect((await page.evaluate<[string, string][]>("received")).map(([, text]) => text)).toEqual(all);
+    expect(reasons.filter((reason) => reason === "recycle").length).toBeGreaterThanOrEqual(3);
+  });
+});

@@ -1,0 +1,84 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, connect, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { ensureSystemPackages, systemPath } from "./system-packages.ts";
+
+/**
+ * Starts an nginx before a server on this machine, until the test is over, and gives its origin. It runs in the foreground,
+ * on a free port, with all its files in a folder of its own, and with nothing set for the proxy but where it leads and
+ * which version of HTTP it speaks there: it buffers, as it does by default. HTTP/1.0 is its default too, and there it
+ * holds back what does not fill a buffer, unless the answer says otherwise.
+ */
+export async function startNginx(upstream: string, version: "1.0" | "1.1" = "1.1"): Promise<string> {
+  await ensureSystemPackages(["nginx"]);
+  const folder = mkdtempSync(join(tmpdir(), "comet-nginx-"));
+  const port = await freePort();
+  const configuration = join(folder, "nginx.conf");
+  writeFileSync(configuration, configurationOf(folder, port, upstream, version));
+  const nginx = spawn(systemPath("nginx"), ["-p", folder, "-c", configuration, "-e", join(folder, "error.log")], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let output = "";
+  nginx.stderr.on("data", (data: Buffer) => (output += data.toString()));
+  onTestFinished(() => stop(nginx, folder));
+  await listening(nginx, port, () => output);
+  return `http://127.0.0.1:${port}`;
+}
+
+function configurationOf(folder: string, port: number, upstream: string, version: string): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  return `daemon off;
+master_process off;
+pid ${folder}/nginx.pid;
+events {}
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join("\n  ")}
+  server {
+    listen 127.0.0.1:${port};
+    location / {
+      proxy_pass ${upstream};
+      proxy_http_version ${version};
+    }
+  }
+}
+`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Waits until nginx takes connections. */
+async function listening(nginx: ChildProcess, port: number, output: () => string): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    if (nginx.exitCode !== null) break;
+    const socket = connect(port, "127.0.0.1");
+    const connected = await new Promise((resolve) => {
+      socket.once("connect", () => resolve(true));
+      socket.once("error", () => resolve(false));
+    });
+    socket.destroy();
+    if (connected === true) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`nginx has not started:\n${output()}`);
+}
+
+async function stop(nginx: ChildProcess, folder: string): Promise<void> {
+  if (nginx.exitCode === null && nginx.signalCode === null) {
+    const gone = once(nginx, "exit");
+    nginx.kill("SIGTERM");
+    await gone;
+  }
+  rmSync(folder, { recursive: true, force: true });
+}
