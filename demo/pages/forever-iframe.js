@@ -1,7 +1,11 @@
 import { pauseMs } from "./pause.js";
 
-/** A connection that has not begun within so long is given up. */
-const CONNECT_MS = 10_000;
+/**
+ * A connection that has not begun within so long is given up; after each failure it may take so much longer, up to the
+ * second. Firefox and WebKit say nothing of a server that is not there.
+ */
+const CONNECT_MS = 3000;
+const LONGEST_CONNECT_MS = 20_000;
 /** An iframe keeps every script that ran in it. After so many it is replaced, and its memory is free. */
 const MAX_SCRIPTS = 10_000;
 /** A connection that has lasted so long was a good one: the next pause is a short one again. */
@@ -38,6 +42,8 @@ class Socket {
   #positions = new Map();
   #frame;
   #callback;
+  /** Ends the listeners of a frame that is no more. */
+  #frameEnds = new AbortController();
   #scripts;
   #openedAt;
   #heartbeatMs;
@@ -61,15 +67,17 @@ class Socket {
     this.#frame = document.createElement("iframe");
     this.#frame.hidden = true;
     this.#frame.src = this.#url();
-    // The document never loads but by its connection's end.
-    this.#frame.addEventListener("load", () => this.#cut());
+    // The document never loads but by its connection's end: that is what WebKit says of a cut.
+    this.#frameEnds = new AbortController();
+    this.#frame.addEventListener("load", () => this.#cut(), this.#frameEnds);
     document.body.append(this.#frame);
-    this.#expect(CONNECT_MS);
+    this.#expect(Math.min(CONNECT_MS * (1 + this.#failures), LONGEST_CONNECT_MS));
   }
 
   close() {
     clearTimeout(this.#timer);
     this.#away = true;
+    this.#frameEnds.abort();
     if (this.#frame === undefined) return;
     this.#frame.remove();
     delete window[this.#callback];
@@ -111,6 +119,8 @@ class Socket {
   #begin({ states, position, heartbeatMs }) {
     this.#openedAt = performance.now();
     this.#heartbeatMs = heartbeatMs;
+    // And this is what Firefox says. Chromium says nothing: there, the silence must do.
+    this.#frame.contentDocument?.addEventListener("readystatechange", () => this.#cut(), this.#frameEnds);
     this.#keep(position);
     this.#tell("open", states);
     this.#tell("state", "live");

@@ -110,7 +110,8 @@ export function readNewest(
   return { bytes, messages, missed: (cursors[i] as number) - from - messages };
 }
 
-function newestOf(log: Log, cursor: number, limit: number): Entry[] {
+/** Of the messages after a cursor up to `limit`, the newest of each key and those without a key, as far as the log has them. */
+export function newestOf(log: Log, cursor: number, limit: number): Entry[] {
   const keys = new Set<string>();
   const newest: Entry[] = [];
   for (let offset = limit; offset > Math.max(cursor, log.floor); offset -= 1) {

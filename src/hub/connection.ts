@@ -54,7 +54,7 @@ export class Connection implements Subscription {
   next: Connection | undefined;
   pass = 0;
   /** Since when the sink takes nothing; Infinity while it does. */
-  stalledSince = Infinity;
+  stalledSince: number = Infinity;
   readonly #host: ConnectionHost;
   readonly #group: Group;
   readonly #policies: readonly SlowSubscriberPolicy[];

@@ -6,20 +6,29 @@ import type { JsonValue } from "../wire/json.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { TopicMessage } from "./topic.ts";
 
+/** What a reader needs of its hub. */
+export interface LogRunHost {
+  /** Whether there will be no more messages. */
+  isClosed(): boolean;
+  /** Told when the topic may have got its first follower, or lost its last. */
+  changed(): void;
+}
+
 /** One reader of a topic's log on the server: a cursor, and nothing queued for it. */
 export class LogRun implements Run<TopicMessage<JsonValue>> {
   readonly #topic: LiveTopic;
   readonly #wake: Wake;
-  readonly #isClosed: () => boolean;
+  readonly #host: LogRunHost;
   #cursor: number;
 
   /** @throws {CometError} `ERR_POSITION`, `ERR_OVERFLOW`. */
-  constructor(topic: LiveTopic, from: string, isClosed: () => boolean, wake: Wake) {
+  constructor(topic: LiveTopic, from: string, wake: Wake, host: LogRunHost) {
     this.#topic = topic;
-    this.#isClosed = isClosed;
+    this.#host = host;
     this.#wake = wake;
     this.#cursor = cursorAt(topic, from);
     topic.wakes.add(wake);
+    host.changed();
   }
 
   poll(): Step<TopicMessage<JsonValue>> {
@@ -29,11 +38,12 @@ export class LogRun implements Run<TopicMessage<JsonValue>> {
       this.#cursor += 1;
       return messageOf(log.entry(this.#cursor));
     }
-    return this.#isClosed() ? END : WAIT;
+    return this.#host.isClosed() ? END : WAIT;
   }
 
   close(): void {
     this.#topic.wakes.delete(this.#wake);
+    this.#host.changed();
   }
 }
 

@@ -18,7 +18,7 @@ export class Group {
   readonly format: Format;
   readonly topics: readonly LiveTopic[];
   /** When the members were last sent something. */
-  lastPassAt = now();
+  lastPassAt: number = now();
   /** Whether the group waits for the flusher. */
   queued = false;
   /** How many connections there are, members and others. */
@@ -118,7 +118,7 @@ export class Group {
         if (writes % WRITES_BETWEEN_LOOKS === 0 && now() > deadline) return false;
       }
       this.#bytes = undefined;
-      for (const connection of this.#ahead.splice(0)) connection.serve();
+      this.#serveAhead();
     }
     return true;
   }
@@ -128,7 +128,7 @@ export class Group {
     if (this.#first === undefined) {
       this.#cursors = this.#heads();
       this.#heartbeatDue = false;
-      for (const connection of this.#ahead.splice(0)) connection.serve();
+      this.#serveAhead();
       return false;
     }
     if (this.topics.some(({ log }, i) => (this.#cursors[i] as number) < log.floor)) this.#scatter();
@@ -151,6 +151,11 @@ export class Group {
     for (const member of members) member.fallBehind();
     this.#cursors = this.#heads();
     for (const member of members) member.serve();
+    this.#serveAhead();
+  }
+
+  #serveAhead(): void {
+    for (const connection of this.#ahead.splice(0)) connection.serve();
   }
 
   #heads(): Cursors {

@@ -2,9 +2,12 @@ import { CometError } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
 import { checkTopicName, type TopicPosition } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
+import { inChunks } from "../wire/chunked-coding.ts";
+import type { Format } from "../wire/format.ts";
 import type { Wire } from "../wire/item.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { admit, type Admission, type Gate } from "./admission.ts";
+import { newestOf } from "./batch.ts";
 import { now } from "./clock.ts";
 import { Connection, type Beginning, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
@@ -26,7 +29,7 @@ import type { Sink, Subscription } from "./subscription.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
 import { Topics, unknownTopic } from "./topics.ts";
-import type { LiveTopic } from "./live-topic.ts";
+import { isFollowed, type LiveTopic } from "./live-topic.ts";
 
 /** What a hub has done and what it holds. Numbers since it was made, unless they say otherwise. */
 export interface HubStats {
@@ -200,7 +203,7 @@ export class Hub {
 
   #open({ asked, overflow }: Admission, sink: Sink): Connection {
     const topics = this.#wake(asked.topics);
-    const group = this.#groupOf(asked, topics);
+    const group = this.#groupOf(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
     const beginnings = topics.map((topic, i) =>
       this.#begin(topic, asked, policies[i] ?? "resume", group.cursors[i] ?? 0),
@@ -238,15 +241,19 @@ export class Hub {
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return Promise.resolve(earlier.id);
     this.#counts.published += 1;
-    const entry = this.#topics.change(topic, (log) => log.append(message, this.#counts.published, now()));
+    // The log would let go of what nobody has been sent yet.
+    if (topic.pendingEntries > 0 && topic.pendingBytes + message.bytes > topic.maxLogBytes)
+      this.#flusher.flushNow(topic);
+    const { id } = this.#topics.change(topic, (log) => log.append(message, this.#counts.published, now()));
+    if (!isFollowed(topic)) return Promise.resolve(id);
     if (topic.pendingEntries === 0) this.#flusher.touch(topic);
     topic.pendingEntries += 1;
-    topic.pendingBytes += entry.bytes;
-    if (topic.pendingEntries < topic.maxPendingEntries && topic.pendingBytes < topic.maxPendingBytes) {
-      return Promise.resolve(entry.id);
+    topic.pendingBytes += message.bytes;
+    if (topic.pendingEntries < topic.maxPendingEntries && topic.pendingBytes < topic.maxLogBytes / 2) {
+      return Promise.resolve(id);
     }
     this.#flusher.flushNow(topic);
-    return this.#flusher.turn().then(() => entry.id);
+    return this.#flusher.turn().then(() => id);
   }
 
   /** The topics of these names, alive from now on, and looked after. */
@@ -259,7 +266,7 @@ export class Hub {
   #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
     return new Enumerator((wake) => {
       const [topic] = this.#wake([name]) as [LiveTopic];
-      return new LogRun(topic, from, () => this.#closed, wake);
+      return new LogRun(topic, from, wake, { isClosed: () => this.#closed, changed: () => this.#topics.sort(topic) });
     });
   }
 
@@ -274,23 +281,26 @@ export class Hub {
       return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
     }
     const known = place.epoch === log.epoch && place.offset <= log.head;
-    if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
     if (known && policy === "latest") {
-      // The newest of each key may outlive the log: what is missed is told when they are sent.
-      const isComplete = log.newestBeyond(place.offset).length === log.floor - place.offset;
+      // The newest of each key may outlive the log: what else is missed is told when they are sent.
+      const isComplete = newestOf(log, place.offset, log.head).length === log.head - place.offset;
       return { state: isComplete ? "recovered" : "gap", cursor: place.offset, missed: undefined };
     }
+    if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
     const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
     return { state: "gap", cursor, missed: known ? cursor - place.offset : null };
   }
 
-  #groupOf({ format }: Asked, topics: readonly LiveTopic[]): Group {
+  #groupOf(format: Format, topics: readonly LiveTopic[]): Group {
     const key = JSON.stringify([format.key, ...topics.map(({ log }) => log.topic)]);
     let group = this.#groups.get(key);
     if (group === undefined) {
       group = new Group(key, format, topics);
       this.#groups.set(key, group);
-      for (const topic of topics) topic.groups.add(group);
+      for (const topic of topics) {
+        topic.groups.add(group);
+        this.#topics.sort(topic);
+      }
     }
     return group;
   }
@@ -306,6 +316,7 @@ export class Hub {
       for (const topic of group.topics) {
         topic.groups.delete(group);
         topic.touchedAt = now();
+        this.#topics.sort(topic);
       }
     }
     if (this.#announced.has(connection)) this.#tell(() => this.#settings.onClose(connection, reason));

@@ -7,9 +7,12 @@ import type { SlowSubscriberPolicy } from "./options.ts";
 export interface LiveTopic {
   readonly log: Log;
   readonly overflow: SlowSubscriberPolicy;
-  /** How many messages, and bytes, may wait for the flush: half of what the log holds. */
+  /** How many messages may wait for the flush: half of what the log holds. */
   readonly maxPendingEntries: number;
-  readonly maxPendingBytes: number;
+  /** How many bytes the log holds, of which half may wait. */
+  readonly maxLogBytes: number;
+  /** For how long the log holds a message, and the topic is remembered when nobody follows it. */
+  readonly maxAgeMs: number;
   readonly groups: Set<Group>;
   /** The enumerators that wait for the next message. */
   readonly wakes: Set<Wake>;

@@ -32,6 +32,7 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
     event,
     key: checkField("key", options.key),
     messageId: checkField("messageId", options.messageId),
+    bytes: utf8Length(json),
   };
 }
 

@@ -54,11 +54,19 @@ export function refusal(
   // To a client, an application that does not decide in time is one that fails to decide.
   const code = error.code === "ERR_TIMEOUT" ? "ERR_AUTHORIZE" : error.code;
   const title = titles[status] ?? "Error";
-  const problem: Problem = { type: `urn:comet-sockets:${code}`, title, status, code, detail: error.message };
+  const retryMs = status === 503 ? Math.max(1000, Math.ceil(retryAfterMs / 1000) * 1000) : undefined;
+  const problem: Problem = {
+    type: `urn:comet-sockets:${code}`,
+    title,
+    status,
+    code,
+    detail: error.message,
+    ...(retryMs === undefined ? {} : { retryMs }),
+  };
   const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
   if (status === 401) headers.set("www-authenticate", "Bearer");
   if (status === 405) headers.set("allow", "GET, HEAD");
-  if (status === 503) headers.set("retry-after", String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
+  if (retryMs !== undefined) headers.set("retry-after", String(retryMs / 1000));
   if (asked?.wire !== "comet") {
     headers.set("content-type", "application/problem+json");
     return { status, headers, body: `${JSON.stringify(problem)}\n` };

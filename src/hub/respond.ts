@@ -28,32 +28,33 @@ export async function respond(
 }
 
 function streamResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Response {
-  const sink = new StreamSink();
+  const sink = new StreamSink(request);
   const body = new ReadableStream<Uint8Array>(sink, new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }));
-  sink.attach(open(sink), request.signal);
+  sink.attach(open(sink));
   return new Response(body as ReadableStream<BufferSource>, { headers });
 }
 
 function batchResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const { signal } = request;
     const sink = new BatchSink((body) => {
       // The connection may not be there yet: a batch can be complete at once.
       queueMicrotask(() => connection.gone());
+      request.signal.removeEventListener("abort", leave);
       if (body === undefined) reject(new DOMException("The poll was broken off.", "AbortError"));
       else resolve(new Response(body, { headers }));
     });
     const connection = open(sink);
-    const leave = (): void => {
+    function leave(): void {
       connection.gone();
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener("abort", leave, { once: true });
+      reject(request.signal.reason as Error);
+    }
+    request.signal.addEventListener("abort", leave, { once: true });
   });
 }
 
 /** Collects a body that is sent whole. */
 export class BatchSink implements Sink {
+  readonly isChunked = false;
   readonly #done: (body: Uint8Array<ArrayBuffer> | undefined) => void;
   readonly #pieces: Uint8Array[] = [];
 
@@ -79,17 +80,25 @@ export class BatchSink implements Sink {
 
 /** The body of a response. */
 class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
+  readonly isChunked = false;
+  /** Held as long as the stream is: Node forgets what aborts a request's signal together with the request. */
+  readonly #request: Request;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #connection: Connection | undefined;
 
-  attach(connection: Connection, signal: AbortSignal): void {
-    this.#connection = connection;
-    const leave = (): void => {
-      connection.gone();
-      this.#fail(signal.reason);
-    };
-    signal.addEventListener("abort", leave, { once: true });
+  constructor(request: Request) {
+    this.#request = request;
   }
+
+  attach(connection: Connection): void {
+    this.#connection = connection;
+    this.#request.signal.addEventListener("abort", this.#leave, { once: true });
+  }
+
+  readonly #leave = (): void => {
+    this.#connection?.gone();
+    this.#fail(this.#request.signal.reason);
+  };
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
@@ -100,6 +109,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   }
 
   cancel(): void {
+    this.#request.signal.removeEventListener("abort", this.#leave);
     this.#connection?.gone();
   }
 
@@ -114,6 +124,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
     this.#controller?.close();
     // What is left in the body is its reader's; there is nothing more to be told about it.
     queueMicrotask(() => this.#connection?.gone());
+    this.#request.signal.removeEventListener("abort", this.#leave);
   }
 
   destroy(): void {

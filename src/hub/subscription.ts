@@ -19,6 +19,8 @@ export interface Subscription {
 
 /** What a connection writes its bytes to. */
 export interface Sink {
+  /** Whether what it is given is to be in HTTP/1.1's chunked coding already. */
+  readonly isChunked: boolean;
   /** Takes some bytes, and answers whether it wants more now. If not, it says so later by `Connection.drained`. */
   write(bytes: Uint8Array): boolean;
   /** Takes the last bytes, and ends the response after them. */

@@ -6,8 +6,6 @@ import { checkLogBounds, checkOverflow, type Settings, type TopicOptions } from 
 
 /** How many topics one sweep looks at: those that were used longest ago come first. */
 const LOOKS_PER_SWEEP = 10_000;
-/** How many of the oldest topics are looked at for one to forget when there are too many. */
-const LOOKS_FOR_ROOM = 100;
 
 /**
  * The topics that are alive: published to or followed, with messages in their logs. Each life of a topic is an epoch of its
@@ -17,6 +15,10 @@ export class Topics {
   readonly #settings: Settings;
   /** In the order in which they were last looked at; the sweep finds those first that may have been idle longest. */
   readonly #alive = new Map<string, LiveTopic>();
+  /** Those that nobody follows, in the order in which they were last used. */
+  readonly #idle = new Map<string, LiveTopic>();
+  /** Goes on where it was: a map that loses its first entries again and again is slow to begin with. */
+  #oldestIdle: IterableIterator<LiveTopic> | undefined;
   readonly #epoch = randomEpoch();
   #lives = 0;
   /** What the logs hold altogether, as far as they have been trimmed. */
@@ -58,8 +60,16 @@ export class Topics {
     for (const topic of topics) {
       topic.touchedAt = now();
       this.#alive.set(topic.log.topic, topic);
+      this.sort(topic);
     }
     return topics;
+  }
+
+  /** Puts a topic, which was used or may have got its first follower or lost its last, among those that may be forgotten or not. */
+  sort(topic: LiveTopic): void {
+    const { log } = topic;
+    this.#idle.delete(log.topic);
+    if (!isFollowed(topic) && this.#alive.get(log.topic) === topic) this.#idle.set(log.topic, topic);
   }
 
   /** Changes a topic's log, and keeps count. */
@@ -82,8 +92,9 @@ export class Topics {
       this.change(topic, (log) => log.trim(time));
       this.#alive.delete(name);
       // A topic that was followed a moment ago may be followed again, by clients who come back with positions in it.
-      const needed = isFollowed(topic) || topic.log.size > 0 || time - topic.touchedAt < this.#settings.log.maxAgeMs;
+      const needed = isFollowed(topic) || topic.log.size > 0 || time - topic.touchedAt < topic.maxAgeMs;
       if (needed) this.#alive.set(name, topic);
+      else this.#idle.delete(name);
     }
     return this.#alive.size > 0;
   }
@@ -95,18 +106,23 @@ export class Topics {
 
   /** Forgets one topic that nobody follows, with all that its log holds; none of those that are wanted. */
   #makeRoom(wanted: ReadonlySet<string>): boolean {
-    let looks = LOOKS_FOR_ROOM;
-    for (const [name, topic] of this.#alive) {
-      if (looks === 0) break;
-      looks -= 1;
-      this.#alive.delete(name);
-      if (!isFollowed(topic) && !wanted.has(name)) {
-        this.change(topic, (log) => log.clear());
-        return true;
-      }
-      this.#alive.set(name, topic);
+    for (let looks = this.#idle.size; looks > 0; looks -= 1) {
+      const topic = this.#nextIdle();
+      if (topic === undefined || wanted.has(topic.log.topic)) continue;
+      this.#idle.delete(topic.log.topic);
+      this.#alive.delete(topic.log.topic);
+      this.change(topic, (log) => log.clear());
+      return true;
     }
     return false;
+  }
+
+  #nextIdle(): LiveTopic | undefined {
+    this.#oldestIdle ??= this.#idle.values();
+    const next = this.#oldestIdle.next();
+    if (next.done !== true) return next.value;
+    this.#oldestIdle = this.#idle.values();
+    return this.#oldestIdle.next().value as LiveTopic | undefined;
   }
 
   #create(name: string): LiveTopic {
@@ -118,7 +134,8 @@ export class Topics {
       log: new Log(name, this.#epoch + this.#lives.toString(36), bounds, policy === "latest"),
       overflow: policy,
       maxPendingEntries: Math.max(1, bounds.maxEntries >> 1),
-      maxPendingBytes: bounds.maxBytes / 2,
+      maxLogBytes: bounds.maxBytes,
+      maxAgeMs: bounds.maxAgeMs,
       groups: new Set(),
       wakes: new Set(),
       pendingEntries: 0,

@@ -1,4 +1,3 @@
-import { utf8Length } from "../core/utf8.ts";
 import type { Format, LoggedMessage } from "../wire/format.ts";
 import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
@@ -21,6 +20,8 @@ export interface Publication {
   readonly event: string | undefined;
   readonly key: string | undefined;
   readonly messageId: string | undefined;
+  /** The data as JSON in UTF-8. */
+  readonly bytes: number;
 }
 
 /** A message in a log. */
@@ -30,7 +31,6 @@ export interface Entry extends LoggedMessage {
   readonly order: number;
   /** When it was published, in milliseconds of the hub's clock. */
   readonly at: number;
-  /** Its data as JSON in UTF-8. */
   readonly bytes: number;
 }
 
@@ -98,14 +98,14 @@ export class Log {
   }
 
   /** Adds a message, and lets go of those that the bounds have no room for. */
-  append({ json, text, event, key, messageId }: Publication, order: number, now: number): Entry {
+  append({ json, text, event, key, messageId, bytes }: Publication, order: number, now: number): Entry {
     const offset = this.#head + 1;
     const id = this.position(offset);
-    const entry: Entry = { id, json, text, event, key, messageId, offset, order, at: now, bytes: utf8Length(json) };
+    const entry: Entry = { id, json, text, event, key, messageId, offset, order, at: now, bytes };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[offset & (this.#ring.length - 1)] = entry;
     this.#head = offset;
-    this.#bytes += entry.bytes;
+    this.#bytes += bytes;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
     this.trim(now);

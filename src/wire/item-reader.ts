@@ -58,7 +58,10 @@ export function controlItem(name: keyof ControlItems, value: JsonValue): WireIte
   if (!isObject(value)) throw malformed(`The item ${name} is ${describe(value)}, and not an object.`);
   const item: Record<string, JsonValue> = {};
   for (const [key, check] of Object.entries(members[name])) item[key] = member(name, value, key, check);
-  if (name === "error") return { type: name, problem: item as unknown as Problem };
+  if (name === "error") {
+    if (isAmount(value["retryMs"])) item["retryMs"] = value["retryMs"] as number;
+    return { type: name, problem: item as unknown as Problem };
+  }
   if (name === "end" && !Object.hasOwn(reasons, item["reason"] as string)) item["reason"] = "recycle";
   if (name === "open") item["states"] = knownStates(item["states"] as { readonly [topic: string]: string });
   return { type: name, ...item } as unknown as WireItem;

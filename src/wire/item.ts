@@ -46,6 +46,8 @@ export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly detail: string;
+  /** When to come back, in milliseconds, for what passes: as the header `Retry-After` says, which a page cannot see in a frame. */
+  readonly retryMs?: number;
 }
 
 /** What a server says beside its messages, by name. */

@@ -4,6 +4,7 @@ import type { Sink } from "../../src/hub/subscription.ts";
 
 /** A sink that keeps what it is given, and is full when it is told to be. */
 export class FakeSink implements Sink {
+  readonly isChunked = false;
   readonly pieces: string[] = [];
   readonly bytes: Uint8Array[] = [];
   full = false;

@@ -221,6 +221,7 @@ export async function problemOf(response: Response, status: number, code: string
   expect(response.headers.get("x-content-type-options")).toBe("nosniff");
   const problem = JSON.parse(body) as Problem;
   expectProblem(problem, status, code);
+  if (problem.retryMs !== undefined) expect(response.headers.get("retry-after")).toBe(String(problem.retryMs / 1000));
   return problem;
 }
 
@@ -236,7 +237,8 @@ const titles: Readonly<Record<number, string>> = {
 };
 
 export function expectProblem(problem: Problem, status: number, code: string): void {
-  const { detail, ...rest } = problem;
+  const { detail, retryMs, ...rest } = problem;
+  expect(typeof retryMs).toBe(status === 503 ? "number" : "undefined");
   expect(rest).toEqual({ type: `urn:comet-sockets:${code}`, title: titles[status], status, code });
   expect(detail).toMatch(/^.{10,}\.$/s);
 }

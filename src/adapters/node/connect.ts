@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { CometError } from "../../core/errors.ts";
 import type { Admission } from "../../hub/admission.ts";
@@ -7,10 +7,11 @@ import type { Hub } from "../../hub/hub.ts";
 import type { Refusal } from "../../hub/problem.ts";
 import type { ConnectOptions, HubRequest } from "../../hub/request.ts";
 import { checkInit } from "../../http/init.ts";
-import { BatchSink } from "../../hub/respond.ts";
 import type { Sink } from "../../hub/subscription.ts";
 import type { Wire } from "../../wire/item.ts";
-import { isGone, destroyResponse, watchClose, type NodeResponse } from "./response.ts";
+import { openBatch, openStream } from "./response-sinks.ts";
+import { isGone, type NodeResponse } from "./response.ts";
+import { SocketSink } from "./socket-sink.ts";
 
 /** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
@@ -57,9 +58,9 @@ function setHead(response: NodeResponse, { status, headers }: Admission | Refusa
 
 function stream(response: NodeResponse, wire: Wire, open: (sink: Sink) => Connection): void {
   response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  const connection = open(wire === "poll" ? batchSink(response) : new StreamSink(response));
-  watchClose(response, () => connection.gone());
-  response.on("drain", () => connection.drained());
+  if (wire === "poll") openBatch(response, open);
+  else if (SocketSink.fits(response)) SocketSink.open(response, open);
+  else openStream(response, open);
 }
 
 /** The headers that the hub sets as well, and that the application has set already, where `init` does not name them. */
@@ -107,36 +108,5 @@ class RequestView implements HubRequest {
         return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
       },
     };
-  }
-}
-
-function batchSink(response: NodeResponse): Sink {
-  return new BatchSink((body) => {
-    if (body === undefined) destroyResponse(response);
-    else {
-      response.setHeader("content-length", body.length);
-      response.end(body);
-    }
-  });
-}
-
-class StreamSink implements Sink {
-  readonly #response: ServerResponse;
-
-  constructor(response: NodeResponse) {
-    // Both kinds of response have the same `write`, but TypeScript cannot call a union of their overloads.
-    this.#response = response as ServerResponse;
-  }
-
-  write(bytes: Uint8Array): boolean {
-    return this.#response.write(bytes);
-  }
-
-  end(bytes: Uint8Array): void {
-    this.#response.end(bytes);
-  }
-
-  destroy(): void {
-    destroyResponse(this.#response);
   }
 }

@@ -7,7 +7,15 @@ const letters = (text: string): string[] => text.split("");
 const wide: LogBounds = { maxEntries: 100, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
 
 function publication(text: string, more: Partial<Publication> = {}): Publication {
-  return { json: JSON.stringify(text), text, event: undefined, key: undefined, messageId: undefined, ...more };
+  return {
+    json: JSON.stringify(text),
+    text,
+    event: undefined,
+    key: undefined,
+    messageId: undefined,
+    bytes: Buffer.byteLength(JSON.stringify(text)),
+    ...more,
+  };
 }
 
 function filled(bounds: Partial<LogBounds>, texts: readonly string[], keepNewest = false): Log {

@@ -1,0 +1,55 @@
+import { CometError, Enumeratee, type Enumerator } from "comet-sockets";
+import type { Topic } from "comet-sockets/hub";
+
+/**
+ * How long a source goes on when the last follower has left, in milliseconds: one whose connection was cut comes back and
+ * has missed nothing, and one that polls does not stop it between two polls.
+ */
+export const LINGER_MS = 5000;
+
+/** Publishes a source to a topic while somebody follows the topic: one run of it for all who do. */
+export class Feed<Message> {
+  readonly #topic: Topic<Message>;
+  readonly #source: Enumerator<Message>;
+  #followers = 0;
+  #running: AbortController | undefined;
+  #lingering: NodeJS.Timeout | undefined;
+
+  constructor(topic: Topic<Message>, source: Enumerator<Message>) {
+    this.#topic = topic;
+    this.#source = source;
+  }
+
+  get running(): boolean {
+    return this.#running !== undefined;
+  }
+
+  join(): void {
+    this.#followers += 1;
+    clearTimeout(this.#lingering);
+    if (this.#running !== undefined) return;
+    this.#running = new AbortController();
+    void this.#publish(this.#running.signal);
+  }
+
+  leave(): void {
+    this.#followers -= 1;
+    if (this.#followers === 0) this.#lingering = setTimeout(() => this.stop(), LINGER_MS);
+  }
+
+  stop(): void {
+    clearTimeout(this.#lingering);
+    this.#running?.abort();
+    this.#running = undefined;
+  }
+
+  async #publish(signal: AbortSignal): Promise<void> {
+    try {
+      for await (const message of this.#source.through(Enumeratee.abortable(signal))) {
+        await this.#topic.publish(message);
+      }
+    } catch (error) {
+      if (!signal.aborted && !(error instanceof CometError && error.code === "ERR_CLOSED")) console.error(error);
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { Hub, type TopicOptions } from "comet-sockets/hub";
+import { readings, type Reading } from "./clock.ts";
+import { Feed } from "./feed.ts";
+import { samples, type Sample } from "./machine.ts";
+
+const DAY_MS = 86_400_000;
+
+const topics: ReadonlyMap<string, TopicOptions> = new Map([
+  ["machine", { log: { maxAgeMs: 60_000 } }],
+  // The newest reading, for those who come within its second.
+  ["clock", { log: { maxEntries: 1, maxAgeMs: 1000 } }],
+  ["chat", { log: { maxEntries: 200 } }],
+]);
+
+/** The demo's one hub, and what publishes to it by itself. */
+export interface DemoHub {
+  readonly hub: Hub;
+  /** Ends all streams over `drainMs`, and then the feeds. A stream that is not read may take 5 s more. */
+  close(drainMs: number): Promise<void>;
+}
+
+export function createHub(): DemoHub {
+  const hub = new Hub({
+    topics: (name) => topics.get(name) ?? false,
+    // Also how long a topic that nobody follows is remembered: who comes back within a day is told what was missed.
+    log: { maxAgeMs: DAY_MS },
+    // Pages take a connection that is silent twice as long for dead. The demo can afford to be quick.
+    heartbeatMs: 2000,
+    onOpen: (subscription) => {
+      for (const name of subscription.topics) feeds.get(name)?.join();
+    },
+    onClose: (subscription) => {
+      for (const name of subscription.topics) feeds.get(name)?.leave();
+    },
+  });
+  const feeds = new Map<string, Pick<Feed<unknown>, "join" | "leave" | "stop">>([
+    ["machine", new Feed(hub.topic<Sample>("machine"), samples)],
+    ["clock", new Feed(hub.topic<Reading>("clock"), readings)],
+  ]);
+  const close = async (drainMs: number): Promise<void> => {
+    await hub.close({ drainMs });
+    for (const feed of feeds.values()) feed.stop();
+  };
+  return { hub, close };
+}

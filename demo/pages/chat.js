@@ -1,0 +1,94 @@
+import { Conversation } from "./conversation.js";
+import { foreverIframe, showState } from "./forever-iframe.js";
+import { Outbox } from "./outbox.js";
+import { stickToBottom } from "./stick-to-bottom.js";
+
+/** Screen readers are not to read the history out: what comes within so long after the beginning counts as such. */
+const HISTORY_MS = 500;
+
+const element = (id) => document.getElementById(id);
+const [name, text, newer, problem] = ["name", "text", "newer", "problem"].map(element);
+
+/** What the ids of this tab's messages begin with, also when it is loaded again. */
+const tab = remembered("sessionStorage", "tab", () => randomText());
+name.value = remembered("localStorage", "name", () => `Guest ${100 + Math.floor(900 * Math.random())}`);
+
+const conversation = new Conversation(element("messages"), element("sending"), (id) => id?.startsWith(tab) === true);
+const bottom = stickToBottom(element("scroll"), () => (newer.hidden = true));
+
+const outbox = new Outbox("/chat/messages", {
+  sent: ({ messageId }) => conversation.sent(messageId),
+  retry: ({ messageId }) => conversation.retry(messageId),
+  refused({ messageId, text: words }, detail) {
+    conversation.drop(messageId);
+    problem.textContent = `“${words}” was not sent: ${detail}`;
+  },
+});
+
+element("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  problem.textContent = "";
+  const message = { messageId: `${tab}-${randomText()}`, name: name.value.trim(), text: text.value.trim() };
+  if (message.name === "" || message.text === "") return;
+  remember("localStorage", "name", message.name);
+  text.value = "";
+  conversation.send(message);
+  outbox.send(message);
+  bottom.go();
+});
+
+newer.addEventListener("click", () => bottom.go());
+
+foreverIframe("/live?topic=chat&from=oldest", {
+  open() {
+    setTimeout(() => element("log").removeAttribute("aria-busy"), HISTORY_MS);
+  },
+  message(message, { messageId }) {
+    conversation.add(message, messageId);
+    newer.hidden = bottom.sticks;
+  },
+  gap({ missed }) {
+    conversation.note(gapText(missed));
+    conversation.dropSent();
+  },
+  state: showState(element("state")),
+});
+
+function gapText(missed) {
+  if (missed === null) return "The server was restarted; messages may be missing.";
+  return missed === 1 ? "One message is missing here." : `${missed} messages are missing here.`;
+}
+
+const command = element("command");
+command.value = `curl -N "${location.origin}/live?topic=chat"`;
+element("copy").addEventListener("click", async () => {
+  command.select();
+  try {
+    await navigator.clipboard.writeText(command.value);
+    element("copy").textContent = "Copied";
+  } catch {
+    // It is selected: the keyboard can copy it.
+  }
+});
+
+function randomText() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("");
+}
+
+/** What a storage has, or else a new value, which it is given. Browsers can be told not to let a page store anything. */
+function remembered(storage, key, create) {
+  try {
+    return window[storage].getItem(key) ?? remember(storage, key, create());
+  } catch {
+    return create();
+  }
+}
+
+function remember(storage, key, value) {
+  try {
+    window[storage].setItem(key, value);
+  } catch {
+    // Then it is forgotten.
+  }
+  return value;
+}

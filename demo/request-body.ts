@@ -1,0 +1,19 @@
+import type { IncomingMessage } from "node:http";
+
+/**
+ * The body of a request as text, or `undefined` as soon as it is larger than `maxBytes`. The rest of it is then let go by,
+ * so that the client, who may not look for an answer before it has sent all, gets one. Rejects if the client leaves.
+ */
+export function readBody(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) chunks.push(chunk);
+      else resolve(undefined);
+    });
+    request.on("end", () => resolve(Buffer.concat(chunks).toString()));
+    request.on("error", reject);
+  });
+}

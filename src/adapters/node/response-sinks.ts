@@ -1,0 +1,54 @@
+import type { ServerResponse } from "node:http";
+import type { Connection } from "../../hub/connection.ts";
+import { BatchSink } from "../../hub/respond.ts";
+import type { Sink } from "../../hub/subscription.ts";
+import { destroyResponse, watchClose, type NodeResponse } from "./response.ts";
+
+/** Opens a connection whose answer is sent whole. */
+export function openBatch(response: NodeResponse, open: (sink: Sink) => Connection): void {
+  const sink = new BatchSink((body) => {
+    if (body === undefined) destroyResponse(response);
+    else {
+      response.setHeader("content-length", body.length);
+      response.end(body);
+    }
+  });
+  const connection = open(sink);
+  watchClose(response, () => connection.gone());
+}
+
+/** Opens a connection on any response, by its own methods. */
+export function openStream(response: NodeResponse, open: (sink: Sink) => Connection): void {
+  const connection = open(new ResponseSink(response));
+  watchClose(response, () => connection.gone());
+  response.on("drain", () => connection.drained());
+}
+
+class ResponseSink implements Sink {
+  readonly isChunked = false;
+  readonly #response: ServerResponse;
+  readonly #isHttp2: boolean;
+
+  constructor(response: NodeResponse) {
+    this.#isHttp2 = "stream" in response;
+    // Both kinds of response have the same `write`, but TypeScript cannot call a union of their overloads.
+    this.#response = response as ServerResponse;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    // By itself the response would hold everything back until the next tick, and send it in one go after the whole flush.
+    const socket = this.#isHttp2 ? null : this.#response.socket;
+    socket?.cork();
+    const wantsMore = this.#response.write(bytes);
+    socket?.uncork();
+    return wantsMore;
+  }
+
+  end(bytes: Uint8Array): void {
+    this.#response.end(bytes);
+  }
+
+  destroy(): void {
+    destroyResponse(this.#response);
+  }
+}

@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import { mkdirSync } from "node:fs";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createDemo, type Demo } from "../../demo/server.ts";
+import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
+import { poll } from "../support/browsers/common.ts";
+import { root } from "../support/run.ts";
+import { browserNames } from "../support/use-browser.ts";
+
+const pictures = join(root, "test-results/screenshots");
+const RESTARTED = "The server was restarted; messages may be missing.";
+
+let demo: Demo;
+let port = 0;
+const origin = (): string => `http://127.0.0.1:${port}`;
+
+/** Serves the demo, on the port that it had before. */
+async function start(): Promise<void> {
+  demo = createDemo();
+  await once(demo.server.listen(port, "127.0.0.1"), "listening");
+  ({ port } = demo.server.address() as AddressInfo);
+}
+
+beforeAll(async () => {
+  mkdirSync(pictures, { recursive: true });
+  await start();
+});
+afterAll(() => demo.close());
+
+/** Posts as another client would. */
+async function post(text: string): Promise<void> {
+  const body = JSON.stringify({ name: "Other", text, messageId: crypto.randomUUID() });
+  // On a connection of its own: those that are kept are cut, too.
+  const headers = { connection: "close" };
+  const { status } = await fetch(`${origin()}/chat/messages`, { method: "POST", headers, body });
+  expect(status).toBe(201);
+}
+
+/** Types a message into a page, and sends it. */
+async function say(page: Page, text: string): Promise<void> {
+  await page.evaluate(`void (document.getElementById("text").value = ${JSON.stringify(text)},
+    document.getElementById("form").requestSubmit())`);
+}
+
+/** The conversation as a page shows it: messages that have come, and notes. */
+function lines(page: Page): Promise<readonly string[]> {
+  return page.evaluate(`[...document.querySelectorAll("#messages li")]
+    .map((line) => (line.querySelector(".text") ?? line).textContent)`);
+}
+
+/** Waits until the newest lines of every page are these. */
+async function shown(pages: readonly Page[], ...expected: readonly string[]): Promise<void> {
+  for (const page of pages) {
+    await poll(50, "", async () => {
+      return (await lines(page)).slice(-expected.length).join("\n") === expected.join("\n") || undefined;
+    }).catch(async () => expect((await lines(page)).slice(-expected.length)).toEqual(expected));
+  }
+}
+
+async function inState(pages: readonly Page[], state: string): Promise<void> {
+  for (const page of pages) {
+    const now = `document.getElementById("state")?.textContent === "${state}"`;
+    await poll(20, `the page is not ${state}`, async () => (await page.evaluate<boolean>(now)) || undefined);
+  }
+}
+
+describe.each(browserNames)("the chat in %s", (name) => {
+  let browser: Browser;
+  let pages: [Page, Page];
+  beforeAll(async () => {
+    browser = await launchBrowser(name);
+    pages = [await browser.newPage(), await browser.newPage()];
+  });
+  afterAll(() => browser.close());
+  beforeEach(async () => {
+    for (const page of pages) await page.goto(`${origin()}/chat`);
+    await inState(pages, "live");
+  });
+
+  test("two pages see each other's messages, and a third what was said before", async () => {
+    await say(pages[0], "Hello from the first");
+    await shown(pages, "Hello from the first");
+    await say(pages[1], "<b>Hello</b> & good day");
+    await shown(pages, "Hello from the first", "<b>Hello</b> & good day");
+    await pages[1].goto(`${origin()}/chat`);
+    await shown(pages, "Hello from the first", "<b>Hello</b> & good day");
+    const own = `document.querySelectorAll("#messages .own").length`;
+    expect(await pages[1].evaluate(own)).toBeGreaterThan(0);
+    await pages[0].screenshot(join(pictures, `chat-${name}.png`));
+    expect(pages.flatMap(({ console }) => console)).toEqual([]);
+  });
+
+  test("a connection that is cut resumes, without a gap, a loss or a duplicate", async () => {
+    await post("before");
+    await shown(pages, "before");
+    const before = await lines(pages[0]);
+    for (let round = 0; round < 2; round += 1) {
+      demo.server.closeAllConnections();
+      for (const text of ["one", "two", "three"]) await post(`${round} ${text}`);
+      await say(pages[0], `${round} mine`);
+      await shown(pages, `${round} mine`);
+      await inState(pages, "live");
+    }
+    const texts = [0, 1].flatMap((round) => ["one", "two", "three", "mine"].map((text) => `${round} ${text}`));
+    for (const page of pages) expect(await lines(page)).toEqual([...before, ...texts]);
+  });
+
+  test("a message whose answer is lost is posted again, and shown once", async () => {
+    let posts = 0;
+    const loseAnswer = (request: IncomingMessage, response: ServerResponse): void => {
+      if (request.method !== "POST") return;
+      posts += 1;
+      if (posts === 1) response.writeHead = () => response.destroy();
+    };
+    demo.server.prependListener("request", loseAnswer);
+    const before = await lines(pages[0]);
+    await say(pages[0], "said once");
+    await poll(20, "not posted again", () => Promise.resolve(posts > 1 || undefined));
+    demo.server.off("request", loseAnswer);
+    await say(pages[0], "and then this");
+    await shown(pages, "said once", "and then this");
+    expect(await lines(pages[0])).toEqual([...before, "said once", "and then this"]);
+    expect(await pages[0].evaluate(`document.querySelectorAll("#sending li").length`)).toBe(0);
+  });
+
+  test("after a restart of the server the page says that something may be missing, and goes on", async () => {
+    await post("before the restart");
+    await shown(pages, "before the restart");
+    await demo.close();
+    await inState(pages, "reconnecting");
+    // What is said meanwhile waits for the server.
+    await say(pages[1], "is anybody there?");
+    await start();
+    await shown(pages, "before the restart", RESTARTED, "is anybody there?");
+    await inState(pages, "live");
+    await say(pages[0], "yes");
+    await shown(pages, RESTARTED, "is anybody there?", "yes");
+  });
+});

@@ -1,0 +1,89 @@
+/**
+ * Ten thousand subscribers do not block the event loop: what is published goes out in slices of `flushSliceMs`, each of which
+ * makes at most 16 writes when its time is over. And their heartbeats come from one timer. `node test/soak/turn.ts`.
+ */
+import { sleep } from "./support/clock.ts";
+import type { CrowdState } from "./support/crowd-process.ts";
+import { Checks, crowdProcess, mebibytes, ms, probedServerProcess } from "./support/processes.ts";
+import type { ProbeState, ServerState } from "./support/server-process.ts";
+
+const CLIENTS = Number(process.env["CLIENTS"] ?? 10_000);
+const MESSAGES = 100;
+const EVERY_MS = 200;
+/** The hub's defaults. */
+const SLICE_MS = 10;
+const WRITES_AFTER = 16;
+const HEARTBEAT_MS = 2000;
+/** What a machine that does other things as well may add to a heartbeat, or to a slice that is one of a hundred. */
+const PATIENCE_MS = 1500;
+const SLICE_PATIENCE_MS = 50;
+/** The hub looks at its clock a little later than the probe does. */
+const PATIENCE_WRITES = 32;
+
+const checks = new Checks();
+const server = probedServerProcess();
+const clients = crowdProcess();
+const port = await server.call<number>("listen", { seed: 1, hub: { heartbeatMs: HEARTBEAT_MS } });
+await clients.call("open", { port, topic: "soak", wire: "ndjson", count: 10, reading: true });
+const few = await server.call<ProbeState>("probe");
+const before = await server.call<ServerState>("state");
+const opened = await clients.call<boolean>("open", {
+  port,
+  topic: "soak",
+  wire: "ndjson",
+  count: CLIENTS,
+  reading: true,
+});
+checks.that(opened, "not all clients were let in");
+
+await sleep(1000);
+await clients.call("resetSilence");
+await server.call("watch", SLICE_MS);
+const idleStart = await server.call<ServerState>("state");
+const idleMs = 5 * HEARTBEAT_MS;
+await sleep(idleMs);
+const many = await server.call<ProbeState>("probe");
+const idle = await server.call<ServerState>("state");
+const silence = await clients.call<CrowdState>("state", 0);
+console.log(
+  `${CLIENTS} idle connections: ${((idle.rss - before.rss) / CLIENTS / 1024).toFixed(1)} KiB each; heartbeats every ${HEARTBEAT_MS} ms take ` +
+    `${((idle.cpuMs - idleStart.cpuMs) / (idleMs / 1000)).toFixed(1)} ms of CPU a second; the longest silence was ` +
+    `${Math.round(silence.longestSilenceMs)} ms\n  timers with 10 connections: ${few.timers.intervals} intervals, ` +
+    `${few.timers.timeouts} timeouts; with ${CLIENTS}: ${many.timers.intervals}, ${many.timers.timeouts}; ` +
+    `resources: ${JSON.stringify(few.resources)}, then ${JSON.stringify(many.resources)}`,
+);
+checks.that(many.timers.intervals <= few.timers.intervals, `there are ${many.timers.intervals} intervals`);
+checks.that(many.timers.timeouts <= few.timers.timeouts + 1, `there are ${many.timers.timeouts} timeouts`);
+checks.that(
+  (many.resources["Timeout"] ?? 0) <= (few.resources["Timeout"] ?? 0) + 1,
+  `${many.resources["Timeout"] ?? 0} timers keep the process alive`,
+);
+checks.that(silence.longestSilenceMs < HEARTBEAT_MS + PATIENCE_MS, "a heartbeat was late");
+
+await server.call("watch", SLICE_MS);
+const order = { topic: "soak", messages: MESSAGES, burst: 1, everyMs: EVERY_MS, bytes: 200 };
+const tookMs = await server.call<number>("publishStamped", order);
+const reached = await clients.call<boolean>("reach", { offset: MESSAGES, timeoutMs: 60_000 });
+const probe = await server.call<ProbeState>("probe");
+const end = await server.call<ServerState>("state");
+const got = await clients.call<CrowdState>("state", 0);
+for (const child of [server, clients]) child.stop();
+
+const { tasks, loop, overtime } = probe;
+console.log(
+  `${MESSAGES} messages, one every ${EVERY_MS} ms, to ${CLIENTS} clients: ${got.messages} deliveries in ${(tookMs / 1000).toFixed(1)} s, ` +
+    `${(((end.cpuMs - idle.cpuMs) * 1000) / got.messages).toFixed(1)} us of CPU each; memory at most ${mebibytes(end.peakRss)}\n` +
+    `  slices: ${tasks.count}, p50 ${ms(tasks.p50Us)}, p99 ${ms(tasks.p99Us)}, longest ${ms(tasks.maxUs)}; ` +
+    `${overtime.tasks} took over ${SLICE_MS} ms, with p50 ${overtime.p50}, p99 ${overtime.p99}, at most ${overtime.most} writes after that\n` +
+    `  event loop: delay p50 ${ms(loop.p50Us)}, p99 ${ms(loop.p99Us)}, max ${ms(loop.maxUs)}\n` +
+    `  delivery: delay p50 ${ms(got.p50Us)}, p99 ${ms(got.p99Us)}, max ${ms(got.maxUs)}`,
+);
+checks.that(reached && got.messages === MESSAGES * CLIENTS, `${got.messages} of ${MESSAGES * CLIENTS} came`);
+checks.that(got.violations.length === 0, got.violations.join(" "));
+// What makes a slice longer than that is the garbage collector, or another process; it may not be the hub.
+checks.that(overtime.p99 <= WRITES_AFTER + PATIENCE_WRITES, `${overtime.p99} writes were made after a slice was over`);
+checks.that(tasks.p99Us < (SLICE_MS + SLICE_PATIENCE_MS) * 1000, "one slice in a hundred is longer than it may be");
+// What Node does of the writes after a slice, in the same turn, blocks the event loop as well.
+checks.that(loop.p99Us < (SLICE_MS + SLICE_PATIENCE_MS) * 1000, "the event loop is blocked for longer than a slice");
+checks.that(overtime.tasks > 0, "no flush was long enough to be divided");
+checks.end();

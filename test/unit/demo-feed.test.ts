@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Enumerator } from "comet-sockets";
+import { Hub } from "comet-sockets/hub";
+import { Feed, LINGER_MS } from "../../demo/feed.ts";
+import { createHub } from "../../demo/hub.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] }));
+afterEach(() => void vi.useRealTimers());
+
+/** A feed that publishes twice a second, and how much it has published. */
+function ticking(): { readonly feed: Feed<number>; readonly hub: Hub; readonly published: () => number } {
+  const hub = new Hub();
+  const feed = new Feed(hub.topic<number>("ticks"), Enumerator.interval(500));
+  return { feed, hub, published: () => hub.stats().published };
+}
+
+test("a feed runs while it is followed, once for all who do, and a little longer", async () => {
+  const { feed, published } = ticking();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect([feed.running, published()]).toEqual([false, 0]);
+  feed.join();
+  feed.join();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(published()).toBe(4);
+  feed.leave();
+  await vi.advanceTimersByTimeAsync(2 * LINGER_MS);
+  expect(feed.running).toBe(true);
+  feed.leave();
+  await vi.advanceTimersByTimeAsync(LINGER_MS);
+  const before = published();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([feed.running, published()]).toEqual([false, before]);
+  expect(vi.getTimerCount()).toBeLessThanOrEqual(1); // The hub's own, which keeps no process alive.
+});
+
+test("one who comes back soon finds it running", async () => {
+  const { feed, published } = ticking();
+  feed.join();
+  await vi.advanceTimersByTimeAsync(1000);
+  feed.leave();
+  await vi.advanceTimersByTimeAsync(LINGER_MS - 1000);
+  feed.join();
+  await vi.advanceTimersByTimeAsync(2 * LINGER_MS);
+  expect(feed.running).toBe(true);
+  expect(published()).toBe((3 * LINGER_MS) / 500);
+});
+
+test("it ends quietly when the hub is closed", async () => {
+  const log = vi.spyOn(console, "error");
+  const { feed, hub } = ticking();
+  feed.join();
+  await vi.advanceTimersByTimeAsync(1000);
+  await hub.close({ drainMs: 0 });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(log).not.toHaveBeenCalled();
+  log.mockRestore();
+});
+
+test("the demo samples its machine only while somebody follows that topic", async () => {
+  const { hub } = createHub();
+  const follow = async (topic: string): Promise<() => void> => {
+    const abort = new AbortController();
+    const request = new Request(`http://demo/live?topic=${topic}`, { signal: abort.signal });
+    await (await hub.connect(request)).body?.getReader().read();
+    return () => abort.abort();
+  };
+  const published = (): number => hub.stats().published;
+  const leaveChat = await follow("chat");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(published()).toBe(0);
+  const leave = await follow("machine");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(published()).toBe(20);
+  leave();
+  await vi.advanceTimersByTimeAsync(LINGER_MS);
+  const before = published();
+  expect(before).toBeLessThanOrEqual(20 + LINGER_MS / 500);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(published()).toBe(before);
+  leaveChat();
+});
