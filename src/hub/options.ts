@@ -64,7 +64,10 @@ export interface HubOptions {
   readonly maxConnectionBytes?: number;
   /** The same for comet, whose documents hold memory in the browser: 4 MiB by default, from 1,024. */
   readonly maxCometBytes?: number;
-  /** A client that takes nothing of what waits for it for so long is cut off: 60,000 by default, from 10. */
+  /**
+   * A client that has not taken what was last written to it in so long is cut off: 60,000 by default, from 10. That is at most some
+   * 64 KiB beyond what the system's buffers hold, so a client may be slow.
+   */
   readonly stallMs?: number;
   /** How long one turn of the event loop may be spent on sending before others have theirs: 10 by default, from 1. */
   readonly flushSliceMs?: number;

@@ -108,6 +108,8 @@ async function harm(clients: readonly Client[], server: Child, random: Random, t
     }
   }
   await restarting;
+  // Or else nothing might be published after a restart, and everybody would be right to wait in an epoch that nobody knows of.
+  await sleep(500);
 }
 
 const random = new Random(seedOfRun());
