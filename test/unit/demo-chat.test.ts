@@ -1,17 +1,9 @@
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createDemo } from "../../demo/server.ts";
+import { describe, expect, test } from "vitest";
+import { useDemo } from "../support/demo.ts";
 
-const demo = createDemo();
-let port: number;
-
-beforeAll(async () => {
-  await once(demo.server.listen(0, "127.0.0.1"), "listening");
-  ({ port } = demo.server.address() as AddressInfo);
-});
-afterAll(() => demo.close());
+const demo = useDemo();
 
 interface Reply {
   readonly status: number | undefined;
@@ -21,7 +13,7 @@ interface Reply {
 
 /** Posts with any headers; `fetch` allows itself not all of them. */
 async function post(body: string, headers: Record<string, string> = {}): Promise<Reply> {
-  const sent = request({ port, host: "127.0.0.1", path: "/chat/messages", method: "POST", headers });
+  const sent = request({ port: demo.port, host: "127.0.0.1", path: "/chat/messages", method: "POST", headers });
   sent.end(body);
   const [response] = (await once(sent, "response")) as [IncomingMessage];
   let text = "";
@@ -93,7 +85,7 @@ describe("POST /chat/messages", () => {
   });
 
   test.each(["GET", "PUT", "DELETE"])("%s gets 405", async (method) => {
-    const response = await fetch(`http://127.0.0.1:${port}/chat/messages`, { method });
+    const response = await fetch(`${demo.origin}/chat/messages`, { method });
     expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
   });
 });

@@ -1,17 +1,8 @@
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createDemo } from "../../demo/server.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { useDemo } from "../support/demo.ts";
 import { until } from "../support/sources.ts";
 
-const demo = createDemo();
-let origin: string;
-
-beforeAll(async () => {
-  await once(demo.server.listen(0, "127.0.0.1"), "listening");
-  origin = `http://127.0.0.1:${(demo.server.address() as AddressInfo).port}`;
-});
-afterAll(() => demo.close());
+const demo = useDemo();
 
 interface Item {
   readonly id?: string;
@@ -28,7 +19,7 @@ async function follow(
 ): Promise<{ readonly type: string | null; items: () => Item[]; leave: () => void }> {
   const abort = new AbortController();
   onTestFinished(() => abort.abort());
-  const response = await fetch(`${origin}/live?${query}`, { signal: abort.signal });
+  const response = await fetch(`${demo.origin}/live?${query}`, { signal: abort.signal });
   let text = "";
   const decoder = new TextDecoder();
   (response.body as ReadableStream<Uint8Array>)
@@ -47,7 +38,7 @@ const messages = (items: readonly Item[]): readonly Item[] => items.filter((item
 
 async function say(text: string, messageId = crypto.randomUUID() as string): Promise<void> {
   const body = JSON.stringify({ name: "Ada", text, messageId });
-  const response = await fetch(`${origin}/chat/messages`, { method: "POST", body });
+  const response = await fetch(`${demo.origin}/chat/messages`, { method: "POST", body });
   expect(response.status).toBe(201);
 }
 
@@ -108,7 +99,7 @@ describe("/live", () => {
   });
 
   test("names the machine", async () => {
-    const about = (await (await fetch(`${origin}/machine/about`)).json()) as object;
+    const about = (await (await fetch(`${demo.origin}/machine/about`)).json()) as object;
     expect(about).toEqual({
       host: expect.any(String) as string,
       model: expect.any(String) as string,
@@ -117,18 +108,18 @@ describe("/live", () => {
   });
 
   test("refuses other topics with 404, and other methods with 405", async () => {
-    const response = await fetch(`${origin}/live?topic=secrets`);
+    const response = await fetch(`${demo.origin}/live?topic=secrets`);
     expect([response.status, response.headers.get("content-type")]).toEqual([404, "application/problem+json"]);
     expect(await response.json()).toMatchObject({ code: "ERR_TOPIC_UNKNOWN" });
-    expect((await fetch(`${origin}/live`)).status).toBe(400);
-    expect((await fetch(`${origin}/live?topic=chat`, { method: "POST" })).status).toBe(405);
+    expect((await fetch(`${demo.origin}/live`)).status).toBe(400);
+    expect((await fetch(`${demo.origin}/live?topic=chat`, { method: "POST" })).status).toBe(405);
   });
 
   test("its comet documents may run scripts of their nonce, in a frame of this server's pages, and nothing else", async () => {
     const abort = new AbortController();
     onTestFinished(() => abort.abort());
     const query = "topic=chat&wire=comet&mode=managed&callback=parent.cometFrame1";
-    const { headers } = await fetch(`${origin}/live?${query}`, { signal: abort.signal });
+    const { headers } = await fetch(`${demo.origin}/live?${query}`, { signal: abort.signal });
     expect(headers.get("content-security-policy")).toMatch(
       /^default-src 'none'; script-src 'nonce-[\w+/]{22}=='; img-src 'self'; frame-ancestors 'self'$/,
     );

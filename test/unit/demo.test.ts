@@ -1,20 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createDemo } from "../../demo/server.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { root } from "../support/run.ts";
+import { useDemo } from "../support/demo.ts";
 import { until } from "../support/sources.ts";
 
-const demo = createDemo();
-let origin: string;
-
-beforeAll(async () => {
-  await once(demo.server.listen(0, "127.0.0.1"), "listening");
-  origin = `http://127.0.0.1:${(demo.server.address() as AddressInfo).port}`;
-});
-afterAll(() => demo.close());
+const demo = useDemo();
 
 const scripts = ["kiki", "foo", "bar", "end"].map((event) => `<script>console.log('${event}')</script>`);
 
@@ -23,7 +15,7 @@ describe("the four streams", () => {
     ["manual", scripts.join("")],
     ["enumeratee", scripts.join("")],
   ])("%s sends exactly its scripts", async (name, body) => {
-    const response = await fetch(`${origin}/comet/${name}?delay=0`);
+    const response = await fetch(`${demo.origin}/comet/${name}?delay=0`);
     expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
     expect(await response.text()).toBe(body);
   });
@@ -32,7 +24,7 @@ describe("the four streams", () => {
     ["helper", "console.log"],
     ["iframe", "parent.cometMessage"],
   ])("%s sends 5 KiB of padding and its scripts, with the nonce of its policy", async (name, callback) => {
-    const response = await fetch(`${origin}/comet/${name}?delay=0`);
+    const response = await fetch(`${demo.origin}/comet/${name}?delay=0`);
     expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
     const nonce = /'nonce-(.*?)'/.exec(response.headers.get("content-security-policy") ?? "")?.[1] ?? "";
     const events = ["kiki", "foo", "bar", "end"].map(
@@ -44,7 +36,7 @@ describe("the four streams", () => {
 
   test("the delay lies between the events", async () => {
     const start = performance.now();
-    const response = await fetch(`${origin}/comet/manual?delay=50`);
+    const response = await fetch(`${demo.origin}/comet/manual?delay=50`);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
     expect(new TextDecoder().decode((await reader.read()).value)).toBe(scripts[0]);
     while (!(await reader.read()).done);
@@ -52,7 +44,7 @@ describe("the four streams", () => {
   });
 
   test.each(["-1", "10001", "1.5", "x", "", "1&delay=2"])("a delay of %s is refused", async (delay) => {
-    const response = await fetch(`${origin}/comet/helper?delay=${delay}`);
+    const response = await fetch(`${demo.origin}/comet/helper?delay=${delay}`);
     expect(response.status).toBe(400);
     expect(await response.text()).toMatch(/from 0 to 10000/);
   });
@@ -62,14 +54,14 @@ describe("every page", () => {
   test.each(["/", "/iframe", "/clock", "/machine", "/chat"])(
     "%s has a strict policy, and weighs little",
     async (path) => {
-      const response = await fetch(origin + path);
+      const response = await fetch(demo.origin + path);
       expect(response.status).toBe(200);
       const policy = response.headers.get("content-security-policy") ?? "";
       expect(policy).toMatch(/^default-src 'none';.*frame-ancestors 'none'$/);
       expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
       let bytes = Number(response.headers.get("content-length"));
       for (const [, file] of (await response.text()).matchAll(/(?:src|href)="(\/[\w-]+\.(?:js|css|svg))"/g)) {
-        const part = await fetch(origin + (file ?? ""));
+        const part = await fetch(demo.origin + (file ?? ""));
         expect(part.status).toBe(200);
         bytes += (await part.arrayBuffer()).byteLength;
       }
@@ -87,16 +79,16 @@ describe("every page", () => {
       "//machine",
       "/pages/index.html",
     ]) {
-      expect((await fetch(origin + path)).status).toBe(404);
+      expect((await fetch(demo.origin + path)).status).toBe(404);
     }
-    const post = await fetch(origin, { method: "POST" });
+    const post = await fetch(demo.origin, { method: "POST" });
     expect([post.status, post.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
   });
 
   test.each(["/", "/machine", "/machine/about", "/comet/manual", "/comet/iframe", "/live?topic=machine"])(
     "HEAD %s has no body",
     async (path) => {
-      const response = await fetch(origin + path, { method: "HEAD" });
+      const response = await fetch(demo.origin + path, { method: "HEAD" });
       expect([response.status, await response.text()]).toEqual([200, ""]);
     },
   );
@@ -179,7 +171,7 @@ describe("the program", () => {
   });
 
   test("says when its port is in use", async () => {
-    const { errors, ended } = await start(String((demo.server.address() as AddressInfo).port));
+    const { errors, ended } = await start(String(demo.port));
     expect(await ended).toBe(1);
     expect(errors()).toMatch(/^Port \d+ is in use/);
   });

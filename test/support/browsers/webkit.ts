@@ -1,8 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
@@ -11,6 +9,7 @@ import type { Browser, ConsoleEntry, Page } from "./browser.ts";
 import { asJson, consoleLevel, describe, fromJson, pageSize, patienceMs, within, type RemoteObject } from "./common.ts";
 import { ProcessScope } from "./process-scope.ts";
 import { attach, evaluate, type Inspected } from "./webkit-inspector.ts";
+import { freePort } from "../free-port.ts";
 
 // WebKitGTK's small browser, driven by the protocol of WebKit's remote inspector. WebKitWebDriver would do too, but it
 // has no console: it runs in an ephemeral session, in which WebKit writes no messages to stdout either.
@@ -41,6 +40,7 @@ export async function launchWebKit(): Promise<Browser> {
   try {
     const xvfb = scope.start(screen, ["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]);
     const [, display = ""] = await xvfb.waitFor(/^(\d+)\n/m);
+    // Should somebody else take this port first, no page of ours is listed there.
     const inspector = `127.0.0.1:${await freePort()}`;
     const env = { ...environment, DISPLAY: `:${display}` };
     const blanks = scope.folder("blanks");
@@ -148,16 +148,6 @@ async function blankAddress(folder: string): Promise<string> {
   const path = join(folder, `${randomUUID()}.html`);
   await writeFile(path, "<!doctype html><title>blank</title>");
   return pathToFileURL(path).href;
-}
-
-/** The inspector takes no port 0, so somebody else may take this one first: then no page of ours is listed there. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function readVersion(command: string, env: Readonly<Record<string, string>>): Promise<string> {

@@ -116,9 +116,9 @@ describe("a stream on HTTP/1.1", () => {
       await until(() => request.received.endsWith("0\r\n\r\n") && hub.stats().connections === 0);
       for (const socket of sockets) {
         listeners.push(["drain", "close", "error"].map((event) => socket.listenerCount(event)));
-        expect(Object.getOwnPropertySymbols(socket).map((symbol) => Reflect.get(socket, symbol) as unknown)).not.toContain(
-          opened[i],
-        );
+        expect(
+          Object.getOwnPropertySymbols(socket).map((symbol) => Reflect.get(socket, symbol) as unknown),
+        ).not.toContain(opened[i]);
       }
     }
     expect(sockets.size).toBe(1);
