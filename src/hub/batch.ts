@@ -111,7 +111,7 @@ export function readNewest(
 }
 
 /** Of the messages after a cursor up to `limit`, the newest of each key and those without a key, as far as the log has them. */
-export function newestOf(log: Log, cursor: number, limit: number): Entry[] {
+function newestOf(log: Log, cursor: number, limit: number): Entry[] {
   const keys = new Set<string>();
   const newest: Entry[] = [];
   for (let offset = limit; offset > Math.max(cursor, log.floor); offset -= 1) {

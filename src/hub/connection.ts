@@ -65,6 +65,8 @@ export class Connection implements Subscription {
   #sink: Sink | undefined;
   /** Where it is; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
+  /** How many of the messages that are missed in each topic were told at the beginning, before they were passed over. */
+  readonly #toldBefore: number[];
   /** Whether it is to be ended as soon as it has had everything. */
   #isLeaving = false;
   #over = false;
@@ -80,6 +82,7 @@ export class Connection implements Subscription {
     this.#maxBytes = init.maxBytes;
     this.#cursors = init.beginnings.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.beginnings.map(({ state }, i) => [this.topics[i] as string, state]));
+    this.#toldBefore = init.beginnings.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
     this.#group.followers += 1;
     host.counts.lagging += 1;
   }
@@ -222,7 +225,11 @@ export class Connection implements Subscription {
 
   #serveNewest(cursors: Cursors, i: number, limit: number): void {
     const before = cursors.slice();
-    const { bytes, messages, missed } = readNewest(this.#group.format, this.#group.topics, cursors, i, limit);
+    const batch = readNewest(this.#group.format, this.#group.topics, cursors, i, limit);
+    const { bytes, messages } = batch;
+    const told = Math.min(batch.missed, this.#toldBefore[i] as number);
+    const missed = batch.missed - told;
+    this.#toldBefore[i] = (this.#toldBefore[i] as number) - told;
     this.#host.counts.delivered += messages;
     this.#write(missed > 0 ? joinBytes([this.#gap(i, missed, before), bytes]) : bytes);
   }

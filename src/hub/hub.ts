@@ -7,7 +7,6 @@ import type { Format } from "../wire/format.ts";
 import type { Wire } from "../wire/item.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { admit, type Admission, type Gate } from "./admission.ts";
-import { newestOf } from "./batch.ts";
 import { now } from "./clock.ts";
 import { Connection, type Beginning, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
@@ -281,12 +280,13 @@ export class Hub {
       return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
     }
     const known = place.epoch === log.epoch && place.offset <= log.head;
-    if (known && policy === "latest") {
-      // The newest of each key may outlive the log: what else is missed is told when they are sent.
-      const isComplete = newestOf(log, place.offset, log.head).length === log.head - place.offset;
-      return { state: isComplete ? "recovered" : "gap", cursor: place.offset, missed: undefined };
-    }
     if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
+    if (known && policy === "latest") {
+      // The newest of each key may outlive the log.
+      const missed = log.floor - place.offset - log.newestBeyond(place.offset).length;
+      if (missed === 0) return { state: "recovered", cursor: place.offset, missed: undefined };
+      return { state: "gap", cursor: place.offset, missed };
+    }
     const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
     return { state: "gap", cursor, missed: known ? cursor - place.offset : null };
   }

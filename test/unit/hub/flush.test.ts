@@ -212,6 +212,29 @@ describe("a connection", () => {
     expect(sink.lines.find((line) => "gap" in line)?.["gap"]).toMatchObject({ missed: 40 });
   });
 
+  test("that wants the latest and comes back late is told at once what is lost, and then what is stale, nothing twice", async () => {
+    const hub = new Hub({ log: { maxEntries: 4 }, topics: () => ({ overflow: "latest" }) });
+    const topic = hub.topic<number>("t");
+    const positions: string[] = [];
+    const keys = ["a", "b", undefined, "a", undefined, "b", "c", "c", undefined, "d"];
+    for (const [i, key] of keys.entries()) positions.push(await topic.publish(i + 1, key === undefined ? {} : { key }));
+    // Of 2 to 6, which have left the ring, 4 and 6 are the newest of their keys; 2, 3 and 5 are gone. Then 7 is stale.
+    const from = async (i: number): Promise<Record<string, unknown>[]> =>
+      (await open(hub, `topic=t&lastEventId=${encodeURIComponent(positions[i - 1] ?? "")}`)).sink.lines;
+    expect(await from(1)).toMatchObject([
+      { open: { states: { t: "gap" } } },
+      { gap: { missed: 3, position: positions[0] } },
+      { gap: { missed: 1 } },
+      ...[4, 6, 8, 9, 10].map((data) => ({ data })),
+    ]);
+    expect(await from(5)).toMatchObject([
+      { open: { states: { t: "recovered" } } },
+      { gap: { missed: 1 } },
+      ...[6, 8, 9, 10].map((data) => ({ data })),
+    ]);
+    expect(await from(8)).toMatchObject([{ open: { states: { t: "recovered" } } }, { data: 9 }, { data: 10 }]);
+  });
+
   test("whose whole group the log has passed in the middle of a flush is treated as its policy says", async () => {
     fastClock(2);
     const hub = new Hub({ ...calm, flushSliceMs: 1, log: { maxEntries: 8, maxAgeMs: 2_000_000_000 } });
