@@ -2,6 +2,7 @@ import { joinBytes } from "../core/bytes.ts";
 import { utf8 } from "../core/utf8.ts";
 import type { Entry, Log } from "../log/log.ts";
 import { MAX_BLOCK } from "../log/tape.ts";
+import { chunkOf } from "../wire/chunked-coding.ts";
 import type { Format } from "../wire/format.ts";
 import type { LiveTopic } from "./live-topic.ts";
 
@@ -150,10 +151,18 @@ class BatchBuilder {
 
   build(): Batch | undefined {
     if (this.#messages === 0) return undefined;
-    const { before, after } = this.#format;
+    return { bytes: this.#bytes(), messages: this.#messages };
+  }
+
+  #bytes(): Uint8Array {
+    const { before, after, isChunked } = this.#format;
     const [piece, ...more] = this.#pieces;
-    if (piece === undefined) return { bytes: utf8(before + this.#text + after), messages: this.#messages };
-    if (more.length === 0 && before === "" && after === "") return { bytes: piece, messages: this.#messages };
-    return { bytes: joinBytes([utf8(before), ...this.#pieces, utf8(after)]), messages: this.#messages };
+    if (piece === undefined) {
+      const bytes = utf8(before + this.#text + after);
+      return isChunked ? chunkOf([bytes]) : bytes;
+    }
+    if (isChunked) return chunkOf([utf8(before), ...this.#pieces, utf8(after)]);
+    if (more.length === 0 && before === "" && after === "") return piece;
+    return joinBytes([utf8(before), ...this.#pieces, utf8(after)]);
   }
 }

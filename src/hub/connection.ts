@@ -66,7 +66,7 @@ export class Connection implements Subscription {
   /** Where it is; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
   /** How many of the messages that are missed in each topic were told at the beginning, before they were passed over. */
-  readonly #toldBefore: number[];
+  readonly #toldBefore: number[] | undefined;
   /** Whether it is to be ended as soon as it has had everything. */
   #isLeaving = false;
   #over = false;
@@ -82,7 +82,8 @@ export class Connection implements Subscription {
     this.#maxBytes = init.maxBytes;
     this.#cursors = init.beginnings.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.beginnings.map(({ state }, i) => [this.topics[i] as string, state]));
-    this.#toldBefore = init.beginnings.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
+    const told = init.beginnings.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
+    this.#toldBefore = told.some((missed) => missed > 0) ? told : undefined;
     this.#group.followers += 1;
     host.counts.lagging += 1;
   }
@@ -227,11 +228,18 @@ export class Connection implements Subscription {
     const before = cursors.slice();
     const batch = readNewest(this.#group.format, this.#group.topics, cursors, i, limit);
     const { bytes, messages } = batch;
-    const told = Math.min(batch.missed, this.#toldBefore[i] as number);
-    const missed = batch.missed - told;
-    this.#toldBefore[i] = (this.#toldBefore[i] as number) - told;
+    const missed = batch.missed - this.#toldOf(i, batch.missed);
     this.#host.counts.delivered += messages;
     this.#write(missed > 0 ? joinBytes([this.#gap(i, missed, before), bytes]) : bytes);
+  }
+
+  /** How many of so many missed messages were told before, which are not told again. */
+  #toldOf(i: number, missed: number): number {
+    if (this.#toldBefore === undefined) return 0;
+    const before = this.#toldBefore[i] as number;
+    const told = Math.min(missed, before);
+    this.#toldBefore[i] = before - told;
+    return told;
   }
 
   #serveNext(cursors: Cursors, limits: Readonly<Cursors>): boolean {

@@ -216,7 +216,7 @@ export class Hub {
       group,
       beginnings,
       policies,
-      query: asked.query,
+      query: asked.format.wire === "comet" ? asked.query : "",
       expiresAt: now() + age,
       maxBytes,
     });

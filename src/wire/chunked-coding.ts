@@ -1,27 +1,30 @@
-import { utf8Length } from "../core/utf8.ts";
+import { joinBytes } from "../core/bytes.ts";
+import { utf8, utf8Length } from "../core/utf8.ts";
 import type { Format } from "./format.ts";
+
+const lineEnd = utf8("\r\n");
 
 /** A text as one chunk of HTTP/1.1's chunked transfer coding; nothing for an empty text, which would end the body (RFC 9112, 7.1). */
 function chunk(text: string): string {
   return text === "" ? "" : `${utf8Length(text).toString(16)}\r\n${text}\r\n`;
 }
 
-/**
- * A format whose bytes are chunked already, for a sink that writes them to the connection as they are. Each frame is a chunk,
- * and so any stretch of frames is a sequence of chunks.
- */
+/** Pieces of memory, which are not all empty, as one chunk. */
+export function chunkOf(pieces: readonly Uint8Array[]): Uint8Array {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return joinBytes([utf8(`${length.toString(16)}\r\n`), ...pieces, lineEnd]);
+}
+
+/** A format in chunked coding, for a sink that writes to the connection what it is given. Frames of messages become chunks in batches. */
 export function inChunks(format: Format): Format {
-  const { key, frameKey, head, before, after, heartbeat } = format;
+  const { key, head, heartbeat, control, end } = format;
   return {
     ...format,
     key: `${key} chunked`,
-    frameKey: frameKey === undefined ? undefined : `${frameKey} chunked`,
+    isChunked: true,
     head: chunk(head),
-    before: chunk(before),
-    after: chunk(after),
     heartbeat: chunk(heartbeat),
-    message: (message, id) => chunk(format.message(message, id)),
-    control: (name, item, position) => chunk(format.control(name, item, position)),
-    end: (item, query) => chunk(format.end(item, query)),
+    control: (name, item, position) => chunk(control(name, item, position)),
+    end: (item, query) => chunk(end(item, query)),
   };
 }

@@ -15,6 +15,7 @@ const document = {
   wire: "comet",
   contentType: "text/html; charset=utf-8",
   idsNameAllTopics: false,
+  isChunked: false,
   head: COMET_HEAD,
 } as const;
 

@@ -29,6 +29,8 @@ export interface Format {
   readonly frameKey: string | undefined;
   /** Whether a frame names the positions of all of a connection's topics, so that only connections to one topic share it. */
   readonly idsNameAllTopics: boolean;
+  /** Whether all but the frames of messages is in HTTP/1.1's chunked coding already, and a batch of these is to be put into it. */
+  readonly isChunked: boolean;
   /** What comes before everything else. */
   readonly head: string;
   /** What comes before and after the frames of messages that are sent together. */

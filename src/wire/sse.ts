@@ -20,6 +20,7 @@ export function sseFormat(retryMs: number): Format {
     contentType: "text/event-stream",
     frameKey: "sse",
     idsNameAllTopics: true,
+    isChunked: false,
     head: "",
     before: "",
     after: "",

@@ -35,7 +35,7 @@ export async function connect(
 ): Promise<void> {
   if (response.headersSent) throw new CometError("ERR_RESPONSE", "The head of this response has been sent already.");
   const headers = withOwnHeaders(response, options.headers);
-  response.on("error", () => undefined);
+  response.on("error", ignore);
   const refusal = await hub._connect(new RequestView(request), { ...options, headers }, (admission, open) => {
     if (isGone(response)) return;
     setHead(response, admission);
@@ -47,6 +47,11 @@ export async function connect(
   // The answers to HEAD and to a preflight have no length to tell (RFC 9110, 8.6).
   if (refusal.body !== "") response.setHeader("content-length", Buffer.byteLength(refusal.body));
   response.end(refusal.body);
+}
+
+/** Errors of the connection mean that the client has gone; `close` follows and says so. */
+function ignore(): void {
+  // As above.
 }
 
 function setHead(response: NodeResponse, { status, headers }: Admission | Refusal): void {
