@@ -2,19 +2,12 @@ import { joinBytes } from "../core/bytes.ts";
 import { utf8 } from "../core/utf8.ts";
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
+import type { Beginning } from "./beginning.ts";
 import { now } from "./clock.ts";
 import type { Group } from "./group.ts";
 import type { CloseReason, SlowSubscriberPolicy } from "./options.ts";
 import type { Sink, Subscription } from "./subscription.ts";
 import type { LiveTopic } from "./live-topic.ts";
-
-/** How a topic begins on a connection. */
-export interface Beginning {
-  readonly state: OpenState;
-  readonly cursor: number;
-  /** What a gap has cost; `undefined` where there is no gap to tell. */
-  readonly missed: number | null | undefined;
-}
 
 /** What a connection needs of its hub. */
 export interface ConnectionHost {

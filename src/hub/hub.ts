@@ -1,14 +1,14 @@
 import { CometError } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
-import { checkTopicName, type TopicPosition } from "../log/position.ts";
+import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import { inChunks } from "../wire/chunked-coding.ts";
 import type { Format } from "../wire/format.ts";
-import type { Wire } from "../wire/item.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { admit, type Admission, type Gate } from "./admission.ts";
+import { beginningOf } from "./beginning.ts";
 import { now } from "./clock.ts";
-import { Connection, type Beginning, type ConnectionHost } from "./connection.ts";
+import { Connection, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
 import { LogRun } from "./enumerate.ts";
 import { Flusher } from "./flusher.ts";
@@ -22,36 +22,14 @@ import {
   type SlowSubscriberPolicy,
 } from "./options.ts";
 import type { Refusal } from "./problem.ts";
-import type { Asked, ConnectOptions, HubRequest } from "./request.ts";
+import type { ConnectOptions, HubRequest } from "./request.ts";
 import { respond, type Enter } from "./respond.ts";
+import type { HubStats } from "./stats.ts";
 import type { Sink, Subscription } from "./subscription.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
 import { Topics, unknownTopic } from "./topics.ts";
 import { isFollowed, type LiveTopic } from "./live-topic.ts";
-
-/** What a hub has done and what it holds. Numbers since it was made, unless they say otherwise. */
-export interface HubStats {
-  /** Connections now, and by wire. */
-  readonly connections: number;
-  readonly byWire: { readonly [W in Wire]: number };
-  /** Connections now that have not had everything yet. */
-  readonly lagging: number;
-  /** Topics that are alive now, and what their logs hold: messages, and bytes of data as JSON. */
-  readonly topics: number;
-  readonly logEntries: number;
-  readonly logBytes: number;
-  readonly published: number;
-  /** Messages given to connections. */
-  readonly delivered: number;
-  /** Messages that connections were told they missed. */
-  readonly skipped: number;
-  readonly opened: number;
-  /** Connections ended because of their age or bytes. */
-  readonly recycled: number;
-  /** Requests refused. */
-  readonly rejected: number;
-}
 
 /** How a hub is closed. */
 export interface CloseOptions {
@@ -204,9 +182,10 @@ export class Hub {
     const topics = this.#wake(asked.topics);
     const group = this.#groupOf(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
-    const beginnings = topics.map((topic, i) =>
-      this.#begin(topic, asked, policies[i] ?? "resume", group.cursors[i] ?? 0),
-    );
+    const beginnings = topics.map((topic, i) => {
+      this.#topics.change(topic, (log) => log.trim(now()));
+      return beginningOf(topic.log, asked, policies[i] as SlowSubscriberPolicy, group.cursors[i] as number);
+    });
     const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
     const age = asked.format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
     const maxBytes = asked.format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
@@ -267,28 +246,6 @@ export class Hub {
       const [topic] = this.#wake([name]) as [LiveTopic];
       return new LogRun(topic, from, wake, { isClosed: () => this.#closed, changed: () => this.#topics.sort(topic) });
     });
-  }
-
-  /** Where a connection begins in a topic. */
-  #begin(topic: LiveTopic, { position, from }: Asked, policy: SlowSubscriberPolicy, newest: number): Beginning {
-    const log = this.#topics.change(topic, (changed) => {
-      changed.trim(now());
-      return changed;
-    });
-    const place: TopicPosition | undefined = position.get(log.topic);
-    if (place === undefined) {
-      return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
-    }
-    const known = place.epoch === log.epoch && place.offset <= log.head;
-    if (known && place.offset >= log.floor) return { state: "recovered", cursor: place.offset, missed: undefined };
-    if (known && policy === "latest") {
-      // The newest of each key may outlive the log.
-      const missed = log.floor - place.offset - log.newestBeyond(place.offset).length;
-      if (missed === 0) return { state: "recovered", cursor: place.offset, missed: undefined };
-      return { state: "gap", cursor: place.offset, missed };
-    }
-    const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
-    return { state: "gap", cursor, missed: known ? cursor - place.offset : null };
   }
 
   #groupOf(format: Format, topics: readonly LiveTopic[]): Group {

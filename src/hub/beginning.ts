@@ -1,0 +1,36 @@
+import type { Log } from "../log/log.ts";
+import type { OpenState } from "../wire/item.ts";
+import type { SlowSubscriberPolicy } from "./options.ts";
+import type { Asked } from "./request.ts";
+
+/** How a topic begins on a connection. */
+export interface Beginning {
+  readonly state: OpenState;
+  /** The offset after which it begins. */
+  readonly cursor: number;
+  /** What a gap has cost; `undefined` where there is no gap to tell. */
+  readonly missed: number | null | undefined;
+}
+
+/**
+ * Where a connection begins in a topic.
+ *
+ * @param newest The offset after which those begin who want what comes from now on.
+ */
+export function beginningOf(log: Log, asked: Asked, policy: SlowSubscriberPolicy, newest: number): Beginning {
+  const place = asked.position.get(log.topic);
+  if (place === undefined) {
+    return { state: "fresh", cursor: asked.from === "oldest" ? log.floor : newest, missed: undefined };
+  }
+  const { epoch, offset } = place;
+  const known = epoch === log.epoch && offset <= log.head;
+  if (known && offset >= log.floor) return { state: "recovered", cursor: offset, missed: undefined };
+  if (known && policy === "latest") {
+    // The newest of each key may outlive the log.
+    const missed = log.floor - offset - log.newestBeyond(offset).length;
+    if (missed === 0) return { state: "recovered", cursor: offset, missed: undefined };
+    return { state: "gap", cursor: offset, missed };
+  }
+  const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
+  return { state: "gap", cursor, missed: known ? cursor - offset : null };
+}
