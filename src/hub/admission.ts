@@ -3,19 +3,17 @@ import { andThen, isPromiseLike } from "../core/promise.ts";
 import type { OnError } from "../core/report.ts";
 import { addDefaultHeaders, checkInit } from "../http/init.ts";
 import type { Wire } from "../wire/item.ts";
+import type { HubRequest } from "./hub-request.ts";
 import { isForDocument } from "./negotiate.ts";
-import { checkOverflow, type Authorization, type Settings, type SlowSubscriberPolicy } from "./options.ts";
-import { refusal, type Refusal } from "./problem.ts";
 import {
-  askedMode,
-  askedStream,
-  askedWire,
-  plainComet,
-  queryOf,
-  type Asked,
+  checkOverflow,
+  type Authorization,
+  type Settings,
+  type SlowSubscriberPolicy,
   type ConnectOptions,
-  type HubRequest,
-} from "./request.ts";
+} from "./options.ts";
+import { refusal, type Refusal } from "./problem.ts";
+import { askedMode, askedStream, askedWire, plainComet, queryOf, type Asked } from "./request.ts";
 
 /** A request that is let in. */
 export interface Admission {

@@ -1,6 +1,7 @@
 import { joinBytes } from "../core/bytes.ts";
 import { utf8 } from "../core/utf8.ts";
-import type { Entry, Log } from "../log/log.ts";
+import type { Entry } from "../log/entry.ts";
+import type { Log } from "../log/log.ts";
 import { MAX_BLOCK } from "../log/tape.ts";
 import { chunkOf } from "../wire/chunked-coding.ts";
 import type { Format } from "../wire/format.ts";

@@ -4,7 +4,7 @@ import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
 import type { Beginning } from "./beginning.ts";
 import { now } from "./clock.ts";
-import type { Group } from "./group.ts";
+import type { Group, Member } from "./group.ts";
 import type { CloseReason, SlowSubscriberPolicy } from "./options.ts";
 import type { Sink, Subscription } from "./subscription.ts";
 import type { LiveTopic } from "./live-topic.ts";
@@ -38,13 +38,13 @@ export interface ConnectionInit {
  * A client's place on a hub: a member of its group while it has had everything, and otherwise a cursor of its own, served
  * from the logs as its sink takes it. Nothing is queued for it but what its sink holds.
  */
-export class Connection implements Subscription {
+export class Connection implements Subscription, Member {
   readonly id: number;
   readonly states: { readonly [topic: string]: OpenState };
   readonly expiresAt: number;
   /** The group's list of members, and the last pass that came to this one. */
-  previous: Connection | undefined;
-  next: Connection | undefined;
+  previous: Member | undefined;
+  next: Member | undefined;
   pass = 0;
   /** Since when the sink takes nothing; Infinity while it does. */
   stalledSince: number = Infinity;

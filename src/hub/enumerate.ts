@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import type { Entry } from "../log/log.ts";
+import type { Entry } from "../log/entry.ts";
 import { parsePosition } from "../log/position.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../stream/run.ts";
 import type { JsonValue } from "../wire/json.ts";

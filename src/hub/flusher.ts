@@ -1,8 +1,7 @@
 import { Queue } from "../core/queue.ts";
 import { afterTurn } from "../core/turn.ts";
 import { now } from "./clock.ts";
-import type { Group } from "./group.ts";
-import type { LiveTopic } from "./live-topic.ts";
+import type { LiveTopic, TopicGroup } from "./live-topic.ts";
 
 /**
  * Sends what was published, once a turn of the event loop, and for so long at a time: when a slice of time is used up, what is
@@ -12,7 +11,7 @@ import type { LiveTopic } from "./live-topic.ts";
 export class Flusher {
   readonly #sliceMs: number;
   readonly #dirty: LiveTopic[] = [];
-  readonly #queue = new Queue<Group>();
+  readonly #queue = new Queue<TopicGroup>();
   #scheduled = false;
 
   constructor(sliceMs: number) {
@@ -26,7 +25,7 @@ export class Flusher {
   }
 
   /** A group has something to send. */
-  enqueue(group: Group): void {
+  enqueue(group: TopicGroup): void {
     if (group.queued) return;
     group.queued = true;
     this.#queue.push(group);

@@ -1,9 +1,22 @@
 import { utf8 } from "../core/utf8.ts";
 import type { Format } from "../wire/format.ts";
 import { positionAt, readBatch, type Cursors } from "./batch.ts";
-import type { Connection } from "./connection.ts";
 import { now } from "./clock.ts";
-import type { LiveTopic } from "./live-topic.ts";
+import type { LiveTopic, TopicGroup } from "./live-topic.ts";
+
+/** A connection, as far as its group knows it. */
+export interface Member {
+  /** The group's list, and the last pass that came to this one: the group's to change. */
+  previous: Member | undefined;
+  next: Member | undefined;
+  pass: number;
+  /** A pass has come to this member. */
+  deliver(bytes: Uint8Array, messages: number): void;
+  /** Is no member any more: from now on it has cursors of its own. */
+  fallBehind(): void;
+  /** Sends what is behind the group's cursors, and then joins the group. */
+  serve(): void;
+}
 
 /** After how many writes a pass looks at the clock. */
 const WRITES_BETWEEN_LOOKS = 16;
@@ -13,7 +26,7 @@ const WRITES_BETWEEN_LOOKS = 16;
  * *members*, and share its cursors; what is published goes to them in *passes*, each of which writes one piece of memory to
  * every member. Those that are behind have cursors of their own, and become members again when they have caught up.
  */
-export class Group {
+export class Group implements TopicGroup {
   readonly key: string;
   readonly format: Format;
   readonly topics: readonly LiveTopic[];
@@ -34,12 +47,12 @@ export class Group {
   #flushing = false;
   readonly #heartbeat: Uint8Array;
   /** The members are a list, so that one can leave in the middle of a pass. */
-  #first: Connection | undefined;
-  #last: Connection | undefined;
+  #first: Member | undefined;
+  #last: Member | undefined;
   /** Whom the pass under way comes to next. */
-  #next: Connection | undefined;
+  #next: Member | undefined;
   /** Connections that have had messages which the members have not been sent yet. */
-  #ahead: Connection[] = [];
+  #ahead: Member[] = [];
 
   constructor(key: string, format: Format, topics: readonly LiveTopic[]) {
     this.key = key;
@@ -55,12 +68,12 @@ export class Group {
     return this.#cursors;
   }
 
-  cursorsOf(member: Connection): Readonly<Cursors> {
+  cursorsOf(member: Member): Readonly<Cursors> {
     return member.pass === this.#pass ? this.#cursors : this.#before;
   }
 
   /** Makes a connection that has had everything a member. */
-  join(connection: Connection): void {
+  join(connection: Member): void {
     connection.pass = this.#pass;
     connection.previous = this.#last;
     connection.next = undefined;
@@ -69,7 +82,7 @@ export class Group {
     this.#last = connection;
   }
 
-  leave(member: Connection): void {
+  leave(member: Member): void {
     const { previous, next } = member;
     if (previous === undefined) this.#first = next;
     else previous.next = next;
@@ -80,7 +93,7 @@ export class Group {
   }
 
   /** Lets a connection that is ahead of the members wait until they have had the same. */
-  joinLater(connection: Connection): void {
+  joinLater(connection: Member): void {
     this.#ahead.push(connection);
   }
 
@@ -109,7 +122,7 @@ export class Group {
     let writes = 0;
     while (this.#bytes !== undefined || this.#begin()) {
       while (this.#next !== undefined) {
-        const member: Connection = this.#next;
+        const member: Member = this.#next;
         this.#next = member.next;
         if (member.pass === this.#pass) continue;
         member.pass = this.#pass;
@@ -146,7 +159,7 @@ export class Group {
 
   /** The log has passed all members before a pass could come to them: each is served on its own. */
   #scatter(): void {
-    const members: Connection[] = [];
+    const members: Member[] = [];
     for (let member = this.#first; member !== undefined; member = member.next) members.push(member);
     for (const member of members) member.fallBehind();
     this.#cursors = this.#heads();

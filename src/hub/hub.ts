@@ -11,6 +11,7 @@ import { now } from "./clock.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
 import { LogRun } from "./enumerate.ts";
+import type { HubRequest } from "./hub-request.ts";
 import { Flusher } from "./flusher.ts";
 import { Group } from "./group.ts";
 import { encodeMessage } from "./messages.ts";
@@ -20,9 +21,9 @@ import {
   type HubOptions,
   type Settings,
   type SlowSubscriberPolicy,
+  type ConnectOptions,
 } from "./options.ts";
 import type { Refusal } from "./problem.ts";
-import type { ConnectOptions, HubRequest } from "./request.ts";
 import { respond, type Enter } from "./respond.ts";
 import type { HubStats } from "./stats.ts";
 import type { Sink, Subscription } from "./subscription.ts";

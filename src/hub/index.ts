@@ -1,8 +1,15 @@
 export { Hub, type CloseOptions } from "./hub.ts";
-export type { Authorization, CloseReason, HubOptions, SlowSubscriberPolicy, TopicOptions } from "./options.ts";
-export type { ConnectOptions, HubRequest } from "./request.ts";
+export type {
+  ConnectOptions,
+  Authorization,
+  CloseReason,
+  HubOptions,
+  SlowSubscriberPolicy,
+  TopicOptions,
+} from "./options.ts";
+export type { HubRequest } from "./hub-request.ts";
 export type { HubStats } from "./stats.ts";
 export type { Subscription } from "./subscription.ts";
 export type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
-export type { LogBounds } from "../log/log.ts";
+export type { LogBounds } from "../log/entry.ts";
 export type { EndReason, OpenState, Wire } from "../wire/item.ts";

@@ -1,7 +1,14 @@
 import type { Log } from "../log/log.ts";
 import type { Wake } from "../stream/run.ts";
-import type { Group } from "./group.ts";
 import type { SlowSubscriberPolicy } from "./options.ts";
+
+/** Those who are sent what is published to a topic, as far as the topic and the flusher know them. */
+export interface TopicGroup {
+  /** Whether it waits for the flusher. */
+  queued: boolean;
+  /** Sends what there is to send, until `deadline`, and answers whether that was all. */
+  flush(deadline: number): boolean;
+}
 
 /** A topic that is alive in this process: its log, and who follows it. */
 export interface LiveTopic {
@@ -13,7 +20,7 @@ export interface LiveTopic {
   readonly maxLogBytes: number;
   /** For how long the log holds a message, and the topic is remembered when nobody follows it. */
   readonly maxAgeMs: number;
-  readonly groups: Set<Group>;
+  readonly groups: Set<TopicGroup>;
   /** The enumerators that wait for the next message. */
   readonly wakes: Set<Wake>;
   /** What was published since the last flush; 0 when there is nothing to flush. */

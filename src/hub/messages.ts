@@ -1,6 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { utf8Length } from "../core/utf8.ts";
-import type { Publication } from "../log/log.ts";
+import type { Publication } from "../log/entry.ts";
 import { jsonLiteral } from "../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../wire/sse.ts";
 import type { PublishOptions } from "./topic.ts";

@@ -1,10 +1,10 @@
 import { CometError, describe } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
 import { reportOnConsole, type OnError } from "../core/report.ts";
-import type { LogBounds } from "../log/log.ts";
+import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
 import type { EndReason } from "../wire/item.ts";
-import type { HubRequest } from "./request.ts";
+import type { HubRequest } from "./hub-request.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
@@ -95,6 +95,18 @@ export interface HubOptions {
   readonly onClose?: (subscription: Subscription, reason: CloseReason) => void;
   /** Told what has no caller: a failing `authorize`, `onOpen`, `onClose` or connection. `console.error` by default. */
   readonly onError?: OnError;
+}
+
+/** How one request is answered. */
+export interface ConnectOptions {
+  /** The topics to follow, instead of those that the request names. */
+  readonly topics?: readonly string[];
+  /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
+  readonly overflow?: SlowSubscriberPolicy;
+  /** The `nonce` attribute of every script on the comet wire. */
+  readonly nonce?: string;
+  /** Headers of the stream, which replace those that are set by default. Of these a refusal has only `Content-Security-Policy`. */
+  readonly headers?: HeadersInit;
 }
 
 /** {@link HubOptions}, checked and complete. */

@@ -6,28 +6,9 @@ import type { Format } from "../wire/format.ts";
 import type { Wire } from "../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../wire/ndjson.ts";
 import { sseFormat } from "../wire/sse.ts";
+import type { HubRequest } from "./hub-request.ts";
 import { acceptedWire } from "./negotiate.ts";
-import type { Settings, SlowSubscriberPolicy } from "./options.ts";
-
-/** What a hub needs to know of a request. A web-standard `Request` is one. */
-export interface HubRequest {
-  readonly method: string;
-  /** The address, or its path and query. */
-  readonly url: string;
-  readonly headers: { get(name: string): string | null };
-}
-
-/** How one request is answered. */
-export interface ConnectOptions {
-  /** The topics to follow, instead of those that the request names. */
-  readonly topics?: readonly string[];
-  /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
-  readonly overflow?: SlowSubscriberPolicy;
-  /** The `nonce` attribute of every script on the comet wire. */
-  readonly nonce?: string;
-  /** Headers of the stream, which replace those that are set by default. Of these a refusal has only `Content-Security-Policy`. */
-  readonly headers?: HeadersInit;
-}
+import type { ConnectOptions, Settings } from "./options.ts";
 
 /** What a request asks for. */
 export interface Asked {

@@ -1,4 +1,4 @@
-import type { Entry, LogBounds } from "./log.ts";
+import type { Entry, LogBounds } from "./entry.ts";
 
 /**
  * The newest message of each key, held beyond the log's entries and bytes, so that a reader who needs no other finds it.

@@ -1,11 +1,18 @@
 import type { Format } from "../wire/format.ts";
 import { utf8 } from "../core/utf8.ts";
-import type { Log } from "./log.ts";
+import type { Entry } from "./entry.ts";
 
 /** The sizes of blocks, in bytes: a quiet topic has a small one, a busy one fills large ones. */
 const FIRST_BLOCK = 512;
 /** The most that is read at once, unless a single frame is larger. */
 export const MAX_BLOCK = 65_536;
+
+/** What a tape needs of its log. */
+export interface TapeSource {
+  readonly head: number;
+  readonly floor: number;
+  entry(offset: number): Entry;
+}
 
 /** Frames one after the other, which are written once and never change. */
 interface Block {
@@ -24,14 +31,14 @@ const encoder = new TextEncoder();
  * a flush nor a reader who resumes copies anything.
  */
 export class Tape {
-  readonly #log: Log;
+  readonly #log: TapeSource;
   readonly #format: Format;
   #blocks: Block[] = [];
   /** The offset after which the frames begin, and the one up to which they go. */
   #from: number;
   #through: number;
 
-  constructor(log: Log, format: Format) {
+  constructor(log: TapeSource, format: Format) {
     this.#log = log;
     this.#format = format;
     this.#from = this.#through = log.head;

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
-import { Log, type LogBounds, type Publication } from "../../../src/log/log.ts";
+import type { LogBounds, Publication } from "../../../src/log/entry.ts";
+import { Log } from "../../../src/log/log.ts";
 import { ndjsonFormat } from "../../../src/wire/ndjson.ts";
 
 const letters = (text: string): string[] => text.split("");
