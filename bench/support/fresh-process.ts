@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { pinned } from "./pinned.ts";
 
 const run = promisify(execFile);
 
@@ -9,10 +10,13 @@ const run = promisify(execFile);
  * own has seen no other variant: nothing that one left behind, in the heap or in the compiler's type feedback, reaches the next.
  *
  * @param script The script's URL.
+ * @param core The core to run it on; any, if not given.
  * @returns Rejects if the process fails, or if its last line is not JSON.
  */
-export async function inFreshProcess(script: URL, args: readonly string[]): Promise<unknown> {
-  const { stdout } = await run(process.execPath, ["--expose-gc", fileURLToPath(script), ...args]);
+export async function inFreshProcess(script: URL, args: readonly string[], core?: number): Promise<unknown> {
+  const command = [process.execPath, "--expose-gc", fileURLToPath(script), ...args] as const;
+  const [program, ...rest] = core === undefined ? command : pinned(core, command);
+  const { stdout } = await run(program, rest);
   const line = stdout.trimEnd().split("\n").at(-1) ?? "";
   return JSON.parse(line);
 }
