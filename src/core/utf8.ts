@@ -5,8 +5,11 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+const beyondAscii = /[^\0-\x7f]/;
+
 /** How many bytes a text has in UTF-8; a lone surrogate counts as the U+FFFD that it becomes. */
 export function utf8Length(text: string): number {
+  if (!beyondAscii.test(text)) return text.length;
   let bytes = text.length;
   for (let i = 0; i < text.length; i += 1) {
     const unit = text.charCodeAt(i);

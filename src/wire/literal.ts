@@ -33,7 +33,15 @@ export function stringLiteral(value: string): string {
 
 /** A string as JSON, safe inside a `<script>` element. */
 export function jsonString(value: string): string {
-  return JSON.stringify(value).replace(unsafe, escape);
+  return safe(JSON.stringify(value));
+}
+
+/** JSON with what is unsafe in a script escaped: it can only stand in strings. Most of it has none, and `includes` sees that fastest. */
+function safe(json: string): string {
+  if (json.includes("<") || json.includes("&") || json.includes("\u2028") || json.includes("\u2029")) {
+    return json.replace(unsafe, escape);
+  }
+  return json;
 }
 
 /** What the literal is read by: the two differ in one key only. */
@@ -50,7 +58,27 @@ export type LiteralReader = "javascript" | "json";
  * @throws {CometError} `ERR_ENCODER` for such a value, or one nested more than 500 levels deep, as every cycle is.
  */
 export function jsonLiteral(value: unknown, reader: LiteralReader = "javascript"): string {
-  return write(value, reader, 0);
+  return isOrdinary(value, 0) ? safe(JSON.stringify(value)) : write(value, reader, 0);
+}
+
+/**
+ * Whether JSON.stringify writes a value as it is to be written, several times as fast as we do. Not so for -0, keys `__proto__`,
+ * and whatever is to be refused.
+ */
+function isOrdinary(value: unknown, depth: number): boolean {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
+  if (typeof value !== "object" || depth === MAX_DEPTH) return false;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i += 1) if (!isOrdinary(value[i], depth + 1)) return false;
+    return true;
+  }
+  if (!isPlain(value)) return false;
+  for (const key of Object.keys(value)) {
+    const member = (value as { readonly [key: string]: unknown })[key];
+    if (key === "__proto__" || (member !== undefined && !isOrdinary(member, depth + 1))) return false;
+  }
+  return true;
 }
 
 /** The default encoding of a message: a string in single quotes, anything else as {@link jsonLiteral}. */
