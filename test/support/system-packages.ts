@@ -145,7 +145,7 @@ async function withoutDaemons(install: () => Promise<void>): Promise<void> {
 }
 
 async function aptGet(...args: readonly string[]): Promise<void> {
-  // Another session may be installing too: wait for its lock instead of failing at once.
+  // Somebody else may be installing too: wait for its lock instead of failing at once.
   const lockWait = ["-o", "DPkg::Lock::Timeout=120"];
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   try {
