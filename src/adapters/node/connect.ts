@@ -9,7 +9,6 @@ import type { HubRequest } from "../../hub/hub-request.ts";
 import type { ConnectOptions } from "../../hub/options.ts";
 import { checkInit } from "../../http/init.ts";
 import type { Sink } from "../../hub/subscription.ts";
-import type { Wire } from "../../wire/item.ts";
 import { openBatch, openStream } from "./response-sinks.ts";
 import { isGone, type NodeResponse } from "./response.ts";
 import { SocketSink } from "./socket-sink.ts";
@@ -38,10 +37,7 @@ export async function connect(
   const headers = withOwnHeaders(response, options.headers);
   response.on("error", ignore);
   const refusal = await hub._connect(new RequestView(request), { ...options, headers }, (admission, open) => {
-    if (isGone(response)) return;
-    setHead(response, admission);
-    if (admission.headOnly) response.end();
-    else stream(response, admission.wire, open);
+    if (!isGone(response)) enter(response, admission, open);
   });
   if (refusal === undefined || isGone(response)) return;
   setHead(response, refusal);
@@ -55,18 +51,33 @@ function ignore(): void {
   // As above.
 }
 
+function enter(response: NodeResponse, admission: Admission, open: (sink: Sink) => Connection): void {
+  if (admission.headOnly) {
+    setHead(response, admission);
+    response.end();
+    return;
+  }
+  response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  if (admission.wire !== "poll" && SocketSink.fits(response, admission.headers)) {
+    SocketSink.open(response, headObject(admission.headers), open);
+    return;
+  }
+  setHead(response, admission);
+  if (admission.wire === "poll") openBatch(response, open);
+  else openStream(response, open);
+}
+
 function setHead(response: NodeResponse, { status, headers }: Admission | Refusal): void {
-  const cookies = headers.getSetCookie();
-  for (const [name, value] of headers) if (name !== "set-cookie") response.setHeader(name, value);
-  if (cookies.length > 0) response.setHeader("set-cookie", cookies);
+  for (const [name, value] of Object.entries(headObject(headers))) response.setHeader(name, value);
   response.statusCode = status;
 }
 
-function stream(response: NodeResponse, wire: Wire, open: (sink: Sink) => Connection): void {
-  response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  if (wire === "poll") openBatch(response, open);
-  else if (SocketSink.fits(response)) SocketSink.open(response, open);
-  else openStream(response, open);
+/** Headers as Node takes them: each cookie is a header of its own. */
+function headObject(headers: Headers): { [name: string]: string | string[] } {
+  const head: { [name: string]: string | string[] } = Object.fromEntries(headers);
+  const cookies = headers.getSetCookie();
+  if (cookies.length > 0) head["set-cookie"] = cookies;
+  return head;
 }
 
 /** The headers that the hub sets as well, and that the application has set already, where `init` does not name them. */

@@ -1,4 +1,4 @@
-import { ServerResponse } from "node:http";
+import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/connection.ts";
 import type { Sink } from "../../hub/subscription.ts";
@@ -30,7 +30,7 @@ export class SocketSink implements Sink {
    * Whether a response can be written to in this way: HTTP/1.1, whose turn on its connection has come, and which nobody has
    * changed, as middleware that compresses does.
    */
-  static fits(response: NodeResponse): response is ServerResponse {
+  static fits(response: NodeResponse, headers: Headers): response is ServerResponse {
     return (
       response instanceof ServerResponse &&
       response.req.httpVersion === "1.1" &&
@@ -38,15 +38,17 @@ export class SocketSink implements Sink {
       response.write === ServerResponse.prototype.write &&
       response.end === ServerResponse.prototype.end &&
       !response.hasHeader("content-encoding") &&
+      !headers.has("content-encoding") &&
       !response.hasHeader("transfer-encoding")
     );
   }
 
-  static open(response: ServerResponse, open: (sink: Sink) => Connection): void {
+  static open(response: ServerResponse, head: OutgoingHttpHeaders, open: (sink: Sink) => Connection): void {
     const socket = response.socket as Socket;
     // The head and the first bytes leave in one packet; and from Node 26 on, what the response writes would wait otherwise.
     socket.cork();
-    response.setHeader("transfer-encoding", "chunked");
+    // All at once: headers that are set one by one are kept for as long as the response is.
+    response.writeHead(200, { ...head, "transfer-encoding": "chunked" });
     response.flushHeaders();
     const connection = open(new SocketSink(response, socket));
     process.nextTick(uncork, socket);
