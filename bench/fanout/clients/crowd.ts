@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client, type Tally } from "./client.ts";
+import type { Greeting } from "./greeting.ts";
+import { Sample } from "./sample.ts";
+
+/** How long anything may take before a trial has failed. */
+const PATIENCE_MS = 30_000;
+
+/** Many clients of one server. */
+export class Crowd {
+  readonly clients: Client[] = [];
+  readonly #tally: Tally = { messages: 0, bytes: 0, onMessages: () => undefined };
+
+  /** Messages that have come to all clients together. */
+  get messages(): number {
+    return this.#tally.messages;
+  }
+
+  /** Bytes that have come to all clients together, after their greetings. */
+  get bytes(): number {
+    return this.#tally.bytes;
+  }
+
+  /** Connects `count` clients, `atOnce` at a time. Rejects if one fails. */
+  async connect(count: number, port: number, greeting: Greeting, atOnce = 100): Promise<void> {
+    let left = count;
+    const one = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1;
+        const client = new Client(this.#tally, port, greeting);
+        this.clients.push(client);
+        await client.connected;
+      }
+    };
+    await within(Promise.all(Array.from({ length: atOnce }, one)), "Not everybody could connect");
+  }
+
+  /** Lets `count` of the clients read what they get, evenly spread over all. */
+  sample(count: number): readonly Sample[] {
+    const every = Math.max(1, Math.floor(this.clients.length / count));
+    return this.clients
+      .filter((_, i) => i % every === Math.floor(every / 2))
+      .map((client) => (client.sample = new Sample()));
+  }
+
+  /** Resolves once so many messages have come to all clients together. */
+  async until(messages: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#tally.onMessages = () => {
+      if (this.#tally.messages >= messages) resolve(undefined);
+    };
+    this.#tally.onMessages();
+    await within(promise, () => `Only ${this.#tally.messages} of ${messages} messages came`);
+  }
+
+  /** @throws Error if any client has not had exactly so many messages. */
+  check(messages: number): void {
+    const other = this.clients.find(({ received }) => received !== messages);
+    if (other !== undefined) throw new Error(`A client has had ${other.received} messages, not ${messages}.`);
+  }
+
+  destroy(): void {
+    for (const client of this.clients) client.destroy();
+  }
+}
+
+async function within<T>(promise: Promise<T>, complaint: string | (() => string)): Promise<T> {
+  const timeout = new AbortController();
+  const late = sleep(PATIENCE_MS, undefined, { signal: timeout.signal }).then((): never => {
+    throw new Error(`${typeof complaint === "string" ? complaint : complaint()} within ${PATIENCE_MS} ms.`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timeout.abort();
+    late.catch(() => undefined);
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The benchmark of delivery on Node, beside what one would otherwise take: `npm run bench [-- --quick]`. Prints a table for each
+ * section, writes bench-results/<section>.json and, unless quick, the chart docs/bench-fanout.svg. Every variant and round has a server process of its own,
+ * on one core, and a load generator of its own, on another; medians over the rounds; ratios only within one run.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { machine } from "../support/machine.ts";
+import { isPinning } from "../support/pinned.ts";
+import { readOptions, usage, type Options } from "./options.ts";
+import { backlog } from "./sections/backlog.ts";
+import { connect } from "./sections/connect.ts";
+import { encoding } from "./sections/encoding.ts";
+import { fanout } from "./sections/fanout.ts";
+import { growth } from "./sections/growth.ts";
+import { memory } from "./sections/memory.ts";
+import type { Section } from "./sections/section.ts";
+
+const sections: readonly Section[] = [fanout, memory, connect, backlog, encoding, growth];
+const folder = new URL("../../bench-results/", import.meta.url);
+
+function chosen(options: Options): readonly Section[] {
+  if (options.sections.length === 0) return sections.filter((section) => section.isUsual(options));
+  return options.sections.map((name) => {
+    const section = sections.find((one) => one.name === name);
+    if (section !== undefined) return section;
+    throw new RangeError(`No section ${name}: there are ${sections.map((one) => one.name).join(", ")}.\n${usage}`);
+  });
+}
+
+const start = performance.now();
+const options = readOptions(process.argv.slice(2));
+const [serverCore, loadCore] = options.cores;
+const { node, cpu, cores } = machine();
+const where = isPinning()
+  ? `server on core ${serverCore}, load on core ${loadCore}`
+  : "processes are not pinned to cores";
+console.log(`Node ${node}, ${cpu}, ${cores} cores; ${where}.`);
+if (cores < 2) console.log("There is one core only: server and load generator share it, and no delay means anything.");
+
+mkdirSync(folder, { recursive: true });
+for (const section of chosen(options)) {
+  const found = await section.run(options);
+  const json = JSON.stringify({ node, cpu, cores, pace: options.pace, ...found }, undefined, 2);
+  writeFileSync(new URL(`${section.name}.json`, folder), `${json}\n`);
+}
+console.log(`\nAll figures: bench-results/. It took ${((performance.now() - start) / 1000).toFixed(0)} s.`);

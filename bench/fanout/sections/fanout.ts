@@ -1,0 +1,44 @@
+import { catalogue } from "../catalogue.ts";
+import { writeChart } from "../chart.ts";
+import type { Options } from "../options.ts";
+import type { FanoutResult, Load } from "../trials/fanout.ts";
+import { fanoutTable, rowsOf } from "./fanout-table.ts";
+import { availableVariants, runTrials } from "./run-trials.ts";
+import type { Section } from "./section.ts";
+
+function loadsOf({ pace }: Options): readonly (Load & { readonly title: string })[] {
+  const publishes = { quick: 20, usual: 60, full: 100 }[pace];
+  const common = { publishes, warmUps: pace === "quick" ? 12 : 30, intervalMs: 20 };
+  const loads = [
+    { ...common, name: "one", title: "one message of 100 bytes a turn", bytes: 100, perTurn: 1 },
+    { ...common, name: "ten", title: "ten messages of 100 bytes a turn", bytes: 100, perTurn: 10 },
+    { ...common, name: "kib", title: "one message of 1 KiB a turn", bytes: 1024, perTurn: 1 },
+  ];
+  return pace === "quick" ? loads.slice(0, 2) : loads;
+}
+
+const CONNECTIONS = 1000;
+
+/** The cost of a delivery, with everybody there is. */
+export const fanout: Section = {
+  name: "fanout",
+  isUsual: () => true,
+  run: async (options) => {
+    const loads = loadsOf(options);
+    const rounds = options.rounds ?? { quick: 2, usual: 5, full: 9 }[options.pace];
+    const variants = availableVariants(options);
+    const results = await runTrials<FanoutResult>(options, "fanout.ts", variants, rounds, () => ({
+      connections: CONNECTIONS,
+      loads,
+    }));
+    const tables = loads.map((load) => ({ ...load, rows: rowsOf(results, load.name) }));
+    for (const { title, rows } of tables) {
+      console.log(
+        `\nFan-out: ${CONNECTIONS} connections, ${title}; for each delivery of a message\n\n${fanoutTable(rows)}`,
+      );
+    }
+    // A chart of some variants only, or of a few publishes, would be taken for the whole.
+    if (catalogue.every(options.wants)) writeChart(tables, options.pace !== "quick");
+    return { connections: CONNECTIONS, rounds, loads: tables };
+  },
+};

@@ -1,0 +1,63 @@
+/** How long it takes to encode a message, up to bytes in a buffer: one way, of one kind of message, in a process of its own. */
+import { encodeMessage } from "../../../dist/hub/messages.js";
+import { plainCometFormat } from "../../../dist/wire/comet-stream.js";
+import type { Format, LoggedMessage } from "../../../dist/wire/format.js";
+import { jsonLiteral } from "../../../dist/wire/literal.js";
+import { sseFormat } from "../../../dist/wire/sse.js";
+import { measure } from "../../support/measure.ts";
+
+/** A message of about 100 characters: words with nothing to escape, words with something, an object. Many different ones, so that none is cached. */
+const kinds: { readonly [kind: string]: (i: number) => unknown } = {
+  words: (i) =>
+    `Message ${i} of the benchmark, comet returns after ${i * 7} years and is closer than it ever was to any of us.`,
+  quoted: (i) =>
+    `Message ${i} of the benchmark: comet returns after ${i * 7} years, "bright" & closer than it ever was to us.`,
+  object: (i) => ({ id: i, title: `Comet ${i} returns`, price: i / 7, tags: ["sky", "news"], at: { x: i, y: -i } }),
+};
+const id = "bench=abcdefghi.123456";
+
+/** What a log keeps, made by the wire modules alone. */
+function logged(data: unknown): LoggedMessage {
+  const text = typeof data === "string" ? data : undefined;
+  return { id, json: jsonLiteral(data, "json"), text, event: undefined, key: undefined, messageId: undefined };
+}
+
+const frameBy = (format: Format) => (data: unknown) => format.message(logged(data), id);
+const publishBy = (format: Format) => (data: unknown) => format.message({ id, ...encodeMessage(data, {}, 65_536) }, id);
+
+/** What Play's Comet helper does: a string escaped as ECMAScript (Apache's escapeEcmaScript), JSON as it is, in a script. */
+function playStyle(data: unknown): string {
+  const escaped = (text: string): string =>
+    text.replace(/["'\\/\u0000-\u001f\u007f-\uffff]/g, (c) =>
+      c >= " " && c < "\x7f" ? `\\${c}` : `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`,
+    );
+  const literal = typeof data === "string" ? `'${escaped(data)}'` : JSON.stringify(data);
+  return `<script type="text/javascript">parent.cometMessage(${literal});</script>`;
+}
+
+const sse = sseFormat(2000);
+const comet = plainCometFormat("parent.cometMessage", undefined);
+const ways: { readonly [way: string]: (data: unknown) => string } = {
+  bare: (data) => JSON.stringify(data),
+  play: playStyle,
+  sse: frameBy(sse),
+  comet: frameBy(comet),
+  "sse-publish": publishBy(sse),
+  "comet-publish": publishBy(comet),
+};
+
+const MESSAGES = 512;
+const [kind = "", way = "", minMs = "300"] = process.argv.slice(2);
+const make = kinds[kind];
+const encode = ways[way];
+if (make === undefined || encode === undefined) throw new RangeError(`No encoding ${way} of ${kind}.`);
+const all = Array.from({ length: MESSAGES }, (_, i) => make(i));
+const buffer = Buffer.alloc(65_536);
+let bytes = 0;
+const work = (): Promise<void> => {
+  for (const data of all) bytes += buffer.write(encode(data));
+  return Promise.resolve();
+};
+await measure(work, Number(minMs) / 2);
+const { runs, cpuMs } = await measure(work, Number(minMs));
+console.log(JSON.stringify({ ns: (cpuMs * 1e6) / (runs * MESSAGES), isRight: bytes > 0 }));

@@ -1,0 +1,125 @@
+/**
+ * One variant, one round: starts the server on its core, connects a crowd, sees that everybody gets exactly the messages, and
+ * then publishes under each load. A process of its own, which is the load generator too. The next publish waits until the last
+ * message has come to everybody: so what is measured is the cost of a delivery, not of a queue.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { quantile } from "../../support/statistics.ts";
+import { usageBetween } from "../../support/usage.ts";
+import { variantNamed } from "../catalogue.ts";
+import type { Crowd } from "../clients/crowd.ts";
+import type { Sample } from "../clients/sample.ts";
+import { nowUs } from "../messages.ts";
+import type { Server } from "../servers/server.ts";
+import { connectCrowd, inTrial, type TrialSpec } from "./trial.ts";
+
+export interface Load {
+  readonly name: string;
+  readonly bytes: number;
+  /** Messages that are published in one turn. */
+  readonly perTurn: number;
+  readonly warmUps: number;
+  readonly publishes: number;
+  /** From one publish to the next, at least. */
+  readonly intervalMs: number;
+}
+
+export interface FanoutSpec extends TrialSpec {
+  readonly connections: number;
+  readonly loads: readonly Load[];
+}
+
+/** What a load cost: microseconds of the server's CPU for each delivery of a message. */
+export interface Cost {
+  readonly cpuUs: number;
+  readonly userUs: number;
+  readonly systemUs: number;
+  /** From the publish to the arrival, milliseconds. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly bytesPerMessage: number;
+  /** How busy the load generator was while messages were on their way, 0 to 1. */
+  readonly loadShare: number;
+}
+
+export interface FanoutResult {
+  /** Resident memory for each idle connection, in bytes. */
+  readonly idleBytes: number;
+  readonly costs: { readonly [load: string]: Cost };
+}
+
+/** How many clients read what they get. */
+const SAMPLES = 40;
+
+/** Publishes and waits, again and again. Knows how many messages everybody must have had. */
+class Publisher {
+  /** Messages that were published so far. */
+  published = 0;
+  /** How long messages were on their way, altogether, and how much CPU time this process has spent meanwhile. */
+  wayUs = 0;
+  ownUs = 0;
+  readonly #server: Server;
+  readonly #crowd: Crowd;
+
+  constructor(server: Server, crowd: Crowd) {
+    this.#server = server;
+    this.#crowd = crowd;
+  }
+
+  async publish({ perTurn, bytes, intervalMs }: Load, times: number): Promise<void> {
+    for (let i = 0; i < times; i += 1) {
+      const start = nowUs();
+      const own = process.cpuUsage();
+      this.#server.publish(perTurn, bytes, this.published);
+      this.published += perTurn;
+      await this.#crowd.until(this.published * this.#crowd.clients.length);
+      const tookUs = nowUs() - start;
+      const { user, system } = process.cpuUsage(own);
+      this.wayUs += tookUs;
+      this.ownUs += user + system;
+      await sleep(Math.max(1, intervalMs - tookUs / 1000));
+    }
+    this.#crowd.check(this.published);
+  }
+}
+
+async function cost(
+  server: Server,
+  crowd: Crowd,
+  publisher: Publisher,
+  samples: readonly Sample[],
+  load: Load,
+): Promise<Cost> {
+  await publisher.publish(load, load.warmUps);
+  for (const sample of samples) sample.reset();
+  publisher.wayUs = publisher.ownUs = 0;
+  const { messages, bytes } = crowd;
+  const before = await server.usage();
+  await publisher.publish(load, load.publishes);
+  const { user, system } = usageBetween(before, await server.usage());
+  const deliveries = crowd.messages - messages;
+  const delays = samples.flatMap(({ delaysUs }) => delaysUs);
+  return {
+    cpuUs: (user + system) / deliveries,
+    userUs: user / deliveries,
+    systemUs: system / deliveries,
+    p50Ms: quantile(delays, 0.5) / 1000,
+    p99Ms: quantile(delays, 0.99) / 1000,
+    bytesPerMessage: (crowd.bytes - bytes) / deliveries,
+    loadShare: publisher.ownUs / publisher.wayUs,
+  };
+}
+
+await inTrial<FanoutSpec, FanoutResult>(async ({ variant, connections, loads }, server) => {
+  const { crowd, idleBytes } = await connectCrowd(server, variantNamed(variant).greeting(), connections);
+  const samples = crowd.sample(SAMPLES);
+  const publisher = new Publisher(server, crowd);
+  const check = { name: "check", bytes: 100, warmUps: 0, publishes: 0, intervalMs: 1 };
+  await publisher.publish({ ...check, perTurn: 1 }, 3);
+  await publisher.publish({ ...check, perTurn: 10 }, 2);
+  await sleep(50);
+  crowd.check(publisher.published);
+  const costs: Record<string, Cost> = {};
+  for (const load of loads) costs[load.name] = await cost(server, crowd, publisher, samples, load);
+  return { idleBytes, costs };
+});
