@@ -1,6 +1,6 @@
 import { utf8 } from "../core/utf8.ts";
 import type { Format } from "../wire/format.ts";
-import { positionAt, readBatch, type Cursors } from "./batch.ts";
+import { readBatch, type Cursors } from "./batch.ts";
 import { now } from "./clock.ts";
 import type { LiveTopic, TopicGroup } from "./live-topic.ts";
 
@@ -173,10 +173,5 @@ export class Group implements TopicGroup {
 
   #heads(): Cursors {
     return this.topics.map(({ log }) => log.head);
-  }
-
-  /** The whole position where the members are. */
-  get position(): string {
-    return positionAt(this.topics, this.#cursors);
   }
 }

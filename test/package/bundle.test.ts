@@ -32,7 +32,7 @@ test.each([
     `import { Enumerator, Enumeratee, Iteratee } from "comet-sockets"; console.log(Enumerator, Enumeratee, Iteratee);`,
     9_200,
   ],
-  ["comet and chunked", `import { comet, chunked } from "comet-sockets"; console.log(comet, chunked);`, 6_550],
+  ["comet and chunked", `import { comet, chunked } from "comet-sockets"; console.log(comet, chunked);`, 6_700],
   ["everything", `export * from "comet-sockets";`, 14_200],
 ])("%s stays small", async (_, code, ceiling) => {
   const bytes = await bundled(code);

@@ -102,7 +102,7 @@ async function openPage(protocol: Protocol): Promise<Page> {
   };
   return {
     console: entries,
-    goto: (url) => within(patienceMs, `${url} has not begun`, navigate(protocol, context, url)),
+    goto: (url) => navigateSurely(protocol, context, url),
     async evaluate<T>(expression: string) {
       const options = { expression: asJson(expression), target: { context }, awaitPromise: true };
       const { result, exceptionDetails } = (await protocol.send("script.evaluate", options)) as {
@@ -119,6 +119,20 @@ async function openPage(protocol: Protocol): Promise<Page> {
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** How often a navigation is tried. */
+const TRIES = 3;
+
+/** Firefox rarely never tells of a navigation that begins just as the document before it has loaded: then it is asked again. */
+async function navigateSurely(protocol: Protocol, context: string, url: string): Promise<void> {
+  for (let left = TRIES - 1; ; left -= 1) {
+    try {
+      return await within(patienceMs / TRIES, `${url} has not begun`, navigate(protocol, context, url));
+    } catch (error) {
+      if (left === 0 || !(error as Error).message.includes("has not begun")) throw error;
+    }
+  }
 }
 
 /** The reply comes when the navigation has begun, and the event that its document is there perhaps before the reply. */
