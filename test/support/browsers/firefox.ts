@@ -128,7 +128,8 @@ const TRIES = 3;
 async function navigateSurely(protocol: Protocol, context: string, url: string): Promise<void> {
   for (let left = TRIES - 1; ; left -= 1) {
     try {
-      return await within(patienceMs / TRIES, `${url} has not begun`, navigate(protocol, context, url));
+      await within(patienceMs / TRIES, `${url} has not begun`, navigate(protocol, context, url));
+      return;
     } catch (error) {
       if (left === 0 || !(error as Error).message.includes("has not begun")) throw error;
     }
