@@ -10,7 +10,7 @@ export interface Variant {
   /** What the table calls it. Unique. */
   readonly title: string;
   /** The file in `variants/`. */
-  readonly library: string;
+  readonly module: string;
   /** The name in that file's `works`. */
   readonly work: string;
   /** How many elements go through in one run: fewer where each costs more. All figures are for one element. */
@@ -24,56 +24,56 @@ const few = 100_000;
 
 /** The variants; the first of each scenario is its headline, to which the ratios are. */
 export const catalogue: readonly Variant[] = [
-  { scenario: "sync", title: "comet-sockets, run", library: "ours", work: "run", elements: many },
-  { scenario: "sync", title: "comet-sockets, for await", library: "ours", work: "for-await", elements: many },
-  { scenario: "sync", title: "RxJS", library: "rxjs", work: "pipe", elements: many, target: 0.8 },
-  { scenario: "sync", title: "async generators", library: "async-generators", work: "sync", elements: few, target: 4 },
+  { scenario: "sync", title: "comet-sockets, run", module: "ours", work: "run", elements: many },
+  { scenario: "sync", title: "comet-sockets, for await", module: "ours", work: "for-await", elements: many },
+  { scenario: "sync", title: "RxJS", module: "rxjs", work: "pipe", elements: many, target: 0.8 },
+  { scenario: "sync", title: "async generators", module: "async-generators", work: "sync", elements: few, target: 4 },
   {
     scenario: "sync",
     title: "TransformStream",
-    library: "web-streams",
+    module: "web-streams",
     work: "pipeThrough",
     elements: few,
     target: 30,
   },
-  { scenario: "sync", title: "Readable.map", library: "node-streams", work: "operators", elements: few, target: 30 },
-  { scenario: "sync", title: "IxJS", library: "ix", work: "pipe", elements: few, target: 30 },
-  { scenario: "sync", title: "control: a loop, no library", library: "loop", work: "loop", elements: many },
-  { scenario: "mixed", title: "comet-sockets, run, mixed", library: "ours-mixed", work: "run", elements: many },
-  { scenario: "mixed", title: "RxJS, mixed", library: "rxjs-mixed", work: "pipe", elements: many, target: 0.8 },
+  { scenario: "sync", title: "Readable.map", module: "node-streams", work: "operators", elements: few, target: 30 },
+  { scenario: "sync", title: "IxJS", module: "ix", work: "pipe", elements: few, target: 30 },
+  { scenario: "sync", title: "control: a loop, no library", module: "loop", work: "loop", elements: many },
+  { scenario: "mixed", title: "comet-sockets, run, mixed", module: "ours-mixed", work: "run", elements: many },
+  { scenario: "mixed", title: "RxJS, mixed", module: "rxjs-mixed", work: "pipe", elements: many, target: 0.8 },
   // The state and the step of unfoldAsync are the loop variable and the body of the generator.
   {
     scenario: "waiting",
     title: "comet-sockets, unfoldAsync, run",
-    library: "ours",
+    module: "ours",
     work: "unfoldAsync",
     elements: few,
   },
   {
     scenario: "waiting",
     title: "comet-sockets, unfoldAsync, for await",
-    library: "ours",
+    module: "ours",
     work: "unfoldAsync, for-await",
     elements: few,
   },
   {
     scenario: "waiting",
     title: "comet-sockets, repeatAsync, run",
-    library: "ours",
+    module: "ours",
     work: "repeatAsync",
     elements: few,
   },
   {
     scenario: "waiting",
     title: "comet-sockets, from(generator), run",
-    library: "ours",
+    module: "ours",
     work: "fromGenerator",
     elements: few,
   },
   {
     scenario: "waiting",
     title: "async generators, yield promise",
-    library: "async-generators",
+    module: "async-generators",
     work: "waiting",
     elements: few,
     target: 1.5,
@@ -81,7 +81,7 @@ export const catalogue: readonly Variant[] = [
   {
     scenario: "waiting",
     title: "async generators, yield await promise",
-    library: "async-generators",
+    module: "async-generators",
     work: "waiting, await",
     elements: few,
     target: 1.5,

@@ -24,9 +24,9 @@ if (variant === undefined || globalThis.gc === undefined)
   throw new Error(`No variant ${String(title)}, or no --expose-gc.`);
 
 const { elements } = variant;
-const { works } = (await import(`./variants/${variant.library}.ts`)) as { readonly works: Works };
+const { works } = (await import(`./variants/${variant.module}.ts`)) as { readonly works: Works };
 const work = works[variant.work];
-if (work === undefined) throw new Error(`${variant.library}.ts has no ${variant.work}.`);
+if (work === undefined) throw new Error(`${variant.module}.ts has no ${variant.work}.`);
 const checksum = expected(elements);
 
 async function checkedRun(): Promise<void> {

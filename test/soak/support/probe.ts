@@ -2,7 +2,7 @@
  * Watches from outside what the package does in a server's process: which texts it encodes, how long its tasks take, how many
  * writes they make after their time is over, and which timers it has. `probe-preload.ts` begins it before the package is loaded.
  */
-import { ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { createHistogram } from "node:perf_hooks";
 
 /** Every text that was encoded and has a message in it, and how often. */
@@ -56,9 +56,10 @@ function watchTasks(): void {
     })) as typeof setImmediate;
 }
 
+/** A stream is written to its socket, by the response or past it. */
 function watchWrites(): void {
-  const write = Reflect.get(ServerResponse.prototype, "write") as (this: ServerResponse, ...args: unknown[]) => boolean;
-  ServerResponse.prototype.write = function (this: ServerResponse, ...args: unknown[]): boolean {
+  const write = Reflect.get(Socket.prototype, "write") as (this: Socket, ...args: unknown[]) => boolean;
+  Socket.prototype.write = function (this: Socket, ...args: unknown[]): boolean {
     if (taskStart !== -1 && performance.now() - taskStart > slice.ms) late += 1;
     return write.apply(this, args);
   };
