@@ -30,9 +30,9 @@ export interface Admission {
 export interface Gate {
   readonly settings: Settings;
   /** Whether the hub is going down. */
-  readonly closing: boolean;
+  isClosing(): boolean;
   /** When a client that is turned away may come back, in milliseconds. */
-  readonly retryAfterMs: number;
+  retryAfterMs(): number;
   /** Whether one more connection may be opened. */
   hasRoom(): boolean;
   /** @throws {CometError} `ERR_TOPIC_UNKNOWN`; and what the application throws. */
@@ -61,7 +61,7 @@ export function admit(
   let wire = isForDocument(request.headers) ? plainComet : undefined;
   const refuse = (error: unknown): Refusal => {
     if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-    const refused = refusal(error, wire, settings.isCallback, options.nonce, gate.retryAfterMs);
+    const refused = refusal(error, wire, settings.isCallback, options.nonce, gate.retryAfterMs());
     const policy = headers.get("content-security-policy");
     if (policy !== null) refused.headers.set("content-security-policy", policy);
     crossOrigin?.forEach((value, name) => refused.headers.set(name, value));
@@ -105,7 +105,7 @@ function checkConnectOptions({ topics, overflow }: ConnectOptions): void {
 }
 
 function assertRoom(gate: Gate): void {
-  if (gate.closing) throw new CometError("ERR_CLOSED", "This server is going down.");
+  if (gate.isClosing()) throw new CometError("ERR_CLOSED", "This server is going down.");
   if (!gate.hasRoom()) throw new CometError("ERR_LIMIT", "There are too many connections.");
 }
 

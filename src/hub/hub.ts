@@ -161,7 +161,10 @@ export class Hub {
     wholeNumber("drainMs", drainMs, 0, MAX_TIMER_MS);
     if (this.#closing === undefined) {
       this.#drainUntil = now() + drainMs;
-      this.#closing = this.#close(drainMs);
+      let follow: (closing: Promise<void>) => void = () => undefined;
+      // It is closing before the first connection is ended, whose `onClose` may come back here.
+      this.#closing = new Promise<void>((resolve) => (follow = resolve));
+      follow(this.#close(drainMs));
     }
     return this.#closing;
   }
@@ -303,16 +306,10 @@ export class Hub {
   }
 
   #createGate(): Gate {
-    const isClosing = (): boolean => this.#closing !== undefined;
-    const retryAfterMs = (): number => (isClosing() ? Math.max(0, this.#drainUntil - now()) : RETRY_WHEN_FULL_MS);
     return {
       settings: this.#settings,
-      get closing() {
-        return isClosing();
-      },
-      get retryAfterMs() {
-        return retryAfterMs();
-      },
+      isClosing: () => this.#closing !== undefined,
+      retryAfterMs: () => (this.#closing === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#drainUntil - now())),
       hasRoom: () => this.#connections.size < this.#settings.maxConnections,
       assertTopic: (name) => {
         if (!this.#topics.isTopic(name)) throw unknownTopic(name);

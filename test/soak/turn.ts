@@ -86,4 +86,5 @@ checks.that(tasks.p99Us < (SLICE_MS + SLICE_PATIENCE_MS) * 1000, "one slice in a
 // What Node does of the writes after a slice, in the same turn, blocks the event loop as well.
 checks.that(loop.p99Us < (SLICE_MS + SLICE_PATIENCE_MS) * 1000, "the event loop is blocked for longer than a slice");
 checks.that(overtime.tasks > 0, "no flush was long enough to be divided");
+checks.that(overtime.most > 0, "no write was seen: the check of writes after a slice shows nothing");
 checks.end();

@@ -306,3 +306,20 @@ describe("an application that acts within a flush", () => {
     expect(third.sink.lines.at(-1)).toMatchObject({ end: { reason: "gone", retryMs: null } });
   });
 });
+
+test("an application may close the hub from within onClose: it is closed once, and everybody is told once", async () => {
+  const reasons: string[] = [];
+  const closings = new Set<Promise<void>>();
+  const hub = new Hub({
+    onClose: (_, reason) => {
+      reasons.push(reason);
+      closings.add(hub.close({ drainMs: 0 }));
+    },
+  });
+  const all = [];
+  for (let i = 0; i < 5; i += 1) all.push(await open(hub, "topic=t"));
+  const closing = hub.close({ drainMs: 0 });
+  for (const { connection } of all) connection.gone();
+  await closing;
+  expect([reasons, [...closings]]).toEqual([Array.from({ length: 5 }, () => "drain"), [closing]]);
+});
