@@ -33,10 +33,6 @@ export class Topics {
     return this.#alive.size;
   }
 
-  get(name: string): LiveTopic | undefined {
-    return this.#alive.get(name);
-  }
-
   /** Whether the application knows a topic of this name. */
   isTopic(name: string): boolean {
     return this.#alive.has(name) || this.#settings.topics(name) !== false;
