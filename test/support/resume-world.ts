@@ -42,6 +42,8 @@ export class World {
   hub = World.#createHub();
   /** What went wrong inside the hub's own calls, where a throw would be taken for a broken connection. */
   readonly failures: unknown[] = [];
+  /** The hubs that are going down: they refuse whoever comes. */
+  readonly closing = new WeakSet<Hub>();
   /** What is being published: a full log is flushed before its position is known. */
   #pending: { readonly topic: string; readonly number: number; readonly key: string | undefined } | undefined;
   #number = 0;
@@ -116,6 +118,7 @@ export class World {
 
   /** Drains the hub. Clients that do not read have their connections broken off, as the hub would do after a while. */
   async close(): Promise<void> {
+    this.closing.add(this.hub);
     const closed = this.hub.close({ drainMs: 0 });
     for (const client of this.clients) client.letGoOfEnded();
     await closed;
@@ -236,11 +239,13 @@ export class Client {
     const position = this.#position();
     if (position !== "") query.set("lastEventId", position);
     const request = { method: "GET", url: `/live?${query.toString()}`, headers: { get: () => null } };
+    const { hub, closing } = this.#world;
     // Nothing is waited for: it is let in at once.
-    void this.#world.hub
+    void hub
       ._connect(request, { overflow }, (_, open) => this.#open(wire, open))
       .then((refusal) => {
-        if (refusal !== undefined) this.failed(new Error(refusal.body));
+        const isGoingDown = refusal?.status === 503 && closing.has(hub);
+        if (refusal !== undefined && !isGoingDown) this.failed(new Error(refusal.body));
       });
   }
 
