@@ -21,19 +21,23 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
     throw new CometError("ERR_MESSAGE", `Event names that begin with ${RESERVED_EVENT_PREFIX} are the protocol's own.`);
   }
   const json = jsonLiteral(data, "json");
-  // The escapes of what is not safe in a script do not count: to the application, they are not there.
-  const bytes = json.length * 3 <= maxBytes ? 0 : utf8Length(json.replace(/\\u(?:003c|0026|202[89])/g, "_"));
-  if (bytes > maxBytes) {
-    throw new CometError("ERR_MESSAGE", `A message has at most ${maxBytes} bytes of JSON, not ${bytes}.`);
-  }
+  const bytes = utf8Length(json);
+  if (bytes > maxBytes) checkLength(json, maxBytes);
   return {
     json,
     text: typeof data === "string" ? data : undefined,
     event,
     key: checkField("key", options.key),
     messageId: checkField("messageId", options.messageId),
-    bytes: utf8Length(json),
+    bytes,
   };
+}
+
+/** The escapes of what is not safe in a script do not count: to the application, they are not there. */
+function checkLength(json: string, maxBytes: number): void {
+  const bytes = utf8Length(json.replace(/\\u(?:003c|0026|202[89])/g, "_"));
+  if (bytes <= maxBytes) return;
+  throw new CometError("ERR_MESSAGE", `A message has at most ${maxBytes} bytes of JSON, not ${bytes}.`);
 }
 
 function checkField(name: string, value: unknown): string | undefined {

@@ -1,7 +1,7 @@
 import { scriptFrame } from "./comet.ts";
-import { controlObject, messageObject, type Format, type LoggedMessage } from "./format.ts";
+import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
-import { jsonString, messageLiteral, stringLiteral } from "./literal.ts";
+import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
 
 /**
  * What the document of a hub's comet socket begins with. Blanks before `<html>` are no part of the document; with the rest
@@ -27,6 +27,7 @@ const document = {
 export function plainCometFormat(callback: string, nonce: string | undefined): Format {
   const { before, after } = scriptFrame(callback, nonce);
   const key = `comet ${before}`;
+  const [beforeString, afterString, afterLine] = [`${before}'`, `'${after}\n`, `${after}\n`];
   return {
     ...document,
     key,
@@ -34,7 +35,10 @@ export function plainCometFormat(callback: string, nonce: string | undefined): F
     before: "",
     after: "",
     heartbeat: "\n",
-    message: (message) => `${before}${dataLiteral(message)}${after}\n`,
+    message: ({ text, json }) => {
+      if (text === undefined) return `${before}${dataLiteral(json)}${afterLine}`;
+      return `${beforeString}${insideQuotes(text, json)}${afterString}`;
+    },
     control: comment,
     end: (item, query) => comment("end", item) + comeBack(item, query, nonce),
   };
@@ -63,9 +67,8 @@ export function managedCometFormat(callback: string, nonce: string | undefined):
   };
 }
 
-/** The data as JavaScript. Its JSON is that already, but for strings, which have Play's quotes, and a key `__proto__`. */
-function dataLiteral({ text, json }: LoggedMessage): string {
-  if (text !== undefined) return stringLiteral(text);
+/** JSON as JavaScript, which it is already but for a key `__proto__`. */
+function dataLiteral(json: string): string {
   return json.includes('"__proto__"') ? messageLiteral(JSON.parse(json)) : json;
 }
 

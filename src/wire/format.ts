@@ -6,7 +6,7 @@ export interface LoggedMessage {
   readonly id: string;
   /** The data as JSON, with `<`, `&`, U+2028 and U+2029 escaped. */
   readonly json: string;
-  /** The data itself if it is a string. */
+  /** The data itself if it is a string, of which `json` is the JSON. */
   readonly text: string | undefined;
   readonly event: string | undefined;
   readonly key: string | undefined;
@@ -49,6 +49,7 @@ export interface Format {
 
 /** A message as the JSON object that ndjson, poll and managed comet carry. */
 export function messageObject({ id, json, event, key, messageId }: LoggedMessage): string {
+  if (event === undefined && key === undefined && messageId === undefined) return `{"id":"${id}","data":${json}}`;
   let text = `{"id":"${id}"`;
   if (event !== undefined) text += `,"event":${JSON.stringify(event)}`;
   if (key !== undefined) text += `,"key":${JSON.stringify(key)}`;

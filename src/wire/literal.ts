@@ -12,12 +12,10 @@ const MAX_DEPTH = 500;
  * character references; and U+2028/9, line ends to JavaScript before 2019.
  */
 const unsafe = /[<&\u2028\u2029]/g;
-const unsafeOrQuote = /[<&'\u2028\u2029]/g;
 
 const escapes: Record<string, string> = {
   "<": "\\u003c",
   "&": "\\u0026",
-  "'": "\\'",
   "\u2028": "\\u2028",
   "\u2029": "\\u2029",
 };
@@ -28,7 +26,18 @@ function escape(character: string): string {
 
 /** A string as a JavaScript literal in single quotes, safe inside a `<script>` element: `'kiki'`. */
 export function stringLiteral(value: string): string {
-  return `'${JSON.stringify(value).slice(1, -1).replace(unsafeOrQuote, escape)}'`;
+  return `'${insideQuotes(value, jsonString(value))}'`;
+}
+
+/** What stands between the quotes of a {@link stringLiteral}, for a string whose {@link jsonString} is known. */
+export function insideQuotes(value: string, json: string): string {
+  const inside = isVerbatim(value, json) ? value : json.slice(1, -1);
+  return inside.includes("'") ? inside.replaceAll("'", "\\'") : inside;
+}
+
+/** Whether a string stands in its {@link jsonString} as it is, between quotes. Every escape is longer than what it stands for. */
+export function isVerbatim(value: string, json: string): boolean {
+  return json.length === value.length + 2;
 }
 
 /** A string as JSON, safe inside a `<script>` element. */

@@ -12,6 +12,7 @@ const titles = {
   comet: "comet frame",
   "sse-publish": "sse frame, with all checks of publish",
   "comet-publish": "comet frame, with all checks of publish",
+  "sse-log": "sse frame, published to a log and read from it",
 };
 const ways = Object.keys(titles) as (keyof typeof titles)[];
 

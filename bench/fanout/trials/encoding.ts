@@ -1,5 +1,6 @@
 /** How long it takes to encode a message, up to bytes in a buffer: one way, of one kind of message, in a process of its own. */
 import { encodeMessage } from "../../../dist/hub/messages.js";
+import { Log } from "../../../dist/log/log.js";
 import { plainCometFormat } from "../../../dist/wire/comet-stream.js";
 import type { Format, LoggedMessage } from "../../../dist/wire/format.js";
 import { jsonLiteral } from "../../../dist/wire/literal.js";
@@ -23,7 +24,19 @@ function logged(data: unknown): LoggedMessage {
 }
 
 const frameBy = (format: Format) => (data: unknown) => format.message(logged(data), id);
-const publishBy = (format: Format) => (data: unknown) => format.message({ id, ...encodeMessage(data, {}, 65_536) }, id);
+const publishBy = (format: Format) => (data: unknown) => {
+  const { json, text, event, key, messageId } = encodeMessage(data, {}, 65_536);
+  return format.message({ id, json, text, event, key, messageId }, id);
+};
+
+/** All that is done once for a message: it is checked, put into a log, and read from its tape by the first of its subscribers. */
+function throughLog(format: Format): (data: unknown) => number {
+  const log = new Log("bench", "abcdefghi", { maxEntries: 1000, maxBytes: 8_388_608, maxAgeMs: 3_600_000 }, false);
+  return (data) => {
+    const { offset } = log.append(encodeMessage(data, {}, 65_536), log.head, performance.now());
+    return log.tape(format).read(offset - 1, offset).bytes.length;
+  };
+}
 
 /** What Play's Comet helper does: a string escaped as ECMAScript (Apache's escapeEcmaScript), JSON as it is, in a script. */
 function playStyle(data: unknown): string {
@@ -37,13 +50,18 @@ function playStyle(data: unknown): string {
 
 const sse = sseFormat(2000);
 const comet = plainCometFormat("parent.cometMessage", undefined);
-const ways: { readonly [way: string]: (data: unknown) => string } = {
-  bare: (data) => JSON.stringify(data),
-  play: playStyle,
-  sse: frameBy(sse),
-  comet: frameBy(comet),
-  "sse-publish": publishBy(sse),
-  "comet-publish": publishBy(comet),
+const encoder = new TextEncoder();
+const buffer = new Uint8Array(65_536);
+const toBytes = (encode: (data: unknown) => string) => (data: unknown) =>
+  encoder.encodeInto(encode(data), buffer).written;
+const ways: { readonly [way: string]: (data: unknown) => number } = {
+  bare: toBytes((data) => JSON.stringify(data)),
+  play: toBytes(playStyle),
+  sse: toBytes(frameBy(sse)),
+  comet: toBytes(frameBy(comet)),
+  "sse-publish": toBytes(publishBy(sse)),
+  "comet-publish": toBytes(publishBy(comet)),
+  "sse-log": throughLog(sse),
 };
 
 const MESSAGES = 512;
@@ -52,10 +70,9 @@ const make = kinds[kind];
 const encode = ways[way];
 if (make === undefined || encode === undefined) throw new RangeError(`No encoding ${way} of ${kind}.`);
 const all = Array.from({ length: MESSAGES }, (_, i) => make(i));
-const buffer = Buffer.alloc(65_536);
 let bytes = 0;
 const work = (): Promise<void> => {
-  for (const data of all) bytes += buffer.write(encode(data));
+  for (const data of all) bytes += encode(data);
   return Promise.resolve();
 };
 await measure(work, Number(minMs) / 2);

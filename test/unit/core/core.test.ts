@@ -2,6 +2,7 @@ import { describe as group, expect, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
 import { reportOnConsole } from "../../../src/core/report.ts";
+import { utf8Length } from "../../../src/core/utf8.ts";
 
 test("a CometError has a code, a message, a name and its cause", () => {
   const cause = new Error("underneath");
@@ -44,6 +45,31 @@ group("a Queue", () => {
     queue.push(1);
     queue.clear();
     expect(queue.size).toBe(0);
+  });
+});
+
+group("the length of a text in UTF-8", () => {
+  test.each(["", "kiki", "Grüße", "\u2028", "😀", "\ud800", "\udc00", "\udc00\ud800", "a\ud83dé\ude00"])(
+    "of %j",
+    (text) => {
+      expect(utf8Length(text)).toBe(Buffer.byteLength(text));
+    },
+  );
+
+  test("is right wherever a long text is parted", () => {
+    const pieces = ["x", "é", "€", "😀", "\ud83d", "\ude00"];
+    for (const around of [2047, 2048, 2049, 4095, 4096, 4097]) {
+      for (const first of pieces) {
+        for (const second of pieces) {
+          const text = `${"x".repeat(around - 1)}${first}${second}`;
+          expect(utf8Length(text)).toBe(Buffer.byteLength(text));
+          expect(utf8Length(`${text}${"€".repeat(3000)}`)).toBe(Buffer.byteLength(text) + 9000);
+        }
+      }
+    }
+    expect(utf8Length("\ud800".repeat(10_000))).toBe(30_000);
+    expect(utf8Length("😀".repeat(10_000))).toBe(40_000);
+    expect(utf8Length(`x${"😀".repeat(10_000)}`)).toBe(40_001);
   });
 });
 

@@ -61,6 +61,11 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
       "event: e\nid: t=e.5\ndata: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
     );
     expect(frame(message(""), "t=e.5")).toBe("id: t=e.5\ndata: \n\n");
+    expect(frame(message("it's fine"), "t=e.5")).toBe("id: t=e.5\ndata: it's fine\n\n");
+    expect(frame(message('<b>"\\&é\u2028\t', { event: "e" }), "t=e.5")).toBe(
+      'event: e\nid: t=e.5\ndata: <b>"\\&é\u2028\t\n\n',
+    );
+    expect(frame(message("\r"), "t=e.5")).toBe("id: t=e.5\ndata: \ndata: \n\n");
     expect(control("gap", gap, "t=e.17,u=f.0")).toBe(
       `event: comet:gap\nid: t=e.17,u=f.0\ndata: ${JSON.stringify(gap)}\n\n`,
     );
@@ -78,6 +83,10 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
       '<script>parent.cometMessage({"title":"\\u003c/script>"});</script>\n',
     );
     expect(frame(message("it's"), "")).toBe("<script>parent.cometMessage('it\\'s');</script>\n");
+    expect(frame(message("kiki, Grüße"), "")).toBe("<script>parent.cometMessage('kiki, Grüße');</script>\n");
+    expect(frame(message("\"it's\"\n'<"), "")).toBe(
+      String.raw`<script>parent.cometMessage('\"it\'s\"\n\'\u003c');</script>` + "\n",
+    );
     expect(frame(message(JSON.parse('{"__proto__":1}')), "")).toBe(
       '<script>parent.cometMessage({["__proto__"]:1});</script>\n',
     );
