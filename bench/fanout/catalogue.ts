@@ -23,6 +23,21 @@ function onNode(
   return { name, title, kind, start: (core) => startNodeServer(`${name}.ts`, [], core), greeting };
 }
 
+/**
+ * On HTTP/2, in clear text as everything here. With a connection for each stream, as a server sees browsers: each user has
+ * one connection, with one stream of messages on it. With a hundred streams on each, as behind a proxy that speaks HTTP/2 to its servers.
+ */
+function onHttp2(kind: "control" | "ours", file: string, title: string, path: string): readonly Variant[] {
+  return [1, 100].map((streamsPerConnection) => ({
+    name: streamsPerConnection === 1 ? file : `${file}-shared`,
+    title: `${title}, ${streamsPerConnection === 1 ? "a connection each" : `${streamsPerConnection} a connection`}`,
+    kind,
+    isHttp2: true,
+    start: (core) => startNodeServer(`${file}.ts`, [], core),
+    greeting: () => ({ path, accept: "text/event-stream", streamsPerConnection }),
+  }));
+}
+
 /** Everything that is measured. How each is configured stands at the head of its file in servers/. */
 export const catalogue: readonly Variant[] = [
   {
@@ -52,6 +67,8 @@ export const catalogue: readonly Variant[] = [
   onNode("peer", "sockjs", "SockJS, xhr_streaming", sockJs),
   onNode("peer", "hono", "Hono streamSSE"),
   onNode("peer", "fastify-sse", "@fastify/sse"),
+  ...onHttp2("ours", "ours-h2", "comet-sockets, sse, HTTP/2", "/live?topic=bench&wire=sse"),
+  ...onHttp2("control", "h2-write", "node:http2: stream.write", "/"),
 ];
 
 /** @throws {RangeError} where there is none of that name. */

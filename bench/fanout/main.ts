@@ -9,13 +9,15 @@ import { isPinning } from "../support/pinned.ts";
 import { readOptions, usage, type Options } from "./options.ts";
 import { backlog } from "./sections/backlog.ts";
 import { connect } from "./sections/connect.ts";
+import { delay } from "./sections/delay.ts";
 import { encoding } from "./sections/encoding.ts";
 import { fanout } from "./sections/fanout.ts";
 import { growth } from "./sections/growth.ts";
+import { http2 } from "./sections/http2.ts";
 import { memory } from "./sections/memory.ts";
 import type { Section } from "./sections/section.ts";
 
-const sections: readonly Section[] = [fanout, memory, connect, backlog, encoding, growth];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, growth];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {

@@ -1,4 +1,4 @@
-import type { Greeting } from "./clients/greeting.ts";
+import type { Greeting, Http2Greeting } from "./clients/greeting.ts";
 import type { Server } from "./servers/server.ts";
 
 /** A way to deliver messages that is measured. */
@@ -11,6 +11,8 @@ export interface Variant {
   readonly kind: "limit" | "control" | "ours" | "peer";
   /** Why it cannot be measured on this machine, if so. */
   readonly unavailable?: () => string | undefined;
+  /** Whether it is on HTTP/2, and so measured in a section of its own. */
+  readonly isHttp2?: boolean;
   readonly start: (core: number) => Promise<Server>;
-  readonly greeting: () => Greeting;
+  readonly greeting: () => Greeting | Http2Greeting;
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, type Tally } from "./client.ts";
-import type { Greeting } from "./greeting.ts";
+import type { Greeting, Http2Greeting } from "./greeting.ts";
+import { Http2Pool } from "./http2-client.ts";
+import type { Client, Tally } from "./reading.ts";
 import { Sample } from "./sample.ts";
+import { SocketClient } from "./socket-client.ts";
 
 /** How long anything may take before a trial has failed. */
 const PATIENCE_MS = 30_000;
@@ -22,12 +24,15 @@ export class Crowd {
   }
 
   /** Connects `count` clients, `atOnce` at a time. Rejects if one fails. */
-  async connect(count: number, port: number, greeting: Greeting, atOnce = 100): Promise<void> {
+  async connect(count: number, port: number, greeting: Greeting | Http2Greeting, atOnce = 100): Promise<void> {
     let left = count;
+    const pool = new Http2Pool();
+    const open = (): Client =>
+      "path" in greeting ? pool.open(this.#tally, port, greeting) : new SocketClient(this.#tally, port, greeting);
     const one = async (): Promise<void> => {
       while (left > 0) {
         left -= 1;
-        const client = new Client(this.#tally, port, greeting);
+        const client = open();
         this.clients.push(client);
         await client.connected;
       }

@@ -12,6 +12,14 @@ export interface Greeting {
   readonly steps: readonly Step[];
 }
 
+/** How a client of HTTP/2 becomes one: it is connected when the head of the answer has come. */
+export interface Http2Greeting {
+  readonly path: string;
+  readonly accept: string;
+  /** How many clients share a connection. */
+  readonly streamsPerConnection: number;
+}
+
 const HEAD_END: Step = { until: "\r\n\r\n" };
 
 /** Follows a stream over HTTP. */

@@ -6,7 +6,8 @@ import { fanoutTable, rowsOf } from "./fanout-table.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
-function loadsOf({ pace }: Options): readonly (Load & { readonly title: string })[] {
+/** The loads that a fan-out is measured under. */
+export function loadsOf({ pace }: Options): readonly (Load & { readonly title: string })[] {
   const publishes = { quick: 20, usual: 60, full: 100 }[pace];
   const common = { publishes, warmUps: pace === "quick" ? 12 : 30, intervalMs: 20 };
   const loads = [
@@ -19,6 +20,8 @@ function loadsOf({ pace }: Options): readonly (Load & { readonly title: string }
 
 const CONNECTIONS = 1000;
 
+const onHttp1 = catalogue.filter(({ isHttp2 }) => isHttp2 !== true);
+
 /** The cost of a delivery, with everybody there is. */
 export const fanout: Section = {
   name: "fanout",
@@ -26,7 +29,8 @@ export const fanout: Section = {
   run: async (options) => {
     const loads = loadsOf(options);
     const rounds = options.rounds ?? { quick: 2, usual: 5, full: 9 }[options.pace];
-    const variants = availableVariants(options);
+    const names = onHttp1.map(({ name }) => name);
+    const variants = availableVariants(options, names);
     const results = await runTrials<FanoutResult>(options, "fanout.ts", variants, rounds, () => ({
       connections: CONNECTIONS,
       loads,
@@ -38,7 +42,7 @@ export const fanout: Section = {
       );
     }
     // A chart of some variants only, or of a few publishes, would be taken for the whole.
-    if (catalogue.every(options.wants)) writeChart(tables, options.pace !== "quick");
+    if (onHttp1.every(options.wants)) writeChart(tables, options.pace !== "quick");
     return { connections: CONNECTIONS, rounds, loads: tables };
   },
 };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Crowd } from "../clients/crowd.ts";
-import type { Greeting } from "../clients/greeting.ts";
+import type { Greeting, Http2Greeting } from "../clients/greeting.ts";
 import { variantNamed } from "../catalogue.ts";
 import type { Server } from "../servers/server.ts";
 
@@ -38,7 +38,7 @@ export async function inTrial<Spec extends TrialSpec, Result>(
 /** Connects a crowd, and waits until the server has all of it. Tells how much memory each of them takes. */
 export async function connectCrowd(
   server: Server,
-  greeting: Greeting,
+  greeting: Greeting | Http2Greeting,
   connections: number,
 ): Promise<{ readonly crowd: Crowd; readonly idleBytes: number }> {
   const empty = await server.collectedUsage();

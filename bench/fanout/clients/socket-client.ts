@@ -1,31 +1,12 @@
 import { connect, type Socket } from "node:net";
-import { MARK, nowUs } from "../messages.ts";
+import { nowUs } from "../messages.ts";
 import type { Greeting } from "./greeting.ts";
+import { countMarks, memory, window, type Client, type Tally } from "./reading.ts";
 import type { Sample } from "./sample.ts";
 
-/** What clients share and add to. */
-export interface Tally {
-  /** Messages, of all clients. */
-  messages: number;
-  /** Bytes, after the greetings. */
-  bytes: number;
-  /** Called after each read that brought messages. */
-  onMessages: () => void;
-}
-
-/**
- * All sockets read into the same memory: nothing is allocated for a read. One byte more than is read into, for a mark that
- * stops the search.
- */
-const READ_BYTES = 65_536;
-const memory = Buffer.alloc(READ_BYTES + 1);
-const window = memory.subarray(0, READ_BYTES);
-
 /** A raw socket that greets, and from then on only counts. */
-export class Client {
-  /** Messages since it was connected. */
+export class SocketClient implements Client {
   received = 0;
-  /** When the first byte came, in microseconds since it began to connect. */
   firstByteUs = NaN;
   sample: Sample | undefined;
   readonly #tally: Tally;
@@ -46,7 +27,6 @@ export class Client {
     this.#socket.write(greeting.request());
   }
 
-  /** Resolves when the client is connected, in the sense of its greeting. */
   get connected(): Promise<void> {
     return this.#done.promise;
   }
@@ -80,11 +60,8 @@ export class Client {
     this.#count(Math.max(0, at - before), length);
   }
 
-  /** Counts the marks in what was read. The search is native; JavaScript does something once a mark. */
   #count(from: number, length: number): void {
-    memory[length] = MARK;
-    let found = 0;
-    for (let at = memory.indexOf(MARK, from); at < length; at = memory.indexOf(MARK, at + 1)) found += 1;
+    const found = countMarks(from, length);
     this.#tally.bytes += length - from;
     this.sample?.read(memory.subarray(from, length));
     if (found === 0) return;
