@@ -15,7 +15,7 @@ export const delay: Section = {
   name: "delay",
   isUsual: () => true,
   run: async (options) => {
-    const rounds = options.rounds ?? { quick: 1, usual: 5, full: 9 }[options.pace];
+    const rounds = options.rounds ?? { quick: 1, usual: 3, full: 5 }[options.pace];
     const messages = options.pace === "quick" ? 20 : 50;
     const spec = { connections: CONNECTIONS, bytes: BYTES, messages, warmUps: 15, intervalMs: INTERVAL_MS };
     const variants = availableVariants(options, names);
