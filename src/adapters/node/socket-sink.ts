@@ -2,27 +2,26 @@ import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/connection.ts";
 import type { Sink } from "../../hub/subscription.ts";
+import { letGoSoon } from "./let-go.ts";
+import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./marks.ts";
+import { serverOf } from "./node-internals.ts";
 import type { NodeResponse } from "./response.ts";
 
-/** Which connection a socket or response belongs to: so one listener serves them all, and none is made for each. */
-const connectionOf = Symbol("comet-sockets.connection");
-
-interface Marked {
-  [connectionOf]?: Connection | undefined;
-}
+/** What ends a body in chunked coding (RFC 9112, 7.1). */
+const LAST_CHUNK = "0\r\n\r\n";
 
 /**
  * Writes to the socket of an HTTP/1.1 response what is in chunked coding already. The response sends its own head and its
  * own end; between them it has nothing to say, and `response.write` would frame the same bytes again for each subscriber,
  * in three writes. Nothing but documented interfaces: `response.socket`, `flushHeaders`, `end`.
+ *
+ * Where nobody would notice, the connection then lets go of the response altogether (`let-go.ts`), and the end is written here.
  */
 export class SocketSink implements Sink {
   readonly isChunked = true;
-  readonly #response: ServerResponse;
-  readonly #socket: Socket;
+  readonly #socket: MarkedSocket;
 
-  private constructor(response: ServerResponse, socket: Socket) {
-    this.#response = response;
+  private constructor(socket: MarkedSocket) {
     this.#socket = socket;
   }
 
@@ -44,18 +43,23 @@ export class SocketSink implements Sink {
   }
 
   static open(response: ServerResponse, head: OutgoingHttpHeaders, open: (sink: Sink) => Connection): void {
-    const socket = response.socket as Socket;
+    const socket = response.socket as Socket & MarkedSocket;
+    const server = mayEndConnection(response, head) ? serverOf(response, { finish: 1, error: 1 }) : undefined;
     // The head and the first bytes leave in one packet; and from Node 26 on, what the response writes would wait otherwise.
     socket.cork();
     // All at once: headers that are set one by one are kept for as long as the response is.
-    response.writeHead(200, { ...head, "transfer-encoding": "chunked" });
+    const coding = { "transfer-encoding": "chunked" };
+    // Node will not be there to read another request.
+    response.writeHead(200, { ...head, ...(server === undefined ? coding : { ...coding, connection: "close" }) });
     response.flushHeaders();
-    const connection = open(new SocketSink(response, socket));
+    socket[responseOf] = response;
+    const connection = open(new SocketSink(socket));
     process.nextTick(uncork, socket);
-    (socket as Marked)[connectionOf] = connection;
-    (response as Marked)[connectionOf] = connection;
+    socket[connectionOf] = connection;
+    (response as MarkedResponse)[connectionOf] = connection;
     socket.on("drain", onDrain);
     response.on("close", onClose);
+    if (server !== undefined) letGoSoon(server, response);
   }
 
   write(bytes: Uint8Array): boolean {
@@ -63,28 +67,49 @@ export class SocketSink implements Sink {
   }
 
   end(bytes: Uint8Array): void {
-    this.#socket.write(bytes);
-    this.#response.end();
+    const socket = this.#socket;
+    const response = socket[responseOf];
+    if (response === undefined) {
+      socket[hasEnded] = true;
+      socket.cork();
+      socket.write(bytes);
+      socket.write(LAST_CHUNK, "latin1");
+      // As Node does it: a client that does not close its side as well is not waited for.
+      socket.destroySoon();
+      socket.uncork();
+    } else {
+      socket.write(bytes);
+      response.end();
+    }
   }
 
   destroy(): void {
-    this.#response.destroy();
+    const socket = this.#socket;
+    (socket[responseOf] ?? socket).destroy();
   }
+}
+
+/** Whether the application has nothing to say on what becomes of the connection, or on the last chunk. */
+function mayEndConnection(response: ServerResponse, head: OutgoingHttpHeaders): boolean {
+  return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
 }
 
 function uncork(socket: Socket): void {
   socket.uncork();
 }
 
-function onDrain(this: Marked): void {
+function onDrain(this: MarkedSocket): void {
   this[connectionOf]?.drained();
 }
 
 /** The response is over; its connection may go on to another. */
-function onClose(this: ServerResponse & Marked): void {
-  const { req } = this;
-  req.socket.off("drain", onDrain);
-  (req.socket as Marked)[connectionOf] = undefined;
+function onClose(this: ServerResponse & MarkedResponse): void {
+  const socket: Socket & MarkedSocket = this.req.socket;
+  if (socket[responseOf] === this) {
+    socket.off("drain", onDrain);
+    socket[connectionOf] = undefined;
+    socket[responseOf] = undefined;
+  }
   this[connectionOf]?.gone();
 }
 

@@ -3,11 +3,24 @@ import type { Socket } from "node:net";
 import { gunzipSync, createGzip } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
 import { connect } from "../../../src/adapters/node/index.ts";
-import { notedHub, serveHub } from "../../support/hub.ts";
-import { RawRequest, serve } from "../../support/servers.ts";
+import { notedHub, serveHub, type NotedHub } from "../../support/hub.ts";
+import { RawRequest, serve, type TestServer } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
 
 const stream = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/**
+ * A hub whose connections are kept when their streams end, as they are where somebody listens to the response: otherwise Node
+ * has let go of them, and they end with their streams (decision 12; `test/package/let-go.test.ts`).
+ */
+async function serveKept(): Promise<NotedHub & TestServer> {
+  const noted = notedHub();
+  const server = await serve((response) => {
+    response.on("finish", () => undefined);
+    void connect(noted.hub, response.req, response);
+  });
+  return { ...noted, ...server };
+}
 
 /** The body of a chunked answer, and what follows it. */
 function unchunk(received: string): { readonly body: string; readonly rest: string } {
@@ -56,7 +69,7 @@ describe("a stream on HTTP/1.1", () => {
   });
 
   test("ends well, and its connection serves another request, and another stream", async () => {
-    const { hub, port, opened, reasons } = await serveHub();
+    const { hub, port, opened, reasons } = await serveKept();
     const request = new RawRequest(port, stream);
     for (let i = 0; i < 5; i += 1) {
       await until(() => opened.length === i + 1);
@@ -78,7 +91,7 @@ describe("a stream on HTTP/1.1", () => {
   });
 
   test("is followed on its connection by a request that waited behind it", async () => {
-    const { hub, port, opened } = await serveHub();
+    const { hub, port, opened } = await serveKept();
     const request = new RawRequest(port, stream + stream);
     await until(() => opened.length === 2);
     await hub.topic<string>("a").publish("to both");
@@ -104,6 +117,8 @@ describe("a stream on HTTP/1.1", () => {
     const sockets = new Set<Socket>();
     const server = await serve((response) => {
       sockets.add(response.req.socket);
+      // Its connection is kept: see `serveKept`.
+      response.on("finish", () => undefined);
       void connect(hub, response.req, response);
     });
     const request = new RawRequest(server.port, "");
