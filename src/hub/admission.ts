@@ -61,7 +61,7 @@ export function admit(
   let wire = isForDocument(request.headers) ? plainComet : undefined;
   const refuse = (error: unknown): Refusal => {
     if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-    const refused = refusal(error, wire, settings.isCallback, options.nonce, gate.retryAfterMs());
+    const refused = refusal(error, wire, settings, options.nonce, gate.retryAfterMs());
     const policy = headers.get("content-security-policy");
     if (policy !== null) refused.headers.set("content-security-policy", policy);
     crossOrigin?.forEach((value, name) => refused.headers.set(name, value));
@@ -85,6 +85,9 @@ export function admit(
       crossOrigin?.forEach((value, name) => (name === "vary" ? headers.append(name, value) : headers.set(name, value)));
       headers.append("vary", "Accept, Sec-Fetch-Dest");
       if (!headers.has("content-type")) headers.set("content-type", asked.format.contentType);
+      if (asked.policy !== undefined && !headers.has("content-security-policy")) {
+        headers.set("content-security-policy", asked.policy);
+      }
       addDefaultHeaders(headers, undefined);
       enter({ status: 200, headers, wire: asked.format.wire, headOnly, asked, overflow: options.overflow });
     };

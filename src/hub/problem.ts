@@ -1,10 +1,10 @@
 import type { CometError, CometErrorCode } from "../core/errors.ts";
-import { COMET_HEAD } from "../wire/comet-stream.ts";
-import { scriptFrame } from "../wire/comet.ts";
+import { COMET_HEAD, managedScript, type Listener } from "../wire/comet-stream.ts";
 import { controlObject } from "../wire/format.ts";
 import type { Problem } from "../wire/item.ts";
 import { jsonString } from "../wire/literal.ts";
-import type { AskedWire } from "./request.ts";
+import type { Settings } from "./options.ts";
+import { framePolicy, isListener, type AskedWire } from "./request.ts";
 
 /** A complete answer that opens no stream. */
 export interface Refusal {
@@ -40,13 +40,12 @@ const titles: Record<number, string> = {
  * The answer to a request that is refused: PROTOCOL.md, section 7.
  *
  * @param asked What is known of the wire: on comet the problem comes as a document.
- * @param isCallback Which callbacks may be called, with one that is well formed.
  * @param retryAfterMs When to come back, for what passes.
  */
 export function refusal(
   error: CometError,
   asked: AskedWire | undefined,
-  isCallback: (callback: string) => boolean,
+  settings: Settings,
   nonce: string | undefined,
   retryAfterMs: number,
 ): Refusal {
@@ -72,14 +71,14 @@ export function refusal(
     return { status, headers, body: `${JSON.stringify(problem)}\n` };
   }
   headers.set("content-type", "text/html; charset=utf-8");
-  headers.set("content-security-policy", "frame-ancestors 'self'");
-  const script = asked.managed && isCallback(asked.callback) ? errorScript(problem, asked.callback, nonce) : "";
+  headers.set("content-security-policy", framePolicy(asked, settings));
+  const script = asked.managed && isListener(asked, settings) ? errorScript(problem, asked, nonce) : "";
   const shown = JSON.stringify(problem, undefined, 2).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
   return { status, headers, body: `${COMET_HEAD}<pre>${shown}</pre>\n${script}` };
 }
 
 /** Tells our client in the page around. */
-function errorScript(problem: Problem, callback: string, nonce: string | undefined): string {
-  const { before, after } = scriptFrame(callback, nonce);
-  return `${before}[${jsonString(controlObject("error", problem))}]${after}\n`;
+function errorScript(problem: Problem, listener: Listener, nonce: string | undefined): string {
+  const { before, after } = managedScript(listener, nonce);
+  return before + jsonString(controlObject("error", problem)) + after;
 }

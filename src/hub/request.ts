@@ -5,7 +5,7 @@ import { managedCometFormat, plainCometFormat } from "../wire/comet-stream.ts";
 import type { Format } from "../wire/format.ts";
 import type { Wire } from "../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../wire/ndjson.ts";
-import { sseFormat } from "../wire/sse.ts";
+import { managedSseFormat, sseFormat } from "../wire/sse.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { acceptedWire } from "./negotiate.ts";
 import type { ConnectOptions, Settings } from "./options.ts";
@@ -18,6 +18,8 @@ export interface Asked {
   readonly from: "newest" | "oldest";
   /** The query without its position. */
   readonly query: string;
+  /** The `Content-Security-Policy` of a comet, unless the application has its own. */
+  readonly policy: string | undefined;
 }
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
@@ -27,6 +29,8 @@ export interface AskedWire {
   readonly wire: Wire;
   readonly managed: boolean;
   readonly callback: string;
+  /** The origin that the items of a managed comet are posted to. */
+  readonly target: string | undefined;
 }
 
 /** The query of a request. */
@@ -37,7 +41,12 @@ export function queryOf(request: HubRequest): URLSearchParams {
 }
 
 /** What the comet wire is without further parameters. */
-export const plainComet: AskedWire = { wire: "comet", managed: false, callback: "parent.cometMessage" };
+export const plainComet: AskedWire = {
+  wire: "comet",
+  managed: false,
+  callback: "parent.cometMessage",
+  target: undefined,
+};
 
 /** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. */
 export function askedWire(request: HubRequest, query: URLSearchParams): Wire {
@@ -47,13 +56,17 @@ export function askedWire(request: HubRequest, query: URLSearchParams): Wire {
   throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
 }
 
-/** How the comet wire is wanted. The callback is not checked yet. @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`. */
+/** How the wire is wanted. Callback and target are not checked yet. @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`. */
 export function askedMode(query: URLSearchParams): Omit<AskedWire, "wire"> {
   const mode = single(query, "mode") ?? "plain";
   if (mode !== "plain" && mode !== "managed") {
-    throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes of comet are plain and managed.`);
+    throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes are plain and managed.`);
   }
-  return { managed: mode === "managed", callback: single(query, "callback") ?? plainComet.callback };
+  return {
+    managed: mode === "managed",
+    callback: single(query, "callback") ?? plainComet.callback,
+    target: single(query, "target"),
+  };
 }
 
 /**
@@ -82,6 +95,7 @@ export function askedStream(
     position: position ? parsePosition(position, settings.maxPositionLength) : new Map(),
     from,
     query: query.toString(),
+    policy: wire.wire === "comet" ? framePolicy(wire, settings) : undefined,
   };
 }
 
@@ -113,13 +127,26 @@ function checkTopics(given: readonly string[], settings: Settings): readonly str
   return names;
 }
 
-function formatOf({ wire, managed, callback }: AskedWire, settings: Settings, nonce: string | undefined): Format {
+/** Whether the hub gives messages to the callback or origin that a comet is asked for with. */
+export function isListener({ managed, callback, target }: AskedWire, { isCallback, cors }: Settings): boolean {
+  return target === undefined ? isCallback(callback) : managed && cors?.origins.has(target) === true;
+}
+
+/** Who may have the answer in a frame. */
+export function framePolicy(asked: AskedWire, settings: Settings): string {
+  const isForeign = asked.target !== undefined && isListener(asked, settings);
+  return `frame-ancestors 'self'${isForeign ? ` ${asked.target}` : ""}`;
+}
+
+function formatOf(asked: AskedWire, settings: Settings, nonce: string | undefined): Format {
+  const { wire, managed, callback, target } = asked;
   if (wire === "ndjson") return ndjsonFormat;
   if (wire === "poll") return pollFormat;
-  if (wire === "sse") return sseFormat(settings.retryMs);
+  if (wire === "sse") return managed ? managedSseFormat : sseFormat(settings.retryMs);
   checkCallback(callback);
-  if (!settings.isCallback(callback)) {
-    throw new CometError("ERR_CALLBACK", `The callback ${callback} is not among those that this server calls.`);
+  if (!isListener(asked, settings)) {
+    const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;
+    throw new CometError("ERR_CALLBACK", `The ${what} is not among those that this server gives messages to.`);
   }
-  return managed ? managedCometFormat(callback, nonce) : plainCometFormat(callback, nonce);
+  return managed ? managedCometFormat(asked, nonce) : plainCometFormat(callback, nonce);
 }

@@ -44,19 +44,37 @@ export function plainCometFormat(callback: string, nonce: string | undefined): F
   };
 }
 
+/** Who is given the items of a managed stream. */
+export interface Listener {
+  readonly callback: string;
+  /** The origin of the page around, if it is another's: then they are posted to it, and the callback does not count. */
+  readonly target: string | undefined;
+}
+
 /**
- * One script a batch, which gives a callback an array of strings, each the JSON of an item: for a page that runs our client.
+ * What stands before and after the strings of a managed script.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
-export function managedCometFormat(callback: string, nonce: string | undefined): Format {
-  const script = scriptFrame(callback, nonce);
-  const before = `${script.before}[`;
-  const after = `]${script.after}\n`;
+export function managedScript(
+  { callback, target }: Listener,
+  nonce: string | undefined,
+): { readonly before: string; readonly after: string } {
+  const { before, after } = scriptFrame(target === undefined ? callback : "parent.postMessage", nonce);
+  return { before: `${before}[`, after: `]${target === undefined ? "" : `,${jsonString(target)}`}${after}\n` };
+}
+
+/**
+ * One script a batch, which gives a listener an array of strings, each the JSON of an item: for a page that runs our client.
+ *
+ * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
+ */
+export function managedCometFormat(listener: Listener, nonce: string | undefined): Format {
+  const { before, after } = managedScript(listener, nonce);
   const call = (item: string): string => `${before}${jsonString(item)}${after}`;
   return {
     ...document,
-    key: `comet managed ${before}`,
+    key: `comet managed ${before}${after}`,
     frameKey: "comet managed",
     before,
     after,

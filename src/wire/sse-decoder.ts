@@ -1,14 +1,21 @@
+import { CometError, describe } from "../core/errors.ts";
 import { checkDecoderOptions, type Decoder, type DecoderOptions, parseJson } from "./decoder.ts";
-import { controlItem } from "./item-reader.ts";
+import { controlItem, itemOf } from "./item-reader.ts";
 import type { WireItem } from "./item.ts";
 import { SseParser, type SseEvent } from "./sse-parser.ts";
 
+export interface SseDecoderOptions extends DecoderOptions {
+  /** How the stream was asked for: `plain` by default. */
+  readonly mode?: "plain" | "managed";
+}
+
 /**
- * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. The events `comet:open`,
+ * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. In managed mode an event without a name is
+ * lines of ndjson, and others are left out. In plain mode the events `comet:open`,
  * `comet:gap`, `comet:end` and `comet:heartbeat` are the items of these names, others that begin with `comet:` are left out, and
  * every other event is a message.
  *
- * This wire cannot say what type data is of: a message's `data` is always the text as it came, a string, and who knows that
+ * Plain, this wire cannot say what type data is of: a message's `data` is always the text as it came, a string, and who knows that
  * it is JSON parses it. A message's `id` is the stream's last event id, the client's whole position, or empty if the
  * server sends none. So this also reads the event streams of other servers.
  *
@@ -17,11 +24,15 @@ import { SseParser, type SseEvent } from "./sse-parser.ts";
 export class SseDecoder implements Decoder {
   readonly #parser: SseParser;
 
-  constructor(options: DecoderOptions) {
+  constructor(options: SseDecoderOptions) {
     const { onItem, maxFrameBytes } = checkDecoderOptions(options);
+    const { mode = "plain" } = options;
+    if (mode !== "plain" && mode !== "managed") {
+      throw new CometError("ERR_OPTION", `mode must be plain or managed, not ${describe(mode)}.`);
+    }
+    const itemsOf = mode === "plain" ? itemOfEvent : itemsOfLines;
     const onEvent = (event: SseEvent): void => {
-      const item = itemOfEvent(event);
-      if (item !== undefined) onItem(item);
+      for (const item of itemsOf(event)) if (item !== undefined) onItem(item);
     };
     this.#parser = new SseParser({ onEvent, maxFrameBytes });
   }
@@ -35,10 +46,15 @@ export class SseDecoder implements Decoder {
   }
 }
 
-function itemOfEvent({ event, data, lastEventId }: SseEvent): WireItem | undefined {
-  if (event === undefined) return { type: "message", id: lastEventId, data };
-  if (!event.startsWith("comet:")) return { type: "message", id: lastEventId, event, data };
+function itemOfEvent({ event, data, lastEventId }: SseEvent): readonly WireItem[] {
+  if (event === undefined) return [{ type: "message", id: lastEventId, data }];
+  if (!event.startsWith("comet:")) return [{ type: "message", id: lastEventId, event, data }];
   const name = event.slice("comet:".length);
-  if (name === "heartbeat") return { type: "heartbeat" };
-  return name === "open" || name === "gap" || name === "end" ? controlItem(name, parseJson(data)) : undefined;
+  if (name === "heartbeat") return [{ type: "heartbeat" }];
+  return name === "open" || name === "gap" || name === "end" ? [controlItem(name, parseJson(data))] : [];
+}
+
+function itemsOfLines({ event, data }: SseEvent): readonly (WireItem | undefined)[] {
+  if (event !== undefined) return [];
+  return data.split("\n").map((line) => (line === "" ? { type: "heartbeat" } : itemOf(parseJson(line))));
 }

@@ -1,4 +1,4 @@
-import type { Format } from "./format.ts";
+import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems } from "./item.ts";
 import { isVerbatim } from "./literal.ts";
 
@@ -40,6 +40,26 @@ export function sseFormat(retryMs: number): Format {
 function inLines(text: string): string {
   return text.includes("\n") || text.includes("\r") ? text.replace(lineEnds, "\ndata: ") : text;
 }
+
+/**
+ * Server-Sent Events for a page that runs our client: each event is some lines of ndjson, so that data keep their types, and
+ * what comes together is one event.
+ */
+export const managedSseFormat: Format = {
+  key: "sse managed",
+  wire: "sse",
+  contentType: "text/event-stream",
+  frameKey: "sse managed",
+  idsNameAllTopics: false,
+  isChunked: false,
+  head: "",
+  before: "",
+  after: "\n",
+  heartbeat: "data:\n\n",
+  message: (message) => `data: ${messageObject(message)}\n`,
+  control: (name, item) => `data: ${controlObject(name, item)}\n\n`,
+  end: (item) => `data: ${controlObject("end", item)}\n\n`,
+};
 
 function control<Name extends keyof ControlItems>(
   name: Name,

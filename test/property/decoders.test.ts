@@ -84,6 +84,12 @@ const wires: Record<string, WireUnderTest> = {
     write: (items) => JSON.stringify(items.filter((i) => i.type !== "heartbeat").map(objectOf)),
     arrives: (i) => (i.type === "heartbeat" ? undefined : asJson(i)),
   },
+  managedSse: {
+    make: (options) => new SseDecoder({ ...options, mode: "managed" }),
+    write: (items) =>
+      items.map((i) => (i.type === "heartbeat" ? "data:\n\n" : `data: ${JSON.stringify(objectOf(i))}\n\n`)).join(""),
+    arrives: asJson,
+  },
   sse: {
     make: (options) => new SseDecoder(options),
     write: (items) => items.map(sseEvent).join(""),

@@ -105,17 +105,24 @@ export function wireOfResponse(response: Response): Wire {
   return wireOf[response.headers.get("content-type") ?? ""] ?? expect.fail("the answer is no stream");
 }
 
+function modeOf(query: URLSearchParams): "plain" | "managed" {
+  return query.get("mode") === "managed" ? "managed" : "plain";
+}
+
 function decoderOf(wire: Wire, query: URLSearchParams, options: DecoderOptions): Decoder {
   switch (wire) {
     case "ndjson":
       return new NdjsonDecoder(options);
     case "sse":
-      return new SseDecoder(options);
+      return new SseDecoder({ ...options, mode: modeOf(query) });
     case "poll":
       return new PollDecoder(options);
     case "comet": {
-      const mode = query.get("mode") === "managed" ? "managed" : "plain";
-      return new CometDecoder({ ...options, mode, callback: query.get("callback") ?? "parent.cometMessage" });
+      return new CometDecoder({
+        ...options,
+        mode: modeOf(query),
+        callback: query.get("callback") ?? "parent.cometMessage",
+      });
     }
   }
 }

@@ -212,6 +212,7 @@ export class Client {
   /** What happens in the middle of the hub's next write to this client. */
   #trap: (() => void) | undefined;
   #wire: (typeof wires)[number] = "ndjson";
+  #mode: "plain" | "managed" = "plain";
   #opened = false;
   reading = true;
   gaps = 0;
@@ -233,7 +234,7 @@ export class Client {
     const { topics, overflow } = this.#plan;
     const query = new URLSearchParams([
       ["wire", wire],
-      ["mode", "managed"],
+      ["mode", this.#nextMode(wire)],
       ...topics.map((topic) => ["topic", topic]),
     ]);
     const position = this.#position();
@@ -355,10 +356,16 @@ export class Client {
     if (Buffer.from(bytes).toString().endsWith("]\n")) this.#decoder?.end();
   }
 
+  /** Event streams by turns: the one mode has whole positions, the other each topic's own. */
+  #nextMode(wire: (typeof wires)[number]): "plain" | "managed" {
+    this.#mode = wire === "sse" && this.#mode === "managed" ? "plain" : "managed";
+    return this.#mode;
+  }
+
   #createDecoder(): Decoder {
     const onItem = (item: WireItem): void => this.#take(item);
     if (this.#wire === "ndjson") return new NdjsonDecoder({ onItem });
-    if (this.#wire === "sse") return new SseDecoder({ onItem });
+    if (this.#wire === "sse") return new SseDecoder({ onItem, mode: this.#mode });
     if (this.#wire === "poll") return new PollDecoder({ onItem });
     return new CometDecoder({ onItem, mode: "managed", callback: "parent.cometMessage" });
   }

@@ -108,7 +108,8 @@ export class Member {
   #request(socket: Socket): void {
     const { wire, topic } = this.#shared.options;
     const position = this.offset === -1 ? "" : `&lastEventId=${topic}=${this.#epoch}.${this.offset}`;
-    socket.write(`GET /?topic=${topic}&wire=${wire}&mode=managed${position} HTTP/1.1\r\nHost: soak\r\n\r\n`);
+    const mode = wire === "comet" ? "managed" : "plain";
+    socket.write(`GET /?topic=${topic}&wire=${wire}&mode=${mode}${position} HTTP/1.1\r\nHost: soak\r\n\r\n`);
   }
 
   #heard(): void {

@@ -10,7 +10,7 @@ import { NdjsonDecoder } from "../../../src/wire/ndjson-decoder.ts";
 import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson.ts";
 import { PollDecoder } from "../../../src/wire/poll-decoder.ts";
 import { SseDecoder } from "../../../src/wire/sse-decoder.ts";
-import { sseFormat } from "../../../src/wire/sse.ts";
+import { managedSseFormat, sseFormat } from "../../../src/wire/sse.ts";
 import { hostileMessage } from "../../support/hostile.ts";
 
 function message(data: unknown, more: Partial<LoggedMessage> = {}): LoggedMessage {
@@ -102,7 +102,7 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
   });
 
   test("comet, managed", () => {
-    const format = managedCometFormat("parent.live", "abc");
+    const format = managedCometFormat({ callback: "parent.live", target: undefined }, "abc");
     const { before, after, control, heartbeat, message: frame } = format;
     expect(before + frame(message({ title: "<" }), "") + after).toBe(
       String.raw`<script nonce="abc">parent.live(["{\"id\":\"t=e.5\",\"data\":{\"title\":\"\\u003c\"}}",]);</script>` +
@@ -117,8 +117,11 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
   test("frames are shared between connections where they are the same", () => {
     expect(plainCometFormat("comet", "abc").frameKey).toBe(undefined);
     expect(plainCometFormat("comet", undefined).frameKey).not.toBe(plainCometFormat("comet2", undefined).frameKey);
-    expect(managedCometFormat("comet", "a").frameKey).toBe(managedCometFormat("comet2", "b").frameKey);
-    expect(managedCometFormat("comet", "a").key).not.toBe(managedCometFormat("comet", "b").key);
+    const comet = { callback: "comet", target: undefined };
+    const comet2 = { callback: "comet2", target: undefined };
+    expect(managedCometFormat(comet, "a").frameKey).toBe(managedCometFormat(comet2, "b").frameKey);
+    expect(managedCometFormat(comet, "a").key).not.toBe(managedCometFormat(comet, "b").key);
+    expect(managedCometFormat(comet, "a").key).not.toBe(managedCometFormat(comet2, "a").key);
   });
 });
 
@@ -133,6 +136,7 @@ describe("what is encoded comes back", () => {
     ["ndjson", ndjsonFormat, (options) => new NdjsonDecoder(options)],
     ["poll", pollFormat, (options) => new PollDecoder(options)],
     ["sse", sseFormat(1), (options) => new SseDecoder(options)],
+    ["managed sse", managedSseFormat, (options) => new SseDecoder({ ...options, mode: "managed" })],
     [
       "plain",
       plainCometFormat(callback, "abc"),
@@ -140,7 +144,7 @@ describe("what is encoded comes back", () => {
     ],
     [
       "managed",
-      managedCometFormat(callback, undefined),
+      managedCometFormat({ callback, target: undefined }, undefined),
       (options) => new CometDecoder({ ...options, mode: "managed", callback }),
     ],
   ];

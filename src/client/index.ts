@@ -1,0 +1,11 @@
+export { CometSource, type CometSourceOptions } from "./comet-source.ts";
+export { BareSource, type AnyEvents } from "./source.ts";
+export type { FollowOptions } from "./follower.ts";
+export type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";
+export type { ClientWire, Failure, Received, WireEvents, WireRequest } from "./wire.ts";
+export { comet } from "./wires/comet.ts";
+export { firstOf } from "./wires/first-of.ts";
+export { ndjson } from "./wires/ndjson.ts";
+export { poll } from "./wires/poll.ts";
+export { postedComet } from "./wires/posted-comet.ts";
+export { sse } from "./wires/sse.ts";

@@ -1,0 +1,75 @@
+import type { EndItem, GapItem, OpenItem, Problem, Wire, WireMessage } from "../wire/item.ts";
+
+/** What has come on a connection: one object of ndjson (PROTOCOL.md, section 5). Members are read as they are needed. */
+export interface Received extends Partial<WireMessage> {
+  readonly open?: OpenItem;
+  readonly gap?: GapItem;
+  readonly end?: EndItem;
+  readonly error?: Problem;
+}
+
+/** Why a connection broke, or could not be had. */
+export interface Failure {
+  /** The code of a refusal (PROTOCOL.md, section 7), or one of the client's own: see `CometErrorEvent`. */
+  readonly code: string;
+  readonly detail: string;
+  /** The status of the answer, where there was one that the page can see. */
+  readonly status?: number;
+  /** Come back no sooner than this, in milliseconds; `null`: not at all. */
+  readonly retryMs?: number | null;
+}
+
+/** What a connection is opened with. */
+export interface WireRequest {
+  /** The hub's address, with the topics and the position. */
+  readonly url: URL;
+  /** Undefined on a wire that cannot send any. */
+  readonly headers: HeadersInit | undefined;
+  readonly withCredentials: boolean;
+}
+
+/** What a connection tells; nothing more once it has been let go of. */
+export interface WireEvents {
+  /** Something has come: items, or none if it was only a sign of life. */
+  readonly received: (items: readonly Received[]) => void;
+  /** It is over, though no `end` has come. */
+  readonly broken: (failure: Failure) => void;
+  /** It costs the page ever more memory: it goes on, but another is to take its place soon. */
+  readonly worn: () => void;
+}
+
+/** One way for a page to hold a stream open. */
+export interface ClientWire {
+  readonly name: Wire;
+  /** Whether it can send headers of the application's. */
+  readonly sendsHeaders: boolean;
+  /** How long an answer may take that comes only when it is complete; the source's `openTimeoutMs` otherwise. */
+  readonly patienceMs?: number;
+  /** Whether this page has what it takes. */
+  readonly isPossible: () => boolean;
+  /** Opens a connection. @returns What lets go of it. */
+  readonly open: (request: WireRequest, events: WireEvents) => () => void;
+}
+
+/** The address for a wire. */
+export function addressOf(
+  { url }: WireRequest,
+  wire: Wire,
+  more: { readonly [parameter: string]: string } = {},
+): string {
+  const address = new URL(url);
+  for (const [name, value] of Object.entries({ wire, ...more })) address.searchParams.set(name, value);
+  return address.href;
+}
+
+/** Tells of items that came as texts of JSON. */
+export function receive(texts: readonly string[], { received, broken }: WireEvents): void {
+  let items: Received[];
+  try {
+    items = texts.map((text) => JSON.parse(text) as Received);
+  } catch (error) {
+    broken({ code: "ERR_FRAME", detail: String(error) });
+    return;
+  }
+  received(items);
+}

@@ -1,0 +1,32 @@
+import { addressOf, receive, type ClientWire } from "../wire.ts";
+import { openFrame } from "./frame.ts";
+
+/** The functions of the page that its frames call, by their names. */
+type Callbacks = Record<string, ((texts: readonly string[]) => void) | undefined>;
+
+/** The forever iframe, from the page's own origin: its scripts call a function of the page. */
+export const comet: ClientWire = {
+  name: "comet",
+  sendsHeaders: false,
+  isPossible: () => typeof document === "object",
+  open: (request, events) => {
+    const callbacks = globalThis as unknown as Callbacks;
+    // The lowest that is free: the server makes one script for all who have the same callback.
+    let n = 0;
+    while (`comet${n}` in callbacks) n += 1;
+    const name = `comet${n}`;
+    const { ran, close } = openFrame(
+      addressOf(request, "comet", { mode: "managed", callback: `parent.${name}` }),
+      events,
+    );
+    callbacks[name] = (texts) => {
+      ran(texts);
+      receive(texts, events);
+    };
+    return () => {
+      close();
+      callbacks[name] = () => undefined;
+      setTimeout(() => Reflect.deleteProperty(callbacks, name));
+    };
+  },
+};

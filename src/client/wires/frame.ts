@@ -1,0 +1,50 @@
+import type { WireEvents } from "../wire.ts";
+
+/** An iframe keeps every script that ran in it: after so many, or so many characters, another is to take its place. */
+const MAX_SCRIPTS = 10_000;
+const MAX_LENGTH = 4_000_000;
+/** How long after its end a document's messages may arrive. */
+const POSTED_MS = 100;
+
+/**
+ * Loads a document that does not end in an iframe that nobody sees, hears of, or can go to.
+ *
+ * @returns The iframe, what is to be called for each script that has run in it, and what takes it away.
+ */
+export function openFrame(
+  address: string,
+  { broken, worn }: WireEvents,
+): { frame: HTMLIFrameElement; ran: (texts: readonly string[]) => void; close: () => void } {
+  const frame = document.createElement("iframe");
+  const over = new AbortController();
+  const cut = (): void => {
+    if (!over.signal.aborted)
+      broken({ code: "ERR_NETWORK", detail: "The frame's document ended, or could not be had." });
+  };
+  let scripts = 0;
+  let length = 0;
+  // Of a frame that is there before `load` the page would wait for the end; the tab would seem to be loading.
+  const insert = (): unknown => setTimeout(() => over.signal.aborted || document.body.append(frame));
+  frame.hidden = true;
+  // Before it is in the page, so that it makes no entry in the history.
+  frame.src = address;
+  // The document never loads but by its connection's end: this is what WebKit says of a cut. What it has posted may be still to come.
+  frame.addEventListener("load", () => setTimeout(cut, POSTED_MS), over);
+  if (document.readyState === "complete") insert();
+  else addEventListener("load", insert, over);
+  return {
+    frame,
+    ran: (texts) => {
+      // And this is what Firefox says. Chromium says nothing: there, the silence must do.
+      if (scripts === 0) frame.contentDocument?.addEventListener("readystatechange", cut, over);
+      scripts += 1;
+      for (const text of texts) length += text.length;
+      if (scripts >= MAX_SCRIPTS || length > MAX_LENGTH) worn();
+    },
+    close: () => {
+      over.abort();
+      // Not at once: an iframe is not to be taken away by a script that runs in it.
+      setTimeout(() => frame.remove());
+    },
+  };
+}
