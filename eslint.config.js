@@ -13,6 +13,7 @@ const layers = {
   http: ["core", "stream", "wire"],
   hub: ["core", "stream", "wire", "log", "http"],
   adapters: ["core", "stream", "wire", "http", "hub"],
+  client: ["core", "wire"],
 };
 
 /** The folders that may use Node's own modules and globals. */
@@ -24,6 +25,7 @@ const pageGlobals = ["window", "document", "self", "postMessage", "importScripts
 const layerRules = Object.entries(layers).map(([folder, allowed]) => {
   const closed = Object.keys(layers).filter((other) => other !== folder && !allowed.includes(other));
   const portable = !nodeFolders.has(folder);
+  const forbiddenGlobals = folder === "client" ? nodeGlobals : [...nodeGlobals, ...pageGlobals];
   return {
     files: [`src/${folder}/**/*.ts`],
     rules: {
@@ -39,7 +41,7 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => {
           ],
         },
       ],
-      ...(portable ? { "no-restricted-globals": ["error", ...nodeGlobals, ...pageGlobals] } : {}),
+      ...(portable ? { "no-restricted-globals": ["error", ...forbiddenGlobals] } : {}),
     },
   };
 });
