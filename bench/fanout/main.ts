@@ -5,7 +5,9 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { machine } from "../support/machine.ts";
+import { ensureSystemPackages } from "../../test/support/system-packages.ts";
 import { isPinning } from "../support/pinned.ts";
+import { catalogue } from "./catalogue.ts";
 import { readOptions, usage, type Options } from "./options.ts";
 import { backlog } from "./sections/backlog.ts";
 import { connect } from "./sections/connect.ts";
@@ -39,6 +41,10 @@ const where = isPinning()
 console.log(`Node ${node}, ${cpu}, ${cores} cores; ${where}.`);
 if (cores < 2) console.log("There is one core only: server and load generator share it, and no delay means anything.");
 
+// Where it cannot be had, the sections say so.
+if (catalogue.some((variant) => variant.name === "nchan" && options.wants(variant))) {
+  await ensureSystemPackages(["nginx", "nchan"]).catch(console.warn);
+}
 mkdirSync(folder, { recursive: true });
 for (const section of chosen(options)) {
   const found = await section.run(options);

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, globSync, rmSync, statSync, writeFil
 import { delimiter, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 
-/** Something the tests need of the machine, and the Debian package that brings it. */
+/** Something the tests or a benchmark need of the machine, and the Debian package that brings it. */
 interface SystemNeed {
   /** A command on the PATH, or an absolute path that may hold `*`; the first that exists is taken. */
   readonly candidates: readonly string[];
@@ -28,6 +28,12 @@ const needs = {
   curl: { candidates: ["curl"], debianPackage: "curl" },
   // Debian keeps it where only root's PATH leads.
   nginx: { candidates: ["nginx", "/usr/sbin/nginx"], debianPackage: "nginx", startsDaemon: true },
+  nchan: {
+    candidates: ["/usr/lib/nginx/modules/ngx_nchan_module.so"],
+    debianPackage: "libnginx-mod-nchan",
+    variable: "NCHAN_MODULE",
+    startsDaemon: true,
+  },
   openssl: { candidates: ["openssl"], debianPackage: "openssl" },
   Xvfb: { candidates: ["Xvfb"], debianPackage: "xvfb" },
   fonts: {
@@ -41,8 +47,8 @@ const needs = {
 
 export type SystemNeedName = keyof typeof needs;
 
-/** All of the table: what the whole test suite needs. */
-export const systemNeeds = Object.keys(needs) as readonly SystemNeedName[];
+/** What the whole test suite needs: all of the table but what only a benchmark runs. */
+export const systemNeeds = (Object.keys(needs) as SystemNeedName[]).filter((name) => name !== "nchan");
 
 /** The path of a program or file from the table, or `undefined` where the machine has none. */
 export function findSystemPath(name: SystemNeedName): string | undefined {
@@ -76,7 +82,7 @@ export async function ensureSystemPackages(wanted: readonly SystemNeedName[]): P
   if (!canInstall() || missing.some(isOverridden)) throw new Error(explainMissing(missing));
 
   const packages = packagesOf(missing);
-  console.log(`Installing Debian packages for the tests: ${packages.join(" ")}`);
+  console.log(`Installing Debian packages: ${packages.join(" ")}`);
   await aptGet("update");
   const install = (): Promise<void> => aptGet("install", "-y", "--no-install-recommends", ...packages);
   const daemons = missing.some((name) => (needs[name] as SystemNeed).startsDaemon === true);
@@ -127,7 +133,7 @@ function explainMissing(names: readonly SystemNeedName[]): string {
       : `  ${name}: no ${candidates.join(", no ")}${override}`;
   });
   const command = `apt-get update && apt-get install -y --no-install-recommends ${packagesOf(names).join(" ")}`;
-  return `The tests need programs that this machine lacks:\n${lines.join("\n")}\nOn Debian, as root: ${command}`;
+  return `This machine lacks:\n${lines.join("\n")}\nOn Debian, as root: ${command}`;
 }
 
 /** What Debian asks before an installation starts a daemon: 101 forbids it (invoke-rc.d(8)). */

@@ -5,19 +5,16 @@
  * counts twice.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { findSystemPath } from "../../../test/support/system-packages.ts";
+import { findSystemPath, systemPath } from "../../../test/support/system-packages.ts";
 import { pinned } from "../../support/pinned.ts";
 import { usageOf, type Usage } from "../../support/usage.ts";
 import { messages } from "../messages.ts";
 import type { Server } from "./server.ts";
-
-/** NCHAN_MODULE may name another one. */
-const module = process.env["NCHAN_MODULE"] ?? "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
 /** Where nginx has its files. */
 const folder = fileURLToPath(new URL("../../../bench-results/nginx", import.meta.url));
@@ -26,12 +23,12 @@ const folder = fileURLToPath(new URL("../../../bench-results/nginx", import.meta
 export function nchanUnavailable(): string | undefined {
   if (process.platform !== "linux") return "it is measured by /proc, on Linux";
   if (findSystemPath("nginx") === undefined) return "no nginx: install the Debian package nginx";
-  return existsSync(module) ? undefined : `no ${module}: install the Debian package libnginx-mod-nchan`;
+  return findSystemPath("nchan") === undefined ? "no nchan: install the Debian package libnginx-mod-nchan" : undefined;
 }
 
 function configuration(port: number): string {
   return `
-load_module ${module};
+load_module ${systemPath("nchan")};
 worker_processes 1;
 pid ${folder}/pid;
 error_log stderr error;
