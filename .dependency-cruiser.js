@@ -7,8 +7,15 @@ export default {
       name: "no-runtime-dependencies",
       comment: "The package has none: all that src/ may import is itself and Node.",
       severity: "error",
-      from: { path: "^src/" },
+      from: { path: "^src/", pathNot: "^src/client/react\\.ts$" },
       to: { pathNot: "^src/", dependencyTypesNot: ["core"] },
+    },
+    {
+      name: "only-react",
+      comment: "The hook is for those who have React; it needs nothing else.",
+      severity: "error",
+      from: { path: "^src/client/react\\.ts$" },
+      to: { pathNot: "^src/|node_modules/(?:@types/)?react/" },
     },
   ],
   options: {

@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^comet-sockets$/, replacement: source("src/index.ts") },
       { find: /^comet-sockets\/client$/, replacement: source("src/client/index.ts") },
+      { find: /^comet-sockets\/react$/, replacement: source("src/client/react.ts") },
       { find: /^comet-sockets\/hub$/, replacement: source("src/hub/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],

@@ -167,7 +167,11 @@ export class Follower {
     const start = new Places();
     for (const part of link.start.split(",")) if (part !== "") start.keep(part);
     // A connection that takes over opens where we were when we asked for it. But a server that has lost its last messages opens before.
-    for (const part of open.position.split(",")) this.#places.keep(part, start.since(part) > 0);
+    for (const part of open.position.split(",")) {
+      // Where there is a gap, it is the item `gap` that has us pass it: the connection may break before that.
+      const state = open.states[decodeURIComponent(part.split("=", 1)[0] as string)];
+      if (state === "fresh" || state === "recovered") this.#places.keep(part, start.since(part) > 0);
+    }
     this.#link?.close();
     this.#link = link;
     this.#next = undefined;

@@ -1,4 +1,5 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
+export { defineCometSource } from "./element.ts";
 export { BareSource, type AnyEvents } from "./source.ts";
 export type { FollowOptions } from "./follower.ts";
 export type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";

@@ -54,13 +54,15 @@ export interface ClientWire {
 /** The address for a wire. */
 export function addressOf(
   { url }: WireRequest,
-  wire: Wire,
-  more: { readonly [parameter: string]: string } = {},
+  parameters: { readonly wire: Wire; readonly [name: string]: string },
 ): string {
   const address = new URL(url);
-  for (const [name, value] of Object.entries({ wire, ...more })) address.searchParams.set(name, value);
+  for (const name in parameters) address.searchParams.set(name, parameters[name] as string);
   return address.href;
 }
+
+/** All that is known of a connection of which a page is told no more than that it is over. */
+export const cut: Failure = { code: "ERR_NETWORK", detail: "The connection broke, or could not be had." };
 
 /** Tells of items that came as texts of JSON. */
 export function receive(texts: readonly string[], { received, broken }: WireEvents): void {

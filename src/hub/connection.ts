@@ -114,12 +114,15 @@ export class Connection implements Subscription, Member {
     const { format, topics } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#host.heartbeatMs;
     const item = { states: this.states, position: this.position, heartbeatMs };
-    let text = format.head + format.control("open", item, item.position);
+    // Who is cut off before it has heard of every gap comes back from where it was, and is told of them again.
+    const lastGap = beginnings.findLastIndex(({ missed }) => missed !== undefined);
+    let text = format.head + format.control("open", item, lastGap === -1 ? item.position : "");
     beginnings.forEach(({ missed, cursor }, i) => {
       if (missed === undefined) return;
       const { log } = topics[i] as LiveTopic;
       this.#host.counts.skipped += missed ?? 0;
-      text += format.control("gap", { topic: log.topic, missed, position: log.position(cursor) }, item.position);
+      const gap = { topic: log.topic, missed, position: log.position(cursor) };
+      text += format.control("gap", gap, i === lastGap ? item.position : "");
     });
     this.#write(utf8(text));
   }

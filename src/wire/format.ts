@@ -41,7 +41,7 @@ export interface Format {
 
   /** The frame of a message. `id` is its own, or the whole position where {@link idsNameAllTopics}. */
   readonly message: (message: LoggedMessage, id: string) => string;
-  /** An item in the middle of the stream. `position` is the whole position after it. */
+  /** An item in the middle of the stream. `position` is the whole position after it; empty if more is to come before there is one. */
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
   /** The end of the stream. `query` is that of the request without its position. */
   readonly end: (item: EndItem, query: string) => string;

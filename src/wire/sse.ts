@@ -68,5 +68,6 @@ function control<Name extends keyof ControlItems>(
   retryMs: number | null,
 ): string {
   const retry = retryMs === null ? "" : `retry: ${retryMs}\n`;
-  return `event: ${RESERVED_EVENT_PREFIX}${name}\nid: ${position}\n${retry}data: ${JSON.stringify(item)}\n\n`;
+  const id = position === "" ? "" : `id: ${position}\n`;
+  return `event: ${RESERVED_EVENT_PREFIX}${name}\n${id}${retry}data: ${JSON.stringify(item)}\n\n`;
 }

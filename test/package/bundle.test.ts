@@ -8,8 +8,8 @@ import { root } from "../support/run.ts";
 const folder = mkdtempSync(join(root, "node_modules/.bundle-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Bytes of a browser's bundle of some code, minified and gzipped. */
-async function bundled(code: string): Promise<number> {
+/** A browser's bundle of some code, minified. */
+async function bundled(code: string): Promise<string> {
   const entry = join(folder, "entry.ts");
   writeFileSync(entry, code);
   const { outputFiles } = await build({
@@ -19,10 +19,17 @@ async function bundled(code: string): Promise<number> {
     format: "esm",
     target: "es2022",
     write: false,
-    alias: { "comet-sockets": join(root, "src/index.ts") },
+    alias: { "comet-sockets/client": join(root, "src/client/index.ts"), "comet-sockets": join(root, "src/index.ts") },
   });
-  return gzipSync(outputFiles[0]?.contents ?? "", { level: 9 }).length;
+  return outputFiles[0]?.text ?? "";
 }
+
+/** Bytes, gzipped. */
+const sizeOf = async (code: string): Promise<number> => gzipSync(await bundled(code), { level: 9 }).length;
+
+/** A page that follows a hub over the one wire that it imports. */
+const oneWire = (wire: string, made = wire): string =>
+  `import { BareSource, ${wire} } from "comet-sockets/client"; new BareSource("/live", { wire: ${made} }).onmessage = console.log;`;
 
 // Ceilings a little above what was measured when they were set; raising one is a decision.
 test.each([
@@ -34,7 +41,26 @@ test.each([
   ],
   ["comet and chunked", `import { comet, chunked } from "comet-sockets"; console.log(comet, chunked);`, 6_700],
   ["everything", `export * from "comet-sockets";`, 14_200],
+  [
+    "the client, with all wires",
+    `import { CometSource } from "comet-sockets/client"; new CometSource("/live").onmessage = console.log;`,
+    // It is to come to 4,096 at most, and with one wire to 2,560.
+    4_550,
+  ],
+  ["the client, with ndjson", oneWire("ndjson"), 3_350],
+  ["the client, with sse", oneWire("sse"), 2_980],
+  ["the client, with comet", oneWire("comet"), 3_300],
+  ["the client, with poll", oneWire("poll"), 3_280],
+  ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 3_350],
 ])("%s stays small", async (_, code, ceiling) => {
-  const bytes = await bundled(code);
+  const bytes = await sizeOf(code);
   expect(bytes).toBeLessThanOrEqual(ceiling);
+});
+
+test("a page that does not define the element has nothing of it", async () => {
+  const traces = ["customElements", "HTMLElement", "initEvent"];
+  const without = await bundled(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
+  const all = await bundled(`import { defineCometSource } from "comet-sockets/client"; defineCometSource();`);
+  expect(traces.filter((trace) => without.includes(trace))).toEqual([]);
+  expect(traces.filter((trace) => all.includes(trace))).toEqual(traces);
 });

@@ -58,9 +58,11 @@ test.each([
   ],
   ["an import of what is not there", "not-to-unresolvable", { "a.ts": 'import "./nothing.ts";' }],
   ["a run-time dependency", "no-runtime-dependencies", { "a.ts": 'import "fast-check";' }],
+  ["React outside of its hook", "no-runtime-dependencies", { "client/a.ts": 'import "react";' }],
+  ["another dependency in React's hook", "only-react", { "client/react.ts": 'import "react"; import "fast-check";' }],
 ])("%s is found", async (_, rule, files) => {
   const folder = mkdtempSync(join(root, "test-results", "layers-"));
-  mkdirSync(join(folder, "src"));
+  mkdirSync(join(folder, "src/client"), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "src", name), text);
   for (const name of [".dependency-cruiser.js", "tsconfig.build.json", "tsconfig.base.json"])
     copyFileSync(join(root, name), join(folder, name));

@@ -1,18 +1,8 @@
 import type { Problem } from "../../wire/item.ts";
-import { addressOf, type Failure, type WireEvents, type WireRequest } from "../wire.ts";
-
-/** A failure that is thrown. */
-class Failed extends Error {
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.detail);
-    this.failure = failure;
-  }
-}
+import { addressOf, cut, type Failure, type WireEvents, type WireRequest } from "../wire.ts";
 
 /**
- * Opens a connection by `fetch`, and gives the answer's body to `read`, unless it is a refusal or of another type.
+ * Opens a connection by `fetch`, and gives the answer to `read`, unless it is a refusal or of another type.
  *
  * @returns What lets go of it.
  */
@@ -24,44 +14,36 @@ export function ask(
   read: (response: Response) => Promise<void>,
 ): () => void {
   const controller = new AbortController();
-  const answer = async (): Promise<void> => {
-    const response = await fetch(addressOf(request, wire), {
-      headers: { accept: type, ...Object.fromEntries(new Headers(request.headers)) },
+  const headers = new Headers(request.headers);
+  headers.set("accept", type);
+  const follow = async (): Promise<Failure> => {
+    const response = await fetch(addressOf(request, { wire }), {
+      headers,
       credentials: request.withCredentials ? "include" : "same-origin",
       cache: "no-store",
       signal: controller.signal,
     });
-    await check(response, type);
-    await read(response);
-    throw new Failed({ code: "ERR_NETWORK", detail: "The stream broke off." });
-  };
-  answer().catch((error: unknown) => {
-    if (controller.signal.aborted) return;
-    controller.abort();
-    broken(error instanceof Failed ? error.failure : { code: "ERR_NETWORK", detail: String(error) });
-  });
-  return () => controller.abort();
-}
-
-/** @throws {Failed} if the answer is not a stream of this type. */
-async function check(response: Response, type: string): Promise<void> {
-  const { status } = response;
-  const given = response.headers.get("content-type") ?? "";
-  if (status === 200 && given.startsWith(type)) return;
-  if (status === 200) {
-    throw new Failed({
-      code: "ERR_CONTENT_TYPE",
-      detail: `The answer is ${given || "of no type"}, not ${type}.`,
+    const { status } = response;
+    const given = response.headers.get("content-type") ?? "";
+    if (status === 200 && given.startsWith(type)) {
+      await read(response);
+      return cut;
+    }
+    const failure = {
+      code: status === 200 ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
+      detail: `The answer is ${status} ${given}.`,
       status,
-    });
-  }
-  const after = Number(response.headers.get("retry-after"));
-  const failure = {
-    code: "ERR_STATUS",
-    detail: `The answer has status ${status}.`,
-    status,
-    retryMs: after * 1000 || 0,
+      retryMs: Number(response.headers.get("retry-after")) * 1000 || 0,
+    };
+    return given.startsWith("application/problem+json")
+      ? { ...failure, ...((await response.json()) as Problem) }
+      : failure;
   };
-  const problem = given.startsWith("application/problem+json") ? ((await response.json()) as Problem) : {};
-  throw new Failed({ ...failure, ...problem });
+  void follow()
+    .catch((error: unknown) => ({ ...cut, detail: String(error) }))
+    .then((failure) => {
+      controller.abort();
+      broken(failure);
+    });
+  return () => controller.abort();
 }

@@ -16,15 +16,18 @@ export const comet: ClientWire = {
     while (`comet${n}` in callbacks) n += 1;
     const name = `comet${n}`;
     const { ran, close } = openFrame(
-      addressOf(request, "comet", { mode: "managed", callback: `parent.${name}` }),
+      addressOf(request, { wire: "comet", mode: "managed", callback: `parent.${name}` }),
       events,
     );
-    callbacks[name] = (texts) => {
+    const call = (texts: readonly string[]): void => {
       ran(texts);
       receive(texts, events);
     };
+    callbacks[name] = call;
     return () => {
       close();
+      // By now the name may be another's.
+      if (callbacks[name] !== call) return;
       callbacks[name] = () => undefined;
       setTimeout(() => Reflect.deleteProperty(callbacks, name));
     };

@@ -62,10 +62,14 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         if (!wire) return false;
         const trial: Trial = { wire, isLate: false, isOver: false };
         trials.push(trial);
-        trial.timer = setTimeout(() => {
+        const late = (): void => {
           trial.isLate = true;
-          next();
-        }, openTimeoutMs);
+          if (next() || trials.some(({ isLate, isOver }) => !isLate && !isOver)) return;
+          trials.forEach(close);
+          lose(trial, { code: "ERR_SILENT", detail: "No wire has opened in time." });
+        };
+        // The more often it failed, the slower the network may be.
+        trial.timer = setTimeout(late, wire.patienceMs ?? openTimeoutMs << Math.min(failures, 3));
         trial.letGo = wire.open(request, {
           received: (items) => {
             if (trial.isOver) return;

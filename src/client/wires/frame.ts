@@ -1,4 +1,4 @@
-import type { WireEvents } from "../wire.ts";
+import { cut, type WireEvents } from "../wire.ts";
 
 /** An iframe keeps every script that ran in it: after so many, or so many characters, another is to take its place. */
 const MAX_SCRIPTS = 10_000;
@@ -17,9 +17,8 @@ export function openFrame(
 ): { frame: HTMLIFrameElement; ran: (texts: readonly string[]) => void; close: () => void } {
   const frame = document.createElement("iframe");
   const over = new AbortController();
-  const cut = (): void => {
-    if (!over.signal.aborted)
-      broken({ code: "ERR_NETWORK", detail: "The frame's document ended, or could not be had." });
+  const ended = (): void => {
+    if (!over.signal.aborted) broken(cut);
   };
   let scripts = 0;
   let length = 0;
@@ -29,14 +28,20 @@ export function openFrame(
   // Before it is in the page, so that it makes no entry in the history.
   frame.src = address;
   // The document never loads but by its connection's end: this is what WebKit says of a cut. What it has posted may be still to come.
-  frame.addEventListener("load", () => setTimeout(cut, POSTED_MS), over);
+  frame.addEventListener("load", () => setTimeout(ended, POSTED_MS), over);
+  const remove = (): void => {
+    removeEventListener("pagehide", remove);
+    frame.remove();
+  };
+  // After this no timer runs, and a page with a stream in a frame is not kept for the back button.
+  addEventListener("pagehide", remove);
   if (document.readyState === "complete") insert();
   else addEventListener("load", insert, over);
   return {
     frame,
     ran: (texts) => {
       // And this is what Firefox says. Chromium says nothing: there, the silence must do.
-      if (scripts === 0) frame.contentDocument?.addEventListener("readystatechange", cut, over);
+      if (scripts === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
       scripts += 1;
       for (const text of texts) length += text.length;
       if (scripts >= MAX_SCRIPTS || length > MAX_LENGTH) worn();
@@ -44,7 +49,7 @@ export function openFrame(
     close: () => {
       over.abort();
       // Not at once: an iframe is not to be taken away by a script that runs in it.
-      setTimeout(() => frame.remove());
+      setTimeout(remove);
     },
   };
 }

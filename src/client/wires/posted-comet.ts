@@ -11,7 +11,7 @@ export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } 
     sendsHeaders: false,
     isPossible: () => typeof document === "object",
     open: (request, events) => {
-      const address = addressOf(request, "comet", { mode: "managed", target: location.origin });
+      const address = addressOf(request, { wire: "comet", mode: "managed", target: location.origin });
       const { frame, ran, close } = openFrame(address, events);
       const sender = sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {

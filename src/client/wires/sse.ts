@@ -1,4 +1,4 @@
-import { addressOf, receive, type ClientWire } from "../wire.ts";
+import { addressOf, cut, receive, type ClientWire } from "../wire.ts";
 
 /** The browser's own `EventSource`. It cannot send headers, and says nothing of why it was refused. */
 export const sse: ClientWire = {
@@ -6,11 +6,11 @@ export const sse: ClientWire = {
   sendsHeaders: false,
   isPossible: () => typeof EventSource === "function",
   open: (request, events) => {
-    const source = new EventSource(addressOf(request, "sse", { mode: "managed" }), request);
+    const source = new EventSource(addressOf(request, { wire: "sse", mode: "managed" }), request);
     source.onmessage = ({ data }: MessageEvent<string>) => receive(data === "" ? [] : data.split("\n"), events);
     source.onerror = () => {
       source.close();
-      events.broken({ code: "ERR_NETWORK", detail: "The event stream broke off, or could not be had." });
+      events.broken(cut);
     };
     return () => source.close();
   },

@@ -162,14 +162,12 @@ describe.each(wires)("over %s", (_, wire) => {
       maxConnectionAgeMs: 60,
     });
     const asked: string[] = [];
-    let token = "old";
     const { messages, gaps, errors, closes } = follow(`${origin}/?topic=a`, {
       wires: [wire],
       headers: async () => {
         await Promise.resolve();
-        asked.push(token);
-        const authorization = token;
-        token = allowed;
+        const authorization = asked.length === 0 ? "old" : allowed;
+        asked.push(authorization);
         return { authorization };
       },
     });
@@ -241,6 +239,18 @@ describe("the server", () => {
     await server.hub.topic("a").publish(1);
     await until(() => messages.length === 1);
     expect(closes).toEqual([]);
+  });
+
+  test("may break off between an opening and its gap, which is heard of all the same", async () => {
+    let position = "";
+    const { origin, server } = await flaky([
+      () => [200, "application/x-ndjson", `{"open":{"states":{"a":"gap"},"position":"${position}","heartbeatMs":0}}\n`],
+    ]);
+    position = await server.hub.topic("a").publish(1);
+    const { gaps, source } = follow(`${origin}/?topic=a&lastEventId=a=other.3`, { wires: [ndjson] });
+    await until(() => gaps.length === 1);
+    expect(gaps).toMatchObject([{ topic: "a", missed: null }]);
+    expect(source.lastEventId).toBe(position);
   });
 
   test("may be away", async () => {

@@ -1,0 +1,58 @@
+import { afterEach, describe, expect, test } from "vitest";
+import type { JsonValue } from "../../src/index.ts";
+import { clientSite, follow, holds, toldTo, visit } from "../support/client-site.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
+
+const wires = ["ndjson", "sse", "comet", "poll"] as const;
+
+/** Of each kind some, with names for some. */
+const kinds: readonly JsonValue[] = [
+  "plain",
+  "</script><script>parent.document.title='broken'</script>",
+  "<!--<script>",
+  "\u2028 and \u2029",
+  "lines\r\nof\rtext\n",
+  "é 😀 \0 \ud800",
+  "",
+  0,
+  -1.5e300,
+  Number.MAX_SAFE_INTEGER,
+  null,
+  true,
+  false,
+  [],
+  {},
+  JSON.parse('{"__proto__":{"polluted":1},"constructor":null,"a":[{"__proto__":[]}]}') as JsonValue,
+  [null, "</ScRiPt >", { "": "" }],
+  "x".repeat(5000),
+];
+const mixed = Array.from({ length: 200 }, (_, i) => ({
+  name: i % 7 === 3 ? "tick" : "message",
+  data: i % 3 === 2 ? { i, value: kinds[i % kinds.length] as JsonValue } : (kinds[i % kinds.length] as JsonValue),
+}));
+
+describe.each(browserNames)("in %s", (name) => {
+  const used = useBrowser(name);
+  afterEach(() =>
+    used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
+  );
+
+  test.each(wires)("%s alone delivers 200 mixed messages as what they were", async (wire) => {
+    const { page } = used;
+    const { hub, origin, opened } = await clientSite();
+    await visit(page, origin);
+    await follow(page, wire, "/events?topic=a", { wires: [wire], names: ["tick"] });
+    await holds(page, `page.told.${wire}.opens.length === 1`);
+    const topic = hub.topic("a");
+    for (const { name: event, data } of mixed) {
+      await topic.publish(data, event === "message" ? {} : { event });
+    }
+    await holds(page, `page.told.${wire}.messages >= ${mixed.length}`);
+    const json = await page.evaluate<string>(`JSON.stringify(page.told.${wire}.all)`);
+    expect(json).toBe(JSON.stringify(mixed.map((message) => ({ type: "message", ...message }))));
+    expect(await toldTo(page, wire)).toMatchObject({ opens: [wire], states: [{ a: "fresh" }], errors: [], closes: [] });
+    expect(opened[0]?.wire).toBe(wire);
+    expect(await page.evaluate("document.title")).toBe("A page");
+    expect(page.console).toEqual([]);
+  });
+});

@@ -1,0 +1,78 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import vm from "node:vm";
+import { expect, test } from "vitest";
+import * as client from "../../src/client/index.ts";
+import { serveHub } from "../support/hub.ts";
+import { root, run } from "../support/run.ts";
+import { until } from "../support/sources.ts";
+
+const path = join(root, "dist/client.global.js");
+
+/** What the script that a tag loads makes of a page with these globals. */
+function loaded(globals: object): { readonly Comet: typeof client } {
+  const page = vm.createContext({ ...globals });
+  vm.runInContext(readFileSync(path, "utf8"), page);
+  return page as ReturnType<typeof loaded>;
+}
+
+const names = [
+  "BareSource",
+  "CometSource",
+  "comet",
+  "defineCometSource",
+  "firstOf",
+  "ndjson",
+  "poll",
+  "postedComet",
+  "sse",
+];
+const web = {
+  AbortController,
+  Event,
+  EventTarget,
+  Headers,
+  MessageEvent,
+  TextDecoder,
+  URL,
+  clearTimeout,
+  fetch,
+  setTimeout,
+};
+
+test("the script makes one global, with all that the client exports", () => {
+  const before = Object.keys(web).sort();
+  const page = loaded(web);
+  expect(Object.keys(page).sort()).toEqual([...before, "Comet"].sort());
+  expect(Object.keys(page.Comet).sort()).toEqual(names);
+  expect(Object.keys(client).sort()).toEqual(names);
+});
+
+test("the script's client follows a hub", async () => {
+  const { hub, origin } = await serveHub();
+  const { Comet } = loaded(web);
+  const source = new Comet.CometSource<{ message: string }>(`${origin}/?topic=a`);
+  const data: string[] = [];
+  let open = false;
+  source.onmessage = (event) => void data.push(event.data);
+  source.onopen = () => void (open = true);
+  await until(() => open);
+  await hub.topic("a").publish("hello");
+  await until(() => data.length === 1);
+  source.close();
+  expect(data).toEqual(["hello"]);
+});
+
+test("the script is minified, and its map names the sources that the package has", () => {
+  const text = readFileSync(path, "utf8");
+  expect(text).toMatch(/\/\/# sourceMappingURL=client\.global\.js\.map\s*$/);
+  const { sources } = JSON.parse(readFileSync(`${path}.map`, "utf8")) as { sources: string[] };
+  expect(sources).toContain("../src/client/source.ts");
+  const files = sources.map((source) => readFileSync(join(root, "dist", source), "utf8"));
+  expect(text.length).toBeLessThan(files.join("").length / 2);
+});
+
+test.each([["comet-sockets/client", names]])("%s may be imported where there is no page", async (name, exported) => {
+  const code = `const client = await import("${name}"); client.defineCometSource(); console.log(Object.keys(client).sort().join());`;
+  expect(await run(process.execPath, ["--input-type=module", "-e", code])).toBe(`${exported.join()}\n`);
+});

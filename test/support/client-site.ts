@@ -1,0 +1,105 @@
+import { build } from "esbuild";
+import type { ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
+import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
+import type { ConnectOptions, HubOptions } from "../../src/hub/index.ts";
+import type { Page } from "./browsers/browser.ts";
+import type { FollowWish, Told } from "./client-page.ts";
+import { notedHub, type NotedHub } from "./hub.ts";
+import { serve, type TestServer } from "./servers.ts";
+
+/** How a {@link ClientSite} answers. */
+export interface SiteOptions {
+  readonly hub?: HubOptions;
+  readonly connect?: ConnectOptions;
+  /** Of the page, not of the hub. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The page's script has this nonce. */
+  readonly nonce?: string;
+  /** Answers instead of the page and the hub, where it says so. */
+  readonly instead?: (response: NodeResponse) => boolean;
+}
+
+/** A hub at `/events`, and a page at `/` that has the client in it, and all that is in client-page.ts. */
+export interface ClientSite extends NotedHub, TestServer {
+  /** The query of each request for the stream. */
+  readonly asked: URLSearchParams[];
+}
+
+export async function clientSite(options: SiteOptions = {}): Promise<ClientSite> {
+  const noted = notedHub(options.hub);
+  const script = await clientScript();
+  const asked: URLSearchParams[] = [];
+  const server = await serve((response) => {
+    const { pathname, searchParams } = new URL(response.req.url ?? "/", "http://site.test");
+    if (pathname === "/events") asked.push(searchParams);
+    if (options.instead?.(response) === true) return;
+    if (pathname === "/events") {
+      void connect(noted.hub, response.req, response, options.connect);
+      return;
+    }
+    answer(response as ServerResponse, pathname, script, options);
+  });
+  return { ...noted, ...server, asked };
+}
+
+function answer(response: ServerResponse, pathname: string, script: string, { headers, nonce }: SiteOptions): void {
+  // The connections that streams come on are to be their own.
+  response.setHeader("connection", "close");
+  for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
+  if (pathname === "/client.js") {
+    response.setHeader("content-type", "text/javascript; charset=utf-8");
+    response.end(script);
+    return;
+  }
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  const attribute = nonce === undefined ? "" : ` nonce="${nonce}"`;
+  const blank = " ".repeat(1024);
+  response.end(
+    `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>A page</title>` +
+      `<body>${blank}<script${attribute} src="/client.js"></script>`,
+  );
+}
+
+let made: Promise<string> | undefined;
+
+/** The client and what notes its events, as a page loads them. */
+function clientScript(): Promise<string> {
+  made ??= build({
+    entryPoints: [fileURLToPath(new URL("client-page.ts", import.meta.url))],
+    bundle: true,
+    format: "iife",
+    target: "es2022",
+    minify: true,
+    write: false,
+  }).then(({ outputFiles }) => outputFiles[0]?.text ?? "");
+  return made;
+}
+
+/** Goes to a page of a {@link ClientSite}, and waits for its script. */
+export async function visit(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await holds(page, "globalThis.page && document.readyState === 'complete'");
+}
+
+/** Makes the page follow an address, under a name. */
+export function follow(page: Page, name: string, url: string, wish: FollowWish = {}): Promise<void> {
+  return page.evaluate(`void page.follow(${[name, url, wish].map((argument) => JSON.stringify(argument)).join()})`);
+}
+
+/** What the source of this name has told the page. */
+export function toldTo(page: Page, name: string): Promise<Told> {
+  return page.evaluate<Told>(`page.told[${JSON.stringify(name)}]`);
+}
+
+/** Waits until an expression holds in the page. */
+export async function holds(page: Page, expression: string, timeoutMs = 10_000): Promise<void> {
+  const end = performance.now() + timeoutMs;
+  while (performance.now() < end) {
+    if (await page.evaluate<boolean>(`Boolean(${expression})`)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const told = await page.evaluate<unknown>("globalThis.page?.told ?? null");
+  expect.fail(`never so: ${expression}; the page was told ${JSON.stringify(told).slice(0, 2000)}`);
+}

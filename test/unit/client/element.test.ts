@@ -1,0 +1,106 @@
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { CometErrorEvent, CometMessageEvent } from "../../../src/client/index.ts";
+import { serveHub } from "../../support/hub.ts";
+import { havePage } from "../../support/page.ts";
+import { until } from "../../support/sources.ts";
+
+const { document, leave } = havePage([
+  "document",
+  "customElements",
+  "HTMLElement",
+  "Event",
+  "EventTarget",
+  "MessageEvent",
+]);
+/** Only now, since its classes extend the page's. */
+const client = await import("../../../src/client/index.ts");
+
+beforeAll(() => client.defineCometSource("comet-source", { wires: [client.ndjson] }));
+afterEach(() => document.body.replaceChildren());
+afterAll(leave);
+
+const types = ["open", "message", "tick", "gap", "error", "close"];
+
+/** An element in the page, and the events that bubble out of it. */
+function place(src: string | undefined): { element: Element; told: Event[]; of: (type: string) => Event[] } {
+  const element = document.createElement("comet-source");
+  const told: Event[] = [];
+  const around = document.createElement("div");
+  for (const type of types) around.addEventListener(type, (event) => told.push(event));
+  around.append(element);
+  if (src !== undefined) element.setAttribute("src", src);
+  document.body.append(around);
+  return { element, told, of: (type) => told.filter((event) => event.type === type) };
+}
+
+test("the source's events bubble from it, whatever the names of the messages", async () => {
+  const { hub, origin } = await serveHub();
+  const { element, told, of } = place(`${origin}/?topic=a`);
+  await until(() => of("open").length === 1);
+  await hub.topic("a").publish({ title: "x" });
+  await hub.topic("a").publish(2, { event: "tick", key: "k" });
+  await until(() => told.length === 3);
+  expect(told.map(({ type, target }) => [type, target === element])).toEqual([
+    ["open", true],
+    ["message", true],
+    ["tick", true],
+  ]);
+  expect(told[0]).toMatchObject({ states: { a: "fresh" }, wire: "ndjson" });
+  expect((told[1] as CometMessageEvent).data).toEqual({ title: "x" });
+  expect(told[2]).toMatchObject({ data: 2, key: "k" });
+});
+
+test("it connects while it is in the document, and has no connection before and after", async () => {
+  const { hub, origin, opened, reasons } = await serveHub();
+  const element = document.createElement("comet-source");
+  element.setAttribute("src", `${origin}/?topic=a`);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(opened).toHaveLength(0);
+  document.body.append(element);
+  await until(() => opened.length === 1);
+  element.remove();
+  await until(() => reasons.length === 1);
+  document.body.append(element);
+  await until(() => opened.length === 2);
+  expect(hub.stats().connections).toBeDefined();
+});
+
+test("another src is another stream; the same again, or another attribute, is not; none is none", async () => {
+  const { hub, origin, opened, reasons } = await serveHub();
+  const { element, of } = place(`${origin}/?topic=a`);
+  await until(() => of("open").length === 1);
+  element.setAttribute("src", `${origin}/?topic=a`);
+  element.setAttribute("title", "x");
+  element.setAttribute("src", `${origin}/?topic=b`);
+  await until(() => of("open").length === 2 && reasons.length === 1);
+  await hub.topic("a").publish("old");
+  await hub.topic("b").publish("new");
+  await until(() => of("message").length === 1);
+  expect((of("message")[0] as CometMessageEvent).data).toBe("new");
+  element.removeAttribute("src");
+  await until(() => reasons.length === 2);
+  expect(opened).toHaveLength(2);
+});
+
+test("without a src it does nothing, and with one that is no address it says so", () => {
+  expect(place(undefined).told).toEqual([]);
+  expect((place("http://").told[0] as CometErrorEvent | undefined)?.code).toBe("ERR_URL");
+});
+
+test("a refusal is an error and a close", async () => {
+  const { origin } = await serveHub({ authorize: () => 403 });
+  const { told, of } = place(`${origin}/?topic=a`);
+  await until(() => of("close").length === 1);
+  expect(told).toMatchObject([{ code: "ERR_FORBIDDEN", retryMs: null }, { reason: "error" }]);
+});
+
+test("it may be defined twice, and by another name", async () => {
+  client.defineCometSource();
+  client.defineCometSource("other-source", { wires: [client.poll] });
+  const { origin, opened } = await serveHub();
+  const element = document.createElement("other-source");
+  element.setAttribute("src", `${origin}/?topic=a`);
+  document.body.append(element);
+  await until(() => opened.length >= 1);
+  expect(opened[0]?.wire).toBe("poll");
+});

@@ -1,0 +1,140 @@
+import { createElement, StrictMode, type FunctionComponent } from "react";
+import { renderToString } from "react-dom/server";
+import { afterAll, expect, onTestFinished, test } from "vitest";
+import { ndjson, type CometMessageEvent } from "../../../src/client/index.ts";
+import { useComet, type CometState, type UseCometOptions } from "../../../src/client/react.ts";
+import { serveHub } from "../../support/hub.ts";
+import { havePage } from "../../support/page.ts";
+import { until } from "../../support/sources.ts";
+
+const { document, leave } = havePage(["window", "document"]);
+const { createRoot } = await import("react-dom/client");
+afterAll(leave);
+
+const options = { wires: [ndjson], retryMs: 5, maxRetryMs: 20 } as const;
+
+/** A component that follows an address, and all that it was rendered with. */
+function follower(
+  url: string,
+  more: UseCometOptions<unknown> = {},
+): { Follower: FunctionComponent; states: CometState<unknown>[]; now: () => CometState<unknown> | undefined } {
+  const states: CometState<unknown>[] = [];
+  const Follower = (): null => {
+    states.push(useComet(url, { ...options, ...more }));
+    return null;
+  };
+  return { Follower, states, now: () => states.at(-1) };
+}
+
+/** Renders in strict mode, until the test is over. */
+function render(...components: FunctionComponent[]): { show: (...others: FunctionComponent[]) => void } {
+  const root = createRoot(document.createElement("div"));
+  onTestFinished(() => root.unmount());
+  const show = (...others: FunctionComponent[]): void =>
+    root.render(createElement(StrictMode, null, ...others.map((component, i) => createElement(component, { key: i }))));
+  show(...components);
+  return { show };
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test("it gives the newest message, and each to onMessage, over one connection in strict mode", async () => {
+  const { hub, origin, opened } = await serveHub();
+  const all: CometMessageEvent[] = [];
+  const { Follower, states, now } = follower(`${origin}/?topic=a`, { onMessage: (event) => all.push(event) });
+  render(Follower);
+  await until(() => now()?.state === "open");
+  expect(states[0]).toEqual({ data: undefined, state: "connecting", error: undefined, gaps: 0 });
+  for (let i = 1; i <= 20; i += 1) await hub.topic("a").publish({ i }, i % 2 === 0 ? { event: "tick" } : {});
+  await until(() => all.length === 20);
+  await until(() => (now()?.data as { i: number } | undefined)?.i === 20);
+  expect(all.map(({ data }) => (data as { i: number }).i)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  expect(all[1]?.type).toBe("tick");
+  expect(opened).toHaveLength(1);
+});
+
+test("components with one address share a connection, which is let go of soon after the last", async () => {
+  const { hub, origin, opened, reasons } = await serveHub();
+  const url = `${origin}/?topic=a`;
+  const one = follower(url);
+  const two = follower(url);
+  const other = follower(`${origin}/?topic=b`);
+  const { show } = render(one.Follower, two.Follower, other.Follower);
+  await until(() => one.now()?.state === "open" && other.now()?.state === "open");
+  expect(opened).toHaveLength(2);
+  await hub.topic("a").publish("x");
+  await until(() => one.now()?.data === "x" && two.now()?.data === "x");
+  expect(one.now()).toBe(two.now());
+  expect(other.now()?.data).toBeUndefined();
+  show();
+  await sleep(100);
+  show(one.Follower);
+  await sleep(1300);
+  // The one that came back in time has the same connection; that of nobody is gone.
+  expect([opened.length, reasons.length]).toEqual([2, 1]);
+  show();
+  await until(() => reasons.length === 2, 3000);
+  show(two.Follower);
+  await until(() => opened.length === 3);
+  expect(two.now()?.data).toBeUndefined();
+});
+
+test("another address is another stream", async () => {
+  const { hub, origin } = await serveHub();
+  const states: CometState<unknown>[] = [];
+  const Shown = ({ url }: { readonly url: string }): null => {
+    states.push(useComet(url, options));
+    return null;
+  };
+  await hub.topic("a").publish(1);
+  const root = createRoot(document.createElement("div"));
+  onTestFinished(() => root.unmount());
+  root.render(createElement(Shown, { url: `${origin}/?topic=a&from=oldest` }));
+  await until(() => states.at(-1)?.data === 1);
+  root.render(createElement(Shown, { url: `${origin}/?topic=b` }));
+  await until(() => states.at(-1)?.state === "open" && states.at(-1)?.data === undefined);
+  await hub.topic("b").publish(2);
+  await until(() => states.at(-1)?.data === 2);
+});
+
+test("a refusal is an error, and closed; gaps are counted", async () => {
+  const server = await serveHub({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
+  const refused = follower(`${server.origin}/?topic=secret`);
+  const late = follower(`${server.origin}/?topic=a&lastEventId=a=other.7`);
+  render(refused.Follower, late.Follower);
+  await until(() => refused.now()?.state === "closed" && late.now()?.gaps === 1);
+  expect(refused.now()?.error).toMatchObject({ code: "ERR_FORBIDDEN", retryMs: null });
+  expect(late.now()).toMatchObject({ state: "open", error: undefined });
+});
+
+test("what onMessage throws costs the others nothing", async () => {
+  const { hub, origin } = await serveHub();
+  const reported: unknown[] = [];
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => reported.push(error));
+  onTestFinished(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const other of others) process.on("uncaughtException", other);
+  });
+  const bad = follower(`${origin}/?topic=a`, {
+    onMessage: () => {
+      throw new Error("of the page's own");
+    },
+  });
+  const good = follower(`${origin}/?topic=a`);
+  render(bad.Follower, good.Follower);
+  await until(() => good.now()?.state === "open");
+  await hub.topic("a").publish(1);
+  await hub.topic("a").publish(2);
+  await until(() => good.now()?.data === 2);
+  expect(reported.map(String)).toEqual(["Error: of the page's own", "Error: of the page's own"]);
+});
+
+test("on the server it is connecting, and connects to nothing", async () => {
+  const { origin, opened } = await serveHub();
+  const Shown = (): string => JSON.stringify(useComet(`${origin}/?topic=a`, options));
+  expect(renderToString(createElement(Shown)).replaceAll("&quot;", '"')).toBe('{"state":"connecting","gaps":0}');
+  await sleep(50);
+  expect(opened).toHaveLength(0);
+});
