@@ -34,9 +34,9 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<void> {
   if (response.headersSent) throw new CometError("ERR_RESPONSE", "The head of this response has been sent already.");
-  const headers = withOwnHeaders(response, options.headers);
+  const allOptions = withOwnHeaders(response, options);
   response.on("error", ignore);
-  const refusal = await hub._connect(new RequestView(request), { ...options, headers }, (admission, open) => {
+  const refusal = await hub._connect(new RequestView(request), allOptions, (admission, open) => {
     if (!isGone(response)) enter(response, admission, open);
   });
   if (refusal === undefined || isGone(response)) return;
@@ -80,14 +80,16 @@ function headObject(headers: Headers): { [name: string]: string | string[] } {
   return head;
 }
 
-/** The headers that the hub sets as well, and that the application has set already, where `init` does not name them. */
-function withOwnHeaders(response: NodeResponse, init: HeadersInit | undefined): Headers {
-  const { headers } = checkInit(init === undefined ? {} : { headers: init });
+/** With the headers that the hub sets as well, and that the application has set already, where `options` do not name them. */
+function withOwnHeaders(response: NodeResponse, options: ConnectOptions): ConnectOptions {
+  // Nearly always there is nothing to look for.
+  if (response.getHeaderNames().length === 0) return options;
+  const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
   for (const name of ownHeaders) {
     const value = response.getHeader(name);
     if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
   }
-  return headers;
+  return { ...options, headers };
 }
 
 /** What the hub sets where the application does not. */
@@ -102,28 +104,27 @@ const ownHeaders = [
 
 /** A web-standard view of as much of a Node request as a hub looks at. */
 class RequestView implements HubRequest {
-  readonly #request: NodeRequest;
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HubRequest["headers"];
 
-  constructor(request: NodeRequest) {
-    this.#request = request;
+  constructor({ method = "GET", url = "/", headers }: NodeRequest) {
+    this.method = method;
+    this.url = url;
+    this.headers = new HeadersView(headers);
+  }
+}
+
+class HeadersView {
+  readonly #headers: NodeRequest["headers"];
+
+  constructor(headers: NodeRequest["headers"]) {
+    this.#headers = headers;
   }
 
-  get method(): string {
-    return this.#request.method ?? "GET";
-  }
-
-  get url(): string {
-    return this.#request.url ?? "/";
-  }
-
-  get headers(): HubRequest["headers"] {
-    const { headers } = this.#request;
-    return {
-      get: (name) => {
-        const key = name.toLowerCase();
-        const value = Object.hasOwn(headers, key) ? headers[key] : undefined;
-        return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
-      },
-    };
+  get(name: string): string | null {
+    const key = name.toLowerCase();
+    const value = Object.hasOwn(this.#headers, key) ? this.#headers[key] : undefined;
+    return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
   }
 }

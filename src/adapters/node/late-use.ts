@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { hasEnded, responseOf, type MarkedSocket } from "./marks.ts";
-import { attach, type Detached } from "./node-internals.ts";
+import { attach, type Held } from "./node-internals.ts";
 
 /**
  * What an application may still do with a response, and its request, whose connection has been let go of: nearly always nothing, and
@@ -8,15 +8,15 @@ import { attach, type Detached } from "./node-internals.ts";
  * was: at the first such use it is put back. The socket knows nothing of them until then.
  */
 
-const detachedOf: unique symbol = Symbol("comet-sockets.detached");
+const heldBefore: unique symbol = Symbol("comet-sockets.heldBefore");
 
 interface Late {
-  [detachedOf]?: Detached | undefined;
+  [heldBefore]?: Held | undefined;
 }
 
 /** Has a response that has been let go of, and its request, put back when they are used. */
-export function watchLateUse(response: ServerResponse & Late, detached: Detached): void {
-  response[detachedOf] = detached;
+export function watchLateUse(response: ServerResponse & Late, held: Held): void {
+  response[heldBefore] = held;
   Object.defineProperties(response, responseTraps);
   response.on("newListener", putResponseBack);
   const { req: request } = response;
@@ -44,15 +44,15 @@ const responseTraps = traps(["socket", "write", "end", "destroy", "destroyed", "
 const requestTraps = traps(["aborted", "destroyed"], putRequestBack);
 
 function putResponseBack(this: ServerResponse & Late): void {
-  const detached = this[detachedOf];
-  if (detached === undefined) return;
-  this[detachedOf] = undefined;
+  const held = this[heldBefore];
+  if (held === undefined) return;
+  this[heldBefore] = undefined;
   this.off("newListener", putResponseBack);
   release(this, responseTraps);
-  const socket: MarkedSocket = detached.socket;
+  const socket: MarkedSocket = held.socket;
   // These are Node's own properties, which the traps have replaced.
   Object.assign(this, { destroyed: false, finished: socket[hasEnded] === true });
-  attach(this, detached);
+  attach(this, held);
   if (!this.writableEnded) socket[responseOf] = this;
 }
 

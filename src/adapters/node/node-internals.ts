@@ -28,33 +28,50 @@ interface Listeners {
   readonly close: Listener;
 }
 
-/** A response whose connection has been let go of, and how it is put back in its place. */
-export interface Detached {
+/** How Node's server holds a connection that it could let go of. */
+export interface Held {
+  readonly server: Server;
   readonly socket: Socket;
-  /** What tells the response that it may be written to again. */
-  readonly onDrain: Listener;
+  readonly listeners: Listeners;
 }
 
 const plainResponse = ServerResponse.prototype;
 const plainRequest = IncomingMessage.prototype;
 
-/** How many listeners of Node's and of this adapter a response has, for each event. */
-export type OwnListeners = { readonly [event: string]: number };
-
 /**
- * The server that holds a response's connection, if nobody would notice that it lets go: plain TCP with no time limit, a
- * request that has been read, and nobody but Node and this adapter who listens or has changed anything.
+ * How the connection of a response is held, if nobody would notice that it is let go of: plain TCP, a request without a body,
+ * and nobody but Node and this adapter who listens or has changed anything.
  */
-export function serverOf(response: ServerResponse, own: OwnListeners): Server | undefined {
-  const { req: request } = response;
+export function heldBy(response: ServerResponse): Held | undefined {
   const socket: ServerSocket | null = response.socket;
+  const { headers } = response.req;
   if (socket === null || Object.getPrototypeOf(socket) !== Socket.prototype) return undefined;
   const { server } = socket;
-  const isPlain =
-    server instanceof Server &&
+  const listeners = listenersOf(socket);
+  const isUsual =
+    isServer(server) &&
     typeof server.closeAllConnections === "function" &&
     server.timeout === 0 &&
-    (socket.timeout ?? 0) === 0 &&
+    headers["content-length"] === undefined &&
+    headers["transfer-encoding"] === undefined &&
+    !hasSubscribers("http.server.response.finish") &&
+    named(response, "finish", "bound resOnFinish") !== undefined &&
+    listeners !== undefined &&
+    isUnnoticed(response, socket, ["error", "finish"]);
+  return isUsual ? { server, socket, listeners } : undefined;
+}
+
+function isServer(server: unknown): server is Server {
+  return server instanceof Server;
+}
+
+/** @param own The events of the response that Node and this adapter listen to, once each. */
+function isUnnoticed(response: ServerResponse, socket: ServerSocket, own: readonly string[]): boolean {
+  const { req: request } = response;
+  return (
+    countOfEvents(request) === 0 &&
+    countOfEvents(response) === own.length &&
+    own.every((event) => response.listenerCount(event) === 1) &&
     response.emit === plainResponse.emit &&
     response.on === plainResponse.on &&
     response.destroy === plainResponse.destroy &&
@@ -64,49 +81,58 @@ export function serverOf(response: ServerResponse, own: OwnListeners): Server | 
     request.emit === plainRequest.emit &&
     request.on === plainRequest.on &&
     request.destroy === plainRequest.destroy &&
-    request.eventNames().length === 0 &&
-    response.eventNames().every((name) => response.listenerCount(name) <= (own[String(name)] ?? 0)) &&
-    named(response, "finish", "bound resOnFinish") !== undefined &&
-    !hasSubscribers("http.server.response.finish") &&
-    listenersOf(socket) !== undefined &&
-    request.headers["content-length"] === undefined &&
-    request.headers["transfer-encoding"] === undefined &&
+    (socket.timeout ?? 0) === 0 &&
     // Another request may have come behind this one, and waits for its turn.
     socket.parser?.incoming === request &&
-    socket._httpMessage === response;
-  return isPlain ? server : undefined;
+    socket._httpMessage === response
+  );
+}
+
+/** How many events somebody listens to; `eventNames` says it too, and takes longer than all the rest. */
+function countOfEvents(emitter: EventEmitter & { readonly _eventsCount?: number }): number | undefined {
+  return emitter._eventsCount;
 }
 
 /**
  * Has Node let go of the parser, the request and the response of a connection. What comes from the client is discarded
  * from now on.
  *
- * @returns How the response is put back; `undefined` if it is not as expected, and nothing has been done.
+ * @returns Whether it is done. If not, nothing has been done.
  */
-export function detach(response: ServerResponse, own: OwnListeners): Detached | undefined {
-  const { req: request, socket } = response;
-  if (serverOf(response, own) === undefined || socket === null) return undefined;
-  if (!request.complete || response.writableEnded || socket.destroyed) return undefined;
-  const node = listenersOf(socket) as Listeners;
+export function detach(response: ServerResponse, { socket, listeners }: Held): boolean {
+  const { req: request } = response;
+  if (!isUnnoticed(response, socket, ["error", "finish", "close"])) return false;
+  if (!request.complete || response.writableEnded || socket.destroyed) return false;
   // A listener of ours for data has Node take the handle back from its parser.
   socket.on("data", discard);
-  socket.off("data", node.data);
-  socket.off("end", node.end);
-  socket.off("drain", node.drain);
-  socket.off("close", node.close);
+  socket.off("data", listeners.data);
+  socket.off("end", listeners.end);
+  socket.off("drain", listeners.drain);
+  socket.off("close", listeners.close);
   response.detachSocket(socket);
-  // Where the connection is closed Node frees the parser, and destroys the request: but this one is well.
-  request.destroy = () => request;
-  node.close.call(socket);
-  Reflect.deleteProperty(request, "destroy");
+  close(request, socket, listeners);
   socket.resume();
-  return { socket, onDrain: node.drain };
+  return true;
+}
+
+/** Where a connection is closed, Node frees the parser, and destroys the request with an error: but this one is well. */
+function close(request: IncomingMessage, socket: Socket, listeners: Listeners): void {
+  const { stackTraceLimit } = Error;
+  request.destroy = () => request;
+  // Nobody will see the error, and its stack is what takes the time.
+  Reflect.set(Error, "stackTraceLimit", 0);
+  try {
+    listeners.close.call(socket);
+  } finally {
+    Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
+    Reflect.deleteProperty(request, "destroy");
+  }
 }
 
 /** Puts a response back on its connection, as one that can be written to and is told what becomes of it. */
-export function attach(response: ServerResponse, { socket, onDrain }: Detached): void {
+export function attach(response: ServerResponse, { socket, listeners }: Held): void {
   response.assignSocket(socket);
-  socket.on("drain", onDrain);
+  socket.on("drain", listeners.drain);
   // It is told so late what it would have been told in time.
   if (socket.closed) named(socket, "close", "onServerResponseClose")?.call(socket);
 }
@@ -119,9 +145,9 @@ function listenersOf(socket: ServerSocket): Listeners | undefined {
   const data = named(socket, "data", "bound socketOnData");
   const end = named(socket, "end", "bound socketOnEnd");
   const drain = named(socket, "drain", "bound socketOnDrain");
-  const close = named(socket, "close", "bound socketOnClose");
-  if (data === undefined || end === undefined || drain === undefined || close === undefined) return undefined;
-  return { data, end, drain, close };
+  const onClose = named(socket, "close", "bound socketOnClose");
+  if (data === undefined || end === undefined || drain === undefined || onClose === undefined) return undefined;
+  return { data, end, drain, close: onClose };
 }
 
 /** A listener of Node's own. */

@@ -2,9 +2,9 @@ import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/connection.ts";
 import type { Sink } from "../../hub/subscription.ts";
-import { letGoSoon } from "./let-go.ts";
+import { letGo } from "./let-go.ts";
 import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./marks.ts";
-import { serverOf } from "./node-internals.ts";
+import { heldBy, type Held } from "./node-internals.ts";
 import type { NodeResponse } from "./response.ts";
 
 /** What ends a body in chunked coding (RFC 9112, 7.1). */
@@ -42,24 +42,25 @@ export class SocketSink implements Sink {
     );
   }
 
+  /** @param head The headers, which are this method's to add to. */
   static open(response: ServerResponse, head: OutgoingHttpHeaders, open: (sink: Sink) => Connection): void {
     const socket = response.socket as Socket & MarkedSocket;
-    const server = mayEndConnection(response, head) ? serverOf(response, { finish: 1, error: 1 }) : undefined;
+    const held = mayEndConnection(response, head) ? heldBy(response) : undefined;
     // The head and the first bytes leave in one packet; and from Node 26 on, what the response writes would wait otherwise.
     socket.cork();
     // All at once: headers that are set one by one are kept for as long as the response is.
-    const coding = { "transfer-encoding": "chunked" };
+    head["transfer-encoding"] = "chunked";
     // Node will not be there to read another request.
-    response.writeHead(200, { ...head, ...(server === undefined ? coding : { ...coding, connection: "close" }) });
+    if (held !== undefined) head["connection"] = "close";
+    response.writeHead(200, head);
     response.flushHeaders();
     socket[responseOf] = response;
     const connection = open(new SocketSink(socket));
-    process.nextTick(uncork, socket);
+    process.nextTick(sendBeginning, response, socket, held);
     socket[connectionOf] = connection;
     (response as MarkedResponse)[connectionOf] = connection;
     socket.on("drain", onDrain);
     response.on("close", onClose);
-    if (server !== undefined) letGoSoon(server, response);
   }
 
   write(bytes: Uint8Array): boolean {
@@ -94,8 +95,10 @@ function mayEndConnection(response: ServerResponse, head: OutgoingHttpHeaders): 
   return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
 }
 
-function uncork(socket: Socket): void {
+/** Everything that the head and the first bytes were made of has been read and written by now. */
+function sendBeginning(response: ServerResponse, socket: Socket, held: Held | undefined): void {
   socket.uncork();
+  if (held !== undefined) letGo(response, held);
 }
 
 function onDrain(this: MarkedSocket): void {
