@@ -27,7 +27,7 @@ export class SseDecoder implements Decoder {
   constructor(options: SseDecoderOptions) {
     const { onItem, maxFrameBytes } = checkDecoderOptions(options);
     const { mode = "plain" } = options;
-    if (mode !== "plain" && mode !== "managed") {
+    if (!["plain", "managed"].includes(mode)) {
       throw new CometError("ERR_OPTION", `mode must be plain or managed, not ${describe(mode)}.`);
     }
     const itemsOf = mode === "plain" ? itemOfEvent : itemsOfLines;
