@@ -5,6 +5,7 @@ import { connect } from "../../src/adapters/node/index.ts";
 import type { Hub, HubOptions, PublishOptions } from "../../src/hub/index.ts";
 import { html, type Html, type JsonValue } from "../../src/index.ts";
 import type { BrowserName } from "../support/browsers/browser.ts";
+import { holds } from "../support/client-site.ts";
 import { hostileMessage } from "../support/hostile.ts";
 import { notedHub, type NotedHub } from "../support/hub.ts";
 import { serve, type TestServer } from "../support/servers.ts";
@@ -81,22 +82,13 @@ const eventSourcePage = html`<!doctype html>
 describe.each(browserNames)("in %s", (name) => {
   const used = useBrowser(name);
 
-  /** Waits until an expression holds in the page. */
-  async function holds(expression: string): Promise<void> {
-    for (let i = 0; i < 400; i += 1) {
-      if (await used.page.evaluate<boolean>(expression)) return;
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    expect.fail(`never so: ${expression}`);
-  }
-
   test("a page with a callback and an iframe gets every message as it was, one argument each", async () => {
     const { page } = used;
     const { hub, origin, opened } = await site(cometPage("cometMessage"));
     await page.goto(origin);
     await until(() => opened.length === 1, 20_000);
     await publishAll(hub, messages, { event: "tick", key: "k" });
-    await holds(`received.length >= ${messages.length}`);
+    await holds(page, `received.length >= ${messages.length}`);
     const received = await page.evaluate<string>("JSON.stringify(received)");
     expect(received).toBe(JSON.stringify(messages.map((message) => [1, message])));
     expect(opened[0]?.wire).toBe("comet");
@@ -113,7 +105,7 @@ describe.each(browserNames)("in %s", (name) => {
     const all = Array.from({ length: 120 }, (_, i) => `message ${i} ${"x".repeat(100)}`);
     for (let i = 0; i < all.length; i += 10) {
       await publishAll(hub, all.slice(i, i + 10));
-      await holds(`received.length >= ${i + 10}`);
+      await holds(page, `received.length >= ${i + 10}`);
     }
     expect(await page.evaluate<unknown>("received")).toEqual(all.map((message) => [1, message]));
     const recycles = reasons.filter((reason) => reason === "recycle").length;
@@ -132,7 +124,7 @@ describe.each(browserNames)("in %s", (name) => {
     await until(() => opened.length === 1, 20_000);
     await publishAll(hub, messages);
     await publishAll(hub, [1, "two", { three: 3 }], { event: "tick" });
-    await holds("named.length >= 3 && control.indexOf('heartbeat') >= 0");
+    await holds(page, "named.length >= 3 && control.indexOf('heartbeat') >= 0");
     expect(await page.evaluate("named")).toEqual(["1", "two", '{"three":3}']);
     const received = await page.evaluate<[string, string, string][]>("received");
     expect(received.map(([type]) => type)).toEqual(messages.map(() => "message"));
@@ -152,10 +144,10 @@ describe.each(browserNames)("in %s", (name) => {
     await until(() => opened.length === 1, 20_000);
     for (let round = 0; round < 4; round += 1) {
       await publishAll(hub, [`round ${round}`]);
-      await holds(`received.length >= ${round * 2 + 1}`);
+      await holds(page, `received.length >= ${round * 2 + 1}`);
       cut();
       await hub.topic("b").publish(`while it is away ${round}`);
-      await holds(`received.length >= ${round * 2 + 2}`);
+      await holds(page, `received.length >= ${round * 2 + 2}`);
     }
     const data = (await page.evaluate<[string, string][]>("received")).map(([, text]) => text);
     expect(data).toEqual([0, 1, 2, 3].flatMap((round) => [`round ${round}`, `while it is away ${round}`]));
@@ -171,7 +163,7 @@ describe.each(browserNames)("in %s", (name) => {
     const all = Array.from({ length: 40 }, (_, i) => `message ${i} ${"x".repeat(100)}`);
     for (let i = 0; i < all.length; i += 10) {
       await publishAll(hub, all.slice(i, i + 10));
-      await holds(`received.length >= ${i + 10}`);
+      await holds(page, `received.length >= ${i + 10}`);
     }
     expect((await page.evaluate<[string, string][]>("received")).map(([, text]) => text)).toEqual(all);
     expect(reasons.filter((reason) => reason === "recycle").length).toBeGreaterThanOrEqual(3);
