@@ -1,4 +1,3 @@
-import { CometEvent } from "./events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { sourceTelling } from "./told.ts";
 
@@ -45,12 +44,12 @@ export function defineCometSource(name = "comet-source", options: CometSourceOpt
         try {
           this.#source = sourceTelling((event) => this.#tell(event), src, options);
         } catch (error) {
-          this.#tell(new CometEvent("error", { code: "ERR_URL", detail: String(error), retryMs: null }));
+          this.#tell(Object.assign(new Event("error"), { code: "ERR_URL", detail: String(error), retryMs: null }));
         }
       }
 
       #tell(event: Event): void {
-        // The event itself and no copy, which could not be of its class. Nothing else makes an event bubble that was made not to.
+        // The event itself and no copy, which would be of another class. Nothing else makes an event bubble that was made not to.
         // eslint-disable-next-line @typescript-eslint/no-deprecated -- see above.
         event.initEvent(event.type, true);
         this.dispatchEvent(event);

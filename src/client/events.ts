@@ -1,13 +1,5 @@
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 
-/** An event with members of its own. */
-export class CometEvent extends Event {
-  constructor(type: string, members: object) {
-    super(type);
-    Object.assign(this, members);
-  }
-}
-
 /** A connection is open, after there was none. */
 export interface CometOpenEvent extends Event {
   /** How each topic began. */
@@ -32,6 +24,7 @@ export interface CometGapEvent extends Event {
  * | `ERR_STATUS` | an answer with such a status, which is none of a hub |
  * | `ERR_CONTENT_TYPE` | an answer of another type: no stream of a hub |
  * | `ERR_FRAME` | something that is no item of the protocol |
+ * | `ERR_ENDED` | the hub has sent its clients away for a while, as when it goes down |
  * | `ERR_HEADERS` | the application's `headers` failed |
  * | `ERR_WIRE` | this page has none of the wires that the source may use |
  */

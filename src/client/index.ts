@@ -10,3 +10,4 @@ export { ndjson } from "./wires/ndjson.ts";
 export { poll } from "./wires/poll.ts";
 export { postedComet } from "./wires/posted-comet.ts";
 export { sse } from "./wires/sse.ts";
+export { withHeaders, type GivenHeaders } from "./wires/with-headers.ts";

@@ -1,11 +1,11 @@
-import type { EndItem, GapItem, OpenItem, Problem, Wire, WireMessage } from "../wire/item.ts";
+import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
 
 /** What has come on a connection: one object of ndjson (PROTOCOL.md, section 5). Members are read as they are needed. */
 export interface Received extends Partial<WireMessage> {
   readonly open?: OpenItem;
   readonly gap?: GapItem;
   readonly end?: EndItem;
-  readonly error?: Problem;
+  readonly error?: Failure;
 }
 
 /** Why a connection broke, or could not be had. */
@@ -21,11 +21,13 @@ export interface Failure {
 
 /** What a connection is opened with. */
 export interface WireRequest {
-  /** The hub's address, with the topics and the position. */
+  /** The hub's address, with the topics. */
   readonly url: URL;
-  /** Undefined on a wire that cannot send any. */
-  readonly headers: HeadersInit | undefined;
-  readonly withCredentials: boolean;
+  /** Where the client stands. */
+  readonly position: string;
+  /** The application's. */
+  readonly headers?: HeadersInit;
+  readonly withCredentials: boolean | undefined;
 }
 
 /** What a connection tells; nothing more once it has been let go of. */
@@ -41,37 +43,42 @@ export interface WireEvents {
 /** One way for a page to hold a stream open. */
 export interface ClientWire {
   readonly name: Wire;
-  /** Whether it can send headers of the application's. */
-  readonly sendsHeaders: boolean;
+  /** Whether it can send headers of the application's; if not said, it cannot. */
+  readonly sendsHeaders?: boolean;
   /** How long an answer may take that comes only when it is complete; the source's `openTimeoutMs` otherwise. */
   readonly patienceMs?: number;
-  /** Whether this page has what it takes. */
-  readonly isPossible: () => boolean;
+  /** Whether this page has what it takes; if not said, all have. */
+  readonly isPossible?: () => boolean;
   /** Opens a connection. @returns What lets go of it. */
   readonly open: (request: WireRequest, events: WireEvents) => () => void;
 }
 
 /** The address for a wire. */
 export function addressOf(
-  { url }: WireRequest,
+  { url, position }: WireRequest,
   parameters: { readonly wire: Wire; readonly [name: string]: string },
 ): string {
   const address = new URL(url);
-  for (const name in parameters) address.searchParams.set(name, parameters[name] as string);
+  const all: Record<string, string> = { ...parameters, lastEventId: position };
+  for (const name in all) address.searchParams.set(name, all[name] as string);
   return address.href;
 }
 
 /** All that is known of a connection of which a page is told no more than that it is over. */
-export const cut: Failure = { code: "ERR_NETWORK", detail: "The connection broke, or could not be had." };
+export const cut: Failure = { code: "ERR_NETWORK", detail: "No connection." };
 
-/** Tells of items that came as texts of JSON. */
-export function receive(texts: readonly string[], { received, broken }: WireEvents): void {
-  let items: Received[];
+/** There is no coming back from this. */
+export const noWire: Failure = { code: "ERR_WIRE", detail: "No wire.", retryMs: null };
+
+/** The items that came as texts of JSON. */
+export function parsed(texts: readonly string[]): Received[] {
+  return texts.filter(Boolean).map(parse);
+}
+
+function parse(text: string): Received {
   try {
-    items = texts.map((text) => JSON.parse(text) as Received);
+    return JSON.parse(text) as Received;
   } catch (error) {
-    broken({ code: "ERR_FRAME", detail: String(error) });
-    return;
+    return { error: { code: "ERR_FRAME", detail: String(error) } };
   }
-  received(items);
 }

@@ -14,30 +14,26 @@ export function ask(
   read: (response: Response) => Promise<void>,
 ): () => void {
   const controller = new AbortController();
-  const headers = new Headers(request.headers);
-  headers.set("accept", type);
   const follow = async (): Promise<Failure> => {
     const response = await fetch(addressOf(request, { wire }), {
-      headers,
+      headers: request.headers as HeadersInit,
       credentials: request.withCredentials ? "include" : "same-origin",
-      cache: "no-store",
       signal: controller.signal,
     });
-    const { status } = response;
-    const given = response.headers.get("content-type") ?? "";
-    if (status === 200 && given.startsWith(type)) {
+    const { status, headers } = response;
+    const given = headers.get("content-type") ?? "";
+    const isRight = status === 200;
+    if (isRight && given.startsWith(type)) {
       await read(response);
       return cut;
     }
-    const failure = {
-      code: status === 200 ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
-      detail: `The answer is ${status} ${given}.`,
+    return {
+      code: isRight ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
+      detail: `${status} ${given}`,
       status,
-      retryMs: Number(response.headers.get("retry-after")) * 1000 || 0,
+      retryMs: Number(headers.get("retry-after")) * 1000 || 0,
+      ...(given.includes("problem+json") && ((await response.json()) as Problem)),
     };
-    return given.startsWith("application/problem+json")
-      ? { ...failure, ...((await response.json()) as Problem) }
-      : failure;
   };
   void follow()
     .catch((error: unknown) => ({ ...cut, detail: String(error) }))

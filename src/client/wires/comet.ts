@@ -1,4 +1,4 @@
-import { addressOf, receive, type ClientWire } from "../wire.ts";
+import { addressOf, parsed, type ClientWire } from "../wire.ts";
 import { openFrame } from "./frame.ts";
 
 /** The functions of the page that its frames call, by their names. */
@@ -7,7 +7,6 @@ type Callbacks = Record<string, ((texts: readonly string[]) => void) | undefined
 /** The forever iframe, from the page's own origin: its scripts call a function of the page. */
 export const comet: ClientWire = {
   name: "comet",
-  sendsHeaders: false,
   isPossible: () => typeof document === "object",
   open: (request, events) => {
     const callbacks = globalThis as unknown as Callbacks;
@@ -21,7 +20,7 @@ export const comet: ClientWire = {
     );
     const call = (texts: readonly string[]): void => {
       ran(texts);
-      receive(texts, events);
+      events.received(parsed(texts));
     };
     callbacks[name] = call;
     return () => {

@@ -1,15 +1,5 @@
-import type { ClientWire, Failure, WireEvents, WireRequest } from "../wire.ts";
-import { SilentWires } from "./silent-wires.ts";
-
-/** One of the wires that are being tried. */
-interface Trial {
-  readonly wire: ClientWire;
-  isLate: boolean;
-  /** Nothing more is heard of it. */
-  isOver: boolean;
-  timer?: ReturnType<typeof setTimeout>;
-  letGo?: () => void;
-}
+import { noWire, type ClientWire, type Failure, type WireEvents, type WireRequest } from "../wire.ts";
+import { silentWires, type SilentWires } from "./silent-wires.ts";
 
 /**
  * The first wire that delivers. Another is tried beside one that has not opened within `openTimeoutMs`, as behind a proxy that holds
@@ -23,72 +13,77 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
     name: "ndjson" as ClientWire["name"],
     sendsHeaders: wires.some((wire) => wire.sendsHeaders),
     patienceMs: 60_000,
-    isPossible: () => wires.some((wire) => wire.isPossible()),
     open: (request: WireRequest, events: WireEvents) => {
-      const past = (silent ??= new SilentWires(request.url));
+      const past = (silent ??= silentWires(request.url));
       const untried = wires.filter(
-        (wire) => wire.isPossible() && !past.has(wire) && (!request.headers || wire.sendsHeaders),
+        (wire) => wire.isPossible?.() !== false && !past.has(wire) && (!request.headers || wire.sendsHeaders),
       );
-      const trials: Trial[] = [];
-      let winner: Trial | undefined;
-      const close = (trial: Trial): void => {
-        trial.isOver = true;
-        clearTimeout(trial.timer);
-        trial.letGo?.();
+      /** Those that are being tried, or used, and what lets go of them. */
+      const tried = new Map<ClientWire, () => void>();
+      const late = new Set<ClientWire>();
+      let winner: ClientWire | undefined;
+      const close = (wire: ClientWire): void => {
+        const letGo = tried.get(wire);
+        tried.delete(wire);
+        letGo?.();
       };
-      const win = (trial: Trial): void => {
-        winner = trial;
+      const closeAll = (): void => tried.forEach((_, wire) => close(wire));
+      const win = (wire: ClientWire): void => {
+        winner = wire;
+        self.name = wire.name;
         failures = 0;
-        clearTimeout(trial.timer);
-        for (const other of trials) {
-          if (other === trial || other.isLate) past.count(other.wire, other !== trial);
-          if (other !== trial) close(other);
-        }
-        self.name = trial.wire.name;
+        for (const other of late.add(wire)) past.count(other, other !== wire);
+        for (const other of tried.keys()) if (other !== wire) close(other);
       };
-      const lose = (trial: Trial, failure: Failure): void => {
-        close(trial);
-        if (trial !== winner) {
+      const lose = (wire: ClientWire, failure: Failure): void => {
+        close(wire);
+        if (wire !== winner) {
           // What the server itself says holds for all wires; and a network that was away a moment ago will be back.
-          const isServers = (failure.status ?? 0) >= 400;
-          if (!isServers && ((failures > 0 && next()) || trials.some(({ isOver }) => !isOver))) return;
+          if ((failure.status ?? 0) < 400 && ((failures > 0 && next()) || tried.size > 0)) return;
           failures += 1;
-          trials.forEach(close);
+          closeAll();
         }
         events.broken(failure);
       };
       const next = (): boolean => {
         const wire = untried.shift();
         if (!wire) return false;
-        const trial: Trial = { wire, isLate: false, isOver: false };
-        trials.push(trial);
-        const late = (): void => {
-          trial.isLate = true;
-          if (next() || trials.some(({ isLate, isOver }) => !isLate && !isOver)) return;
-          trials.forEach(close);
-          lose(trial, { code: "ERR_SILENT", detail: "No wire has opened in time." });
-        };
         // The more often it failed, the slower the network may be.
-        trial.timer = setTimeout(late, wire.patienceMs ?? openTimeoutMs << Math.min(failures, 3));
-        trial.letGo = wire.open(request, {
+        const timer = setTimeout(
+          () => {
+            late.add(wire);
+            if (winner || next() || [...tried.keys()].some((other) => !late.has(other))) return;
+            closeAll();
+            lose(wire, { code: "ERR_SILENT", detail: "No wire in time." });
+          },
+          wire.patienceMs ?? openTimeoutMs << Math.min(failures, 3),
+        );
+        // eslint-disable-next-line prefer-const -- it may be asked for before it is there.
+        let letGo: (() => void) | undefined;
+        tried.set(wire, () => {
+          clearTimeout(timer);
+          letGo?.();
+        });
+        letGo = wire.open(request, {
           received: (items) => {
-            if (trial.isOver) return;
-            const error = items.find((item) => item.error)?.error;
-            if (!winner && error) lose(trial, error);
-            else if (!winner && items.some(({ open }) => open)) win(trial);
-            if (trial === winner) events.received(items);
+            for (const { error, open } of items) {
+              if (winner || !tried.has(wire)) break;
+              if (error) lose(wire, error);
+              else if (open) win(wire);
+            }
+            if (wire === winner) events.received(items);
           },
           broken: (failure) => {
-            if (!trial.isOver) lose(trial, failure);
+            if (tried.has(wire)) lose(wire, failure);
           },
           worn: () => {
-            if (trial === winner) events.worn();
+            if (wire === winner) events.worn();
           },
         });
         return true;
       };
-      if (!next()) setTimeout(() => events.broken({ code: "ERR_WIRE", detail: "No wire.", retryMs: null }));
-      return () => trials.forEach(close);
+      if (!next()) events.broken(noWire);
+      return closeAll;
     },
   };
   return self;

@@ -17,9 +17,7 @@ export function openFrame(
 ): { frame: HTMLIFrameElement; ran: (texts: readonly string[]) => void; close: () => void } {
   const frame = document.createElement("iframe");
   const over = new AbortController();
-  const ended = (): void => {
-    if (!over.signal.aborted) broken(cut);
-  };
+  const ended = (): void => broken(cut);
   let scripts = 0;
   let length = 0;
   // Of a frame that is there before `load` the page would wait for the end; the tab would seem to be loading.

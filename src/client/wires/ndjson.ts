@@ -1,4 +1,4 @@
-import { receive, type ClientWire } from "../wire.ts";
+import { parsed, type ClientWire } from "../wire.ts";
 import { ask } from "./ask.ts";
 
 /** A frame that is longer is taken for an error: PROTOCOL.md, section 8. */
@@ -8,7 +8,6 @@ const MAX_LINE = 1 << 20;
 export const ndjson: ClientWire = {
   name: "ndjson",
   sendsHeaders: true,
-  isPossible: () => typeof fetch === "function",
   open: (request, events) =>
     ask("ndjson", "application/x-ndjson", request, events, async ({ body }) => {
       const decoder = new TextDecoder();
@@ -19,7 +18,7 @@ export const ndjson: ClientWire = {
         if (done) return;
         const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
         rest = lines.pop() as string;
-        receive(rest.length > MAX_LINE ? [rest] : lines.filter((line) => line !== ""), events);
+        events.received(parsed(rest.length > MAX_LINE ? [rest] : lines));
       }
     }),
 };

@@ -1,4 +1,4 @@
-import { addressOf, receive, type ClientWire } from "../wire.ts";
+import { addressOf, parsed, type ClientWire } from "../wire.ts";
 import { openFrame } from "./frame.ts";
 
 /**
@@ -8,7 +8,6 @@ import { openFrame } from "./frame.ts";
 export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } = {}): ClientWire {
   return {
     name: "comet",
-    sendsHeaders: false,
     isPossible: () => typeof document === "object",
     open: (request, events) => {
       const address = addressOf(request, { wire: "comet", mode: "managed", target: location.origin });
@@ -17,7 +16,7 @@ export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } 
       const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {
         if (source !== frame.contentWindow || origin !== sender) return;
         ran(data);
-        receive(data, events);
+        events.received(parsed(data));
       };
       if (sandbox) frame.sandbox.add("allow-scripts");
       addEventListener("message", listen);

@@ -4,31 +4,31 @@ import type { ClientWire } from "../wire.ts";
 const TWICE = 2;
 
 /** How often each wire was silent at an address where another delivered, for as long as the tab lives. */
-export class SilentWires {
-  readonly #key: string;
-  #times: Record<string, number> = {};
-
-  constructor({ origin, pathname }: URL) {
-    this.#key = `comet-sockets ${origin}${pathname}`;
-    // There is no storage in workers and outside of browsers, and a sandboxed page may not have it.
-    try {
-      this.#times = JSON.parse(sessionStorage[this.#key] as string) as Record<string, number>;
-    } catch {
-      // Then nothing is known.
-    }
-  }
-
-  has({ name }: ClientWire): boolean {
-    return (this.#times[name] ?? 0) >= TWICE;
-  }
-
+export interface SilentWires {
+  readonly has: (wire: ClientWire) => boolean;
   /** Counts one that was silent, or begins anew with one that was not. */
-  count({ name }: ClientWire, isSilent: boolean): void {
-    this.#times[name] = isSilent ? (this.#times[name] ?? 0) + 1 : 0;
-    try {
-      sessionStorage[this.#key] = JSON.stringify(this.#times);
-    } catch {
-      // Then it is known here alone.
-    }
+  readonly count: (wire: ClientWire, isSilent: boolean) => void;
+}
+
+export function silentWires({ origin, pathname }: URL): SilentWires {
+  const key = `comet-sockets ${origin}${pathname}`;
+  /** By the names of wires, as far as they are known. */
+  let times: Record<string, number> = {};
+  // There is no storage in workers and outside of browsers, and a sandboxed page may not have it.
+  try {
+    times = JSON.parse(sessionStorage[key] as string) as Record<string, number>;
+  } catch {
+    // Then nothing is known.
   }
+  return {
+    has: ({ name }) => (times[name] as number) >= TWICE,
+    count: ({ name }, isSilent) => {
+      times[name] = isSilent ? (times[name] ?? 0) + 1 : 0;
+      try {
+        sessionStorage[key] = JSON.stringify(times);
+      } catch {
+        // Then it is known here alone.
+      }
+    },
+  };
 }

@@ -23,7 +23,7 @@ const wires: readonly (readonly [string, ClientWire])[] = [
   ["poll", poll],
 ];
 
-const sources = new Set<BareSource>();
+const sources = new Set<CometSource>();
 afterEach(() => {
   for (const source of sources) source.close();
   sources.clear();
@@ -34,7 +34,7 @@ function follow(
   url: string,
   options: CometSourceOptions = {},
 ): {
-  source: BareSource;
+  source: CometSource;
   opens: CometOpenEvent[];
   messages: CometMessageEvent<never>[];
   gaps: CometGapEvent[];
