@@ -130,8 +130,8 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       // A connection that takes over opens where we were when we asked for it. But a server that has lost its last messages opens before.
       for (const part of begins.split(",")) {
         // Where there is a gap, it is the item `gap` that has us pass it: the connection may break before that.
-        const topic = decodeURIComponent(part.split("=")[0] as string);
-        if (states[topic] !== "gap") places.keep(part, start.since(part) > 0);
+        const state = states[decodeURIComponent(part.split("=")[0] as string)];
+        if (state === "fresh" || state === "recovered") places.keep(part, start.since(part) > 0);
       }
       if (self !== link) link?.close();
       link = self;

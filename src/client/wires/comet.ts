@@ -28,7 +28,8 @@ export const comet: ClientWire = {
       // By now the name may be another's.
       if (callbacks[name] !== call) return;
       callbacks[name] = () => undefined;
-      setTimeout(() => Reflect.deleteProperty(callbacks, name));
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- else the page's names would become ever more.
+      setTimeout(() => delete callbacks[name]);
     };
   },
 };

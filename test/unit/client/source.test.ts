@@ -1,7 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import {
-  type BareSource,
   CometSource,
   ndjson,
   poll,
