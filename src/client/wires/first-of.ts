@@ -11,7 +11,8 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
   let silent: SilentWires | undefined;
   const self = {
     name: "ndjson" as ClientWire["name"],
-    sendsHeaders: wires.some((wire) => wire.sendsHeaders),
+    // If any of them can.
+    sendsHeaders: true,
     patienceMs: 60_000,
     open: (request: WireRequest, events: WireEvents) => {
       const past = (silent ??= silentWires(request.url));
