@@ -7,6 +7,7 @@ const types: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
   ".svg": "image/svg+xml",
+  ".map": "application/json",
 };
 
 /** Answers a request. */
@@ -28,11 +29,11 @@ export function post(answer: Answer): Route {
   return { methods: ["POST"], answer };
 }
 
-/** A route to a file of `demo/pages/`, which is read now, once. */
-export function file(name: string): Route {
-  const body = readFileSync(new URL(`pages/${name}`, import.meta.url));
-  const type = types[extname(name)];
-  if (type === undefined) throw new TypeError(`No content type is known for ${name}.`);
+/** A route to a file, which is read now, once. */
+export function file(url: URL): Route {
+  const body = readFileSync(url);
+  const type = types[extname(url.pathname)];
+  if (type === undefined) throw new TypeError(`No content type is known for ${url.pathname}.`);
   return get((_, response) => {
     response.writeHead(200, { "content-type": type, "content-length": body.length, "cache-control": "no-cache" });
     response.end(body);

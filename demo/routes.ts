@@ -17,13 +17,15 @@ const MAX_DELAY_MS = 10_000;
 export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
   const scriptPolicy = hashPolicy(scripts.map((script) => script.replace(/<.*?>/g, "")));
   return new Map<string, Route>([
-    ["/", file("index.html")],
-    ["/iframe", file("iframe.html")],
-    ["/clock", file("clock.html")],
-    ["/machine", file("machine.html")],
-    ["/chat", file("chat.html")],
-    ...pageParts().map((name): [string, Route] => [`/${name}`, file(name)]),
-    ["/favicon.ico", file("favicon.svg")],
+    ["/", page("index.html")],
+    ["/iframe", page("iframe.html")],
+    ["/clock", page("clock.html")],
+    ["/machine", page("machine.html")],
+    ["/chat", page("chat.html")],
+    ...pageParts().map((name): [string, Route] => [`/${name}`, page(name)]),
+    ["/favicon.ico", page("favicon.svg")],
+    ["/client.global.js", built("client.global.js")],
+    ["/client.global.js.map", built("client.global.js.map")],
     ["/live", get(live(hub))],
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
@@ -45,7 +47,20 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
   ]);
 }
 
-/** What the pages load: all that is with them but themselves. */
+function page(name: string): Route {
+  return file(new URL(`pages/${name}`, import.meta.url));
+}
+
+/** A route to what the build makes: the client for script tags. */
+function built(name: string): Route {
+  try {
+    return file(new URL(`../dist/${name}`, import.meta.url));
+  } catch (error) {
+    throw new Error(`There is no dist/${name} yet: run npm run build.`, { cause: error });
+  }
+}
+
+/** What the pages load of their own: all that is with them but themselves. */
 function pageParts(): readonly string[] {
   return readdirSync(new URL("pages/", import.meta.url)).filter((name) => !name.endsWith(".html"));
 }

@@ -61,8 +61,10 @@ export class TimeChart {
       canvas.style.height = `${rows / ratio}px`;
     }
     const context = canvas.getContext("2d");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
+    // The pixels at the edges may lie half beyond the box: all are cleared, or else they keep what was drawn.
+    context.resetTransform();
+    context.clearRect(0, 0, columns, rows);
+    context.scale(ratio, ratio);
     context.lineJoin = "round";
     return context;
   }

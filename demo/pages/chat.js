@@ -1,5 +1,5 @@
+import { follow } from "./connection.js";
 import { Conversation } from "./conversation.js";
-import { foreverIframe, showState } from "./forever-iframe.js";
 import { Outbox } from "./outbox.js";
 import { stickToBottom } from "./stick-to-bottom.js";
 
@@ -39,20 +39,16 @@ element("form").addEventListener("submit", (event) => {
 
 newer.addEventListener("click", () => bottom.go());
 
-foreverIframe("/live?topic=chat&from=oldest", {
-  open() {
-    setTimeout(() => element("log").removeAttribute("aria-busy"), HISTORY_MS);
-  },
-  message(message, { messageId }) {
-    conversation.add(message, messageId);
-    newer.hidden = bottom.sticks;
-  },
-  gap({ missed }) {
-    conversation.note(gapText(missed));
-    conversation.dropSent();
-  },
-  state: showState(element("state")),
-});
+const source = follow("/live?topic=chat&from=oldest");
+source.onopen = () => setTimeout(() => element("log").removeAttribute("aria-busy"), HISTORY_MS);
+source.onmessage = ({ data, messageId }) => {
+  conversation.add(data, messageId);
+  newer.hidden = bottom.sticks;
+};
+source.ongap = ({ missed }) => {
+  conversation.note(gapText(missed));
+  conversation.dropSent();
+};
 
 function gapText(missed) {
   if (missed === null) return "The server was restarted; messages may be missing.";

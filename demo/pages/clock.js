@@ -1,4 +1,4 @@
-import { foreverIframe, showState } from "./forever-iframe.js";
+import { follow } from "./connection.js";
 
 const DAY_MS = 86_400_000;
 const element = (id) => document.getElementById(id);
@@ -30,4 +30,4 @@ function difference(ms) {
   return `${(Math.abs(ms) / 1000).toFixed(1)} s ${ms > 0 ? "behind" : "ahead of"} the clock of this device`;
 }
 
-foreverIframe("/live?topic=clock&from=oldest", { message: show, state: showState(element("state")) });
+follow("/live?topic=clock&from=oldest").onmessage = ({ data }) => show(data);

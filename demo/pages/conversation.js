@@ -101,9 +101,9 @@ function messageLine(name, beside, text, own) {
   return line;
 }
 
-/** The same colour for the same name, on every page. */
+/** The same colour for the same name, on every page; names that are nearly the same have colours that are not. */
 function hueOf(name) {
   let hash = 0;
   for (const character of name) hash = (31 * hash + character.codePointAt(0)) % 360;
-  return hash;
+  return (137 * hash) % 360;
 }

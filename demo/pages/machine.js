@@ -1,11 +1,20 @@
 import { TimeChart } from "./chart.js";
-import { foreverIframe, showState } from "./forever-iframe.js";
+import { follow } from "./connection.js";
 
 /** The right edge of the charts is so far in the past: a sample that comes no later scrolls in, and none jumps. */
 const DELAY_MS = 1000;
 /** What the charts show, and the server remembers. */
 const WINDOW_MS = 60_000;
 const GIB = 2 ** 30;
+/** How messages come, by the wire that brings them. */
+const ways = {
+  ndjson:
+    "One HTTP response that does not end: twice a second it brings a line of JSON, which this page reads by fetch.",
+  sse: "One HTTP response that does not end: twice a second it brings an event, which an EventSource hands to this page.",
+  comet:
+    "One HTTP response that does not end: twice a second it brings a script, which runs in a hidden iframe and calls this page.",
+  poll: "One HTTP response after the other: each ends with the readings that are new, and this page asks for the next.",
+};
 
 const element = (id) => document.getElementById(id);
 const setText = (id, text) => (element(id).textContent = text);
@@ -27,7 +36,8 @@ let named = false;
 let showing = false;
 
 /** A server that does not know where this page was may be another machine, with another clock. */
-function begin({ machine }) {
+function begin({ states: { machine }, wire }) {
+  setText("how", ways[wire]);
   if (named && machine === "recovered") return;
   if (machine !== "recovered") ahead = undefined;
   named = true;
@@ -111,9 +121,7 @@ function show() {
   for (const { chart, maximum } of charts) chart.draw(samples, edge, maximum(sample));
 }
 
-foreverIframe("/live?topic=machine&from=oldest", {
-  open: begin,
-  message: add,
-  gap: tellGap,
-  state: showState(element("state")),
-});
+const source = follow("/live?topic=machine&from=oldest");
+source.onopen = begin;
+source.onmessage = ({ data }) => add(data);
+source.ongap = tellGap;

@@ -1,6 +1,6 @@
-import { pauseMs } from "./pause.js";
-
 const PATIENCE_MS = 10_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
 
 /**
  * Posts messages one after the other, each until the server has it or refuses it. One whose answer was lost is posted again
@@ -48,4 +48,9 @@ export class Outbox {
       return {};
     }
   }
+}
+
+/** Twice as long after each failure, and up to a half less, so that not all pages come at once. */
+function pauseMs(failures) {
+  return Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS) * (1 - Math.random() / 2);
 }

@@ -18,6 +18,8 @@ export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
   readonly headers?: GivenHeaders;
   /** What to follow it over, the best first: `ndjson`, `sse`, `comet` and `poll` by default. */
   readonly wires?: readonly ClientWire[];
+  /** `acrossTabs`: one connection for all tabs. Each source has its own by default. */
+  readonly share?: (wire: ClientWire) => ClientWire;
   /** How long a wire may take to open before the next is tried beside it: 3,000 ms by default. */
   readonly openTimeoutMs?: number;
 }
@@ -38,9 +40,10 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   #error: Event | undefined;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
-    const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers } = options;
-    const wire = firstOf(wires, openTimeoutMs);
-    super(url, { ...options, wire: headers ? withHeaders(wire, headers) : wire });
+    const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
+    const any = firstOf(wires, openTimeoutMs);
+    const wire = headers ? withHeaders(any, headers) : any;
+    super(url, { ...options, wire: share?.(wire) ?? wire });
   }
 
   override dispatchEvent(event: Event): boolean {

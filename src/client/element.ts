@@ -3,7 +3,7 @@ import { sourceTelling } from "./told.ts";
 
 /**
  * Defines an element that follows the hub at its attribute `src` while it is in the document, and gives the events of its
- * source (`open`, `message` and those with names, `gap`, `error`, `close`) to its own listeners, and to those of the elements around it. With
+ * source (`open`, `message` and those with names, `gap`, `error`, `close`) to its own listeners. They do not bubble. With
  * another `src` it follows that one, from the beginning; without, none. An address that is none is an `error` with the code `ERR_URL`.
  *
  * Where there are no elements, or it is defined already, it does nothing.
@@ -19,40 +19,29 @@ export function defineCometSource(name = "comet-source", options: CometSourceOpt
     class extends HTMLElement {
       static readonly observedAttributes: readonly string[] = ["src"];
       #source: CometSource | undefined;
+      /** What it follows, or has tried to. */
+      #src: string | null = null;
 
       connectedCallback(): void {
         this.#follow();
       }
 
       disconnectedCallback(): void {
-        this.#leave();
+        // It may be on its way to another place in the document.
+        queueMicrotask(() => this.#follow());
       }
 
-      attributeChangedCallback(_: string, before: string | null, src: string | null): void {
-        if (src !== before && this.isConnected) this.#follow();
-      }
-
-      #leave(): void {
-        this.#source?.close();
-        this.#source = undefined;
+      attributeChangedCallback(): void {
+        this.#follow();
       }
 
       #follow(): void {
-        this.#leave();
-        const src = this.getAttribute("src");
-        if (src === null) return;
-        try {
-          this.#source = sourceTelling((event) => this.#tell(event), src, options);
-        } catch (error) {
-          this.#tell(Object.assign(new Event("error"), { code: "ERR_URL", detail: String(error), retryMs: null }));
-        }
-      }
-
-      #tell(event: Event): void {
-        // The event itself and no copy, which would be of another class. Nothing else makes an event bubble that was made not to.
-        // eslint-disable-next-line @typescript-eslint/no-deprecated -- see above.
-        event.initEvent(event.type, true);
-        this.dispatchEvent(event);
+        const src = this.isConnected ? this.getAttribute("src") : null;
+        if (src === this.#src) return;
+        this.#src = src;
+        this.#source?.close();
+        this.#source = undefined;
+        if (src !== null) this.#source = sourceTelling((event) => this.dispatchEvent(event), src, options);
       }
     },
   );

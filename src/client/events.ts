@@ -1,6 +1,6 @@
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 
-/** A connection is open, after there was none. */
+/** A connection is open, after there was none, or over another wire than the one before. */
 export interface CometOpenEvent extends Event {
   /** How each topic began. */
   readonly states: { readonly [topic: string]: OpenState };

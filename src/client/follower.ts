@@ -61,11 +61,14 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let listening: AbortController | undefined;
+  /** Whether the last of several polls has just ended. */
+  let isPolling = false;
 
   function connect(): void {
     clearTimeout(timer);
     next?.close();
-    const position = String(places);
+    const request = { url, position: String(places), isFirst: !isPolling, withCredentials };
+    isPolling = false;
     let isOver = false;
     let openedAt = Infinity;
     /** By the clock on the wall, which goes on while a machine sleeps. */
@@ -94,7 +97,7 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       if (isOver) return;
       self.check();
       if (wire.isPossible?.() === false) broken(noWire);
-      else letGo = wire.open({ url, position, withCredentials }, { received, broken, worn });
+      else letGo = wire.open(request, { received, broken, worn });
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- it may have been over before there was anything to let go of.
       if (isOver) letGo?.();
     };
@@ -110,14 +113,14 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
 
     const take = (item: Received): void => {
       const { open: opening, gap, end, error } = item;
-      if (error) broken(error);
-      else if (opening) opened(opening);
-      // What comes before a stream has begun is none of it.
-      else if (self !== link) return;
-      else if ("data" in item) {
+      if ("data" in item) {
         const id = item.id as string;
-        if (places.keep(id)) on.message(item, places.size === 1 ? id : String(places));
-      } else if (gap) {
+        // What comes before a stream has begun is none of it.
+        if (self === link && places.keep(id)) on.message(item, places.size === 1 ? id : String(places));
+      } else if (error) broken(error);
+      else if (opening) opened(opening);
+      else if (self !== link) return;
+      else if (gap) {
         // What the connection before has delivered meanwhile, is not missing.
         if (gap.missed !== null && places.since(gap.position) >= 0) return;
         places.keep(gap.position, true);
@@ -126,7 +129,7 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
     };
 
     const opened = ({ position: begins, states, heartbeatMs }: OpenItem): void => {
-      const start = new Places(position);
+      const start = new Places(request.position);
       // A connection that takes over opens where we were when we asked for it. But a server that has lost its last messages opens before.
       for (const part of begins.split(",")) {
         // Where there is a gap, it is the item `gap` that has us pass it: the connection may break before that.
@@ -147,6 +150,7 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       self.close();
       link = undefined;
       failures = 0;
+      isPolling = reason === "poll";
       if (waitMs === null) {
         stop();
         on.ended(reason);
@@ -213,7 +217,6 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       pageshow: () => {
         if (!link && !next) connect();
       },
-      focus: check,
       visibilitychange: check,
     };
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is none in Node.

@@ -4,6 +4,7 @@ export { BareSource, type AnyEvents } from "./source.ts";
 export type { FollowOptions } from "./follower.ts";
 export type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";
 export type { ClientWire, Failure, Received, WireEvents, WireRequest } from "./wire.ts";
+export { acrossTabs } from "./wires/across-tabs.ts";
 export { comet } from "./wires/comet.ts";
 export { firstOf } from "./wires/first-of.ts";
 export { ndjson } from "./wires/ndjson.ts";

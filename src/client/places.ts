@@ -1,5 +1,5 @@
 /** A place in the log of one topic: the topic's name, `=`, the epoch and a dot, and then the offset. */
-interface Place {
+export interface Place {
   readonly topic: string;
   readonly prefix: string;
   readonly offset: number;
@@ -26,7 +26,7 @@ export class Places extends Map<string, Place> {
   }
 
   /** How many messages of the same epoch we have had since a topic-position; below 0 if it is ahead, NaN if it is of another. */
-  since(part: string, { topic, prefix, offset } = parse(part)): number {
+  since(part: string, { topic, prefix, offset }: Place = parse(part)): number {
     const known = this.get(topic);
     return known?.prefix === prefix ? known.offset - offset : NaN;
   }

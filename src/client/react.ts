@@ -53,7 +53,7 @@ export function useComet<T = unknown>(url: string | URL, options?: UseCometOptio
 class SharedSource {
   state: CometState<never> = initial;
   readonly #address: string;
-  readonly #source: CometSource;
+  readonly #source: CometSource | undefined;
   readonly #followers = new Set<{ readonly changed: () => void; readonly onMessage: OnMessage | undefined }>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -74,7 +74,7 @@ class SharedSource {
 
   #close(): void {
     shared.delete(this.#address);
-    this.#source.close();
+    this.#source?.close();
   }
 
   #told(event: Event): void {

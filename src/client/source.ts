@@ -1,4 +1,5 @@
 import type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";
+import type { Wire } from "../wire/item.ts";
 import { follower, type Follower, type FollowOptions } from "./follower.ts";
 
 /** What the messages of a source are, by their event names; `message` are those without. */
@@ -49,7 +50,7 @@ export interface BareSource<Events> {
  * Messages are events: `message`, or the name that they were published with. Its own events are `open`, `gap`, `error` and `close`.
  * It lives until `close()` is called or the server ends it for good.
  *
- * @throws {TypeError} at the constructor, if the address is none.
+ * @throws {TypeError} at the constructor, if the address is none; {SyntaxError} if its `lastEventId` is no position.
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- only the types of its methods are declared.
 export class BareSource<Events = AnyEvents> extends EventTarget {
@@ -73,6 +74,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   /** @internal */
   protected readonly follower: Follower;
   #readyState: 0 | 1 | 2 = CONNECTING;
+  #wire: Wire | undefined;
 
   constructor(url: string | URL, options: FollowOptions) {
     super();
@@ -94,15 +96,16 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     };
     this.follower = follower(address, options, {
       opened: (states, wire) => {
-        if (this.#readyState === OPEN) return;
+        if (this.#readyState === OPEN && this.#wire === wire) return;
         this.#readyState = OPEN;
+        this.#wire = wire;
         tell("open", { states, wire });
       },
       message: ({ event = "message", key, messageId, data }, lastEventId) => {
         const message = new MessageEvent<unknown>(event, { data, lastEventId, origin });
         this.dispatchEvent(Object.assign(message, { key, messageId }));
       },
-      gap: (gap) => tell("gap", gap),
+      gap: ({ topic, missed }) => tell("gap", { topic, missed }),
       lost: ({ code, detail, status }, retryMs) => {
         this.#readyState = retryMs === null ? CLOSED : CONNECTING;
         tell("error", { code, detail, status, retryMs });

@@ -25,6 +25,8 @@ export interface WireRequest {
   readonly url: URL;
   /** Where the client stands. */
   readonly position: string;
+  /** Whether it is to be seen at once that there is a connection: whether this is not the next of many polls. */
+  readonly isFirst: boolean;
   /** The application's. */
   readonly headers?: HeadersInit;
   readonly withCredentials: boolean | undefined;
@@ -36,7 +38,7 @@ export interface WireEvents {
   readonly received: (items: readonly Received[]) => void;
   /** It is over, though no `end` has come. */
   readonly broken: (failure: Failure) => void;
-  /** It costs the page ever more memory: it goes on, but another is to take its place soon. */
+  /** It costs the page ever more memory: it goes on, but another is to take its place soon. Told once. */
   readonly worn: () => void;
 }
 
@@ -45,21 +47,21 @@ export interface ClientWire {
   readonly name: Wire;
   /** Whether it can send headers of the application's; if not said, it cannot. */
   readonly sendsHeaders?: boolean;
-  /** How long an answer may take that comes only when it is complete; the source's `openTimeoutMs` otherwise. */
+  /** How long an answer may take that may wait for messages; the source's `openTimeoutMs` otherwise. */
   readonly patienceMs?: number;
   /** Whether this page has what it takes; if not said, all have. */
   readonly isPossible?: () => boolean;
-  /** Opens a connection. @returns What lets go of it. */
+  /** Opens a connection, of which it tells nothing before it has returned. @returns What lets go of it; it may be called again. */
   readonly open: (request: WireRequest, events: WireEvents) => () => void;
 }
 
 /** The address for a wire. */
 export function addressOf(
-  { url, position }: WireRequest,
+  { url, position, isFirst }: WireRequest,
   parameters: { readonly wire: Wire; readonly [name: string]: string },
 ): string {
   const address = new URL(url);
-  const all: Record<string, string> = { ...parameters, lastEventId: position };
+  const all: Record<string, string> = { ...parameters, lastEventId: position, ...(isFirst && { wait: "0" }) };
   for (const name in all) address.searchParams.set(name, all[name] as string);
   return address.href;
 }
@@ -76,9 +78,12 @@ export function parsed(texts: readonly string[]): Received[] {
 }
 
 function parse(text: string): Received {
+  let detail = text;
   try {
-    return JSON.parse(text) as Received;
+    const item = JSON.parse(text) as Received | null;
+    if (item) return item;
   } catch (error) {
-    return { error: { code: "ERR_FRAME", detail: String(error) } };
+    detail = String(error);
   }
+  return { error: { code: "ERR_FRAME", detail } };
 }

@@ -212,7 +212,8 @@ export class Hub {
     }
     connection.serve();
     // A poll that has anything to tell does not wait.
-    if (connection.wire === "poll" && beginnings.some(({ state }) => state !== "recovered")) connection.end("poll", 0);
+    const isReady = !asked.waits || beginnings.some(({ state }) => state !== "recovered");
+    if (connection.wire === "poll" && isReady) connection.end("poll", 0);
     return connection;
   }
 

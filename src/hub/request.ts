@@ -16,6 +16,8 @@ export interface Asked {
   readonly topics: readonly string[];
   readonly position: Position;
   readonly from: "newest" | "oldest";
+  /** Whether a poll that has nothing to tell is to wait. */
+  readonly waits: boolean;
   /** The query without its position. */
   readonly query: string;
   /** The `Content-Security-Policy` of a comet, unless the application has its own. */
@@ -85,6 +87,10 @@ export function askedStream(
   if (from !== "newest" && from !== "oldest") {
     throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
   }
+  const wait = single(query, "wait");
+  if (wait !== undefined && wait !== "0") {
+    throw new CometError("ERR_PARAMETER", `wait can only be 0, not ${describe(wait)}.`);
+  }
   const inQuery = single(query, "lastEventId");
   const position = request.headers.get("last-event-id") || inQuery;
   const names = checkTopics(topics ?? query.getAll("topic"), settings);
@@ -94,6 +100,7 @@ export function askedStream(
     topics: names,
     position: position ? parsePosition(position, settings.maxPositionLength) : new Map(),
     from,
+    waits: wait === undefined,
     query: query.toString(),
     policy: wire.wire === "comet" ? framePolicy(wire, settings) : undefined,
   };

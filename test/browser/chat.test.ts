@@ -60,13 +60,21 @@ async function shown(pages: readonly Page[], ...expected: readonly string[]): Pr
   }
 }
 
+/** Waits until a page is there and has loaded. */
+async function isAt(page: Page, path: string): Promise<void> {
+  const now = `location.pathname === "${path}" && document.readyState === "complete"`;
+  await poll(20, `the page is not at ${path}`, async () => (await page.evaluate<boolean>(now)) || undefined);
+}
+
+/** Waits until every page says that its state is this one, or begins so. */
 async function inState(pages: readonly Page[], state: string): Promise<void> {
   for (const page of pages) {
-    const now = `document.getElementById("state")?.textContent === "${state}"`;
+    const now = `document.getElementById("state")?.textContent.startsWith("${state}")`;
     await poll(20, `the page is not ${state}`, async () => (await page.evaluate<boolean>(now)) || undefined);
   }
 }
 
+// The first page is on the wire of its own choice, the second in a forever iframe.
 describe.each(browserNames)("the chat in %s", (name) => {
   let browser: Browser;
   let pages: [Page, Page];
@@ -76,8 +84,10 @@ describe.each(browserNames)("the chat in %s", (name) => {
   });
   afterAll(() => browser.close());
   beforeEach(async () => {
-    for (const page of pages) await page.goto(`${origin()}/chat`);
-    await inState(pages, "live");
+    await pages[0].goto(`${origin()}/chat`);
+    await pages[1].goto(`${origin()}/chat?wire=comet`);
+    await inState([pages[0]], "live over ndjson");
+    await inState([pages[1]], "live over comet");
   });
 
   test("two pages see each other's messages, and a third what was said before", async () => {
@@ -85,7 +95,7 @@ describe.each(browserNames)("the chat in %s", (name) => {
     await shown(pages, "Hello from the first");
     await say(pages[1], "<b>Hello</b> & good day");
     await shown(pages, "Hello from the first", "<b>Hello</b> & good day");
-    await pages[1].goto(`${origin()}/chat`);
+    await pages[1].goto(`${origin()}/chat?wire=comet`);
     await shown(pages, "Hello from the first", "<b>Hello</b> & good day");
     const own = `document.querySelectorAll("#messages .own").length`;
     expect(await pages[1].evaluate(own)).toBeGreaterThan(0);
@@ -106,6 +116,41 @@ describe.each(browserNames)("the chat in %s", (name) => {
     }
     const texts = [0, 1].flatMap((round) => ["one", "two", "three", "mine"].map((text) => `${round} ${text}`));
     for (const page of pages) expect(await lines(page)).toEqual([...before, ...texts]);
+  });
+
+  test.each(["sse", "poll"])("a page over %s talks with the others, and resumes after a cut", async (wire) => {
+    await pages[1].goto(`${origin()}/chat?wire=${wire}`);
+    await inState([pages[1]], `live over ${wire}`);
+    await say(pages[0], "can you hear me?");
+    await shown(pages, "can you hear me?");
+    const before = await lines(pages[1]);
+    demo.server.closeAllConnections();
+    await post("while it was away");
+    await say(pages[1], "and now?");
+    await shown(pages, "while it was away", "and now?");
+    for (const page of pages) expect(await lines(page)).toEqual([...before, "while it was away", "and now?"]);
+    await inState([pages[1]], `live over ${wire}`);
+  });
+
+  test.each([
+    ["the wire of its own choice", 0],
+    ["comet", 1],
+  ] as const)("a page over %s, to which the user comes back, shows what was said meanwhile", async (_, i) => {
+    const page = pages[i];
+    await post("before");
+    await shown([page], "before");
+    const before = await lines(page);
+    await page.evaluate("void (window.isKept = true)");
+    await page.goto(`${origin()}/`);
+    await isAt(page, "/");
+    await post("meanwhile");
+    await page.evaluate("void setTimeout(() => history.back())");
+    await isAt(page, "/chat");
+    await inState([page], "live");
+    await shown([page], "meanwhile");
+    expect(await lines(page)).toEqual([...before, "meanwhile"]);
+    // Firefox keeps no page that had a stream, nor any while it is driven.
+    expect(await page.evaluate("window.isKept === true")).toBe(name !== "firefox");
   });
 
   test("a message whose answer is lost is posted again, and shown once", async () => {
@@ -138,5 +183,16 @@ describe.each(browserNames)("the chat in %s", (name) => {
     await inState(pages, "live");
     await say(pages[0], "yes");
     await shown(pages, RESTARTED, "is anybody there?", "yes");
+  });
+
+  test("after a longer absence of the server a page on the wire of its own choice is back within ten seconds", async () => {
+    await demo.close();
+    await inState([pages[0]], "reconnecting");
+    // By now a page that chooses its wire itself has tried more than one.
+    await new Promise((resolve) => setTimeout(resolve, 8000));
+    await start();
+    const restarted = performance.now();
+    await inState([pages[0]], "live");
+    expect(performance.now() - restarted).toBeLessThan(10_000);
   });
 });

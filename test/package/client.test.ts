@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import vm from "node:vm";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import * as client from "../../src/client/index.ts";
 import { serveHub } from "../support/hub.ts";
 import { root, run } from "../support/run.ts";
@@ -19,6 +19,7 @@ function loaded(globals: object): { readonly Comet: typeof client } {
 const names = [
   "BareSource",
   "CometSource",
+  "acrossTabs",
   "comet",
   "defineCometSource",
   "firstOf",
@@ -26,6 +27,7 @@ const names = [
   "poll",
   "postedComet",
   "sse",
+  "withHeaders",
 ];
 const web = {
   AbortController,
@@ -37,6 +39,7 @@ const web = {
   URL,
   clearTimeout,
   fetch,
+  queueMicrotask,
   setTimeout,
 };
 
@@ -61,6 +64,36 @@ test("the script's client follows a hub", async () => {
   await until(() => data.length === 1);
   source.close();
   expect(data).toEqual(["hello"]);
+});
+
+test("the page that docs/client.md has for a script tag follows a hub", async () => {
+  const html = Array.from(readFileSync(join(root, "docs/client.md"), "utf8").matchAll(/^```html\n(.*?)^```$/gms))
+    .map(([, snippet = ""]) => snippet)
+    .find((snippet) => snippet.includes("client.global.js"));
+  const [, code = ""] = /<script>\n(.*?)<\/script>/s.exec(html ?? "") ?? [];
+  const { hub, origin, opened } = await serveHub();
+  const logged: unknown[] = [];
+  const defined: string[] = [];
+  const page = loaded({
+    ...web,
+    console: { log: (value: unknown) => logged.push(value) },
+    customElements: { get: () => undefined, define: (name: string) => defined.push(name) },
+    HTMLElement: EventTarget,
+    location: { href: `${origin}/news/` },
+  });
+  const { CometSource } = page.Comet;
+  const Closed = class extends CometSource {
+    constructor(url: string) {
+      super(url);
+      onTestFinished(() => this.close());
+    }
+  };
+  Object.assign(page, { Comet: { ...page.Comet, CometSource: Closed } });
+  vm.runInContext(code, page);
+  await until(() => opened.length === 1);
+  await hub.topic("news").publish({ title: "Comet returns" });
+  await until(() => logged.length === 1);
+  expect([logged, defined]).toEqual([["Comet returns"], ["comet-source"]]);
 });
 
 test("the script is minified, and its map names the sources that the package has", () => {

@@ -1,4 +1,13 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
@@ -83,6 +92,22 @@ describe("the tarball", () => {
   });
 });
 
+/** A page's module: what a browser's application imports. */
+const pageTypes = `
+import { BareSource, CometSource, defineCometSource, firstOf, ndjson, poll, postedComet, withHeaders, type CometErrorEvent } from "comet-sockets/client";
+interface Events { message: { title: string }; price: number }
+const source = new CometSource<Events>("/live", { wires: [ndjson, postedComet({ sandbox: true })] });
+source.onmessage = ({ data, key }) => console.log(data.title.length, key?.length);
+source.addEventListener("price", ({ data }) => data.toFixed());
+source.addEventListener("error", ({ code, retryMs }: CometErrorEvent) => console.log(code, retryMs ?? 0));
+new BareSource("/live", { wire: withHeaders(firstOf([poll], 1000), async () => ({ authorization: "x" })) });
+defineCometSource("live-news", { withCredentials: true });
+// @ts-expect-error there is no such member
+source.onmessage = ({ data }) => data.titel;
+// @ts-expect-error a wire is needed
+new BareSource("/live", {});
+`;
+
 describe("a consumer's types", () => {
   test.each([
     ["NodeNext", "NodeNext"],
@@ -101,8 +126,9 @@ describe("a consumer's types", () => {
         skipLibCheck: false,
         noEmit: true,
       },
-      files: ["types.ts"],
+      files: ["types.ts", "page.ts"],
     };
+    writeFileSync(join(folder, "page.ts"), pageTypes);
     const path = join(folder, `tsconfig.${module}.json`);
     writeFileSync(path, JSON.stringify(config));
     await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", path], folder);
@@ -117,5 +143,61 @@ describe("at run time", () => {
     const report = await run(node, ["--test", "--test-reporter=tap", "runtime.mjs"], folder);
     expect(report).toMatch(/^# fail 0$/m);
     expect(report).toMatch(/^# pass 11$/m);
+  });
+
+  /** What a module prints; it is over only when nothing keeps the process. */
+  const printed = async (version: string, code: string): Promise<string> =>
+    run(await installedNode(version), ["--input-type=module", "-e", code], folder);
+
+  test.each(nodeVersions)("the client needs no page on Node %s, and follows a hub there", async (version) => {
+    const code = `
+      import { createServer } from "node:http";
+      import { CometSource, defineCometSource, sse } from "comet-sockets/client";
+      import { Hub } from "comet-sockets/hub";
+      import { connect } from "comet-sockets/node";
+      defineCometSource();
+      const hub = new Hub();
+      const server = createServer((request, response) => void connect(hub, request, response));
+      server.listen(0, "127.0.0.1", () => {
+        const url = \`http://127.0.0.1:\${server.address().port}/?topic=a\`;
+        const source = new CometSource(url);
+        source.onopen = ({ wire }) => hub.topic("a").publish({ wire });
+        source.onmessage = async ({ data, lastEventId }) => {
+          source.close();
+          console.log(data.wire, lastEventId === source.lastEventId);
+          await hub.close({ drainMs: 0 });
+          server.close();
+        };
+        const none = new CometSource(url, { wires: [sse] });
+        none.onerror = ({ code }) => console.log(code);
+      });`;
+    const lines = (await printed(version, code)).trim().split("\n").sort();
+    expect(lines).toEqual(["ERR_WIRE", "ndjson true"]);
+  });
+
+  test.each(nodeVersions)("useComet renders on the server, with no page, on Node %s", async (version) => {
+    // React comes with the application.
+    for (const name of ["react", "react-dom"]) {
+      symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+    }
+    const code = `
+      import { createElement } from "react";
+      import { renderToString } from "react-dom/server";
+      import * as react from "comet-sockets/react";
+      const Shown = () => react.useComet("http://127.0.0.1:9/?topic=a").state;
+      console.log(Object.keys(react).join(), renderToString(createElement(Shown)));`;
+    try {
+      expect(await printed(version, code)).toBe("useComet connecting\n");
+    } finally {
+      for (const name of ["react", "react-dom"]) rmSync(join(folder, "node_modules", name));
+    }
+  });
+
+  test("without React only its hook is not to be had", async () => {
+    const code = `
+      const { defineCometSource } = await import("comet-sockets/client");
+      const { code, message } = await import("comet-sockets/react").catch((error) => error);
+      console.log(typeof defineCometSource, code, message.includes("'react'"));`;
+    expect(await printed(nodeVersions[0], code)).toBe("function ERR_MODULE_NOT_FOUND true\n");
   });
 });

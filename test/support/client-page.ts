@@ -1,5 +1,14 @@
 // What the pages of test/browser/client*.test.ts have in them, bundled for the browser: the client, and what notes all it tells.
-import { CometSource, comet, ndjson, poll, postedComet, sse, type ClientWire } from "../../src/client/index.ts";
+import {
+  CometSource,
+  acrossTabs,
+  comet,
+  ndjson,
+  poll,
+  postedComet,
+  sse,
+  type ClientWire,
+} from "../../src/client/index.ts";
 
 const wires: Readonly<Record<string, ClientWire>> = {
   ndjson,
@@ -18,6 +27,8 @@ export interface FollowWish {
   readonly wires?: readonly string[];
   readonly names?: readonly string[];
   readonly openTimeoutMs?: number;
+  /** Whether the connection is shared with other tabs. */
+  readonly share?: boolean;
   /** The number of the message at which a listener throws each time. */
   readonly throws?: boolean;
 }
@@ -41,7 +52,8 @@ function follow(name: string, url: string, wish: FollowWish = {}): void {
   const told: Told = { all: [], opens: [], states: [], errors: [], closes: [], messages: 0, last: undefined };
   const { openTimeoutMs = quick.openTimeoutMs, names = [] } = wish;
   const chosen = wish.wires && { wires: wish.wires.map((wire) => wires[wire] as ClientWire) };
-  const source = new CometSource(url, { ...quick, openTimeoutMs, ...chosen });
+  const shared = wish.share === true && { share: acrossTabs };
+  const source = new CometSource(url, { ...quick, openTimeoutMs, ...chosen, ...shared });
   for (const type of ["message", ...names]) {
     if (wish.throws) {
       source.addEventListener(type, () => {

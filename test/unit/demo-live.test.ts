@@ -118,7 +118,7 @@ describe("/live", () => {
   test("its comet documents may run scripts of their nonce, in a frame of this server's pages, and nothing else", async () => {
     const abort = new AbortController();
     onTestFinished(() => abort.abort());
-    const query = "topic=chat&wire=comet&mode=managed&callback=parent.cometFrame1";
+    const query = "topic=chat&wire=comet&mode=managed&callback=parent.comet0";
     const { headers } = await fetch(`${demo.origin}/live?${query}`, { signal: abort.signal });
     expect(headers.get("content-security-policy")).toMatch(
       /^default-src 'none'; script-src 'nonce-[\w+/]{22}=='; img-src 'self'; frame-ancestors 'self'$/,

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { root } from "../support/run.ts";
@@ -9,6 +11,9 @@ import { until } from "../support/sources.ts";
 const demo = useDemo();
 
 const scripts = ["kiki", "foo", "bar", "end"].map((event) => `<script>console.log('${event}')</script>`);
+
+/** A page with all that it loads of its own, besides the client. */
+const MAX_PAGE_BYTES = 24 * 1024;
 
 describe("the four streams", () => {
   test.each([
@@ -50,6 +55,13 @@ describe("the four streams", () => {
   });
 });
 
+/** What a page or a script of one loads. */
+function partsIn(text: string): readonly string[] {
+  const attributes = text.matchAll(/(?:src|href)="(\/[\w.-]+\.(?:js|css|svg))"/g);
+  const imports = text.matchAll(/^import .* from "\.(\/[\w-]+\.js)";$/gm);
+  return [...attributes, ...imports].map(([, path = ""]) => path);
+}
+
 describe("every page", () => {
   test.each(["/", "/iframe", "/clock", "/machine", "/chat"])(
     "%s has a strict policy, and weighs little",
@@ -60,12 +72,17 @@ describe("every page", () => {
       expect(policy).toMatch(/^default-src 'none';.*frame-ancestors 'none'$/);
       expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
       let bytes = Number(response.headers.get("content-length"));
-      for (const [, file] of (await response.text()).matchAll(/(?:src|href)="(\/[\w-]+\.(?:js|css|svg))"/g)) {
-        const part = await fetch(demo.origin + (file ?? ""));
+      const parts = new Set(partsIn(await response.text()));
+      // What is added while it is gone through is gone through, too.
+      for (const file of parts) {
+        const part = await fetch(demo.origin + file);
         expect(part.status).toBe(200);
-        bytes += (await part.arrayBuffer()).byteLength;
+        const text = await part.text();
+        if (file !== "/client.global.js") bytes += Buffer.byteLength(text);
+        for (const further of partsIn(text)) parts.add(further);
       }
-      expect(bytes).toBeLessThan(24 * 1024);
+      expect(bytes).toBeLessThan(MAX_PAGE_BYTES);
+      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js"));
     },
   );
 
@@ -95,17 +112,17 @@ describe("every page", () => {
 });
 
 describe("the program", () => {
-  async function start(port: string): Promise<{
+  async function start(
+    port: string,
+    cwd = root,
+  ): Promise<{
     output: () => string;
     errors: () => string;
     ended: Promise<number | null>;
     stop: (signal: NodeJS.Signals) => void;
   }> {
     // The compiled package is what `npm run demo` runs; the tests build it before.
-    const child = spawn(process.execPath, [join(root, "demo/main.ts")], {
-      env: { ...process.env, PORT: port },
-      cwd: root,
-    });
+    const child = spawn(process.execPath, [join(cwd, "demo/main.ts")], { env: { ...process.env, PORT: port }, cwd });
     onTestFinished(() => void child.kill("SIGKILL"));
     let output = "";
     let errors = "";
@@ -168,6 +185,18 @@ describe("the program", () => {
     const { output, errors, ended } = await start(port);
     expect([await ended, output()]).toEqual([1, ""]);
     expect(errors()).toMatch(message);
+  });
+
+  test("says what to do when the client that its pages load has not been built", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "comet-sockets-demo-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const isClient = (path: string): boolean => path.includes("client.global.js");
+    for (const part of ["demo", "dist", "package.json"]) {
+      cpSync(join(root, part), join(folder, part), { recursive: true, filter: (path) => !isClient(path) });
+    }
+    const { output, errors, ended } = await start("0", folder);
+    expect([await ended, output()]).toEqual([1, ""]);
+    expect(errors()).toContain("There is no dist/client.global.js yet: run npm run build.");
   });
 
   test("says when its port is in use", async () => {

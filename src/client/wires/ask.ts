@@ -17,11 +17,12 @@ export function ask(
   const follow = async (): Promise<Failure> => {
     const response = await fetch(addressOf(request, { wire }), {
       headers: request.headers as HeadersInit,
-      credentials: request.withCredentials ? "include" : "same-origin",
+      ...(request.withCredentials && { credentials: "include" }),
       signal: controller.signal,
     });
     const { status, headers } = response;
     const given = headers.get("content-type") ?? "";
+    const later = headers.get("retry-after") ?? "";
     const isRight = status === 200;
     if (isRight && given.startsWith(type)) {
       await read(response);
@@ -31,8 +32,8 @@ export function ask(
       code: isRight ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
       detail: `${status} ${given}`,
       status,
-      retryMs: Number(headers.get("retry-after")) * 1000 || 0,
-      ...(given.includes("problem+json") && ((await response.json()) as Problem)),
+      retryMs: Number(later) * 1000 || Date.parse(later) - Date.now() || 0,
+      ...(given.includes("problem+json") && ((await response.json().catch(() => undefined)) as Problem | undefined)),
     };
   };
   void follow()

@@ -39,10 +39,12 @@ export function openFrame(
     frame,
     ran: (texts) => {
       // And this is what Firefox says. Chromium says nothing: there, the silence must do.
-      if (scripts === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
-      scripts += 1;
+      if (scripts++ === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
       for (const text of texts) length += text.length;
-      if (scripts >= MAX_SCRIPTS || length > MAX_LENGTH) worn();
+      if (scripts < MAX_SCRIPTS && length < MAX_LENGTH) return;
+      // That is said once.
+      scripts = length = -Infinity;
+      worn();
     },
     close: () => {
       over.abort();

@@ -18,7 +18,8 @@ export const ndjson: ClientWire = {
         if (done) return;
         const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
         rest = lines.pop() as string;
-        events.received(parsed(rest.length > MAX_LINE ? [rest] : lines));
+        if (rest.length > MAX_LINE) lines.push(rest);
+        events.received(parsed(lines));
       }
     }),
 };

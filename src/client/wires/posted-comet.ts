@@ -14,7 +14,7 @@ export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } 
       const { frame, ran, close } = openFrame(address, events);
       const sender = sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {
-        if (source !== frame.contentWindow || origin !== sender) return;
+        if (source === null || source !== frame.contentWindow || origin !== sender) return;
         ran(data);
         events.received(parsed(data));
       };

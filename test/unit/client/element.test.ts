@@ -21,19 +21,20 @@ afterAll(leave);
 
 const types = ["open", "message", "tick", "gap", "error", "close"];
 
-/** An element in the page, and the events that bubble out of it. */
+/** An element in the page, and its events. */
 function place(src: string | undefined): { element: Element; told: Event[]; of: (type: string) => Event[] } {
   const element = document.createElement("comet-source");
   const told: Event[] = [];
   const around = document.createElement("div");
-  for (const type of types) around.addEventListener(type, (event) => told.push(event));
+  for (const type of types) element.addEventListener(type, (event) => told.push(event));
+  for (const type of types) around.addEventListener(type, ({ type: bubbled }) => expect.fail(`${bubbled} has bubbled`));
   around.append(element);
   if (src !== undefined) element.setAttribute("src", src);
   document.body.append(around);
   return { element, told, of: (type) => told.filter((event) => event.type === type) };
 }
 
-test("the source's events bubble from it, whatever the names of the messages", async () => {
+test("the source's events are its own, whatever the names of the messages, and do not bubble", async () => {
   const { hub, origin } = await serveHub();
   const { element, told, of } = place(`${origin}/?topic=a`);
   await until(() => of("open").length === 1);

@@ -32,6 +32,8 @@ const refused: readonly (readonly [
   ["wire twice", "topic=news&wire=sse&wire=sse", {}, 400, "ERR_PARAMETER"],
   ["mode twice", "topic=news&wire=ndjson&mode=plain&mode=plain", {}, 400, "ERR_PARAMETER"],
   ["callback twice", "topic=news&wire=ndjson&callback=a&callback=b", {}, 400, "ERR_PARAMETER"],
+  ["wait twice", "topic=news&wire=poll&wait=0&wait=0", {}, 400, "ERR_PARAMETER"],
+  ["another wait", "topic=news&wire=poll&wait=5", {}, 400, "ERR_PARAMETER"],
   ["from twice", "topic=news&wire=sse&from=newest&from=newest", {}, 400, "ERR_PARAMETER"],
   ["lastEventId twice", "topic=news&lastEventId=&lastEventId=", {}, 400, "ERR_PARAMETER"],
   [

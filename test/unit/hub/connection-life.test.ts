@@ -61,6 +61,14 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(server.reasons).toEqual(["poll", "poll"]);
   });
 
+  test("poll, at once where it is not to wait", async () => {
+    const server = await serveHub({ pollMs: 60_000 });
+    const first = await (await server.follow("topic=a&wire=poll")).ended();
+    const second = await (await server.follow(`topic=a&wire=poll&wait=0&lastEventId=${first.end.position}`)).ended();
+    expect(second.open.states).toEqual({ a: "recovered" });
+    expect(second.items.map(({ type }) => type)).toEqual(["open", "end"]);
+  });
+
   test.each(streams)("overflow, where the log has passed %s", async (wire) => {
     const { hub, reasons, opened } = notedHub({ log: { maxEntries: 4 } });
     const response = await hub.connect(request(`topic=a&wire=${wire}`));

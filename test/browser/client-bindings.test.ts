@@ -1,0 +1,225 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { bindingsSite, type BindingsSite } from "../support/bindings-site.ts";
+import type { Bubbled, Shown } from "../support/bindings-page.ts";
+import { holds, visit } from "../support/client-site.ts";
+import { root } from "../support/run.ts";
+import { until } from "../support/sources.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
+
+const url = "/events?topic=a";
+
+describe.each(browserNames)("in %s", (name) => {
+  const used = useBrowser(name);
+  /** A page is left before its hub goes, so that nothing of it is heard in the next test. */
+  afterEach(() => used.page.goto("about:blank"));
+
+  const render = (followed: Readonly<Record<string, string>>): Promise<void> =>
+    used.page.evaluate(`void page.render(${JSON.stringify(followed)})`);
+  const shown = (component: string): Promise<Shown> => used.page.evaluate<Shown>(`page.shown("${component}")`);
+  const given = (component: string): Promise<unknown[]> =>
+    used.page.evaluate<unknown[]>(`page.told.given["${component}"] ?? []`);
+  const place = (id: string, src: string): Promise<void> =>
+    used.page.evaluate(`void page.place(${JSON.stringify(id)}, ${JSON.stringify(src)})`);
+  const bubbled = (): Promise<Bubbled[]> => used.page.evaluate<Bubbled[]>("page.told.bubbled");
+
+  /** The page of a site. */
+  async function visited(...options: Parameters<typeof bindingsSite>): Promise<BindingsSite> {
+    const site = await bindingsSite(...options);
+    await visit(used.page, `${site.origin}/bindings`);
+    return site;
+  }
+
+  /** Publishes numbers, the first and the last included. */
+  async function publish({ hub }: BindingsSite, first: number, last = first, topic = "a"): Promise<void> {
+    for (let number = first; number <= last; number += 1) await hub.topic(topic).publish(number);
+  }
+
+  const numbers = (first: number, last: number): number[] =>
+    Array.from({ length: last - first + 1 }, (_, i) => first + i);
+
+  describe("useComet", () => {
+    test("gives all components of an address each message once, over one connection, in strict mode", async () => {
+      const site = await visited();
+      await render({ one: url, two: url, other: "/events?topic=b" });
+      await holds(used.page, "['one', 'two', 'other'].every((name) => page.shown(name).state === 'open')");
+      await publish(site, 1, 100);
+      await publish(site, 7, 7, "b");
+      await holds(used.page, "page.shown('one').data === 100 && page.shown('two').data === 100");
+      await holds(used.page, "page.shown('other').data === 7");
+      for (const component of ["one", "two"]) expect(await given(component)).toEqual(numbers(1, 100));
+      expect(await given("other")).toEqual([7]);
+      expect(await shown("one")).toEqual({ data: 100, state: "open", gaps: 0 });
+      expect([site.asked.length, site.opened.length, site.reasons]).toEqual([2, 2, []]);
+      expect(used.page.console.filter(({ level }) => level === "error")).toEqual([]);
+    });
+
+    test("keeps the connection of components that come back within a second, and no other", async () => {
+      const site = await visited();
+      await render({ one: url });
+      await holds(used.page, "page.shown('one').state === 'open'");
+      await publish(site, 1);
+      await holds(used.page, "page.shown('one').data === 1");
+      await used.page.evaluate(
+        `new Promise((resolve) => {
+          page.render({});
+          setTimeout(() => resolve(void page.render({ two: ${JSON.stringify(url)} })), 300);
+        })`,
+      );
+      await holds(used.page, "page.shown('two').data === 1");
+      await publish(site, 2);
+      await holds(used.page, "page.shown('two').data === 2");
+      expect([site.asked.length, site.reasons, await given("two")]).toEqual([1, [], [2]]);
+      const leftAt = performance.now();
+      await render({});
+      await until(() => site.reasons.length === 1, 10_000);
+      expect(performance.now() - leftAt).toBeGreaterThan(900);
+      await render({ one: url });
+      await holds(used.page, "page.shown('one').state === 'open'");
+      expect([await shown("one"), site.asked.length]).toEqual([{ state: "open", gaps: 0 }, 2]);
+    });
+
+    test("says that there is no connection, and why, and loses nothing by it", async () => {
+      const site = await visited();
+      await render({ one: url, two: url });
+      await holds(used.page, "page.shown('one').state === 'open'");
+      await publish(site, 1, 10);
+      await holds(used.page, "page.shown('one').data === 10 && page.shown('two').data === 10");
+      site.down();
+      await holds(used.page, "['one', 'two'].every((name) => page.shown(name).error === 'ERR_NETWORK')");
+      expect(await shown("two")).toEqual({ data: 10, state: "connecting", error: "ERR_NETWORK", gaps: 0 });
+      await publish(site, 11, 20);
+      site.up();
+      await holds(used.page, "page.shown('one').data === 20 && page.shown('two').data === 20");
+      for (const component of ["one", "two"]) {
+        expect(await shown(component)).toEqual({ data: 20, state: "open", gaps: 0 });
+        expect(await given(component)).toEqual(numbers(1, 20));
+      }
+    });
+
+    test("counts gaps, and is closed by a refusal", async () => {
+      const site = await visited({
+        log: { maxEntries: 5 },
+        authorize: (_, topics) => (topics.includes("secret") ? 403 : true),
+      });
+      await render({ one: url, refused: "/events?topic=secret" });
+      await holds(used.page, "page.shown('one').state === 'open' && page.shown('refused').state === 'closed'");
+      await publish(site, 1);
+      await holds(used.page, "page.shown('one').data === 1");
+      site.down();
+      await holds(used.page, "page.shown('one').state === 'connecting'");
+      await publish(site, 2, 20);
+      site.up();
+      await holds(used.page, "page.shown('one').data === 20");
+      expect(await shown("one")).toEqual({ data: 20, state: "open", gaps: 1 });
+      expect(await given("one")).toEqual([1, ...numbers(16, 20)]);
+      expect(await shown("refused")).toEqual({ state: "closed", error: "ERR_FORBIDDEN", gaps: 0 });
+    });
+  });
+
+  describe("the element", () => {
+    test("gives its events to those around it, and closes when it is removed", async () => {
+      const site = await visited({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
+      await used.page.evaluate("void page.define()");
+      await place("one", url);
+      await holds(used.page, "page.told.bubbled.length === 1");
+      await publish(site, 1);
+      await site.hub.topic("a").publish({ b: [2] }, { event: "tick" });
+      await holds(used.page, "page.told.bubbled.length === 3");
+      await place("refused", "/events?topic=secret");
+      await holds(used.page, "page.told.bubbled.length === 5");
+      expect(await bubbled()).toEqual([
+        { type: "open", from: "one" },
+        { type: "message", from: "one", data: 1 },
+        { type: "tick", from: "one", data: { b: [2] } },
+        { type: "error", from: "refused", code: "ERR_FORBIDDEN" },
+        { type: "close", from: "refused", reason: "error" },
+      ]);
+      await used.page.evaluate("document.getElementById('one').remove()");
+      await until(() => site.reasons.length === 1, 10_000);
+      expect(site.opened).toHaveLength(1);
+    });
+
+    test("in the page before it is defined has one connection once it is", async () => {
+      const site = await visited({}, `<comet-source id="one" src="${url}"></comet-source>`);
+      expect(site.asked).toHaveLength(0);
+      await used.page.evaluate("void page.define()");
+      await holds(used.page, "page.told.bubbled.length === 1");
+      await publish(site, 1);
+      await holds(used.page, "page.told.bubbled.length === 2");
+      expect([site.asked.length, await bubbled()]).toEqual([
+        1,
+        [
+          { type: "open", from: "one" },
+          { type: "message", from: "one", data: 1 },
+        ],
+      ]);
+    });
+
+    test("tells of a bad address once", async () => {
+      await visited();
+      await used.page.evaluate("void page.define()");
+      await place("bad", "http://");
+      expect(await bubbled()).toEqual([{ type: "error", from: "bad", code: "ERR_URL" }]);
+    });
+
+    test("follows a hub in the page that docs/client.md has", async () => {
+      const [, html = ""] =
+        /```html\n(<comet-source .*?)```/s.exec(readFileSync(join(root, "docs/client.md"), "utf8")) ?? [];
+      const imports = { "comet-sockets/client": "/bindings-client.js" };
+      const before = used.page.console.length;
+      const { hub, opened } = await visited(
+        {},
+        `<script type="importmap">${JSON.stringify({ imports })}</script>${html.replace("/live?", "/events?")}`,
+      );
+      await until(() => opened.length === 1, 10_000);
+      await hub.topic("news").publish("Comet returns");
+      const logged = (): string[] =>
+        used.page.console.slice(before).flatMap(({ level, text }) => (level === "log" ? [text] : []));
+      await until(() => logged().length === 1, 10_000);
+      expect(logged()).toEqual(["Comet returns"]);
+    });
+
+    test("in the page before it is defined tells of a bad address once", async () => {
+      await visited({}, `<comet-source id="bad" src="http://"></comet-source>`);
+      await used.page.evaluate("void page.define()");
+      expect(await bubbled()).toEqual([{ type: "error", from: "bad", code: "ERR_URL" }]);
+    });
+
+    test("follows another src from now on, and none without", async () => {
+      const site = await visited();
+      await used.page.evaluate("void page.define()");
+      await place("one", url);
+      await holds(used.page, "page.told.bubbled.length === 1");
+      await used.page.evaluate("void document.getElementById('one').setAttribute('src', '/events?topic=b')");
+      await holds(used.page, "page.told.bubbled.length === 2");
+      await until(() => site.reasons.length === 1, 10_000);
+      await publish(site, 1);
+      await publish(site, 2, 2, "b");
+      await holds(used.page, "page.told.bubbled.length === 3");
+      expect((await bubbled())[2]).toEqual({ type: "message", from: "one", data: 2 });
+      await used.page.evaluate("void document.getElementById('one').removeAttribute('src')");
+      await until(() => site.reasons.length === 2, 10_000);
+      expect(site.opened).toHaveLength(2);
+    });
+
+    test("that is moved within the page loses nothing by it", async () => {
+      const site = await visited();
+      await used.page.evaluate("void page.define()");
+      await place("one", url);
+      await holds(used.page, "page.told.bubbled.length === 1");
+      await publish(site, 1);
+      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 1)");
+      const release = site.hold();
+      await used.page.evaluate("void document.body.prepend(document.getElementById('one'))");
+      await publish(site, 2);
+      release();
+      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 2)", 3000);
+      await publish(site, 3);
+      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 3)");
+      const messages = (await bubbled()).filter(({ type }) => type === "message");
+      expect(messages.map(({ data }) => data)).toEqual([1, 2, 3]);
+    });
+  });
+});

@@ -1,0 +1,221 @@
+import { afterEach, describe, expect, test } from "vitest";
+import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
+import type { ServerResponse } from "node:http";
+import type { Hub } from "../../src/hub/index.ts";
+import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";
+import { notedHub } from "../support/hub.ts";
+import { browserNames, useBrowser } from "../support/use-browser.ts";
+
+const url = "/events?topic=a";
+const wires = ["ndjson", "sse", "comet", "poll"] as const;
+const isStream = ({ req }: NodeResponse): boolean => req.url?.startsWith("/events") === true;
+
+/** A site whose first answer to a stream is one of its own. */
+async function answering(answer: (response: ServerResponse, callback: string) => void): Promise<ClientSite> {
+  let isFirst = true;
+  return clientSite({
+    instead: (response) => {
+      if (!isFirst || !isStream(response)) return false;
+      isFirst = false;
+      const { searchParams } = new URL(response.req.url ?? "", "http://site.test");
+      answer(response as ServerResponse, searchParams.get("callback") ?? "");
+      return true;
+    },
+  });
+}
+
+const open = '{"open":{"states":{"a":"fresh"},"position":"a=old.4","heartbeatMs":0}}';
+const message = '{"id":"a=old.5","data":{"number":5}}';
+
+/** Begins a stream on a wire, with an opening, a message and these frames, that goes on. */
+function begin(response: ServerResponse, wire: "sse" | "comet", callback: string, ...frames: readonly string[]): void {
+  const all = [open, message, ...frames];
+  if (wire === "sse") {
+    response.setHeader("content-type", "text/event-stream");
+    response.write(all.map((frame) => `data: ${frame}\n\n`).join(""));
+    return;
+  }
+  response.setHeader("content-type", "text/html");
+  const scripts = all.map((frame) => `<script>${callback}([${JSON.stringify(frame)}])</script>`).join("");
+  response.write(`<!doctype html><body>${" ".repeat(1024)}${scripts}`);
+}
+
+describe.each(browserNames)("in %s", (name) => {
+  const used = useBrowser(name);
+  afterEach(() =>
+    used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
+  );
+
+  /** Expects one error of this code, after which the source has come back and gives what is published. */
+  async function expectBack({ hub }: ClientSite, wire: string, code: string, timeoutMs?: number): Promise<void> {
+    const { page } = used;
+    await holds(page, `page.told.${wire}.errors.length > 0 && page.sources.${wire}.readyState === 1`, timeoutMs);
+    await hub.topic("a").publish({ number: 1 });
+    await holds(page, `page.told.${wire}.last === 1`);
+    const { errors, closes } = await toldTo(page, wire);
+    expect([errors.map((error) => error.code), closes]).toEqual([[code], []]);
+  }
+
+  describe.each(["sse", "comet"] as const)("on %s", (wire) => {
+    async function expectFrame(frame: string, timeoutMs?: number): Promise<void> {
+      const site = await answering((response, callback) => begin(response, wire, callback, frame));
+      await visit(used.page, site.origin);
+      await follow(used.page, wire, url, { wires: [wire] });
+      await expectBack(site, wire, "ERR_FRAME", timeoutMs);
+      // What came before it counts, and the hub that it has come back to knows nothing of that epoch.
+      expect((await toldTo(used.page, wire)).all).toEqual([
+        { type: "message", name: "message", data: { number: 5 } },
+        { type: "gap", missed: null },
+        { type: "message", name: "message", data: { number: 1 } },
+      ]);
+    }
+
+    test.each(["{]", '{"open":{}}', '{"data":1}', '{"gap":{}}'])(
+      "the frame %s is an error, and it comes back",
+      (frame) => expectFrame(frame),
+    );
+
+    test("a frame that is no object is an error, and it comes back", () => expectFrame("null", 2000));
+
+    test.each([
+      ["a page", 200, "text/html"],
+      ["a text", 200, "text/plain"],
+      ["a page of an error", 502, "text/html"],
+    ])("%s in place of a stream is an error, and it comes back", async (_, status, type) => {
+      const site = await answering((response) => {
+        response.writeHead(status, { "content-type": type });
+        response.end("<h1>Welcome to our hotel</h1>");
+      });
+      await visit(used.page, site.origin);
+      await follow(used.page, wire, url, { wires: [wire] });
+      await expectBack(site, wire, "ERR_NETWORK");
+    });
+  });
+
+  test("a hub that has begun anew is a gap on every wire, after which it goes on", async () => {
+    const { page } = used;
+    /** Those that have taken the place of the first. */
+    const later: Hub[] = [];
+    const sockets = new Set<{ destroy: () => unknown }>();
+    // Chromium notices a frame's cut by the silence alone.
+    const quick = { pollMs: 100, heartbeatMs: 200 };
+    const site = await clientSite({
+      hub: quick,
+      instead: (response) => {
+        if (!isStream(response)) return false;
+        sockets.add(response.req.socket);
+        const [hub] = later;
+        if (hub !== undefined) void connect(hub, response.req, response);
+        return hub !== undefined;
+      },
+    });
+    await visit(page, site.origin);
+    for (const wire of wires) {
+      await follow(page, wire, url, { wires: [wire] });
+      await holds(page, `page.told.${wire}.opens.length`);
+    }
+    await site.hub.topic("a").publish({ number: 1 });
+    for (const wire of wires) await holds(page, `page.told.${wire}.last === 1`);
+    const { hub } = notedHub(quick);
+    later.push(hub);
+    for (const socket of sockets) socket.destroy();
+    for (const wire of wires) await holds(page, `page.told.${wire}.all.length === 2`);
+    await hub.topic("a").publish({ number: 1 });
+    await hub.topic("a").publish({ number: 2 });
+    for (const wire of wires) {
+      await holds(page, `page.told.${wire}.last === 2`);
+      const { all, closes } = await toldTo(page, wire);
+      expect([all.map((item) => (item.type === "gap" ? item.missed : item.data)), closes]).toEqual([
+        [{ number: 1 }, null, { number: 1 }, { number: 2 }],
+        [],
+      ]);
+    }
+  });
+
+  const globals = "Object.keys(globalThis).filter((key) => /^comet\\d/.test(key))";
+
+  test("a source may be closed by a script of its frame, and another opened at once", async () => {
+    const { page } = used;
+    const before = page.console.length;
+    const site = await clientSite();
+    await visit(page, site.origin);
+    await follow(page, "first", url, { wires: ["comet"] });
+    await holds(page, "page.told.first.opens.length");
+    await page.evaluate(`void page.sources.first.addEventListener("message", () => {
+      page.sources.first.close();
+      page.sources.first.close();
+      page.follow("second", ${JSON.stringify(url)}, { wires: ["comet"] });
+    })`);
+    for (const number of [1, 2, 3])
+      site.hub
+        .topic("a")
+        .publish({ number })
+        .catch(() => undefined);
+    await holds(page, "page.told.second?.opens.length");
+    await site.hub.topic("a").publish({ number: 4 });
+    await holds(page, "page.told.second.last === 4");
+    expect(await toldTo(page, "first")).toMatchObject({ messages: 1, last: 1, errors: [], closes: [] });
+    expect(await toldTo(page, "second")).toMatchObject({ messages: 1, errors: [] });
+    await page.evaluate("void (page.sources.first.close(), page.sources.second.close(), page.sources.second.close())");
+    await holds(page, `page.frames() === 0 && ${globals}.length === 0`);
+    expect(page.console.slice(before)).toEqual([]);
+  });
+
+  test("callbacks have names of their own, which are free again soon after", async () => {
+    const { page } = used;
+    const before = page.console.length;
+    const site = await clientSite();
+    await visit(page, site.origin);
+    for (const source of ["one", "two", "three"]) {
+      await follow(page, source, url, { wires: ["comet"] });
+      await holds(page, `page.told.${source}.opens.length`);
+    }
+    expect(await page.evaluate(`${globals}.sort().join()`)).toBe("comet0,comet1,comet2");
+    // What is closed has its name until its frame is gone: one that is opened in the same breath has another.
+    await page.evaluate(`void (page.sources.two.close(), page.follow("four", "${url}", { wires: ["comet"] }))`);
+    await holds(page, "page.told.four.opens.length");
+    await follow(page, "five", url, { wires: ["comet"] });
+    await holds(page, "page.told.five.opens.length");
+    expect(new Set(site.asked.map((query) => query.get("callback"))).size).toBeLessThanOrEqual(4);
+    expect(await page.evaluate(`${globals}.length`)).toBe(4);
+    await site.hub.topic("a").publish({ number: 1 });
+    for (const source of ["one", "three", "four", "five"]) {
+      await holds(page, `page.told.${source}.last === 1`);
+      expect(await toldTo(page, source)).toMatchObject({ messages: 1, errors: [] });
+    }
+    expect(await toldTo(page, "two")).toMatchObject({ messages: 0 });
+    await page.evaluate("Object.values(page.sources).forEach((source) => source.close())");
+    await holds(page, `page.frames() === 0 && ${globals}.length === 0`);
+    expect(page.console.slice(before)).toEqual([]);
+  });
+});
+
+describe("in chromium alone", () => {
+  const used = useBrowser("chromium");
+  afterEach(() =>
+    used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
+  );
+
+  test("a frame in which 10,000 scripts have run gives way to another, and nothing is lost or told of it", async () => {
+    const { page } = used;
+    const count = 11_000;
+    const site = await clientSite({ hub: { maxCometBytes: 1 << 28, log: { maxEntries: count } } });
+    await visit(page, site.origin);
+    await follow(page, "comet", url, { wires: ["comet"] });
+    await holds(page, "page.told.comet.opens.length");
+    for (let number = 1; number <= count; number += 1) {
+      await site.hub.topic("a").publish({ number });
+      // Each in a turn of its own, so that each has a script of its own.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (number % 500 === 0) await holds(page, `page.told.comet.last >= ${number - 500}`);
+    }
+    await holds(page, `page.told.comet.last === ${count}`);
+    const numbers = await page.evaluate<number[]>("page.told.comet.all.map(({ data }) => data.number)");
+    expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i + 1));
+    expect(await toldTo(page, "comet")).toMatchObject({ opens: ["comet"], errors: [], closes: [] });
+    await holds(page, "page.frames() === 1");
+    expect([site.asked.length, await page.evaluate("page.mostFrames")]).toEqual([2, 2]);
+    const at = Number(site.asked[1]?.get("lastEventId")?.split(".")[1]);
+    expect(at).toBeGreaterThan(9900);
+  });
+});

@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Hub } from "../../src/hub/index.ts";
+import { processOf } from "../support/page-process.ts";
+import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
+import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";
+import { until } from "../support/sources.ts";
+import { browserNames } from "../support/use-browser.ts";
+
+const quick = { heartbeatMs: 1000 } as const;
+
+/** Publishes numbers to topics, until the test is over or it is told to stop. @returns What stops it, and gives the last number. */
+function publishing(hub: Hub, topics: readonly string[]): () => number {
+  let number = 0;
+  const timer = setInterval(() => {
+    number += 1;
+    for (const topic of topics) void hub.topic(topic).publish({ topic, number });
+  }, 10);
+  const stop = (): number => {
+    clearInterval(timer);
+    return number;
+  };
+  onTestFinished(() => void stop());
+  return stop;
+}
+
+/** Whether the sources in a page lead the others. */
+function leads(page: Page): Promise<boolean> {
+  return page.evaluate<boolean>(`navigator.locks.request("me " + Math.random(), async ({ name }) => {
+    const { held } = await navigator.locks.query();
+    const { clientId } = held.find((lock) => lock.name === name);
+    return held.some((lock) => lock.clientId === clientId && /^comet-sockets \\S+$/.test(lock.name));
+  })`);
+}
+
+async function leaderOf(pages: readonly Page[]): Promise<Page> {
+  for (;;) {
+    for (const page of pages) if (await leads(page)) return page;
+    await sleep(20);
+  }
+}
+
+/** Whatever topic it is, its numbers follow one another from the first that came on; and all have come. */
+async function expectAll(page: Page, topics: readonly string[], last: number): Promise<void> {
+  await holds(page, `page.told.tab.all.filter(({ data }) => data?.number === ${last}).length === ${topics.length}`);
+  const { all, errors } = await toldTo(page, "tab");
+  const came = new Map<string, number>();
+  for (const item of all) {
+    if (item.type === "gap") expect.fail("a gap");
+    const { topic, number } = item.data as { topic: string; number: number };
+    expect(number, topic).toBe((came.get(topic) ?? number - 1) + 1);
+    came.set(topic, number);
+  }
+  expect([...came.keys()].toSorted()).toEqual(topics.toSorted());
+  expect(errors.filter(({ retryMs }) => retryMs === null)).toEqual([]);
+}
+
+describe.each(browserNames)("in %s", (name) => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launchBrowser(name);
+  });
+  afterAll(() => browser.close());
+
+  /** A further tab that follows topics. */
+  async function openTab({ origin }: ClientSite, topics: readonly string[], query = ""): Promise<Page> {
+    const page = await browser.newPage();
+    onTestFinished(() => page.close());
+    await visit(page, origin);
+    const address = `/events?${topics.map((topic) => `topic=${topic}`).join("&")}${query}`;
+    await follow(page, "tab", address, { share: true });
+    return page;
+  }
+
+  test("five tabs have one connection, each with the topics that it wants", { timeout: 60_000 }, async () => {
+    const site = await clientSite({ hub: quick });
+    const topics = [["a"], ["a", "b"], ["c"], ["a"], ["b", "c"]];
+    const pages: Page[] = [];
+    for (const each of topics) pages.push(await openTab(site, each));
+    for (const page of pages) await holds(page, "page.told.tab.opens.length === 1");
+    await until(() => site.hub.stats().connections === 1);
+    const before = site.opened.length;
+    const stop = publishing(site.hub, ["a", "b", "c"]);
+    await sleep(500);
+    const last = stop();
+    for (const [i, page] of pages.entries()) await expectAll(page, topics[i] ?? [], last);
+    expect([site.hub.stats().connections, site.opened.length]).toEqual([1, before]);
+    expect(site.opened.at(-1)?.topics.toSorted()).toEqual(["a", "b", "c"]);
+  });
+
+  test("no tab misses anything while ten leaders close or crash", { timeout: 180_000 }, async () => {
+    const site = await clientSite({ hub: quick });
+    const wanted = (n: number): string[] => ["a", n % 2 === 0 ? "b" : "c"];
+    const tabs = new Map<Page, string[]>();
+    let opened = 0;
+    const open = async (): Promise<void> => {
+      tabs.set(await openTab(site, wanted(opened)), wanted(opened));
+      opened += 1;
+    };
+    while (opened < 5) await open();
+    const stop = publishing(site.hub, ["a", "b", "c"]);
+    for (let round = 0; round < 10; round += 1) {
+      const leader = await leaderOf([...tabs.keys()]);
+      if (round % 2 === 0) {
+        tabs.delete(leader);
+        await leader.close();
+      } else {
+        const pid = await processOf(leader);
+        // Others may live in the same process.
+        process.kill(pid, "SIGKILL");
+        await sleep(200);
+        for (const page of tabs.keys()) {
+          const isAlive = await Promise.race([page.evaluate("true").catch(() => false), sleep(1000, false)]);
+          if (isAlive !== true) tabs.delete(page);
+        }
+        expect(tabs.has(leader)).toBe(false);
+      }
+      while (tabs.size < 5) await open();
+      for (const page of tabs.keys()) await holds(page, "page.told.tab.messages > 0");
+      await until(() => site.hub.stats().connections === 1, 10_000);
+    }
+    const last = stop();
+    for (const [page, topics] of tabs) await expectAll(page, topics, last);
+    expect(site.hub.stats().connections).toBe(1);
+  });
+
+  test("a leader that freezes is replaced, and goes on when it thaws", { timeout: 60_000 }, async () => {
+    const site = await clientSite({ hub: quick });
+    const pages = [await openTab(site, ["a"]), await openTab(site, ["a", "b"]), await openTab(site, ["b"])];
+    const stop = publishing(site.hub, ["a", "b"]);
+    for (const page of pages) await holds(page, "page.told.tab.messages > 10");
+    const leader = await leaderOf(pages);
+    const pid = await processOf(leader);
+    const processes = await Promise.all(pages.filter((page) => page !== leader).map((page) => processOf(page)));
+    const others = pages.filter((page) => page !== leader).filter((_, i) => processes[i] !== pid);
+    process.kill(pid, "SIGSTOP");
+    try {
+      const had = await Promise.all(others.map(async (page) => (await toldTo(page, "tab")).messages));
+      await sleep(1000);
+      for (const [i, page] of others.entries()) {
+        await holds(page, `page.told.tab.messages > ${(had[i] ?? 0) + 300}`, 20_000);
+      }
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await sleep(1000);
+    const last = stop();
+    await expectAll(pages[0] as Page, ["a"], last);
+    await expectAll(pages[1] as Page, ["a", "b"], last);
+    await expectAll(pages[2] as Page, ["b"], last);
+    await until(() => site.hub.stats().connections === 1, 10_000);
+    expect(others.length).toBeGreaterThan(0);
+  });
+});

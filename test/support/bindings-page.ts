@@ -1,0 +1,70 @@
+// What the page of test/browser/client-bindings.test.ts has in it, bundled for the browser: React with `useComet`, and `<comet-source>`.
+import { createElement, StrictMode, type ReactNode } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { defineCometSource, type CometErrorEvent, type CometMessageEvent } from "../../src/client/index.ts";
+import { useComet } from "../../src/client/react.ts";
+
+/** Waits are short here. */
+const quick = { retryMs: 20, maxRetryMs: 100 };
+
+/** What a component shows, and all that its `onMessage` was given. */
+export interface Shown {
+  readonly data: unknown;
+  readonly state: string;
+  readonly error: string | undefined;
+  readonly gaps: number;
+}
+
+/** An event that has bubbled out of an element, as the document sees it. */
+export interface Bubbled {
+  readonly type: string;
+  /** The id of the element. */
+  readonly from: string;
+  readonly data: unknown;
+  readonly code: unknown;
+  readonly reason: unknown;
+}
+
+const given: Record<string, unknown[]> = {};
+let root: Root | undefined;
+
+function Follower({ name, url }: { readonly name: string; readonly url: string }): ReactNode {
+  const onMessage = ({ data }: CometMessageEvent): void => void (given[name] ??= []).push(data);
+  const { data, state, error, gaps } = useComet(url, { ...quick, onMessage });
+  const shown: Shown = { data, state, error: error?.code, gaps };
+  return createElement("p", { id: name }, JSON.stringify(shown));
+}
+
+/** Shows components that follow these addresses, and no others. */
+function render(followed: Readonly<Record<string, string>>): void {
+  root ??= createRoot(document.body.appendChild(document.createElement("div")));
+  const components = Object.entries(followed).map(([name, url]) => createElement(Follower, { key: name, name, url }));
+  root.render(createElement(StrictMode, null, ...components));
+}
+
+const bubbled: Bubbled[] = [];
+for (const type of ["open", "message", "tick", "gap", "error", "close"]) {
+  document.addEventListener(type, (event) => {
+    const { id: from } = event.target as Element;
+    const { data, code, reason } = event as CometMessageEvent & CometErrorEvent & { readonly reason: unknown };
+    bubbled.push({ type, from, data, code, reason });
+  });
+}
+
+/** Puts an element at the end of the page. */
+function place(id: string, src: string): void {
+  const element = document.createElement("comet-source");
+  element.id = id;
+  element.setAttribute("src", src);
+  document.body.append(element);
+}
+
+const page = {
+  render,
+  /** What a component shows; undefined if it is not there. */
+  shown: (name: string) => JSON.parse(document.getElementById(name)?.textContent ?? "{}") as Partial<Shown>,
+  place,
+  define: () => defineCometSource("comet-source", quick),
+  told: { given, bubbled },
+};
+Object.assign(globalThis, { page });

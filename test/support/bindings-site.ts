@@ -1,0 +1,85 @@
+import { build } from "esbuild";
+import type { ServerResponse } from "node:http";
+import { fileURLToPath } from "node:url";
+import { connect } from "../../src/adapters/node/index.ts";
+import type { HubOptions } from "../../src/hub/index.ts";
+import { clientSite, type ClientSite } from "./client-site.ts";
+
+/** A hub at `/events`, and at `/bindings` a page that has bindings-page.ts in it. */
+export interface BindingsSite extends ClientSite {
+  /** Breaks all streams off. Until `up`, whoever asks for one is cut off as well. */
+  readonly down: () => void;
+  readonly up: () => void;
+  /** From now on no stream begins, until what this gives is called. */
+  readonly hold: () => () => void;
+}
+
+/** @param body What the page has in it before its script. */
+export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<BindingsSite> {
+  const scripts = await (made ??= bundled());
+  const streams = new Set<{ destroy: () => unknown }>();
+  let isDown = false;
+  let held: Promise<void> | undefined;
+  const site: ClientSite = await clientSite({
+    hub,
+    instead: (streamed) => {
+      const response = streamed as ServerResponse;
+      const { pathname } = new URL(response.req.url ?? "/", "http://site.test");
+      if (pathname === "/events") {
+        // It is to be the socket: a stream lets go of its response.
+        const { socket } = response.req;
+        streams.add(socket);
+        socket.once("close", () => streams.delete(socket));
+        if (isDown) socket.destroy();
+        else if (held !== undefined) void held.then(() => connect(site.hub, response.req, response));
+        return isDown || held !== undefined;
+      }
+      if (!pathname.startsWith("/bindings")) return false;
+      response.setHeader("connection", "close");
+      const isScript = pathname !== "/bindings";
+      response.setHeader("content-type", `text/${isScript ? "javascript" : "html"}; charset=utf-8`);
+      const page =
+        `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>A page</title>` +
+        `<body>${" ".repeat(1024)}${body}<script src="/bindings.js"></script>`;
+      response.end(isScript ? scripts[pathname] : page);
+      return true;
+    },
+  });
+  return {
+    ...site,
+    down: () => {
+      isDown = true;
+      for (const stream of streams) stream.destroy();
+    },
+    up: () => (isDown = false),
+    hold: () => {
+      let release = (): void => undefined;
+      held = new Promise<void>((resolve) => (release = resolve));
+      return release;
+    },
+  };
+}
+
+let made: Promise<Readonly<Record<string, string>>> | undefined;
+
+/**
+ * The scripts of the page, by their paths, and the client alone as a module. React is as it is while one develops: there, strict mode
+ * mounts each component twice.
+ */
+async function bundled(): Promise<Readonly<Record<string, string>>> {
+  const bundle = async (entry: string, format: "iife" | "esm"): Promise<string> => {
+    const { outputFiles } = await build({
+      entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
+      bundle: true,
+      format,
+      target: "es2022",
+      define: { "process.env.NODE_ENV": '"development"' },
+      write: false,
+    });
+    return outputFiles[0]?.text ?? "";
+  };
+  return {
+    "/bindings.js": await bundle("bindings-page.ts", "iife"),
+    "/bindings-client.js": await bundle("../../src/client/index.ts", "esm"),
+  };
+}
