@@ -131,8 +131,8 @@ describe.each(browserNames)("in %s", (name) => {
     for (const page of pages) await holds(page, "page.told.tab.messages > 10");
     const leader = await leaderOf(pages);
     const pid = await processOf(leader);
-    const processes = await Promise.all(pages.filter((page) => page !== leader).map((page) => processOf(page)));
-    const others = pages.filter((page) => page !== leader).filter((_, i) => processes[i] !== pid);
+    const others: Page[] = [];
+    for (const page of pages) if (page !== leader && (await processOf(page)) !== pid) others.push(page);
     process.kill(pid, "SIGSTOP");
     try {
       const had = await Promise.all(others.map(async (page) => (await toldTo(page, "tab")).messages));

@@ -90,8 +90,9 @@ async function openPage(inspector: string, control: Inspected, blanks: string): 
   });
 
   const close = async () => {
-    // It is no error if the page, or its browser, has gone already.
-    await page.send("Runtime.evaluate", { expression: "window.close()" }).catch(() => undefined);
+    const closed = page.send("Runtime.evaluate", { expression: "window.close()" });
+    // It is no error if the page, or its browser, has gone already. A page that has crashed answers nothing.
+    await within(1000, "It does not close.", closed).catch(() => undefined);
     page.disconnect();
   };
   return {
