@@ -1,6 +1,7 @@
 /**
- * The soaks of the hub, one after the other: `npm run test:soak [-- name ...]`, eight minutes for all. Each is a program of its own in
- * test/soak that prints its figures and fails by its exit code. Ends with a line of counts. `SEED` repeats a run.
+ * The soaks of the hub and of its client in browsers, one after the other: `npm run test:soak [-- name ...]`, eighteen minutes for
+ * all. Each is a program of its own in test/soak that prints its figures and fails by its exit code. Ends with a line of counts. `SEED`
+ * repeats a run.
  */
 import { spawnSync } from "node:child_process";
 
@@ -12,6 +13,8 @@ const soaks: { readonly [name: string]: string } = {
   storm: "five thousand come back at once",
   turn: "ten thousand subscribers do not block the event loop",
   topics: "a million topics do not stay in memory",
+  forever: "a million events through a forever iframe, in each browser",
+  chaos: "a minute of a bad network, in each browser",
 };
 
 const asked = process.argv.slice(2);

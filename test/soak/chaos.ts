@@ -1,0 +1,20 @@
+/**
+ * The client on a bad network for a minute in each browser: test/browser/client-chaos.test.ts, which by itself takes some seconds.
+ * `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { browserNeeds } from "../support/browsers/browser.ts";
+import { ensureSystemPackages } from "../support/system-packages.ts";
+import { seedOfRun } from "./support/random.ts";
+
+await ensureSystemPackages(Object.values(browserNeeds).flat());
+const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
+const args = ["run", "--project", "browser", "test/browser/client-chaos.test.ts"];
+const env = { CLIENT_CHAOS_MS: process.env["CLIENT_CHAOS_MS"] ?? "60000", CLIENT_CHAOS_SEED: String(seedOfRun()) };
+const { status } = spawnSync(process.execPath, [vitest, ...args], {
+  stdio: "inherit",
+  env: { ...process.env, ...env },
+  cwd: fileURLToPath(new URL("../..", import.meta.url)),
+});
+process.exitCode = status ?? 1;

@@ -1,0 +1,224 @@
+/**
+ * A forever iframe is for ever: a million events through the client's managed iframe, with all limits of the client and the hub at
+ * their defaults, in each browser, one after the other and in two ways. *paced*: one script an event, 5,000 a second. *flood*: as
+ * fast as the page takes them. The page has every event once and in order, its memory stays where it was after the first fifth of them,
+ * and its timers are not late.
+ *
+ * `node test/soak/forever.ts [chromium] [firefox] [webkit] [paced] [flood] [plain] [unbounded]`. Of a paced run are, by default, 400,000
+ * events, which take four minutes in all three browsers; `FOREVER_EVENTS` for another number, in all ways. `plain` and `unbounded` are
+ * run only if they are named: a page without the client, paced, with the hub's `maxCometBytes` at its default and with none. That is
+ * measured, and nothing of its memory is promised.
+ *
+ * Memory is that of the process that runs the page (PSS), in MiB; `browser +` is what all processes of the browser together have more than
+ * before. A timer of 50 ms in the page is compared with one in a process that does nothing else: what the page's is late beyond that, is
+ * the page's doing, and so is checked. That process waits for a core less than one that works: `waiting %` says for how much of the time
+ * the page's main thread could have run, and had none.
+ */
+import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
+import { quantile } from "../../bench/support/statistics.ts";
+import { table } from "../../bench/support/table.ts";
+import { browserNeeds, launchBrowser, type BrowserName } from "../support/browsers/browser.ts";
+import { ensureSystemPackages } from "../support/system-packages.ts";
+import { Child } from "./support/child.ts";
+import { sleep, until } from "./support/clock.ts";
+import type { Seen } from "./support/forever-page.ts";
+import type { ForeverOrder, ForeverSite, ForeverState } from "./support/forever-server.ts";
+import { mostBeyond, type Late } from "./support/lateness.ts";
+import { descendants, mainThread, memoryOf, processOf } from "./support/page-process.ts";
+import { Checks, mebibytes } from "./support/processes.ts";
+
+const browsers: readonly BrowserName[] = ["chromium", "firefox", "webkit"];
+
+interface Way {
+  readonly events: number;
+  readonly perSecond: number;
+  readonly isManaged: boolean;
+  readonly maxCometBytes?: number;
+}
+
+const ways: { readonly [name: string]: Way } = {
+  paced: { events: 400_000, perSecond: 5000, isManaged: true },
+  flood: { events: 1_000_000, perSecond: 0, isManaged: true },
+  plain: { events: 300_000, perSecond: 5000, isManaged: false },
+  unbounded: { events: 300_000, perSecond: 5000, isManaged: false, maxCometBytes: 2 ** 40 },
+};
+const usual = ["paced", "flood"];
+
+/** Since messages are not to be lost while an iframe takes the place of another, and never are. */
+const log = { maxEntries: 65_536, maxBytes: 67_108_864 };
+
+const MIB = 1_048_576;
+/** What memory may be over the last half of the events, beside the most that it was over the first fifth. */
+const MOST_RATIO = 1.1;
+const MOST_MORE = 16 * MIB;
+/** What it may be more than before the stream. */
+const MOST_GROWTH = 64 * MIB;
+const MOST_LATE_MS = 200;
+/** A page that has had nothing for so long will not have anything more. */
+const PATIENCE_MS = 60_000;
+
+interface Sample {
+  readonly had: number;
+  /** Of the page's process, and of the whole browser. */
+  readonly bytes: number;
+  readonly browserBytes: number;
+}
+
+const checks = new Checks();
+
+const script = build({
+  entryPoints: [fileURLToPath(new URL("support/forever-page.ts", import.meta.url))],
+  bundle: true,
+  format: "iife",
+  target: "es2022",
+  write: false,
+}).then(({ outputFiles }) => outputFiles[0]?.text ?? "");
+
+/** Runs one way in a browser of its own. Gives a row of the table. */
+async function run(name: BrowserName, wayName: string): Promise<string[]> {
+  const way = ways[wayName] as Way;
+  const events = Number(process.env["FOREVER_EVENTS"] ?? way.events);
+  // The page tells what it has had every few thousand events.
+  if (!(events > 0 && events % 10_000 === 0)) throw new RangeError("FOREVER_EVENTS: a multiple of 10,000.");
+  const server = new Child(new URL("support/forever-server.ts", import.meta.url));
+  const idle = new Child(new URL("support/idle-process.ts", import.meta.url));
+  const bound = way.maxCometBytes === undefined ? {} : { maxCometBytes: way.maxCometBytes };
+  const site: ForeverSite = { script: await script, hub: { log, ...bound } };
+  const port = await server.call<number>("listen", site);
+  const others = new Set(descendants(process.pid));
+  await using browser = await launchBrowser(name);
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${port}/`);
+    await until(() => page.evaluate<boolean>("document.readyState === 'complete' && 'forever' in globalThis"), 10_000);
+    const pid = await processOf(page);
+    await sleep(2000);
+    const look = (had: number): Sample => {
+      const pids = descendants(process.pid).filter((one) => !others.has(one));
+      const browserBytes = pids.map(memoryOf).reduce((sum, bytes) => sum + bytes, 0);
+      return { had, bytes: memoryOf(pid), browserBytes };
+    };
+    const before = look(0);
+    await page.evaluate(`forever.follow${way.isManaged ? "Managed" : "Plain"}()`);
+    await until(async () => (await server.call<number>("followers")) > 0, 10_000);
+    await page.evaluate("void forever.seen.late.splice(0)");
+    await idle.call("late");
+    const waitedBefore = mainThread(pid).waitedMs;
+    const start = performance.now();
+    const order: ForeverOrder = { events, perSecond: way.perSecond };
+    // Should it fail, not all events come.
+    server
+      .call("publish", order)
+      .catch((error: unknown) => checks.that(false, `${name}, ${wayName}: ${String(error)}`));
+    const samples = await watch(server, events, way.perSecond > 0 ? 1000 : 250, look);
+    const seconds = (performance.now() - start) / 1000;
+    const waited = mainThread(pid).waitedMs - waitedBefore;
+    const seen = await page.evaluate<Seen>("forever.seen");
+    const control = await idle.call<Late[]>("late");
+    const state = await server.call<ForeverState>("state");
+    return report({ name, wayName, events, seconds, before, samples, seen, control, state, waited });
+  } finally {
+    server.stop();
+    idle.stop();
+  }
+}
+
+/** Looks again and again until the page has had everything, or has had nothing for too long. */
+async function watch(server: Child, events: number, everyMs: number, look: (had: number) => Sample): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  let last = 0;
+  let lastAt = performance.now();
+  for (;;) {
+    const { had } = await server.call<ForeverState>("state");
+    if (had > last) [last, lastAt] = [had, performance.now()];
+    samples.push(look(had));
+    if (had >= events || performance.now() - lastAt > PATIENCE_MS) return samples;
+    await sleep(everyMs);
+  }
+}
+
+interface Run {
+  readonly name: BrowserName;
+  readonly wayName: string;
+  readonly events: number;
+  readonly seconds: number;
+  readonly before: Sample;
+  readonly samples: readonly Sample[];
+  readonly seen: Seen;
+  readonly control: readonly Late[];
+  readonly state: ForeverState;
+  readonly waited: number;
+}
+
+function report({ name, wayName, events, seconds, before, samples, seen, control, state, waited }: Run): string[] {
+  const where = `${name}, ${wayName}`;
+  checks.that(seen.events === events, `${where}: ${seen.events} of ${events} events came`);
+  checks.that(seen.wrong.length === 0, `${where}: ${seen.wrong.join("; ")}`);
+  checks.that(state.errors.length === 0, `${where}: ${state.errors.join("; ")}`);
+  const most = (some: readonly Sample[]): number => Math.max(...some.map(({ bytes }) => bytes));
+  const first = most(samples.filter(({ had }) => had <= events / 5));
+  const last = most(samples.filter(({ had }) => had >= events / 2));
+  const highest = most(samples);
+  const late = seen.late.map(({ ms }) => ms);
+  const beyond = mostBeyond(seen.late, control);
+  if (ways[wayName]?.isManaged === true) {
+    const allowed = Math.max(first * MOST_RATIO, first + MOST_MORE);
+    checks.that(last <= allowed, `${where}: ${mebibytes(last)} in the end, ${mebibytes(first)} at first`);
+    const grown = highest - before.bytes;
+    checks.that(grown <= MOST_GROWTH, `${where}: at most ${mebibytes(grown)} more than before`);
+    checks.that(beyond <= MOST_LATE_MS, `${where}: a timer was ${beyond.toFixed(0)} ms later than one beside it`);
+  }
+  const mib = (bytes: number): string => (bytes / MIB).toFixed(0);
+  return [
+    name,
+    wayName,
+    String(seen.events),
+    (seen.events / seconds).toFixed(0),
+    seen.scripts === 0 ? "" : (seen.events / seen.scripts).toFixed(2),
+    String(state.opened),
+    ...[before.bytes, first, last, highest].map(mib),
+    mib(Math.max(...samples.map(({ browserBytes }) => browserBytes)) - before.browserBytes),
+    quantile(late, 0.99).toFixed(0),
+    Math.max(0, ...late).toFixed(0),
+    Math.max(0, ...control.map(({ ms }) => ms)).toFixed(0),
+    beyond.toFixed(0),
+    (waited / seconds / 10).toFixed(0),
+  ];
+}
+
+const header = [
+  "browser",
+  "way",
+  "events",
+  "a second",
+  "a script",
+  "frames",
+  "before",
+  "first fifth",
+  "last half",
+  "highest",
+  "browser +",
+  "late p99",
+  "max",
+  "control max",
+  "beyond",
+  "waiting %",
+];
+
+const args = process.argv.slice(2);
+const unknown = args.filter((arg) => !(arg in ways) && !(browsers as readonly string[]).includes(arg));
+if (unknown.length > 0) throw new Error(`There is no ${unknown.join(", ")}.`);
+const named = (all: readonly string[], otherwise: readonly string[]): readonly string[] =>
+  args.some((arg) => all.includes(arg)) ? all.filter((one) => args.includes(one)) : otherwise;
+const chosen = named(browsers, browsers) as readonly BrowserName[];
+await ensureSystemPackages(chosen.flatMap((name) => browserNeeds[name]));
+const rows: string[][] = [];
+for (const way of named(Object.keys(ways), usual)) {
+  for (const name of chosen) {
+    rows.push(await run(name, way));
+    console.log(`  ${name}, ${way}: done`);
+  }
+}
+console.log(`\n${table(header, rows)}\n`);
+checks.end();
