@@ -2,7 +2,6 @@ import type { CometError, CometErrorCode } from "../core/errors.ts";
 import { COMET_HEAD, managedScript, type Listener } from "../wire/comet-stream.ts";
 import { controlObject } from "../wire/format.ts";
 import type { Problem } from "../wire/item.ts";
-import { jsonString } from "../wire/literal.ts";
 import type { Settings } from "./options.ts";
 import { framePolicy, isListener, type AskedWire } from "./request.ts";
 
@@ -79,6 +78,5 @@ export function refusal(
 
 /** Tells our client in the page around. */
 function errorScript(problem: Problem, listener: Listener, nonce: string | undefined): string {
-  const { before, after } = managedScript(listener, nonce);
-  return before + jsonString(controlObject("error", problem)) + after;
+  return managedScript(listener, nonce, controlObject("error", problem));
 }

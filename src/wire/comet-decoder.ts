@@ -42,7 +42,7 @@ type State = "text" | "less" | "close" | "bang" | "dash" | "bogus" | "name" | "t
  * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. Its data is read by
  *   {@link readLiteral}. `open`, `gap` and `end` are read from their comments. A line end that does not end an element's own
  *   line is, after the first item, a heartbeat.
- * - **managed**: a call carries items, and an empty one is a heartbeat. Comments mean nothing.
+ * - **managed**: a comment carries an item, and an empty one is a heartbeat. A call carries the item of a refusal.
  *
  * It is made for what servers of this protocol write: it does not know what HTML makes of `<!--<script>` inside a script,
  * nor of SVG and MathML.
@@ -124,7 +124,7 @@ export class CometDecoder extends FrameReader {
       this.#state = "tag";
       this.#tag(byte);
     } else if (before === "dash" && byte === DASH) {
-      this.#begin("comment", this.#plain ? "comet:" : undefined);
+      this.#begin("comment", this.#plain ? "comet:" : "");
     } else if (byte === GREATER) {
       this.#state = "text";
       this.#afterTag = true;
@@ -196,6 +196,10 @@ export class CometDecoder extends FrameReader {
   }
 
   #comment(text: string): void {
+    if (!this.#plain) {
+      this.#give(text === "" ? { type: "heartbeat" } : itemOf(parseJson(text)));
+      return;
+    }
     const space = text.indexOf(" ");
     const name = text.slice(0, Math.max(space, 0));
     if (name !== "open" && name !== "gap" && name !== "end") return;

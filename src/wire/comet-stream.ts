@@ -1,4 +1,4 @@
-import { scriptFrame } from "./comet.ts";
+import { checkCallback, scriptFrame, scriptTag } from "./comet.ts";
 import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
 import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
@@ -7,8 +7,12 @@ import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./liter
  * What the document of a hub's comet socket begins with. Blanks before `<html>` are no part of the document; with the rest
  * they are the 1,024 bytes and the explicit body after which every browser runs scripts as they come.
  */
-export const COMET_HEAD: string =
-  `<!doctype html>${" ".repeat(1024)}\n` + '<html><head><meta charset="utf-8"><title>Comet</title></head><body>\n';
+export const COMET_HEAD: string = headWith("");
+
+function headWith(script: string): string {
+  const blanks = " ".repeat(1024);
+  return `<!doctype html>${blanks}\n<html><head><meta charset="utf-8"><title>Comet</title>${script}</head><body>\n`;
+}
 
 /** What both modes have in common. */
 const document = {
@@ -16,7 +20,6 @@ const document = {
   contentType: "text/html; charset=utf-8",
   idsNameAllTopics: false,
   isChunked: false,
-  head: COMET_HEAD,
 } as const;
 
 /**
@@ -31,6 +34,8 @@ export function plainCometFormat(callback: string, nonce: string | undefined): F
   return {
     ...document,
     key,
+    isKept: true,
+    head: COMET_HEAD,
     frameKey: nonce === undefined ? key : undefined,
     before: "",
     after: "",
@@ -52,36 +57,55 @@ export interface Listener {
 }
 
 /**
- * What stands before and after the strings of a managed script.
+ * The call that gives a listener an array of strings, each the JSON of an item.
  *
- * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
+ * @throws {CometError} `ERR_CALLBACK`.
  */
-export function managedScript(
-  { callback, target }: Listener,
-  nonce: string | undefined,
-): { readonly before: string; readonly after: string } {
-  const { before, after } = scriptFrame(target === undefined ? callback : "parent.postMessage", nonce);
-  return { before: `${before}[`, after: `]${target === undefined ? "" : `,${jsonString(target)}`}${after}\n` };
+function callOf({ callback, target }: Listener, array: string): string {
+  if (target !== undefined) return `parent.postMessage(${array},${jsonString(target)});`;
+  return `${checkCallback(callback)}(${array});`;
 }
 
 /**
- * One script a batch, which gives a listener an array of strings, each the JSON of an item: for a page that runs our client.
+ * A script that gives a listener one item.
+ *
+ * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
+ */
+export function managedScript(listener: Listener, nonce: string | undefined, item: string): string {
+  return `${scriptTag(nonce)}${callOf(listener, `[${jsonString(item)}]`)}</script>\n`;
+}
+
+/** Takes the comments of its document out as they come, and gives them to a listener. */
+function listenerScript(listener: Listener, nonce: string | undefined): string {
+  const take =
+    "var t=[];r.forEach(function(m){m.addedNodes.forEach(function(n){if(n.nodeType===8){t.push(n.data);n.remove()}})});";
+  const give = `if(t.length)${callOf(listener, "t")}`;
+  const watch = `new MutationObserver(function(r){${take}${give}}).observe(document,{childList:true,subtree:true})`;
+  return `${scriptTag(nonce)}${watch}</script>`;
+}
+
+/**
+ * One comment an item, which one script at the beginning gives to a listener: for a page that runs our client. Nothing of what has come stays in the
+ * page, where scripts would: their text, and what the browser compiled of it.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function managedCometFormat(listener: Listener, nonce: string | undefined): Format {
-  const { before, after } = managedScript(listener, nonce);
-  const call = (item: string): string => `${before}${jsonString(item)}${after}`;
+  const script = listenerScript(listener, nonce);
+  // Only a string can have this character, and only with it a comment ends.
+  const hidden = (json: string): string => `<!--${json.replaceAll(">", "\\u003e")}-->`;
   return {
     ...document,
-    key: `comet managed ${before}${after}`,
+    key: `comet managed ${script}`,
+    isKept: false,
+    head: headWith(script),
     frameKey: "comet managed",
-    before,
-    after,
-    heartbeat: before + after,
-    message: (message) => `${jsonString(messageObject(message))},`,
-    control: (name, item) => call(controlObject(name, item)),
-    end: (item) => call(controlObject("end", item)),
+    before: "",
+    after: "",
+    heartbeat: "<!---->",
+    message: (message) => hidden(messageObject(message)),
+    control: (name, item) => hidden(controlObject(name, item)),
+    end: (item) => hidden(controlObject("end", item)),
   };
 }
 

@@ -61,8 +61,12 @@ export interface ScriptFrame {
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function scriptFrame(callback: unknown, nonce: unknown): ScriptFrame {
-  const attribute = nonce === undefined ? "" : ` nonce="${checkNonce(nonce)}"`;
-  return { before: `<script${attribute}>${checkCallback(callback)}(`, after: ");</script>" };
+  return { before: `${scriptTag(nonce)}${checkCallback(callback)}(`, after: ");</script>" };
+}
+
+/** The tag that begins a script. @throws {CometError} `ERR_NONCE`. */
+export function scriptTag(nonce: unknown): string {
+  return nonce === undefined ? "<script>" : `<script nonce="${checkNonce(nonce)}">`;
 }
 
 /**

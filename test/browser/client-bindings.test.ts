@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { bindingsSite, type BindingsSite } from "../support/bindings-site.ts";
-import type { Bubbled, Shown } from "../support/bindings-page.ts";
+import type { Heard, Shown } from "../support/bindings-page.ts";
 import { holds, visit } from "../support/client-site.ts";
 import { root } from "../support/run.ts";
 import { until } from "../support/sources.ts";
@@ -22,7 +22,9 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate<unknown[]>(`page.told.given["${component}"] ?? []`);
   const place = (id: string, src: string): Promise<void> =>
     used.page.evaluate(`void page.place(${JSON.stringify(id)}, ${JSON.stringify(src)})`);
-  const bubbled = (): Promise<Bubbled[]> => used.page.evaluate<Bubbled[]>("page.told.bubbled");
+  const own = (): Promise<Heard[]> => used.page.evaluate<Heard[]>("page.told.own");
+  const captured = (): Promise<Heard[]> => used.page.evaluate<Heard[]>("page.told.captured");
+  const strays = (): Promise<string[]> => used.page.evaluate<string[]>("page.told.strays");
 
   /** The page of a site. */
   async function visited(...options: Parameters<typeof bindingsSite>): Promise<BindingsSite> {
@@ -119,49 +121,70 @@ describe.each(browserNames)("in %s", (name) => {
   });
 
   describe("the element", () => {
-    test("gives its events to those around it, and closes when it is removed", async () => {
-      const site = await visited({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
+    test("gives its events to its own listeners and to those that capture, and closes when it is removed", async () => {
+      const site = await visited({
+        log: { maxEntries: 5 },
+        authorize: (_, topics) => (topics.includes("secret") ? 403 : true),
+      });
       await used.page.evaluate("void page.define()");
       await place("one", url);
-      await holds(used.page, "page.told.bubbled.length === 1");
+      await holds(used.page, "page.told.own.length === 1");
       await publish(site, 1);
       await site.hub.topic("a").publish({ b: [2] }, { event: "tick" });
-      await holds(used.page, "page.told.bubbled.length === 3");
+      await holds(used.page, "page.told.own.length === 3");
       await place("refused", "/events?topic=secret");
-      await holds(used.page, "page.told.bubbled.length === 5");
-      expect(await bubbled()).toEqual([
+      await holds(used.page, "page.told.own.length === 5");
+      await place("bad", "http://");
+      expect(await own()).toEqual([
         { type: "open", from: "one" },
         { type: "message", from: "one", data: 1 },
         { type: "tick", from: "one", data: { b: [2] } },
         { type: "error", from: "refused", code: "ERR_FORBIDDEN" },
         { type: "close", from: "refused", reason: "error" },
+        { type: "error", from: "bad", code: "ERR_URL" },
       ]);
+      site.down();
+      await holds(used.page, "page.told.own.length > 6");
+      await publish(site, 3, 8);
+      site.up();
+      await holds(used.page, "page.told.own.some(({ data }) => data === 8)");
+      await holds(used.page, "JSON.stringify(page.told.captured) === JSON.stringify(page.told.own)");
+      const heard = (await own()).filter(({ from, type }) => from === "one" && (type === "gap" || type === "message"));
+      expect(heard.map(({ type, data }) => data ?? type)).toEqual([1, "gap", ...numbers(4, 8)]);
+      expect(await strays()).toEqual([]);
       await used.page.evaluate("document.getElementById('one').remove()");
-      await until(() => site.reasons.length === 1, 10_000);
-      expect(site.opened).toHaveLength(1);
+      await until(() => site.hub.stats().connections === 0, 10_000);
+    });
+
+    test("would be heard by window.onerror and window.onmessage, were its events to bubble", async () => {
+      await visited({}, `<comet-source id="one"></comet-source>`);
+      const dispatch = (type: string): Promise<void> =>
+        used.page.evaluate(
+          `void document.getElementById("one").dispatchEvent(new Event("${type}", { bubbles: true }))`,
+        );
+      await dispatch("error");
+      await dispatch("message");
+      expect((await strays()).toSorted()).toEqual([
+        ...["body error", "body message", "document error", "document message"],
+        ...["window error", "window message", "window.onerror", "window.onmessage"],
+      ]);
     });
 
     test("in the page before it is defined has one connection once it is", async () => {
       const site = await visited({}, `<comet-source id="one" src="${url}"></comet-source>`);
       expect(site.asked).toHaveLength(0);
       await used.page.evaluate("void page.define()");
-      await holds(used.page, "page.told.bubbled.length === 1");
+      await holds(used.page, "page.told.captured.length === 1");
       await publish(site, 1);
-      await holds(used.page, "page.told.bubbled.length === 2");
-      expect([site.asked.length, await bubbled()]).toEqual([
+      await holds(used.page, "page.told.captured.length === 2");
+      expect([site.asked.length, await captured(), await strays()]).toEqual([
         1,
         [
           { type: "open", from: "one" },
           { type: "message", from: "one", data: 1 },
         ],
+        [],
       ]);
-    });
-
-    test("tells of a bad address once", async () => {
-      await visited();
-      await used.page.evaluate("void page.define()");
-      await place("bad", "http://");
-      expect(await bubbled()).toEqual([{ type: "error", from: "bad", code: "ERR_URL" }]);
     });
 
     test("follows a hub in the page that docs/client.md has", async () => {
@@ -181,45 +204,77 @@ describe.each(browserNames)("in %s", (name) => {
       expect(logged()).toEqual(["Comet returns"]);
     });
 
-    test("in the page before it is defined tells of a bad address once", async () => {
-      await visited({}, `<comet-source id="bad" src="http://"></comet-source>`);
-      await used.page.evaluate("void page.define()");
-      expect(await bubbled()).toEqual([{ type: "error", from: "bad", code: "ERR_URL" }]);
+    test.each([
+      ["that is made and placed", `<script>page.define(); page.place("bad", "http://")</script>`],
+      [
+        "in the page before it is defined",
+        `<comet-source id="bad" src="http://"></comet-source><script>page.define()</script>`,
+      ],
+      [
+        "in the page after it is defined",
+        `<script>page.define()</script><comet-source id="bad" src="http://"></comet-source>`,
+      ],
+    ])("%s tells those that capture of a bad address once", async (_, body) => {
+      const { asked } = await visited({}, body);
+      const told = { type: "error", from: "bad", code: "ERR_URL" };
+      expect([await captured(), await strays(), asked]).toEqual([[told], [], []]);
     });
 
     test("follows another src from now on, and none without", async () => {
       const site = await visited();
       await used.page.evaluate("void page.define()");
       await place("one", url);
-      await holds(used.page, "page.told.bubbled.length === 1");
+      await holds(used.page, "page.told.own.length === 1");
       await used.page.evaluate("void document.getElementById('one').setAttribute('src', '/events?topic=b')");
-      await holds(used.page, "page.told.bubbled.length === 2");
+      await holds(used.page, "page.told.own.length === 2");
       await until(() => site.reasons.length === 1, 10_000);
       await publish(site, 1);
       await publish(site, 2, 2, "b");
-      await holds(used.page, "page.told.bubbled.length === 3");
-      expect((await bubbled())[2]).toEqual({ type: "message", from: "one", data: 2 });
+      await holds(used.page, "page.told.own.length === 3");
+      expect((await own())[2]).toEqual({ type: "message", from: "one", data: 2 });
       await used.page.evaluate("void document.getElementById('one').removeAttribute('src')");
       await until(() => site.reasons.length === 2, 10_000);
       expect(site.opened).toHaveLength(2);
     });
 
-    test("that is moved within the page loses nothing by it", async () => {
+    test("that is moved within the document keeps its connection, and loses nothing", async () => {
       const site = await visited();
       await used.page.evaluate("void page.define()");
       await place("one", url);
-      await holds(used.page, "page.told.bubbled.length === 1");
+      await holds(used.page, "page.told.own.length === 1");
       await publish(site, 1);
-      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 1)");
-      const release = site.hold();
-      await used.page.evaluate("void document.body.prepend(document.getElementById('one'))");
+      const moves = [
+        "document.body.prepend(one)",
+        "document.body.appendChild(document.createElement('main')).append(one)",
+        "one.remove(); document.body.append(one)",
+        "document.body.firstChild.replaceWith(one)",
+      ];
+      for (const [i, move] of moves.entries()) {
+        await used.page.evaluate(`((one) => { ${move}; })(document.getElementById("one"))`);
+        await publish(site, i + 2);
+      }
+      const last = moves.length + 1;
+      await holds(used.page, `page.told.own.some(({ data }) => data === ${last})`);
+      expect(await own()).toEqual([
+        { type: "open", from: "one" },
+        ...numbers(1, last).map((data) => ({ type: "message", from: "one", data })),
+      ]);
+      expect([site.asked.length, site.opened.length, site.reasons]).toEqual([1, 1, []]);
+    });
+
+    test("that is removed and comes back later follows anew", async () => {
+      const site = await visited();
+      await used.page.evaluate("void page.define()");
+      await place("one", url);
+      await holds(used.page, "page.told.own.length === 1");
+      await used.page.evaluate("void (globalThis.one = document.getElementById('one')).remove()");
+      await until(() => site.reasons.length === 1, 10_000);
+      await publish(site, 1);
+      await used.page.evaluate("void document.body.append(one)");
+      await holds(used.page, "page.told.own.length === 2");
       await publish(site, 2);
-      release();
-      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 2)", 3000);
-      await publish(site, 3);
-      await holds(used.page, "page.told.bubbled.some(({ data }) => data === 3)");
-      const messages = (await bubbled()).filter(({ type }) => type === "message");
-      expect(messages.map(({ data }) => data)).toEqual([1, 2, 3]);
+      await holds(used.page, "page.told.own.length === 3");
+      expect((await own())[2]).toEqual({ type: "message", from: "one", data: 2 });
     });
   });
 });

@@ -196,18 +196,20 @@ describe("in chromium alone", () => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("a frame in which 10,000 scripts have run gives way to another, and nothing is lost or told of it", async () => {
+  test("a frame that has had 10,000 pieces gives way to another, and nothing is lost or told of it", async () => {
     const { page } = used;
-    const count = 11_000;
-    const site = await clientSite({ hub: { maxCometBytes: 1 << 28, log: { maxEntries: count } } });
+    const most = 100_000;
+    const site = await clientSite({ hub: { log: { maxEntries: most } } });
     await visit(page, site.origin);
     await follow(page, "comet", url, { wires: ["comet"] });
     await holds(page, "page.told.comet.opens.length");
-    for (let number = 1; number <= count; number += 1) {
-      await site.hub.topic("a").publish({ number });
-      // Each in a turn of its own, so that each has a script of its own.
+    let count = 0;
+    while (site.asked.length === 1 && count < most) {
+      count += 1;
+      await site.hub.topic("a").publish({ number: count });
+      // Each in a turn of its own; several may come in one piece all the same.
       await new Promise((resolve) => setImmediate(resolve));
-      if (number % 500 === 0) await holds(page, `page.told.comet.last >= ${number - 500}`);
+      if (count % 500 === 0) await holds(page, `page.told.comet.last >= ${count - 500}`);
     }
     await holds(page, `page.told.comet.last === ${count}`);
     const numbers = await page.evaluate<number[]>("page.told.comet.all.map(({ data }) => data.number)");
@@ -216,6 +218,6 @@ describe("in chromium alone", () => {
     await holds(page, "page.frames() === 1");
     expect([site.asked.length, await page.evaluate("page.mostFrames")]).toEqual([2, 2]);
     const at = Number(site.asked[1]?.get("lastEventId")?.split(".")[1]);
-    expect(at).toBeGreaterThan(9900);
+    expect(at).toBeGreaterThan(9000);
   });
 });

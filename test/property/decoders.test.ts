@@ -114,10 +114,10 @@ const wires: Record<string, WireUnderTest> = {
   managed: {
     make: (options) => new CometDecoder({ ...options, mode: "managed", callback }),
     write: (items) =>
-      head +
+      head.replace("<!-- x -->", "") +
       items
-        .map((i) => (i.type === "heartbeat" ? "" : `${jsonLiteral(JSON.stringify(objectOf(i)))},`))
-        .map((text) => `<script nonce="abc">${callback}([${text}]);</script>\n`)
+        .map((i) => (i.type === "heartbeat" ? "" : JSON.stringify(objectOf(i)).replaceAll(">", "\\u003e")))
+        .map((text) => `<!--${text}-->`)
         .join(""),
     arrives: asJson,
   },

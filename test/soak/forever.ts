@@ -19,13 +19,13 @@ import { fileURLToPath } from "node:url";
 import { quantile } from "../../bench/support/statistics.ts";
 import { table } from "../../bench/support/table.ts";
 import { browserNeeds, launchBrowser, type BrowserName } from "../support/browsers/browser.ts";
+import { descendants, mainThread, memoryOf, processOf } from "../support/page-process.ts";
 import { ensureSystemPackages } from "../support/system-packages.ts";
 import { Child } from "./support/child.ts";
 import { sleep, until } from "./support/clock.ts";
 import type { Seen } from "./support/forever-page.ts";
 import type { ForeverOrder, ForeverSite, ForeverState } from "./support/forever-server.ts";
 import { mostBeyond, type Late } from "./support/lateness.ts";
-import { descendants, mainThread, memoryOf, processOf } from "./support/page-process.ts";
 import { Checks, mebibytes } from "./support/processes.ts";
 
 const browsers: readonly BrowserName[] = ["chromium", "firefox", "webkit"];

@@ -15,8 +15,8 @@ export interface Shown {
   readonly gaps: number;
 }
 
-/** An event that has bubbled out of an element, as the document sees it. */
-export interface Bubbled {
+/** An event of an element. */
+export interface Heard {
   readonly type: string;
   /** The id of the element. */
   readonly from: string;
@@ -42,20 +42,37 @@ function render(followed: Readonly<Record<string, string>>): void {
   root.render(createElement(StrictMode, null, ...components));
 }
 
-const bubbled: Bubbled[] = [];
-for (const type of ["open", "message", "tick", "gap", "error", "close"]) {
-  document.addEventListener(type, (event) => {
+const types = ["open", "message", "tick", "gap", "error", "close"];
+
+/** By the listeners of the elements that `place` has put into the page, and by those of the capturing phase, of all elements. */
+const own: Heard[] = [];
+const captured: Heard[] = [];
+/** Who else has heard of an event, and of which. */
+const strays: string[] = [];
+
+function hearing(heard: Heard[]): (event: Event) => void {
+  return (event) => {
     const { id: from } = event.target as Element;
-    const { data, code, reason } = event as CometMessageEvent & CometErrorEvent & { readonly reason: unknown };
-    bubbled.push({ type, from, data, code, reason });
-  });
+    const { type, data, code, reason } = event as CometMessageEvent & CometErrorEvent & { readonly reason: unknown };
+    heard.push({ type, from, data, code, reason });
+  };
 }
+
+for (const type of types) {
+  document.addEventListener(type, hearing(captured), { capture: true });
+  document.body.addEventListener(type, () => strays.push(`body ${type}`));
+  document.addEventListener(type, () => strays.push(`document ${type}`));
+  window.addEventListener(type, () => strays.push(`window ${type}`));
+}
+window.onerror = () => strays.push("window.onerror");
+window.onmessage = () => strays.push("window.onmessage");
 
 /** Puts an element at the end of the page. */
 function place(id: string, src: string): void {
   const element = document.createElement("comet-source");
   element.id = id;
   element.setAttribute("src", src);
+  for (const type of types) element.addEventListener(type, hearing(own));
   document.body.append(element);
 }
 
@@ -65,6 +82,6 @@ const page = {
   shown: (name: string) => JSON.parse(document.getElementById(name)?.textContent ?? "{}") as Partial<Shown>,
   place,
   define: () => defineCometSource("comet-source", quick),
-  told: { given, bubbled },
+  told: { given, own, captured, strays },
 };
 Object.assign(globalThis, { page });

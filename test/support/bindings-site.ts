@@ -1,7 +1,6 @@
 import { build } from "esbuild";
 import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import { connect } from "../../src/adapters/node/index.ts";
 import type { HubOptions } from "../../src/hub/index.ts";
 import { clientSite, type ClientSite } from "./client-site.ts";
 
@@ -10,17 +9,14 @@ export interface BindingsSite extends ClientSite {
   /** Breaks all streams off. Until `up`, whoever asks for one is cut off as well. */
   readonly down: () => void;
   readonly up: () => void;
-  /** From now on no stream begins, until what this gives is called. */
-  readonly hold: () => () => void;
 }
 
-/** @param body What the page has in it before its script. */
+/** @param body What the page has in it after its script. */
 export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<BindingsSite> {
   const scripts = await (made ??= bundled());
   const streams = new Set<{ destroy: () => unknown }>();
   let isDown = false;
-  let held: Promise<void> | undefined;
-  const site: ClientSite = await clientSite({
+  const site = await clientSite({
     hub,
     instead: (streamed) => {
       const response = streamed as ServerResponse;
@@ -31,8 +27,7 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
         streams.add(socket);
         socket.once("close", () => streams.delete(socket));
         if (isDown) socket.destroy();
-        else if (held !== undefined) void held.then(() => connect(site.hub, response.req, response));
-        return isDown || held !== undefined;
+        return isDown;
       }
       if (!pathname.startsWith("/bindings")) return false;
       response.setHeader("connection", "close");
@@ -40,7 +35,7 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
       response.setHeader("content-type", `text/${isScript ? "javascript" : "html"}; charset=utf-8`);
       const page =
         `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>A page</title>` +
-        `<body>${" ".repeat(1024)}${body}<script src="/bindings.js"></script>`;
+        `<body>${" ".repeat(1024)}<script src="/bindings.js"></script>${body}`;
       response.end(isScript ? scripts[pathname] : page);
       return true;
     },
@@ -52,11 +47,6 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
       for (const stream of streams) stream.destroy();
     },
     up: () => (isDown = false),
-    hold: () => {
-      let release = (): void => undefined;
-      held = new Promise<void>((resolve) => (release = resolve));
-      return release;
-    },
   };
 }
 

@@ -18,7 +18,7 @@ export function descendants(pid: number): number[] {
 }
 
 /**
- * The process that runs a page: of those below this process, the one that works while the page does.
+ * The process that runs a page: of those below this process, the one whose main thread works while the page does.
  *
  * @throws {Error} if that cannot be said.
  */
@@ -29,20 +29,26 @@ export async function processOf(page: Page): Promise<number> {
     const before = new Map(
       descendants(process.pid)
         .filter(isPages)
-        .map((pid) => [pid, ranMs(pid)]),
+        .map((pid) => [pid, mainThread(pid).ranMs]),
     );
     // So much work, not so much time: others may have the processor.
     await page.evaluate("(() => { let n = 0; for (let i = 0; i < 3e8; i += 1) n = (n * 31 + i) | 0; return n; })()");
-    const worked = [...before].map(([pid, ms]) => ({ pid, ms: ranMs(pid) - ms })).toSorted((a, b) => b.ms - a.ms);
-    const [most, second] = worked;
+    const worked = [...before].map(([pid, ms]) => ({ pid, ms: mainThread(pid).ranMs - ms }));
+    const [most, second] = worked.toSorted((a, b) => b.ms - a.ms);
     if (most !== undefined && most.ms > 100 && most.ms > 2 * (second?.ms ?? 0)) return most.pid;
   }
   throw new Error("No process works when the page does.");
 }
 
-/** How long a process's main thread has run, in milliseconds. */
-function ranMs(pid: number): number {
-  return Number(read(`/proc/${pid}/schedstat`).split(" ")[0]) / 1e6;
+/** How long a process's main thread has run, and has waited for a core though it had something to do, in milliseconds. */
+export function mainThread(pid: number): { readonly ranMs: number; readonly waitedMs: number } {
+  const [ran = 0, waited = 0] = read(`/proc/${pid}/schedstat`).split(" ").map(Number);
+  return { ranMs: ran / 1e6, waitedMs: waited / 1e6 };
+}
+
+/** The memory of a process, what it shares with others divided among them (PSS), in bytes; 0 if it is gone. */
+export function memoryOf(pid: number): number {
+  return Number(/^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
 }
 
 /** A file of /proc; empty if its process is gone. */

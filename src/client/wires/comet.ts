@@ -4,13 +4,13 @@ import { openFrame } from "./frame.ts";
 /** The functions of the page that its frames call, by their names. */
 type Callbacks = Record<string, ((texts: readonly string[]) => void) | undefined>;
 
-/** The forever iframe, from the page's own origin: its scripts call a function of the page. */
+/** The forever iframe, from the page's own origin: it calls a function of the page. */
 export const comet: ClientWire = {
   name: "comet",
   isPossible: () => typeof document === "object",
   open: (request, events) => {
     const callbacks = globalThis as unknown as Callbacks;
-    // The lowest that is free: the server makes one script for all who have the same callback.
+    // The lowest that is free, so that the page has few names.
     let n = 0;
     while (`comet${n}` in callbacks) n += 1;
     const name = `comet${n}`;

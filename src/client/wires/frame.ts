@@ -1,7 +1,7 @@
 import { cut, type WireEvents } from "../wire.ts";
 
-/** An iframe keeps every script that ran in it: after so many, or so many characters, another is to take its place. */
-const MAX_SCRIPTS = 10_000;
+/** In WebKit each piece of a document costs more than the last: after so many, or so many characters, another is to take its place. */
+const MAX_PIECES = 10_000;
 const MAX_LENGTH = 4_000_000;
 /** How long after its end a document's messages may arrive. */
 const POSTED_MS = 100;
@@ -9,7 +9,7 @@ const POSTED_MS = 100;
 /**
  * Loads a document that does not end in an iframe that nobody sees, hears of, or can go to.
  *
- * @returns The iframe, what is to be called for each script that has run in it, and what takes it away.
+ * @returns The iframe, what is to be called for each piece of it that has come, and what takes it away.
  */
 export function openFrame(
   address: string,
@@ -17,16 +17,17 @@ export function openFrame(
 ): { frame: HTMLIFrameElement; ran: (texts: readonly string[]) => void; close: () => void } {
   const frame = document.createElement("iframe");
   const over = new AbortController();
-  const ended = (): void => broken(cut);
-  let scripts = 0;
+  // What has come before may be still on its way to the page.
+  const ended = (): unknown => setTimeout(() => broken(cut), POSTED_MS);
+  let pieces = 0;
   let length = 0;
   // Of a frame that is there before `load` the page would wait for the end; the tab would seem to be loading.
   const insert = (): unknown => setTimeout(() => over.signal.aborted || document.body.append(frame));
   frame.hidden = true;
   // Before it is in the page, so that it makes no entry in the history.
   frame.src = address;
-  // The document never loads but by its connection's end: this is what WebKit says of a cut. What it has posted may be still to come.
-  frame.addEventListener("load", () => setTimeout(ended, POSTED_MS), over);
+  // The document never loads but by its connection's end: this is what WebKit says of a cut.
+  frame.addEventListener("load", ended, over);
   const remove = (): void => {
     removeEventListener("pagehide", remove);
     frame.remove();
@@ -39,11 +40,11 @@ export function openFrame(
     frame,
     ran: (texts) => {
       // And this is what Firefox says. Chromium says nothing: there, the silence must do.
-      if (scripts++ === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
+      if (pieces++ === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
       for (const text of texts) length += text.length;
-      if (scripts < MAX_SCRIPTS && length < MAX_LENGTH) return;
+      if (pieces < MAX_PIECES && length < MAX_LENGTH) return;
       // That is said once.
-      scripts = length = -Infinity;
+      pieces = length = -Infinity;
       worn();
     },
     close: () => {

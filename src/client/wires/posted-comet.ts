@@ -2,7 +2,7 @@ import { addressOf, parsed, type ClientWire } from "../wire.ts";
 import { openFrame } from "./frame.ts";
 
 /**
- * The forever iframe from another origin, or in a sandbox: its scripts post messages, which only a page of this page's origin
+ * The forever iframe from another origin, or in a sandbox: it posts messages, which only a page of this page's origin
  * is given, and which are taken only from this very frame. The hub must allow this page's origin (its option `cors`).
  */
 export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } = {}): ClientWire {

@@ -24,7 +24,7 @@ export function decoderOf(wire: Wire, handler: ItemHandler): Decoder {
   if (wire === "poll") return new WholeDecoder(handler);
   if (wire === "ndjson") return new FrameDecoder("\n", (line) => ndjsonLine(line, handler));
   if (wire === "sse") return new FrameDecoder("\n\n", (event) => sseEvent(event, handler));
-  return new FrameDecoder("</script>\n", (script) => managedScript(script, handler));
+  return new FrameDecoder("-->", (text) => managedComment(text.slice(text.indexOf("<!--") + 4), handler));
 }
 
 /** Cuts bytes into frames at a terminator; a frame whose terminator has not come is as if it had not been sent. */
@@ -105,11 +105,8 @@ function sseEvent(text: string, handler: ItemHandler): void {
   else handler.message({ id, event, data: JSON.parse(data) as WireMessage["data"] });
 }
 
-/** A script of managed comet: a call with an array of strings, perhaps with a comma too many, each the JSON of an item. */
-function managedScript(text: string, handler: ItemHandler): void {
-  const call = text.slice(text.indexOf("<script>"));
-  const array = call.slice(call.indexOf("(") + 1, call.lastIndexOf(")"));
-  const items = JSON.parse(array.replace(/,\]$/, "]")) as string[];
-  if (items.length === 0) handler.heartbeat();
-  for (const item of items) ndjsonItem(JSON.parse(item) as object, handler);
+/** A comment of managed comet: the JSON of an item, or nothing. */
+function managedComment(text: string, handler: ItemHandler): void {
+  if (text === "") handler.heartbeat();
+  else ndjsonItem(JSON.parse(text) as object, handler);
 }

@@ -90,13 +90,16 @@ describe("plain mode", () => {
 });
 
 describe("managed mode", () => {
-  test("reads batches, heartbeats and problems", () => {
+  test("reads items, heartbeats and the problem of a refusal", () => {
     const problem = '{"error":{"type":"urn:x","title":"t","status":403,"code":"ERR_FORBIDDEN","detail":"d"}}';
-    const batch = [String.raw`{"id":"a=x.2","event":"e","data":"<>"}`, '{"news":1}', '{"id":"a=x.3","data":2}'];
-    const strings = batch.map((text) => `${JSON.stringify(text).replaceAll("<", "\\u003c")},`).join("");
-    expect(
-      managed(`${head}${call(`[${strings}]`)}\n${call("[]")}\n\n${call(`[${JSON.stringify(problem)}]`)}`),
-    ).toStrictEqual([
+    const items = [
+      String.raw`{"id":"a=x.2","event":"e","data":"<\u003e"}`,
+      '{"news":1}',
+      '{"id":"a=x.3","data":2}',
+      "",
+    ];
+    const comments = items.map((text) => `<!--${text}-->`).join("");
+    expect(managed(`${head}${comments}\n\n${call(`[${JSON.stringify(problem)}]`)}`)).toStrictEqual([
       { type: "message", id: "a=x.2", event: "e", data: "<>" },
       { type: "message", id: "a=x.3", data: 2 },
       { type: "heartbeat" },
@@ -107,10 +110,12 @@ describe("managed mode", () => {
     ]);
   });
 
-  test("takes no notice of comments, nor of other scripts", () => {
-    expect(managed(open, "<!--comet:open x-->", script("parent.lives([1]);"), call("[ ]"))).toEqual([
-      { type: "heartbeat" },
-    ]);
+  test("takes no notice of other scripts", () => {
+    expect(managed(script("parent.lives([1]);"), call("[ ]"))).toEqual([{ type: "heartbeat" }]);
+  });
+
+  test("ERR_FRAME: a comment that is no item", async () => {
+    await expectCode("ERR_FRAME", () => managed("<!--comet:open x-->"), /not JSON/);
   });
 
   test.each([

@@ -103,15 +103,20 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
 
   test("comet, managed", () => {
     const format = managedCometFormat({ callback: "parent.live", target: undefined }, "abc");
-    const { before, after, control, heartbeat, message: frame } = format;
+    const { before, after, control, end: last, head, heartbeat, message: frame } = format;
     expect(before + frame(message({ title: "<" }), "") + after).toBe(
-      String.raw`<script nonce="abc">parent.live(["{\"id\":\"t=e.5\",\"data\":{\"title\":\"\\u003c\"}}",]);</script>` +
-        "\n",
+      String.raw`<!--{"id":"t=e.5","data":{"title":"\u003c"}}-->`,
     );
-    expect(control("gap", gap, "")).toBe(
-      `<script nonce="abc">parent.live([${JSON.stringify(JSON.stringify({ gap }))}]);</script>\n`,
+    expect(frame(message("--!>-->", { event: "-->", key: ">" }), "")).toBe(
+      String.raw`<!--{"id":"t=e.5","event":"--\u003e","key":"\u003e","data":"--!\u003e--\u003e"}-->`,
     );
-    expect(heartbeat).toBe('<script nonce="abc">parent.live([]);</script>\n');
+    expect(control("gap", gap, "")).toBe(`<!--${JSON.stringify({ gap })}-->`);
+    expect(last(end, "")).toBe(`<!--${JSON.stringify({ end })}-->`);
+    expect(heartbeat).toBe("<!---->");
+    expect(head).toContain('<script nonce="abc">new MutationObserver(');
+    expect(head).toContain("parent.live(t);");
+    const posted = managedCometFormat({ callback: "parent.live", target: "https://a.test" }, undefined);
+    expect(posted.head).toContain('parent.postMessage(t,"https://a.test");');
   });
 
   test("frames are shared between connections where they are the same", () => {
