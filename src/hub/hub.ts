@@ -192,7 +192,7 @@ export class Hub {
     });
     const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
     const age = asked.format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
-    const maxBytes = asked.format.isKept ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
+    const maxBytes = asked.format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
     this.#counts.opened += 1;
     const connection = new Connection(this.#host, sink, {
       id: this.#counts.opened,

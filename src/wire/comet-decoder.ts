@@ -42,7 +42,7 @@ type State = "text" | "less" | "close" | "bang" | "dash" | "bogus" | "name" | "t
  * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. Its data is read by
  *   {@link readLiteral}. `open`, `gap` and `end` are read from their comments. A line end that does not end an element's own
  *   line is, after the first item, a heartbeat.
- * - **managed**: a comment carries an item, and an empty one is a heartbeat. A call carries the item of a refusal.
+ * - **managed**: a comment carries items, a line each, and one without is a heartbeat. A call carries the item of a refusal.
  *
  * It is made for what servers of this protocol write: it does not know what HTML makes of `<!--<script>` inside a script,
  * nor of SVG and MathML.
@@ -197,7 +197,9 @@ export class CometDecoder extends FrameReader {
 
   #comment(text: string): void {
     if (!this.#plain) {
-      this.#give(text === "" ? { type: "heartbeat" } : itemOf(parseJson(text)));
+      const lines = text.split("\n").filter((line) => line !== "");
+      if (lines.length === 0) this.#give({ type: "heartbeat" });
+      for (const line of lines) this.#give(itemOf(parseJson(line)));
       return;
     }
     const space = text.indexOf(" ");

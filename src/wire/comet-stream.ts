@@ -34,7 +34,6 @@ export function plainCometFormat(callback: string, nonce: string | undefined): F
   return {
     ...document,
     key,
-    isKept: true,
     head: COMET_HEAD,
     frameKey: nonce === undefined ? key : undefined,
     before: "",
@@ -75,37 +74,40 @@ export function managedScript(listener: Listener, nonce: string | undefined, ite
   return `${scriptTag(nonce)}${callOf(listener, `[${jsonString(item)}]`)}</script>\n`;
 }
 
-/** Takes the comments of its document out as they come, and gives them to a listener. */
+/** Takes the comments out of its document as they come, and gives their lines to a listener. */
 function listenerScript(listener: Listener, nonce: string | undefined): string {
-  const take =
-    "var t=[];r.forEach(function(m){m.addedNodes.forEach(function(n){if(n.nodeType===8){t.push(n.data);n.remove()}})});";
-  const give = `if(t.length)${callOf(listener, "t")}`;
-  const watch = `new MutationObserver(function(r){${take}${give}}).observe(document,{childList:true,subtree:true})`;
-  return `${scriptTag(nonce)}${watch}</script>`;
+  const read =
+    "r.forEach(function(m){m.addedNodes.forEach(function(n){if(n.nodeType===8)t.push.apply(t,n.data.split('\\n'))})});";
+  // That these are gone is not to be told.
+  const clear = "document.body.textContent='';o.takeRecords();";
+  const watch = `var o=new MutationObserver(function(r){var t=[];${read}if(t.length){${clear}${callOf(listener, "t")}}});`;
+  return `${scriptTag(nonce)}${watch}o.observe(document,{childList:true,subtree:true})</script>`;
 }
 
 /**
- * One comment an item, which one script at the beginning gives to a listener: for a page that runs our client. Nothing of what has come stays in the
- * page, where scripts would: their text, and what the browser compiled of it.
+ * One comment a batch, with a line an item, which one script at the beginning gives to a listener: for a page that runs our client. Nothing of what has
+ * come stays in the page, where scripts would: their text, and what the browser compiled of it.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function managedCometFormat(listener: Listener, nonce: string | undefined): Format {
   const script = listenerScript(listener, nonce);
+  const [before, after] = ["<!--", "-->"];
   // Only a string can have this character, and only with it a comment ends.
-  const hidden = (json: string): string => `<!--${json.replaceAll(">", "\\u003e")}-->`;
+  const line = (json: string): string => `${json.replaceAll(">", "\\u003e")}\n`;
+  const alone = <Name extends keyof ControlItems>(name: Name, item: ControlItems[Name]): string =>
+    before + line(controlObject(name, item)) + after;
   return {
     ...document,
     key: `comet managed ${script}`,
-    isKept: false,
     head: headWith(script),
     frameKey: "comet managed",
-    before: "",
-    after: "",
-    heartbeat: "<!---->",
-    message: (message) => hidden(messageObject(message)),
-    control: (name, item) => hidden(controlObject(name, item)),
-    end: (item) => hidden(controlObject("end", item)),
+    before,
+    after,
+    heartbeat: before + after,
+    message: (message) => line(messageObject(message)),
+    control: alone,
+    end: (item) => alone("end", item),
   };
 }
 

@@ -31,8 +31,6 @@ export interface Format {
   readonly idsNameAllTopics: boolean;
   /** Whether all but the frames of messages is in HTTP/1.1's chunked coding already, and a batch of these is to be put into it. */
   readonly isChunked: boolean;
-  /** Whether a browser keeps all that has come, as the scripts of a document. */
-  readonly isKept: boolean;
   /** What comes before everything else. */
   readonly head: string;
   /** What comes before and after the frames of messages that are sent together. */

@@ -1,8 +1,8 @@
 import { cut, type WireEvents } from "../wire.ts";
 
-/** In WebKit each piece of a document costs more than the last: after so many, or so many characters, another is to take its place. */
+/** In WebKit each piece of a document costs more than the last: after so many, or so many characters, which is just before the hub ends it, another is to take its place. */
 const MAX_PIECES = 10_000;
-const MAX_LENGTH = 4_000_000;
+const MAX_LENGTH = 3_500_000;
 /** How long after its end a document's messages may arrive. */
 const POSTED_MS = 100;
 

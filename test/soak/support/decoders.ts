@@ -105,8 +105,9 @@ function sseEvent(text: string, handler: ItemHandler): void {
   else handler.message({ id, event, data: JSON.parse(data) as WireMessage["data"] });
 }
 
-/** A comment of managed comet: the JSON of an item, or nothing. */
+/** A comment of managed comet: lines of JSON, an item each. */
 function managedComment(text: string, handler: ItemHandler): void {
-  if (text === "") handler.heartbeat();
-  else ndjsonItem(JSON.parse(text) as object, handler);
+  const lines = text.split("\n").filter((line) => line !== "");
+  if (lines.length === 0) handler.heartbeat();
+  for (const line of lines) ndjsonItem(JSON.parse(line) as object, handler);
 }

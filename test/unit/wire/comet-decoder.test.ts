@@ -98,7 +98,11 @@ describe("managed mode", () => {
       '{"id":"a=x.3","data":2}',
       "",
     ];
-    const comments = items.map((text) => `<!--${text}-->`).join("");
+    const [first, ...rest] = items;
+    const comments = `<!--${first}\n${rest[0]}\n-->${rest
+      .slice(1)
+      .map((text) => `<!--${text}-->`)
+      .join("")}`;
     expect(managed(`${head}${comments}\n\n${call(`[${JSON.stringify(problem)}]`)}`)).toStrictEqual([
       { type: "message", id: "a=x.2", event: "e", data: "<>" },
       { type: "message", id: "a=x.3", data: 2 },

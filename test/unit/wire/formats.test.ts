@@ -105,15 +105,15 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
     const format = managedCometFormat({ callback: "parent.live", target: undefined }, "abc");
     const { before, after, control, end: last, head, heartbeat, message: frame } = format;
     expect(before + frame(message({ title: "<" }), "") + after).toBe(
-      String.raw`<!--{"id":"t=e.5","data":{"title":"\u003c"}}-->`,
+      `<!--${String.raw`{"id":"t=e.5","data":{"title":"\u003c"}}`}\n-->`,
     );
     expect(frame(message("--!>-->", { event: "-->", key: ">" }), "")).toBe(
-      String.raw`<!--{"id":"t=e.5","event":"--\u003e","key":"\u003e","data":"--!\u003e--\u003e"}-->`,
+      `${String.raw`{"id":"t=e.5","event":"--\u003e","key":"\u003e","data":"--!\u003e--\u003e"}`}\n`,
     );
-    expect(control("gap", gap, "")).toBe(`<!--${JSON.stringify({ gap })}-->`);
-    expect(last(end, "")).toBe(`<!--${JSON.stringify({ end })}-->`);
+    expect(control("gap", gap, "")).toBe(`<!--${JSON.stringify({ gap })}\n-->`);
+    expect(last(end, "")).toBe(`<!--${JSON.stringify({ end })}\n-->`);
     expect(heartbeat).toBe("<!---->");
-    expect(head).toContain('<script nonce="abc">new MutationObserver(');
+    expect(head).toContain('<script nonce="abc">var o=new MutationObserver(');
     expect(head).toContain("parent.live(t);");
     const posted = managedCometFormat({ callback: "parent.live", target: "https://a.test" }, undefined);
     expect(posted.head).toContain('parent.postMessage(t,"https://a.test");');
