@@ -76,11 +76,12 @@ export function managedScript(listener: Listener, nonce: string | undefined, ite
 
 /** Takes the comments out of its document as they come, and gives their lines to a listener. */
 function listenerScript(listener: Listener, nonce: string | undefined): string {
-  const read =
-    "r.forEach(function(m){m.addedNodes.forEach(function(n){if(n.nodeType===8)t.push.apply(t,n.data.split('\\n'))})});";
+  // A line that has no end is that of a connection that was cut.
+  const lines = "if(n.nodeType===8){var l=n.data.split('\\n');l.pop();t=(t||[]).concat(l)}";
+  const read = `var t;r.forEach(function(m){m.addedNodes.forEach(function(n){${lines}})});`;
   // That these are gone is not to be told.
   const clear = "document.body.textContent='';o.takeRecords();";
-  const watch = `var o=new MutationObserver(function(r){var t=[];${read}if(t.length){${clear}${callOf(listener, "t")}}});`;
+  const watch = `var o=new MutationObserver(function(r){${read}if(t){${clear}${callOf(listener, "t")}}});`;
   return `${scriptTag(nonce)}${watch}o.observe(document,{childList:true,subtree:true})</script>`;
 }
 

@@ -73,6 +73,8 @@ describe.each(browserNames)("in %s", (name) => {
       expectNothingLost(told, number);
       expect(told.closes).toEqual([]);
       expect(told.errors).not.toEqual([]);
+      // What is cut is as if it had not been sent.
+      expect(told.errors.map(({ code }) => code)).not.toContain("ERR_FRAME");
     }
     expect(new Set(proxies.flatMap(({ had }) => Object.keys(had))).size).toBeGreaterThan(7);
     // Two of each of the three sources that may have some.
