@@ -12,7 +12,7 @@ const ways = {
     "One HTTP response that does not end: twice a second it brings a line of JSON, which this page reads by fetch.",
   sse: "One HTTP response that does not end: twice a second it brings an event, which an EventSource hands to this page.",
   comet:
-    "One HTTP response that does not end: twice a second it brings a script, which runs in a hidden iframe and calls this page.",
+    "One HTTP response that does not end, in a hidden iframe: twice a second it brings a comment, which a script there gives to this page.",
   poll: "One HTTP response after the other: each ends with the readings that are new, and this page asks for the next.",
 };
 
