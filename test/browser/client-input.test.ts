@@ -196,10 +196,10 @@ describe("in chromium alone", () => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("a frame that has had 10,000 pieces gives way to another, and nothing is lost or told of it", async () => {
+  test("a frame that has had 10,000 pieces, or 3.5 million characters, gives way to another, and nothing is lost or told of it", async () => {
     const { page } = used;
     const most = 100_000;
-    const site = await clientSite({ hub: { log: { maxEntries: most } } });
+    const site = await clientSite({ hub: { maxCometBytes: 1 << 28, log: { maxEntries: most } } });
     await visit(page, site.origin);
     await follow(page, "comet", url, { wires: ["comet"] });
     await holds(page, "page.told.comet.opens.length");

@@ -68,11 +68,14 @@ function follow(
     try {
       await navigator.locks.request(key, options, () => {
         if (signal.aborted) return;
-        stop = leadTabs(key, wire, request);
-        return isOver;
+        return new Promise<void>((resolve) => {
+          stop = leadTabs(key, wire, request, resolve);
+          void isOver.then(resolve);
+        });
       });
-    } catch {
-      if (!stop) goAlone();
+    } catch (error) {
+      // Another has taken the place, perhaps before it was had. All else says that there are no locks here.
+      if ((error as Error).name !== "AbortError") goAlone();
     }
     stop?.();
     if (!signal.aborted) void lead({ signal });

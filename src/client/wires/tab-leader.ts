@@ -62,9 +62,15 @@ const asText = (place: Place | undefined): string => (place === undefined ? "" :
 /**
  * Leads the tabs that share a channel: holds the one connection for all of them, with all their topics, and tells them what comes.
  *
+ * @param resign Called when another leads, who has taken the place while this one was frozen.
  * @returns What ends it.
  */
-export function leadTabs(key: string, wire: ClientWire, { url, withCredentials = false }: WireRequest): () => void {
+export function leadTabs(
+  key: string,
+  wire: ClientWire,
+  { url, withCredentials = false }: WireRequest,
+  resign: () => void,
+): () => void {
   const id = crypto.randomUUID();
   const channel = new BroadcastChannel(key);
   const over = new AbortController();
@@ -260,6 +266,7 @@ export function leadTabs(key: string, wire: ClientWire, { url, withCredentials =
 
   channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
     if (data.type === "join") join(data.member);
+    else if (data.type === "lead" && data.from !== id) resign();
   };
   say({ type: "lead", from: id });
   return () => {
