@@ -101,10 +101,11 @@ function follow(
   channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
     if (data.type === "join" || ("to" in data && data.to !== member.id)) return;
     if (data.type === "lead") {
-      if (leader !== undefined) events.received([{ end: { reason: "recycle", position: "", retryMs: 0 } }]);
+      // An end says nothing to one that has not begun.
+      if (isIn) events.received([{ end: { reason: "recycle", position: "", retryMs: 0 } }]);
       else if (isPresent) join();
     } else if (data.type === "heard") {
-      leader ??= data.from;
+      if (!isIn) leader = data.from;
       clearTimeout(unheard);
     } else if (data.type === "welcome") {
       if (isIn) return;
