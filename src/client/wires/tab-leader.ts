@@ -62,7 +62,7 @@ const asText = (place: Place | undefined): string => (place === undefined ? "" :
 /**
  * Leads the tabs that share a channel: holds the one connection for all of them, with all their topics, and tells them what comes.
  *
- * @param resign Called when another leads, who has taken the place while this one was frozen.
+ * @param resign Called after it has ended because another leads, who has taken the place while this one was frozen.
  * @returns What ends it.
  */
 export function leadTabs(
@@ -254,6 +254,13 @@ export function leadTabs(
     say({ type: "welcome", from: id, to: member.id, wire: wire.name, items });
   }
 
+  function end(): void {
+    over.abort();
+    clearTimeout(gathering);
+    stop();
+    channel.close();
+  }
+
   /** What is refused to all together may be allowed to each: a server says no to all topics for the sake of one. */
   function giveUp(refused: Shared): void {
     const isNext = refused === next;
@@ -266,15 +273,14 @@ export function leadTabs(
 
   channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
     if (data.type === "join") join(data.member);
-    else if (data.type === "lead" && data.from !== id) resign();
+    else if (data.type === "lead" && data.from !== id) {
+      // Not only when the lock is known to be lost, which WebKit does not always tell.
+      end();
+      resign();
+    }
   };
   say({ type: "lead", from: id });
-  return () => {
-    over.abort();
-    clearTimeout(gathering);
-    stop();
-    channel.close();
-  };
+  return end;
 }
 
 function ownPlace({ position }: TabMember, topic: string): Place | undefined {
