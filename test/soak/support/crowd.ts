@@ -9,7 +9,7 @@ const markers: { readonly [W in Wire]: string } = {
   ndjson: '{"id":"',
   poll: '{"id":"',
   sse: "\nid: ",
-  comet: '{\\"id\\":\\"',
+  comet: '{"id":"',
 };
 const LONGEST_POSITION = 100;
 
