@@ -209,7 +209,7 @@ export class CometDecoder extends FrameReader {
   }
 
   #batch(text: string): void {
-    const items = parseJson(text.replace(/",\s*\]$/, '"]'));
+    const items = parseJson(text);
     if (!Array.isArray(items)) throw malformed(`The callback is given ${describe(items)}, and not an array.`);
     if (items.length === 0) this.#give({ type: "heartbeat" });
     for (const json of items as readonly JsonValue[]) {
