@@ -164,6 +164,14 @@ test("one that breaks alone is an error; after three in a row each is the first 
   expect(counts(a, b)).toEqual([6, 2]);
 });
 
+test("where one is late and the next breaks, the one after it is tried at once", () => {
+  const [a, b, c] = [scriptedWire("ndjson"), scriptedWire("sse"), scriptedWire("poll")];
+  const told = open(firstOf([a, b, c], timeoutMs));
+  vi.advanceTimersByTime(timeoutMs);
+  b.last.broken(network);
+  expect([counts(a, b, c), openOnes(a, b, c), told.failures]).toEqual([[1, 1, 1], [1, 0, 1], []]);
+});
+
 test("letting go of it lets go of all that are tried, and no further one is", () => {
   const { a, b, first } = two();
   const told = open(first);
