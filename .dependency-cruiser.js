@@ -7,7 +7,7 @@ export default {
       name: "no-runtime-dependencies",
       comment: "The package has none: all that src/ may import is itself and Node.",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/client/react\\.ts$" },
+      from: { path: "^src/", pathNot: "^src/(?:client/react\\.ts$|brokers/nats/)" },
       to: { pathNot: "^src/", dependencyTypesNot: ["core"] },
     },
     {
@@ -16,6 +16,13 @@ export default {
       severity: "error",
       from: { path: "^src/client/react\\.ts$" },
       to: { pathNot: "^src/|node_modules/(?:@types/)?react/" },
+    },
+    {
+      name: "only-nats",
+      comment: "What JetStream needs is in the packages of NATS, which the application brings.",
+      severity: "error",
+      from: { path: "^src/brokers/nats/" },
+      to: { pathNot: "^src/|node_modules/@nats-io/", dependencyTypesNot: ["core"] },
     },
   ],
   options: {

@@ -13,11 +13,12 @@ const layers = {
   http: ["core", "stream", "wire"],
   hub: ["core", "stream", "wire", "log", "http"],
   adapters: ["core", "stream", "wire", "http", "hub"],
+  brokers: ["core", "log"],
   client: ["core", "wire"],
 };
 
 /** The folders that may use Node's own modules and globals. */
-const nodeFolders = new Set(["adapters"]);
+const nodeFolders = new Set(["adapters", "brokers"]);
 
 const nodeGlobals = ["process", "Buffer", "setImmediate", "clearImmediate", "global", "require", "__dirname"];
 const pageGlobals = ["window", "document", "self", "postMessage", "importScripts", "name", "location"];

@@ -10,6 +10,8 @@ export default defineConfig({
       { find: /^comet-sockets\/client$/, replacement: source("src/client/index.ts") },
       { find: /^comet-sockets\/react$/, replacement: source("src/client/react.ts") },
       { find: /^comet-sockets\/hub$/, replacement: source("src/hub/index.ts") },
+      { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
+      { find: /^comet-sockets\/nats$/, replacement: source("src/brokers/nats/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },
@@ -27,6 +29,18 @@ export default defineConfig({
         },
       },
       {
+        // Real brokers, and processes of their own.
+        extends: true,
+        test: {
+          name: "broker",
+          include: ["test/broker/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
         // Latencies are measured here, so nothing runs beside them.
         extends: true,
         test: {
@@ -35,7 +49,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -46,7 +60,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

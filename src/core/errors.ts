@@ -28,6 +28,9 @@
  * | `ERR_AUTHORIZE` | the application's `authorize` failed, or did not decide in time |
  * | `ERR_LIMIT` | the hub has as many connections, or topics, as it is allowed |
  * | `ERR_CLOSED` | the hub is closing, or closed |
+ * | `ERR_BROKER` | the broker cannot be reached, or failed: what was to be published is not |
+ * | `ERR_BROKER_CONFIG` | the broker is not set up as it must be, or refuses this hub |
+ * | `ERR_UNACKNOWLEDGED` | the broker did not say in time whether it has a message: it may be published, or not |
  * | `ERR_MESSAGE` | a message is too large, or its event name, key or id cannot be sent |
  */
 export type CometErrorCode =
@@ -56,6 +59,9 @@ export type CometErrorCode =
   | "ERR_AUTHORIZE"
   | "ERR_LIMIT"
   | "ERR_CLOSED"
+  | "ERR_BROKER"
+  | "ERR_BROKER_CONFIG"
+  | "ERR_UNACKNOWLEDGED"
   | "ERR_MESSAGE";
 
 /** The one error class of this package. Tell errors apart by `code`; `cause` holds what was underneath, if anything. */

@@ -34,6 +34,12 @@ const needs = {
     variable: "NCHAN_MODULE",
     startsDaemon: true,
   },
+  "redis-server": { candidates: ["redis-server"], debianPackage: "redis-server", startsDaemon: true },
+  "nats-server": {
+    candidates: ["nats-server", "/usr/sbin/nats-server"],
+    debianPackage: "nats-server",
+    startsDaemon: true,
+  },
   openssl: { candidates: ["openssl"], debianPackage: "openssl" },
   Xvfb: { candidates: ["Xvfb"], debianPackage: "xvfb" },
   fonts: {

@@ -1,0 +1,116 @@
+import type { LogBounds } from "./entry.ts";
+
+/** Where a message stands in its topic. */
+export interface Place {
+  /** 1 to 32 letters and digits: numbers of different epochs have nothing to do with one another. */
+  readonly epoch: string;
+  /** A whole number from 1, greater than that of the message before. */
+  readonly number: number;
+}
+
+/** What is published. */
+export interface BrokerPublication {
+  /** The data as JSON, with `<`, `&`, U+2028 and U+2029 escaped: a broker gives it back unchanged. */
+  readonly json: string;
+  readonly event: string | undefined;
+  readonly key: string | undefined;
+  readonly messageId: string | undefined;
+  /** The size of `json` in UTF-8, as it counts for the bounds. */
+  readonly bytes: number;
+}
+
+/** A message as a broker holds it. */
+export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
+  readonly number: number;
+  /** When it was published, by the broker's clock, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A message as it is published, told to every process that listens to its topic. */
+export interface Notice {
+  readonly epoch: string;
+  /** The number of the message that the broker held before this one; 0 if it held none. */
+  readonly previous: number;
+  readonly message: BrokerMessage;
+}
+
+/** What a broker holds of a topic. */
+export interface History {
+  readonly epoch: string;
+  /** Messages up to this number may be gone; all after it are held. 0 if none is gone. */
+  readonly floor: number;
+  /** The number of the newest message that was ever published in this epoch, as far as the broker knows; at least `floor`. */
+  readonly head: number;
+  /** The messages after the number that was asked for, oldest first, or as many of them as make one answer. */
+  readonly messages: readonly BrokerMessage[];
+  /** The broker's clock, in milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** What a broker tells its hub. It calls these from a turn of its own, never from within a method of its own. */
+export interface BrokerHost {
+  /** The connection is lost: from now on notices may be missed. The broker goes on trying to come back, and `restored` follows. */
+  lost(error: unknown): void;
+  /** The connection is there again, and whatever was listened to is listened to again. */
+  restored(): void;
+  /** A process has called `signal`; this one as well. */
+  signalled(text: string): void;
+}
+
+/**
+ * What orders and keeps the messages of topics for several processes, each of which has a hub. A hub keeps of every topic that is
+ * followed there a replica of the newest messages, out of `read` and `listen`, and serves its clients from that.
+ *
+ * A broker
+ *
+ * - MUST put all messages of a topic, whichever processes publish them, in one order, with growing numbers, and give all processes
+ *   the same numbers. Messages that one process publishes to a topic one after the other, without waiting, MUST keep their order.
+ * - MUST hold a message when `publish` resolves: every `read` that begins afterwards, in any process, has it, until it is trimmed. It
+ *   MUST reject with `ERR_BROKER` only if the message is not and will not be published, and with `ERR_UNACKNOWLEDGED` if it cannot know.
+ * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, and resolve to
+ *   the place of the first.
+ * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold a little more than they allow.
+ * - MUST say in `floor` what may be gone. It MUST begin another epoch where messages that it has acknowledged, or had told of, are
+ *   gone from the newer end, as after a crash, as far as it can know; for what it cannot, there is `renew`.
+ * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their numbers. It MAY miss some, if
+ *   the next notice's `previous` shows it, or `restored` is called after it.
+ * - MUST answer every promise within its own time limit, with an error that says what is wrong: `ERR_BROKER` where the network or
+ *   the server fails.
+ * - MUST come back by itself after a failure, with growing and random delays, and MUST NOT let what it holds meanwhile grow: what it
+ *   cannot send at once, it rejects.
+ */
+export interface Broker {
+  /** What it is, for messages: `redis`, `nats`. */
+  readonly name: string;
+  /** Whether numbers are 1, 2, 3 ... in each topic, so that how many messages are missing can be told. */
+  readonly isDense: boolean;
+
+  /** Gives it the hub that it tells. Called once, before everything else. */
+  attach(host: BrokerHost): void;
+
+  /** Adds a message to a topic, and trims that. */
+  publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place>;
+
+  /**
+   * The messages after a number, as of now.
+   *
+   * @param current How many milliseconds ago whoever asks had every message up to `after`, for certain; Infinity if that is not known.
+   *   A broker that forgets the numbers of what it has trimmed may tell by it that nothing can be gone.
+   */
+  read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History>;
+
+  /** Tells of what is published to a topic from now on: of everything that is published after this resolves. Once for a topic. */
+  listen(topic: string, listener: (notice: Notice) => void): Promise<void>;
+
+  /** Stops that. Nothing more is told once this returns. */
+  unlisten(topic: string): void;
+
+  /** Begins another epoch in a topic whose epoch is still this one. For a hub that sees that the broker has lost its newest messages. */
+  renew(topic: string, epoch: string): Promise<void>;
+
+  /** Tells every process, as well as it can: what is told while a process has no connection, is not told to it. */
+  signal(text: string): void;
+
+  /** Lets go of every connection that it has opened. Nothing is called afterwards. */
+  close(): Promise<void>;
+}
