@@ -3,6 +3,7 @@ import { andThen, isPromiseLike } from "../core/promise.ts";
 import type { OnError } from "../core/report.ts";
 import { addDefaultHeaders, checkInit } from "../http/init.ts";
 import type { Wire } from "../wire/item.ts";
+import type { Position } from "../log/position.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { isForDocument } from "./negotiate.ts";
 import {
@@ -37,8 +38,13 @@ export interface Gate {
   hasRoom(): boolean;
   /** @throws {CometError} `ERR_TOPIC_UNKNOWN`; and what the application throws. */
   assertTopic(name: string): void;
-  /** Brings topics to life, all or none. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT`; and what the application throws. */
-  wakeTopics(names: readonly string[]): void;
+  /**
+   * Brings topics to life, all or none, and waits until they can tell where a client begins; nothing where nothing waits.
+   *
+   * @returns Rejects with `ERR_BROKER`.
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT`; and what the application throws.
+   */
+  wakeTopics(names: readonly string[], position: Position): Promise<void> | undefined;
 }
 
 /**
@@ -78,10 +84,16 @@ export function admit(
     decided(settings, () => asked.topics.forEach((topic) => gate.assertTopic(topic)));
     assertRoom(gate);
     const headOnly = request.method === "HEAD";
-    const grant = (authorization: Authorization): undefined => {
+    const grant = (authorization: Authorization): undefined | Promise<undefined> => {
       assertAllowed(authorization);
       assertRoom(gate);
-      if (!headOnly) decided(settings, () => gate.wakeTopics(asked.topics));
+      const ready = headOnly ? undefined : decided(settings, () => gate.wakeTopics(asked.topics, asked.position));
+      if (ready !== undefined) return ready.then(letIn);
+      letIn();
+      return undefined;
+    };
+    const letIn = (): undefined => {
+      assertRoom(gate);
       crossOrigin?.forEach((value, name) => (name === "vary" ? headers.append(name, value) : headers.set(name, value)));
       headers.append("vary", "Accept, Sec-Fetch-Dest");
       if (!headers.has("content-type")) headers.set("content-type", asked.format.contentType);
@@ -127,9 +139,9 @@ function failure(onError: OnError, error: unknown): CometError {
 }
 
 /** Asks the application about topics, whose errors there are its own. */
-function decided({ onError }: Settings, ask: () => void): void {
+function decided<T>({ onError }: Settings, ask: () => T): T {
   try {
-    ask();
+    return ask();
   } catch (error) {
     const isAnswer = error instanceof CometError && (error.code === "ERR_TOPIC_UNKNOWN" || error.code === "ERR_LIMIT");
     throw isAnswer ? error : failure(onError, error);

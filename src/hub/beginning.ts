@@ -22,15 +22,14 @@ export function beginningOf(log: Log, asked: Asked, policy: SlowSubscriberPolicy
   if (place === undefined) {
     return { state: "fresh", cursor: asked.from === "oldest" ? log.floor : newest, missed: undefined };
   }
-  const { epoch, offset } = place;
-  const known = epoch === log.epoch && offset <= log.head;
-  if (known && offset >= log.floor) return { state: "recovered", cursor: offset, missed: undefined };
-  if (known && policy === "latest") {
+  const offset = log.offsetOf(place.epoch, place.offset);
+  if (offset !== undefined && offset >= log.floor) return { state: "recovered", cursor: offset, missed: undefined };
+  if (offset !== undefined && offset >= log.holeEnd && policy === "latest") {
     // The newest of each key may outlive the log.
     const missed = log.floor - offset - log.newestBeyond(offset).length;
     if (missed === 0) return { state: "recovered", cursor: offset, missed: undefined };
     return { state: "gap", cursor: offset, missed };
   }
   const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
-  return { state: "gap", cursor, missed: known ? cursor - offset : null };
+  return { state: "gap", cursor, missed: offset === undefined ? null : log.missed(offset, cursor) };
 }

@@ -205,6 +205,12 @@ export class Connection implements Subscription, Member {
     return this.#group.topics.some(({ log }, i) => {
       const cursor = cursors[i] as number;
       const limit = Math.max(limits[i] as number, log.floor);
+      if (cursor < log.holeEnd) {
+        // What nobody has any more is not worth coming back for.
+        cursors[i] = log.holeEnd;
+        this.#write(this.#gap(i, log.missed(cursor, log.holeEnd), cursors));
+        return true;
+      }
       if (this.#policies[i] === "latest") {
         if (cursor >= limit) return false;
         this.#serveNewest(cursors, i, limit);
@@ -258,11 +264,11 @@ export class Connection implements Subscription, Member {
   }
 
   /** What tells of a gap, and counts it. */
-  #gap(i: number, missed: number, cursors: Readonly<Cursors>): Uint8Array {
+  #gap(i: number, missed: number | null, cursors: Readonly<Cursors>): Uint8Array {
     const { format, topics } = this.#group;
     const { log } = topics[i] as LiveTopic;
     const item = { topic: log.topic, missed, position: log.position(cursors[i] as number) };
-    this.#host.counts.skipped += missed;
+    this.#host.counts.skipped += missed ?? 0;
     return utf8(format.control("gap", item, positionAt(topics, cursors)));
   }
 

@@ -1,6 +1,8 @@
 import { CometError } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
-import { checkTopicName } from "../log/position.ts";
+import type { Broker } from "../log/broker.ts";
+import type { Entry, Publication } from "../log/entry.ts";
+import { checkTopicName, positionPrefix, type Position } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import { inChunks } from "../wire/chunked-coding.ts";
 import type { Format } from "../wire/format.ts";
@@ -11,6 +13,7 @@ import { now } from "./clock.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
 import { LogRun } from "./enumerate.ts";
+import { Feeds, whenReady } from "./feeds.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { Flusher } from "./flusher.ts";
 import { Group } from "./group.ts";
@@ -52,6 +55,7 @@ const RETRY_WHEN_FULL_MS = 5000;
  */
 export class Hub {
   readonly #settings: Settings;
+  readonly #feeds: Feeds | undefined;
   readonly #topics: Topics;
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
@@ -63,6 +67,8 @@ export class Hub {
   readonly #counts = { delivered: 0, skipped: 0, lagging: 0, published: 0, opened: 0, recycled: 0, rejected: 0 };
   readonly #host: ConnectionHost;
   readonly #gate: Gate;
+  /** Messages that logs were given, in their order over all topics. */
+  #appended = 0;
   #closing: Promise<void> | undefined;
   #closed = false;
   #drainUntil = 0;
@@ -70,7 +76,8 @@ export class Hub {
 
   constructor(options: HubOptions = {}) {
     this.#settings = checkHubOptions(options);
-    this.#topics = new Topics(this.#settings);
+    this.#feeds = this.#createFeeds(this.#settings.broker);
+    this.#topics = new Topics(this.#settings, this.#feeds);
     this.#flusher = new Flusher(this.#settings.flushSliceMs);
     this.#sweeper = new Sweeper(this.#settings, {
       connections: this.#connections,
@@ -141,6 +148,7 @@ export class Hub {
       opened,
       recycled,
       rejected,
+      ...(this.#feeds === undefined ? {} : { broker: this.#feeds.stats() }),
     };
   }
 
@@ -220,23 +228,39 @@ export class Hub {
   #publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
     if (this.#closed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     const message = encodeMessage(data, options, this.#settings.maxMessageBytes);
+    if (this.#feeds !== undefined) return this.#publishTo(this.#feeds, name, message);
     const [topic] = this.#wake([name]) as [LiveTopic];
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return Promise.resolve(earlier.id);
     this.#counts.published += 1;
-    // The log would let go of what nobody has been sent yet.
-    if (topic.pendingEntries > 0 && topic.pendingBytes + message.bytes > topic.maxLogBytes)
-      this.#flusher.flushNow(topic);
-    const { id } = this.#topics.change(topic, (log) => log.append(message, this.#counts.published, now()));
-    if (!isFollowed(topic)) return Promise.resolve(id);
-    if (topic.pendingEntries === 0) this.#flusher.touch(topic);
-    topic.pendingEntries += 1;
-    topic.pendingBytes += message.bytes;
-    if (topic.pendingEntries < topic.maxPendingEntries && topic.pendingBytes < topic.maxLogBytes / 2) {
+    const { id } = this.#append(topic, message);
+    if (topic.pendingEntries < topic.bounds.maxEntries / 2 && topic.pendingBytes < topic.bounds.maxBytes / 2) {
       return Promise.resolve(id);
     }
     this.#flusher.flushNow(topic);
     return this.#flusher.turn().then(() => id);
+  }
+
+  async #publishTo(feeds: Feeds, name: string, message: Publication): Promise<string> {
+    const { epoch, number } = await feeds.publish(name, message, this.#topics.boundsOf(name));
+    this.#counts.published += 1;
+    return positionPrefix(name, epoch) + String(number);
+  }
+
+  /** Adds a message to a topic's log, to be sent with the next flush. */
+  #append(topic: LiveTopic, message: Publication, number?: number, agoMs = 0): Entry {
+    // The log would let go of what nobody has been sent yet.
+    const { maxEntries, maxBytes } = topic.bounds;
+    const isFull = topic.pendingEntries >= maxEntries || topic.pendingBytes + message.bytes > maxBytes;
+    if (topic.pendingEntries > 0 && isFull) this.#flusher.flushNow(topic);
+    const time = now();
+    this.#appended += 1;
+    const entry = this.#topics.change(topic, (log) => log.append(message, this.#appended, time, time - agoMs, number));
+    if (!isFollowed(topic)) return entry;
+    if (topic.pendingEntries === 0) this.#flusher.touch(topic);
+    topic.pendingEntries += 1;
+    topic.pendingBytes += message.bytes;
+    return entry;
   }
 
   /** The topics of these names, alive from now on, and looked after. */
@@ -246,10 +270,40 @@ export class Hub {
     return topics;
   }
 
+  /** Wakes topics for a client, and waits until they can tell where it begins. They are not forgotten meanwhile. */
+  #wakeFor(names: readonly string[], position: Position): Promise<void> | undefined {
+    const topics = this.#wake(names);
+    const waits = topics.flatMap((topic) => whenReady(topic, position.get(topic.log.topic)) ?? []);
+    if (waits.length === 0) return undefined;
+    const stay = (): void => undefined;
+    const sorted = (change: (topic: LiveTopic) => void): void => {
+      for (const topic of topics) {
+        change(topic);
+        this.#topics.sort(topic);
+      }
+    };
+    sorted(({ wakes }) => wakes.add(stay));
+    return Promise.all(waits)
+      .then(
+        () => undefined,
+        (cause: unknown) => {
+          throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
+        },
+      )
+      .finally(() => sorted(({ wakes }) => wakes.delete(stay)));
+  }
+
   #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
     return new Enumerator((wake) => {
       const [topic] = this.#wake([name]) as [LiveTopic];
-      return new LogRun(topic, from, wake, { isClosed: () => this.#closed, changed: () => this.#topics.sort(topic) });
+      return new LogRun(topic, from, wake, {
+        isClosed: () => this.#closed,
+        whenReady: (place) => whenReady(topic, place),
+        changed: () => {
+          topic.touchedAt = now();
+          this.#topics.sort(topic);
+        },
+      });
     });
   }
 
@@ -302,8 +356,23 @@ export class Hub {
     await drain(this.#connections, drainMs, () => this.#flusher.flushAll());
     this.#closed = true;
     this.#topics.wakeAll();
+    await this.#feeds?.end();
     if (this.#connections.size + this.#lingering.size === 0) return;
     await new Promise<void>((resolve) => (this.#onReleased = resolve));
+  }
+
+  #createFeeds(broker: Broker | undefined): Feeds | undefined {
+    if (broker === undefined) return undefined;
+    return new Feeds(broker, {
+      append: (topic, message, number, agoMs) => void this.#append(topic, message, number, agoMs),
+      restart: (topic, epoch, number) => {
+        if (topic.pendingEntries > 0) this.#flusher.flushNow(topic);
+        this.#topics.change(topic, (log) => log.restart(epoch, number));
+        this.#flusher.touch(topic);
+      },
+      signalled: () => undefined,
+      onError: this.#settings.onError,
+    });
   }
 
   #createGate(): Gate {
@@ -315,7 +384,7 @@ export class Hub {
       assertTopic: (name) => {
         if (!this.#topics.isTopic(name)) throw unknownTopic(name);
       },
-      wakeTopics: (names) => void this.#wake(names),
+      wakeTopics: (names, position) => this.#wakeFor(names, position),
     };
   }
 }

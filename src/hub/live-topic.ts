@@ -1,5 +1,7 @@
+import type { LogBounds } from "../log/entry.ts";
 import type { Log } from "../log/log.ts";
 import type { Wake } from "../stream/run.ts";
+import type { Feed } from "./feed.ts";
 import type { SlowSubscriberPolicy } from "./options.ts";
 
 /** Those who are sent what is published to a topic, as far as the topic and the flusher know them. */
@@ -13,13 +15,13 @@ export interface TopicGroup {
 /** A topic that is alive in this process: its log, and who follows it. */
 export interface LiveTopic {
   readonly log: Log;
+  /** Those of the log, of which half may wait for the flush. */
+  readonly bounds: LogBounds;
   readonly overflow: SlowSubscriberPolicy;
-  /** How many messages may wait for the flush: half of what the log holds. */
-  readonly maxPendingEntries: number;
-  /** How many bytes the log holds, of which half may wait. */
-  readonly maxLogBytes: number;
-  /** For how long the log holds a message, and the topic is remembered when nobody follows it. */
-  readonly maxAgeMs: number;
+  /** For how long it is remembered when nobody follows it and its log is empty, or is its broker's. */
+  readonly graceMs: number;
+  /** What brings the log its messages from a broker, if there is one. */
+  feed: Feed | undefined;
   readonly groups: Set<TopicGroup>;
   /** The enumerators that wait for the next message. */
   readonly wakes: Set<Wake>;

@@ -1,5 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { utf8Length } from "../core/utf8.ts";
+import type { BrokerMessage } from "../log/broker.ts";
 import type { Publication } from "../log/entry.ts";
 import { jsonLiteral } from "../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../wire/sse.ts";
@@ -31,6 +32,12 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
     messageId: checkField("messageId", options.messageId),
     bytes,
   };
+}
+
+/** A message as a broker gives it back. */
+export function decodeMessage({ json, event, key, messageId }: BrokerMessage): Publication {
+  const text = json.startsWith('"') ? (JSON.parse(json) as string) : undefined;
+  return { json, text, event, key, messageId, bytes: utf8Length(json) };
 }
 
 /** The escapes of what is not safe in a script do not count: to the application, they are not there. */

@@ -1,6 +1,7 @@
 import { CometError, describe } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
 import { reportOnConsole, type OnError } from "../core/report.ts";
+import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
 import type { EndReason } from "../wire/item.ts";
@@ -50,6 +51,11 @@ export interface HubOptions {
   readonly authorizeTimeoutMs?: number;
   /** The bounds of each topic's log: 4,096 entries (from 1), 4 MiB (from 1,024), 300,000 ms (from 1) by default. */
   readonly log?: Partial<LogBounds>;
+  /**
+   * What joins this hub to those of other processes, such as `await redisBroker(...)`; by default the hub is alone, and its logs are
+   * in memory. A broker is one hub's, which closes it.
+   */
+  readonly broker?: Broker;
   /** `resume` by default. */
   readonly overflow?: SlowSubscriberPolicy;
   /** The longest silence on a connection: 15,000 by default, from 50; 0 for no heartbeats. */
@@ -110,9 +116,12 @@ export interface ConnectOptions {
 }
 
 /** {@link HubOptions}, checked and complete. */
-export type Settings = Required<Omit<HubOptions, "log" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">> & {
+export type Settings = Required<
+  Omit<HubOptions, "log" | "broker" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">
+> & {
   readonly isCallback: (callback: string) => boolean;
   readonly log: LogBounds;
+  readonly broker: Broker | undefined;
   readonly authorize: HubOptions["authorize"];
   readonly cors: { readonly origins: ReadonlySet<string>; readonly credentials: boolean } | undefined;
   readonly onOpen: (subscription: Subscription) => void;
@@ -133,6 +142,7 @@ export function checkHubOptions(options: HubOptions): Settings {
     authorize: options.authorize === undefined ? undefined : aFunction("authorize", options.authorize),
     authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
     log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
+    broker: checkBroker(options.broker),
     overflow: checkOverflow(options.overflow ?? "resume"),
     heartbeatMs: options.heartbeatMs === 0 ? 0 : time("heartbeatMs", 15_000, 50),
     retryMs: time("retryMs", 2000, 0),
@@ -168,6 +178,14 @@ export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: 
 export function checkOverflow(policy: SlowSubscriberPolicy): SlowSubscriberPolicy {
   if (["resume", "skip", "latest"].includes(policy)) return policy;
   throw new CometError("ERR_OPTION", `overflow must be "resume", "skip" or "latest", not ${describe(policy)}.`);
+}
+
+function checkBroker(broker: unknown): Broker | undefined {
+  if (broker === undefined) return undefined;
+  const isBroker = typeof broker === "object" && broker !== null && "attach" in broker && "publish" in broker;
+  if (isBroker) return broker as Broker;
+  const hint = broker instanceof Promise ? ", but it has not been awaited" : "";
+  throw new CometError("ERR_OPTION", `broker must be a broker, not ${describe(broker)}${hint}.`);
 }
 
 function isHarmlessCallback(callback: string): boolean {

@@ -22,6 +22,7 @@ const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_TIMEOUT: 503,
   ERR_LIMIT: 503,
   ERR_CLOSED: 503,
+  ERR_BROKER: 503,
 };
 
 const titles: Record<number, string> = {

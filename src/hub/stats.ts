@@ -21,4 +21,13 @@ export interface HubStats {
   readonly recycled: number;
   /** Requests refused. */
   readonly rejected: number;
+  /** What there is of the broker, if there is one. */
+  readonly broker?: {
+    readonly name: string;
+    readonly isConnected: boolean;
+    /** Topics that it feeds here. */
+    readonly feeds: number;
+    /** Messages that it has not said that it has. */
+    readonly unacknowledged: number;
+  };
 }

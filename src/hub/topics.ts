@@ -1,11 +1,35 @@
 import { CometError, describe } from "../core/errors.ts";
+import type { LogBounds } from "../log/entry.ts";
 import { Log } from "../log/log.ts";
 import { now } from "./clock.ts";
+import type { Feed } from "./feed.ts";
 import { isFollowed, type LiveTopic } from "./live-topic.ts";
-import { checkLogBounds, checkOverflow, type Settings, type TopicOptions } from "./options.ts";
+import {
+  checkLogBounds,
+  checkOverflow,
+  type Settings,
+  type SlowSubscriberPolicy,
+  type TopicOptions,
+} from "./options.ts";
 
 /** How many topics one sweep looks at: those that were used longest ago come first. */
 const LOOKS_PER_SWEEP = 10_000;
+/** For how long a topic is fed when nobody follows it any more, in milliseconds: those who recycle come back to it. */
+const FEED_GRACE_MS = 30_000;
+
+/** How a topic is kept. */
+interface Keeping {
+  readonly bounds: LogBounds;
+  readonly overflow: SlowSubscriberPolicy;
+}
+
+/** Where topics get their messages from, if that is not this process alone. */
+export interface TopicFeeds {
+  /** Whether messages have the numbers 1, 2, 3 ... */
+  readonly isDense: boolean;
+  open(topic: LiveTopic): Feed;
+  close(feed: Feed): void;
+}
 
 /**
  * The topics that are alive: published to or followed, with messages in their logs. Each life of a topic is an epoch of its
@@ -13,6 +37,7 @@ const LOOKS_PER_SWEEP = 10_000;
  */
 export class Topics {
   readonly #settings: Settings;
+  readonly #feeds: TopicFeeds | undefined;
   /** In the order in which they were last looked at; the sweep finds those first that may have been idle longest. */
   readonly #alive = new Map<string, LiveTopic>();
   /** Those that nobody follows, in the order in which they were last used. */
@@ -25,8 +50,9 @@ export class Topics {
   entries = 0;
   bytes = 0;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, feeds: TopicFeeds | undefined) {
     this.#settings = settings;
+    this.#feeds = feeds;
   }
 
   get size(): number {
@@ -55,6 +81,7 @@ export class Topics {
     }
     for (const topic of topics) {
       topic.touchedAt = now();
+      topic.feed ??= this.#feeds?.open(topic);
       this.#alive.set(topic.log.topic, topic);
       this.sort(topic);
     }
@@ -88,11 +115,16 @@ export class Topics {
       this.change(topic, (log) => log.trim(time));
       this.#alive.delete(name);
       // A topic that was followed a moment ago may be followed again, by clients who come back with positions in it.
-      const needed = isFollowed(topic) || topic.log.size > 0 || time - topic.touchedAt < topic.maxAgeMs;
-      if (needed) this.#alive.set(name, topic);
-      else this.#idle.delete(name);
+      const isHeld = topic.feed === undefined && topic.log.size > 0;
+      if (isFollowed(topic) || isHeld || time - topic.touchedAt < topic.graceMs) this.#alive.set(name, topic);
+      else this.#forget(topic);
     }
     return this.#alive.size > 0;
+  }
+
+  /** The bounds of a topic, whether it is alive or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
+  boundsOf(name: string): LogBounds {
+    return (this.#alive.get(name) ?? this.#keeping(name)).bounds;
   }
 
   /** Wakes all enumerators: the hub is closed. */
@@ -105,12 +137,17 @@ export class Topics {
     for (let looks = this.#idle.size; looks > 0; looks -= 1) {
       const topic = this.#nextIdle();
       if (topic === undefined || wanted.has(topic.log.topic)) continue;
-      this.#idle.delete(topic.log.topic);
-      this.#alive.delete(topic.log.topic);
-      this.change(topic, (log) => log.clear());
+      this.#forget(topic);
       return true;
     }
     return false;
+  }
+
+  #forget(topic: LiveTopic): void {
+    this.#idle.delete(topic.log.topic);
+    this.#alive.delete(topic.log.topic);
+    this.change(topic, (log) => log.clear());
+    if (topic.feed !== undefined) this.#feeds?.close(topic.feed);
   }
 
   #nextIdle(): LiveTopic | undefined {
@@ -122,16 +159,21 @@ export class Topics {
   }
 
   #create(name: string): LiveTopic {
-    const { log, overflow } = this.#optionsOf(name);
-    const bounds = checkLogBounds(log, this.#settings.log);
-    const policy = checkOverflow(overflow ?? this.#settings.overflow);
+    const { bounds, overflow } = this.#keeping(name);
     this.#lives += 1;
+    // The epoch of a topic that is fed comes with its first messages.
+    const epoch = this.#feeds === undefined ? this.#epoch + this.#lives.toString(36) : "";
+    const log = new Log(name, epoch, {
+      bounds,
+      keepNewest: overflow === "latest",
+      isDense: this.#feeds?.isDense ?? true,
+    });
     return {
-      log: new Log(name, this.#epoch + this.#lives.toString(36), bounds, policy === "latest"),
-      overflow: policy,
-      maxPendingEntries: Math.max(1, bounds.maxEntries >> 1),
-      maxLogBytes: bounds.maxBytes,
-      maxAgeMs: bounds.maxAgeMs,
+      log,
+      bounds,
+      overflow,
+      graceMs: this.#feeds === undefined ? bounds.maxAgeMs : FEED_GRACE_MS,
+      feed: undefined,
       groups: new Set(),
       wakes: new Set(),
       pendingEntries: 0,
@@ -140,12 +182,17 @@ export class Topics {
     };
   }
 
-  #optionsOf(name: string): TopicOptions {
+  #keeping(name: string): Keeping {
     const options: unknown = this.#settings.topics(name);
     if (options === false) throw unknownTopic(name);
-    if (options === true) return {};
-    if (typeof options === "object" && options !== null) return options;
-    throw new CometError("ERR_OPTION", `topics must answer true, false or options, not ${describe(options)}.`);
+    if (options !== true && (typeof options !== "object" || options === null)) {
+      throw new CometError("ERR_OPTION", `topics must answer true, false or options, not ${describe(options)}.`);
+    }
+    const { log, overflow } = options === true ? {} : (options as TopicOptions);
+    return {
+      bounds: checkLogBounds(log, this.#settings.log),
+      overflow: checkOverflow(overflow ?? this.#settings.overflow),
+    };
   }
 }
 

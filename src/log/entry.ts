@@ -24,6 +24,8 @@ export interface Publication {
 /** A message in a log. */
 export interface Entry extends LoggedMessage {
   readonly offset: number;
+  /** What positions name it by, in its epoch. */
+  readonly number: number;
   /** Where it stands among the messages of all topics of this process. */
   readonly order: number;
   /** When it was published, in milliseconds of the hub's clock. */

@@ -7,30 +7,55 @@ import { Tape } from "./tape.ts";
 /** How many tapes a log keeps: one for each wire, and some for callbacks of plain comet. */
 const MAX_TAPES = 8;
 
+/** How a log is kept. */
+export interface LogOptions {
+  readonly bounds: LogBounds;
+  /** Whether the newest message of each key outlives the bounds of entries and bytes, within the same bounds again. */
+  readonly keepNewest: boolean;
+  /** Whether the numbers of messages are 1, 2, 3 ..., so that they tell how many are missing. */
+  readonly isDense: boolean;
+}
+
 /**
- * The newest messages of one topic: a ring, bounded by entries, bytes and age. Messages have the offsets 1, 2, 3 ... of
- * one epoch; those after `floor` up to `head` are held.
+ * The newest messages of one topic: a ring, bounded by entries, bytes and age. Messages have the offsets 1, 2, 3 ...; those
+ * after `floor` up to `head` are held.
+ *
+ * A position names a message by its epoch and *number*, which are those of a broker where there is one; where there is none, the number
+ * is the offset. A log that follows a broker may have to `restart`: with a *hole* in its offsets, of messages that it will never have.
  */
 export class Log {
   readonly topic: string;
-  readonly epoch: string;
   readonly #bounds: LogBounds;
-  readonly #prefix: string;
+  readonly #isDense: boolean;
+  #epoch: string;
+  #prefix: string;
   readonly #tapes = new Map<string, Tape>();
   #ring: (Entry | undefined)[] = new Array<Entry | undefined>(4).fill(undefined);
   #head = 0;
   #floor = 0;
+  /** The numbers at the head and at the floor. */
+  #headNumber = 0;
+  #floorNumber = 0;
+  /** Where the newest hole ends, and the position before it. */
+  #holeEnd = 0;
+  #beforeHole = "";
+  /** From this offset on, offsets tell how many messages are missing. */
+  #countedFrom = 0;
   #bytes = 0;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
 
-  /** @param keepNewest Whether the newest message of each key outlives the bounds of entries and bytes, within the same bounds again. */
-  constructor(topic: string, epoch: string, bounds: LogBounds, keepNewest: boolean) {
+  constructor(topic: string, epoch: string, { bounds, keepNewest, isDense }: LogOptions) {
     this.topic = topic;
-    this.epoch = epoch;
+    this.#epoch = epoch;
     this.#bounds = bounds;
+    this.#isDense = isDense;
     this.#prefix = positionPrefix(topic, epoch);
     this.#newest = keepNewest ? new Newest(bounds) : undefined;
+  }
+
+  get epoch(): string {
+    return this.#epoch;
   }
 
   /** The offset of the newest message; 0 before the first. */
@@ -52,9 +77,40 @@ export class Log {
     return this.#bytes;
   }
 
-  /** The position after the message with this offset. */
+  /** The number of the newest message, or of the one that the log begins after. */
+  get headNumber(): number {
+    return this.#headNumber;
+  }
+
+  /** The offset at which the newest hole ends, whose messages nobody can have here; 0 if there is none. */
+  get holeEnd(): number {
+    return this.#holeEnd;
+  }
+
+  /** The position after the message with this offset. For one that is not held any more, at least one from which as much is missing. */
   position(offset: number): string {
-    return this.#prefix + String(offset);
+    if (offset < this.#countedFrom) return this.#beforeHole;
+    return this.#prefix + String(this.#numberOf(offset));
+  }
+
+  /** The offset of what a position names; `undefined` if that is of another epoch, or not had here yet. */
+  offsetOf(epoch: string, number: number): number | undefined {
+    if (epoch !== this.#epoch || number > this.#headNumber) return undefined;
+    if (this.#isDense) return Math.max(0, this.#head - (this.#headNumber - number));
+    if (number < this.#floorNumber) return this.#countedFrom - 1;
+    let low = this.#floor;
+    let high = this.#head;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.entry(middle).number <= number) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** How many messages there are from one offset to another; `null` if that is not known. */
+  missed(from: number, to: number): number | null {
+    return from < this.#countedFrom ? null : to - from;
   }
 
   /** The message with this offset. Only for one that is held. */
@@ -67,14 +123,26 @@ export class Log {
     return this.#byMessageId?.get(messageId);
   }
 
-  /** Adds a message, and lets go of those that the bounds have no room for. */
-  append({ json, text, event, key, messageId, bytes }: Publication, order: number, now: number): Entry {
+  /**
+   * Adds a message, and lets go of those that the bounds have no room for.
+   *
+   * @param at When it was published: `now`, or earlier.
+   */
+  append(
+    message: Publication,
+    order: number,
+    now: number,
+    at: number = now,
+    number: number = this.#headNumber + 1,
+  ): Entry {
+    const { json, text, event, key, messageId, bytes } = message;
     const offset = this.#head + 1;
-    const id = this.position(offset);
-    const entry: Entry = { id, json, text, event, key, messageId, offset, order, at: now, bytes };
+    const id = this.#prefix + String(number);
+    const entry: Entry = { id, json, text, event, key, messageId, offset, number, order, at, bytes };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[offset & (this.#ring.length - 1)] = entry;
     this.#head = offset;
+    this.#headNumber = number;
     this.#bytes += bytes;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
@@ -94,6 +162,25 @@ export class Log {
     }
     this.#newest?.trim(now);
     if (this.#floor !== before) for (const tape of this.#tapes.values()) tape.trim();
+  }
+
+  /**
+   * Begins anew after a number: what was between is not to be had. What is held is let go of, so that everybody who follows the log
+   * comes to the hole.
+   */
+  restart(epoch: string, number: number): void {
+    const isFirst = this.#head === 0;
+    const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && number > this.#headNumber));
+    const beforeHole = this.position(this.#head);
+    this.clear();
+    // A hole that cannot be measured is one offset wide, so that it is one.
+    this.#head = this.#floor = this.#head + (isCounted ? number - this.#headNumber : 1);
+    this.#headNumber = this.#floorNumber = number;
+    if (!isFirst) this.#holeEnd = this.#head;
+    if (!isCounted) this.#countedFrom = this.#head;
+    this.#beforeHole = beforeHole;
+    this.#epoch = epoch;
+    this.#prefix = positionPrefix(this.topic, epoch);
   }
 
   /** Lets go of everything, as if it had been too old. */
@@ -122,12 +209,20 @@ export class Log {
 
   #drop(oldest: Entry): void {
     this.#floor = oldest.offset;
+    this.#floorNumber = oldest.number;
     this.#ring[oldest.offset & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
     this.#newest?.left(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
       this.#byMessageId.delete(oldest.messageId);
     }
+  }
+
+  #numberOf(offset: number): number {
+    if (this.#isDense) return this.#headNumber - (this.#head - offset);
+    if (offset > this.#floor) return this.entry(offset).number;
+    // All numbers below the floor's are gone, whichever they were.
+    return offset === this.#floor ? this.#floorNumber : this.#floorNumber - 1;
   }
 
   #grow(): void {

@@ -31,7 +31,11 @@ const publishBy = (format: Format) => (data: unknown) => {
 
 /** All that is done once for a message: it is checked, put into a log, and read from its tape by the first of its subscribers. */
 function throughLog(format: Format): (data: unknown) => number {
-  const log = new Log("bench", "abcdefghi", { maxEntries: 1000, maxBytes: 8_388_608, maxAgeMs: 3_600_000 }, false);
+  const log = new Log("bench", "abcdefghi", {
+    bounds: { maxEntries: 1000, maxBytes: 8_388_608, maxAgeMs: 3_600_000 },
+    keepNewest: false,
+    isDense: true,
+  });
   return (data) => {
     const { offset } = log.append(encodeMessage(data, {}, 65_536), log.head, performance.now());
     return log.tape(format).read(offset - 1, offset).bytes.length;

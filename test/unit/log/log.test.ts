@@ -20,7 +20,7 @@ function publication(text: string, more: Partial<Publication> = {}): Publication
 }
 
 function filled(bounds: Partial<LogBounds>, texts: readonly string[], keepNewest = false): Log {
-  const log = new Log("t", "e", { ...wide, ...bounds }, keepNewest);
+  const log = new Log("t", "e", { bounds: { ...wide, ...bounds }, keepNewest, isDense: true });
   texts.forEach((text, i) => log.append(publication(text, { key: text.slice(0, 1) }), i, i));
   return log;
 }
@@ -32,7 +32,7 @@ const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 describe("a log", () => {
   test("numbers its messages from 1, and gives each its position", () => {
-    const log = new Log("a b", "e1", wide, false);
+    const log = new Log("a b", "e1", { bounds: wide, keepNewest: false, isDense: true });
     expect(log.position(0)).toBe("a%20b=e1.0");
     expect(log.append(publication("x"), 1, 0)).toMatchObject({ offset: 1, id: "a%20b=e1.1", bytes: 3 });
     expect(log.append(publication("ä"), 2, 0)).toMatchObject({ offset: 2, id: "a%20b=e1.2", bytes: 4 });
@@ -60,7 +60,11 @@ describe("a log", () => {
 
   test("grows beyond what its ring was made for, wherever it begins", () => {
     for (let drop = 0; drop < 20; drop += 1) {
-      const log = new Log("t", "e", { ...wide, maxEntries: 64, maxAgeMs: 10 }, false);
+      const log = new Log("t", "e", {
+        bounds: { ...wide, maxEntries: 64, maxAgeMs: 10 },
+        keepNewest: false,
+        isDense: true,
+      });
       for (let i = 0; i < drop; i += 1) log.append(publication(String(i)), i, 0);
       log.trim(11);
       for (let i = 0; i < 70; i += 1) log.append(publication(`n${i}`), i, 20);
@@ -69,7 +73,7 @@ describe("a log", () => {
   });
 
   test("finds a message by the application's id as long as it holds it", () => {
-    const log = new Log("t", "e", { ...wide, maxEntries: 2 }, false);
+    const log = new Log("t", "e", { bounds: { ...wide, maxEntries: 2 }, keepNewest: false, isDense: true });
     const first = log.append(publication("a", { messageId: "m1" }), 1, 0);
     log.append(publication("b"), 2, 0);
     expect(log.withMessageId("m1")).toBe(first);
@@ -130,7 +134,7 @@ describe("a tape", () => {
   test("gives the frames of its messages, and no others, however it is read and trimmed", () => {
     let seed = 7;
     const random = (n: number): number => (seed = (seed * 48_271) % 2_147_483_647) % n;
-    const log = new Log("t", "e", { ...wide, maxEntries: 40 }, false);
+    const log = new Log("t", "e", { bounds: { ...wide, maxEntries: 40 }, keepNewest: false, isDense: true });
     for (let i = 0; i < 3000; i += 1) {
       const length = random(50) === 0 ? 70_000 : random(300);
       log.append(publication((random(5) === 0 ? "ü" : "x").repeat(length)), i, i);
