@@ -105,7 +105,10 @@ export interface Broker {
   /** Stops that. Nothing more is told once this returns. */
   unlisten(topic: string): void;
 
-  /** Begins another epoch in a topic whose epoch is still this one. For a hub that sees that the broker has lost its newest messages. */
+  /**
+   * Begins another epoch in a topic whose epoch is still this one, which holds nothing yet: whoever had messages of the last one is not to
+   * have them again. For a hub that sees that the broker has lost its newest messages.
+   */
   renew(topic: string, epoch: string): Promise<void>;
 
   /** Tells every process, as well as it can: what is told while a process has no connection, is not told to it. */

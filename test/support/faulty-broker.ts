@@ -1,0 +1,88 @@
+import { CometError } from "../../src/core/errors.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice, Place } from "../../src/log/broker.ts";
+import type { LogBounds } from "../../src/log/entry.ts";
+
+/** A broker around another that fails as a test wants. */
+export class FaultyBroker implements Broker {
+  readonly name = "faulty";
+  readonly isDense: boolean;
+  readonly #broker: Broker;
+  #host: BrokerHost | undefined;
+  #isCut = false;
+  /** How many of the next notices are lost, which the broker need not tell of. */
+  loses = 0;
+  /** What each read waits for. */
+  gate: Promise<unknown> = Promise.resolve();
+  /** What each read throws, if anything. */
+  failure: unknown;
+  reads = 0;
+  listens = 0;
+  isClosed = false;
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+    this.isDense = broker.isDense;
+  }
+
+  attach(host: BrokerHost): void {
+    this.#host = host;
+    this.#broker.attach({ ...host, signalled: (text) => this.#isCut || host.signalled(text) });
+  }
+
+  /** The connection is lost: what is published meanwhile is not told of. */
+  cut(): void {
+    this.#isCut = true;
+    this.#host?.lost(new Error("cut"));
+  }
+
+  restore(): void {
+    this.#isCut = false;
+    this.#host?.restored();
+  }
+
+  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place> {
+    this.#assertThere();
+    return this.#broker.publish(topic, message, bounds);
+  }
+
+  async read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History> {
+    this.#assertThere();
+    this.reads += 1;
+    await this.gate;
+    if (this.failure !== undefined) throw this.failure;
+    return this.#broker.read(topic, after, bounds, current);
+  }
+
+  async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
+    this.#assertThere();
+    this.listens += 1;
+    await this.#broker.listen(topic, (notice) => {
+      if (this.#isCut) return;
+      if (this.loses > 0) this.loses -= 1;
+      else listener(notice);
+    });
+  }
+
+  unlisten(topic: string): void {
+    this.listens -= 1;
+    this.#broker.unlisten(topic);
+  }
+
+  async renew(topic: string, epoch: string): Promise<void> {
+    this.#assertThere();
+    await this.#broker.renew(topic, epoch);
+  }
+
+  signal(text: string): void {
+    if (!this.#isCut) this.#broker.signal(text);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    await this.#broker.close();
+  }
+
+  #assertThere(): void {
+    if (this.#isCut) throw new CometError("ERR_BROKER", "There is no connection.");
+  }
+}
