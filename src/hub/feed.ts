@@ -52,6 +52,8 @@ export class Feed {
   #held: Notice[] | undefined = [];
   #waiters: Waiter[] = [];
   #failures = 0;
+  /** What the last attempt failed with, until the next begins. */
+  #failure: { readonly error: unknown } | undefined;
   #hurry: (() => void) | undefined;
   #isStopped = false;
 
@@ -72,6 +74,8 @@ export class Feed {
    * @returns Rejects with the broker's error if it could not be asked; the feed goes on trying.
    */
   refresh(): Promise<void> {
+    // Whoever waits for the next attempt would wait for long.
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#look();
@@ -112,7 +116,9 @@ export class Feed {
         // That the broker is away was told once, by itself.
         if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#host.onError(error);
         this.#isDue = true;
+        this.#failure = { error };
         await this.#pause();
+        this.#failure = undefined;
       }
       this.#takeHeld();
     }

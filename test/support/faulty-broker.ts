@@ -16,6 +16,8 @@ export class FaultyBroker implements Broker {
   /** What each read throws, if anything. */
   failure: unknown;
   reads = 0;
+  /** How many notices came, lost or not. */
+  told = 0;
   listens = 0;
   isClosed = false;
 
@@ -57,6 +59,7 @@ export class FaultyBroker implements Broker {
     this.#assertThere();
     this.listens += 1;
     await this.#broker.listen(topic, (notice) => {
+      this.told += 1;
       if (this.#isCut) return;
       if (this.loses > 0) this.loses -= 1;
       else listener(notice);

@@ -84,7 +84,9 @@ describe("hubs of several processes", () => {
     for (let i = 0; i < 30; i += 1) {
       if (i % 3 === 1) other.broker.loses = 1 + (i % 2);
       await one.hub.topic("t").publish(i);
+      await new Promise((resolve) => setTimeout(resolve));
     }
+    expect(other.broker.reads).toBeGreaterThan(5);
     other.broker.loses = 0;
     await one.hub.topic("t").publish("last");
     await client.has(31);
@@ -168,7 +170,22 @@ describe("hubs of several processes", () => {
     expect(late.data).toEqual(["after"]);
   });
 
-  test("notice a broker that has lost its newest messages, and begin another epoch", async () => {
+  test("take what is told while they read, however much it is", async () => {
+    const [one, other] = processes(2) as [Process, Process];
+    const client = await (await followHub(other.hub, "topic=t")).begun();
+    let go = (): void => undefined;
+    other.broker.gate = new Promise<void>((resolve) => (go = resolve));
+    other.broker.restore();
+    await until(() => other.broker.reads === 2, 5000);
+    for (let i = 0; i < 1500; i += 1) await one.hub.topic("t").publish(i);
+    await until(() => other.broker.told === 1500, 5000);
+    other.broker.gate = Promise.resolve();
+    go();
+    await client.has(1500);
+    expect(client.data).toEqual(Array.from({ length: 1500 }, (_, i) => i));
+  });
+
+  test.each([true, false])("notice a broker that has lost its newest messages (told: %s)", async (isTold) => {
     const broker = new Rewound();
     const { hub } = notedHub({ broker });
     const client = await (await followHub(hub, "topic=t")).begun();
@@ -177,7 +194,9 @@ describe("hubs of several processes", () => {
     await client.has(3);
     // It comes back without the last, and gives its number to another.
     broker.rewind(2);
+    broker.isSilent = !isTold;
     broker.add("d");
+    broker.isSilent = false;
     broker.host?.restored();
     await until(() => broker.epoch !== epoch, 5000);
     broker.add("e");
@@ -246,6 +265,8 @@ describe("hubs of several processes", () => {
     expect(one.errors).toMatchObject([{ message: "broken" }]);
     one.broker.failure = undefined;
     await other.hub.topic("t").publish("x");
+    await until(() => one.broker.reads > 1, 5000);
+    await one.broker.gate;
     const client = await (await followHub(one.hub, "topic=t&from=oldest")).has(1);
     expect(client.data).toEqual(["x"]);
   });
@@ -267,6 +288,7 @@ class Rewound implements Broker {
   #listener: Parameters<Broker["listen"]>[1] | undefined;
   #floor = 0;
   epoch = "e1";
+  isSilent = false;
   host: Parameters<Broker["attach"]>[0] | undefined;
 
   constructor(step = 1) {
@@ -284,7 +306,7 @@ class Rewound implements Broker {
     const fields = { event: undefined, key: undefined, messageId: undefined };
     const message = { number: previous + this.#step, at: Date.now(), json: JSON.stringify(text), ...fields };
     this.#messages.push(message);
-    this.#listener?.({ epoch: this.epoch, previous, message });
+    if (!this.isSilent) this.#listener?.({ epoch: this.epoch, previous, message });
   }
 
   rewind(left: number): void {
