@@ -109,6 +109,16 @@ function diagnosed(files: Readonly<Record<string, string>>): string[] {
   });
 }
 
+test("the snippets of docs/brokers.md and docs/presence.md compile, as the package is built", () => {
+  const files: Record<string, string> = { "application.d.ts": application };
+  for (const name of ["brokers", "presence"]) {
+    const code = snippets(`docs/${name}.md`).filter(({ language }) => language === "ts");
+    expect(code.length).toBeGreaterThan(0);
+    for (const { line, code: text } of code) files[`${name}.md-${line}.ts`] = text;
+  }
+  expect(diagnosed(files)).toEqual([]);
+});
+
 describe("the snippets of docs/client.md", () => {
   const all = snippets("docs/client.md");
 
