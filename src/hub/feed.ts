@@ -190,7 +190,8 @@ export class Feed {
     const { headNumber } = this.#log;
     if (!this.#isLoaded) return;
     const isNew = message.number > headNumber;
-    if (epoch === this.#log.epoch && isNew && previous <= headNumber) {
+    // One that follows something older does so because that is all that the broker holds: after a long silence, or after a loss.
+    if (epoch === this.#log.epoch && isNew && previous === headNumber) {
       this.#add(message, 0);
       this.#currentAt = now();
       return;

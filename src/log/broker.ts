@@ -29,7 +29,7 @@ export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
 /** A message as it is published, told to every process that listens to its topic. */
 export interface Notice {
   readonly epoch: string;
-  /** The number of the message that the broker held before this one; 0 if it held none. */
+  /** The number of the message before this one in its epoch; 0 if there was none, or if the broker does not know it any more. */
   readonly previous: number;
   readonly message: BrokerMessage;
 }
@@ -37,11 +37,17 @@ export interface Notice {
 /** What a broker holds of a topic. */
 export interface History {
   readonly epoch: string;
-  /** Messages up to this number may be gone; all after it are held. 0 if none is gone. */
+  /**
+   * Messages up to this number may be gone; all after it are held. 0 if none is gone. Of messages that were not asked for it says nothing:
+   * it is at most the number that was asked after if, for all that is known, none after that is gone.
+   */
   readonly floor: number;
   /** The number of the newest message that was ever published in this epoch, as far as the broker knows; at least `floor`. */
   readonly head: number;
-  /** The messages after the number that was asked for, oldest first, or as many of them as make one answer. */
+  /**
+   * The messages after the number that was asked for, oldest first, or as many of them as make one answer: at least one, if there is one.
+   * Whoever has fewer than `head` asks again.
+   */
   readonly messages: readonly BrokerMessage[];
   /** The broker's clock, in milliseconds since 1970. */
   readonly now: number;
@@ -67,17 +73,19 @@ export interface BrokerHost {
  *   the same numbers. Messages that one process publishes to a topic one after the other, without waiting, MUST keep their order.
  * - MUST hold a message when `publish` resolves: every `read` that begins afterwards, in any process, has it, until it is trimmed. It
  *   MUST reject with `ERR_BROKER` only if the message is not and will not be published, and with `ERR_UNACKNOWLEDGED` if it cannot know.
- * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, and resolve to
- *   the place of the first.
- * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold a little more than they allow.
+ * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, whether it still
+ *   holds the first or not, and resolve to the place of the first.
+ * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold up to 256 messages more, and forget a topic of which it
+ *   holds nothing and to which nobody listens.
  * - MUST say in `floor` what may be gone. It MUST begin another epoch where messages that it has acknowledged, or had told of, are
  *   gone from the newer end, as after a crash, as far as it can know; for what it cannot, there is `renew`.
- * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their numbers. It MAY miss some, if
- *   the next notice's `previous` shows it, or `restored` is called after it.
+ * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their numbers. It MAY miss some, if a
+ *   notice after that shows it by its `previous`, or `restored` is called: while there is a connection, the newest message is told.
  * - MUST answer every promise within its own time limit, with an error that says what is wrong: `ERR_BROKER` where the network or
  *   the server fails.
  * - MUST come back by itself after a failure, with growing and random delays, and MUST NOT let what it holds meanwhile grow: what it
- *   cannot send at once, it rejects.
+ *   cannot send at once, it rejects; at once, while there is no connection.
+ * - MUST reject with `ERR_CLOSED` whatever is called after `close`, but for `signal`, `unlisten` and `close`, which do nothing.
  */
 export interface Broker {
   /** What it is, for messages: `redis`, `nats`. */
@@ -107,7 +115,8 @@ export interface Broker {
 
   /**
    * Begins another epoch in a topic whose epoch is still this one, which holds nothing yet: whoever had messages of the last one is not to
-   * have them again. For a hub that sees that the broker has lost its newest messages.
+   * have them again. Its numbers go on or begin anew. For a hub that sees that the broker has lost its newest messages. A broker whose topics
+   * have one epoch in common renews them all.
    */
   renew(topic: string, epoch: string): Promise<void>;
 

@@ -24,26 +24,28 @@ const MIN_SWEEP = 64;
  * have become too old, and begins another epoch if it is used again.
  */
 export class MemoryBrokers {
-  readonly #members = new Set<Member>();
-  readonly #topics = new Map<string, SharedTopic>();
-  #sweepAt = MIN_SWEEP;
-  #newest = 0;
+  readonly #exchange = new Exchange();
 
   /** A broker for one hub. Its calls reject with `ERR_CLOSED` once it is closed; the topics stay. */
   join(): Broker {
-    const member = new Member(this);
-    this.#members.add(member);
-    return member;
+    return new Member(this.#exchange);
+  }
+}
+
+/** What the members have in common. */
+class Exchange {
+  readonly members = new Set<Member>();
+  readonly #topics = new Map<string, SharedTopic>();
+  #sweepAt = MIN_SWEEP;
+  #latest = 0;
+
+  /** The wall clock, as far as it goes forward. */
+  now(): number {
+    return (this.#latest = Math.max(this.#latest, Date.now()));
   }
 
-  /** The wall clock, as far as it goes forward. @internal */
-  _now(): number {
-    return (this.#newest = Math.max(this.#newest, Date.now()));
-  }
-
-  /** @internal */
-  _topic(name: string): SharedTopic {
-    const now = this._now();
+  topic(name: string): SharedTopic {
+    const now = this.now();
     let topic = this.#topics.get(name);
     if (topic === undefined) {
       if (this.#topics.size >= this.#sweepAt) this.#sweep(now);
@@ -53,17 +55,7 @@ export class MemoryBrokers {
     return topic;
   }
 
-  /** @internal */
-  _signal(text: string): void {
-    for (const member of this.#members) member._tell({ text });
-  }
-
-  /** @internal */
-  _leave(member: Member): void {
-    this.#members.delete(member);
-  }
-
-  /** Each topic is looked at once for every one that is added, on the average. */
+  /** Looks at each topic once for every one that is added, on the average. */
   #sweep(now: number): void {
     for (const [name, topic] of this.#topics) {
       if (topic.listeners.size === 0 && now - topic.touchedAt > topic.maxAgeMs) this.#topics.delete(name);
@@ -107,9 +99,17 @@ class SharedTopic {
     if (messageId !== undefined) this.#byMessageId.set(messageId, message);
     this.#trim(bounds, now);
     for (const [member, listening] of this.listeners) {
-      member._tell({ listening, notice: { epoch: this.epoch, previous: message.number - 1, message } });
+      member.tell({ listening, notice: { epoch: this.epoch, previous: message.number - 1, message } });
     }
     return message;
+  }
+
+  /** Begins another epoch, which holds nothing yet. */
+  renew(): void {
+    this.#floor = this.#head;
+    this.#held = [];
+    this.#empty = this.#bytes = 0;
+    this.epoch = randomEpoch();
   }
 
   /** What is too old is not told of, though it may be held until the next message. */
@@ -166,15 +166,16 @@ type News = { readonly listening: Listening; readonly notice: Notice } | { reado
 class Member implements Broker {
   readonly name = "memory";
   readonly isDense = true;
-  readonly #shared: MemoryBrokers;
+  readonly #exchange: Exchange;
   readonly #topics = new Map<string, SharedTopic>();
   readonly #news = new Queue<News>();
   #host: BrokerHost | undefined;
   #isScheduled = false;
   #isClosed = false;
 
-  constructor(shared: MemoryBrokers) {
-    this.#shared = shared;
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    exchange.members.add(this);
   }
 
   attach(host: BrokerHost): void {
@@ -184,13 +185,13 @@ class Member implements Broker {
   // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is a rejection
   async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place> {
     const shared = this.#open(topic);
-    const { number } = shared.add(message, bounds, this.#shared._now());
+    const { number } = shared.add(message, bounds, this.#exchange.now());
     return { epoch: shared.epoch, number };
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async read(topic: string, after: number, bounds: LogBounds): Promise<History> {
-    return this.#open(topic).history(after, bounds, this.#shared._now());
+    return this.#open(topic).history(after, bounds, this.#exchange.now());
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
@@ -211,23 +212,24 @@ class Member implements Broker {
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async renew(topic: string, epoch: string): Promise<void> {
     const shared = this.#open(topic);
-    if (shared.epoch === epoch) shared.epoch = randomEpoch();
+    if (shared.epoch === epoch) shared.renew();
   }
 
   signal(text: string): void {
-    if (!this.#isClosed) this.#shared._signal(text);
+    if (this.#isClosed) return;
+    for (const member of this.#exchange.members) member.tell({ text });
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#shared._leave(this);
+    this.#exchange.members.delete(this);
     for (const topic of this.#topics.keys()) this.unlisten(topic);
     this.#news.clear();
   }
 
   /** Keeps what is to be told until a turn of its own. */
-  _tell(news: News): void {
+  tell(news: News): void {
     this.#news.push(news);
     this.#schedule();
   }
@@ -254,7 +256,7 @@ class Member implements Broker {
 
   #open(topic: string): SharedTopic {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
-    return this.#shared._topic(topic);
+    return this.#exchange.topic(topic);
   }
 }
 

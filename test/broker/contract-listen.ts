@@ -1,0 +1,174 @@
+import { expect, test } from "vitest";
+import { turns, until } from "../support/sources.ts";
+import { Ear, freshTopic, inFlight, publication, useProcesses, type BrokerWorld } from "./contract-world.ts";
+
+/** What is told, to whom, and when no longer. */
+export function listenContract(open: () => Promise<BrokerWorld>): void {
+  const processes = useProcesses(open);
+
+  test("whoever listens is told of everything once, in order, also the process that publishes", async () => {
+    const { a, b, c } = processes;
+    const topic = freshTopic("told");
+    const ears = await Promise.all([a, b, c].map((process) => process.listen(topic)));
+    const count = 150;
+    await inFlight(count, 1, (i) =>
+      (i % 2 === 0 ? a : b).publish(topic, publication(String(i), { event: "e", key: "k" })),
+    );
+    await until(() => ears.every((ear) => ear.notices.length >= count), 5000);
+    await turns(20);
+    const { epoch, messages } = await c.readAll(topic);
+    const numbers = messages.map(({ number }) => number);
+    for (const [i, ear] of ears.entries()) {
+      expect(ear.notices.map(({ message }) => message)).toEqual(messages);
+      expect(ear.notices.map(({ previous }) => previous)).toEqual([0, ...numbers.slice(0, -1)]);
+      expect(new Set(ear.notices.map((notice) => notice.epoch))).toEqual(new Set([epoch]));
+      ([a, b, c][i] as typeof a).unlisten(topic, ear);
+    }
+  });
+
+  test("what is published once listen has resolved is told, by whichever process", async () => {
+    const { a, b, c } = processes;
+    const ears = await inFlight(120, 12, async (i) => {
+      const topic = freshTopic("at once");
+      const ear = await c.listen(topic);
+      await ([a, b, c][i % 3] as typeof a).publish(topic, String(i));
+      return { ear, topic };
+    });
+    await until(() => ears.every(({ ear }) => ear.notices.length > 0), 5000);
+    for (const [i, { ear, topic }] of ears.entries()) {
+      expect(ear.jsons).toEqual([String(i)]);
+      c.unlisten(topic, ear);
+    }
+  });
+
+  test("what was published before is not told, and the first notice says what was before it", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("late");
+    const places = await inFlight(5, 1, (i) => a.publish(topic, String(i)));
+    const ear = await b.listen(topic);
+    const { number } = await a.publish(topic, '"new"');
+    await until(() => ear.numbers.includes(number), 5000);
+    expect(ear.jsons).toEqual(['"new"']);
+    expect(ear.notices[0]?.previous).toBe(places.at(-1)?.number);
+    b.unlisten(topic, ear);
+  });
+
+  test("many topics are listened to at once, and each is told of its own", async () => {
+    const { a, b, c } = processes;
+    const topics = Array.from({ length: 400 }, (_, i) => freshTopic(`many ${i}`));
+    const ears = await Promise.all(topics.map((topic) => b.listen(topic)));
+    await inFlight(800, 40, (i) => (i % 2 === 0 ? a : c).publish(topics[i % 400] as string, `"${topics[i % 400]}"`));
+    await until(() => ears.every((ear) => ear.notices.length >= 2), 5000);
+    await turns(20);
+    for (const [i, topic] of topics.entries()) {
+      expect(ears[i]?.jsons).toEqual([`"${topic}"`, `"${topic}"`]);
+      b.unlisten(topic, ears[i]);
+    }
+  });
+
+  test("nothing is told once unlisten returns, and others are told as before", async () => {
+    const { a, b, c } = processes;
+    const [topic, kept] = [freshTopic("left"), freshTopic("kept")];
+    const [leaver, stayer, other] = await Promise.all([b.listen(topic), c.listen(topic), b.listen(kept)]);
+    await a.publish(topic, '"heard"');
+    await until(() => leaver.notices.length === 1 && stayer.notices.length === 1, 5000);
+    // It leaves in the middle of many.
+    const publishing = inFlight(200, 20, (i) => a.publish(topic, String(i)));
+    await until(() => leaver.notices.length > 20, 5000);
+    b.unlisten(topic, leaver);
+    const heard = leaver.notices.length;
+    await publishing;
+    await b.publish(topic, '"by itself"');
+    await a.publish(kept, '"kept"');
+    await until(() => stayer.notices.length === 202 && other.notices.length === 1, 5000);
+    await turns(20);
+    expect(leaver.notices).toHaveLength(heard);
+    // A second time, or where nothing is listened to, it does nothing.
+    b.unlisten(topic);
+    b.unlisten(freshTopic("never"));
+    c.unlisten(topic, stayer);
+    b.unlisten(kept, other);
+  });
+
+  test("a topic is listened to again, also at once", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("again");
+    for (let round = 0; round < 15; round += 1) {
+      const first = await b.listen(topic);
+      const publishing = a.publish(topic, `"${round} before"`);
+      b.unlisten(topic, first);
+      const second = await b.listen(topic);
+      await publishing;
+      await a.publish(topic, `"${round} after"`);
+      await until(() => second.jsons.includes(`"${round} after"`), 5000);
+      expect(second.jsons.filter((json) => json.includes("after"))).toEqual([`"${round} after"`]);
+      b.unlisten(topic, second);
+      if (round % 3 === 0) await turns(10);
+    }
+  });
+
+  test("whoever leaves before listen has resolved is told nothing, and may come again", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("hasty");
+    const early = new Ear();
+    const settled = b.broker
+      .listen(topic, (notice) => {
+        if (early.isStopped) b.fail("a notice after unlisten");
+        early.notices.push(notice);
+      })
+      .then(
+        () => "settled",
+        () => "settled",
+      );
+    b.unlisten(topic);
+    early.isStopped = true;
+    const ear = await b.listen(topic);
+    expect(await settled).toBe("settled");
+    await inFlight(20, 4, (i) => a.publish(topic, String(i)));
+    await until(() => ear.notices.length === 20, 5000);
+    b.unlisten(topic, ear);
+  });
+
+  test("a listener may publish, listen and leave", async () => {
+    const { a, b } = processes;
+    const [topic, answers] = [freshTopic("asks"), freshTopic("answers")];
+    const ear = await b.listen(answers);
+    let isLeft = false;
+    const asked: string[] = [];
+    await a.broker.listen(topic, ({ message }) => {
+      if (isLeft) a.fail("a notice after unlisten");
+      asked.push(message.json);
+      void a.publish(answers, message.json);
+      if (asked.length < 10) return;
+      isLeft = true;
+      a.unlisten(topic);
+    });
+    await inFlight(20, 5, (i) => b.publish(topic, String(i)));
+    await until(() => ear.notices.length >= 10, 5000);
+    await turns(20);
+    expect(asked).toHaveLength(10);
+    expect(ear.jsons).toEqual(asked);
+    b.unlisten(answers, ear);
+  });
+
+  test("a signal reaches every process once, also the one that gives it", async () => {
+    const { a, b, c } = processes;
+    const all = [a, b, c];
+    const texts = [
+      "plain",
+      '{"a":[1,"é😀\u2028"]}',
+      "line\r\nline\0\t",
+      " ",
+      "*",
+      "x".repeat(20_000),
+      freshTopic("last"),
+    ];
+    for (const [i, text] of texts.entries()) (all[i % 3] as typeof a).signal(text);
+    await until(() => all.every(({ signals }) => texts.every((text) => signals.includes(text))), 5000);
+    await turns(20);
+    for (const { signals } of all) expect(signals.splice(0).toSorted()).toEqual(texts.toSorted());
+    for (let i = 0; i < 100; i += 1) a.signal(String(i));
+    await until(() => all.every(({ signals }) => signals.length >= 100), 5000);
+    for (const { signals } of all) expect(signals.splice(0)).toEqual(Array.from({ length: 100 }, (_, i) => String(i)));
+  });
+}

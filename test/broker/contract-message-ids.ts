@@ -1,0 +1,92 @@
+import { expect, test } from "vitest";
+import { until } from "../support/sources.ts";
+import {
+  expectChain,
+  freshTopic,
+  inFlight,
+  publication,
+  useProcesses,
+  wide,
+  type BrokerWorld,
+} from "./contract-world.ts";
+
+/** That a message is published once, by its id. */
+export function messageIdContract(open: () => Promise<BrokerWorld>): void {
+  const processes = useProcesses(open);
+
+  test("what two processes publish at the same time is published once, and both are told the same place", async () => {
+    const { a, b, c } = processes;
+    const topic = freshTopic("twice");
+    const ear = await c.listen(topic);
+    const count = 100;
+    const pairs = await inFlight(count, 10, (i) => {
+      const messageId = `id ${i}`;
+      return Promise.all([
+        a.publish(topic, publication(`"a${i}"`, { messageId })),
+        b.publish(topic, publication(`"b${i}"`, { messageId })),
+        a.publish(topic, publication(`"A${i}"`, { messageId })),
+      ]);
+    });
+    const { epoch, messages } = await c.readAll(topic);
+    expect(messages).toHaveLength(count);
+    for (const [i, places] of pairs.entries()) {
+      const message = messages.find(({ messageId }) => messageId === `id ${i}`);
+      expect(places).toEqual(new Array(3).fill({ epoch, number: message?.number }));
+      expect([`"a${i}"`, `"b${i}"`]).toContain(message?.json);
+    }
+    const again = await inFlight(count, 10, (i) => b.publish(topic, publication('"again"', { messageId: `id ${i}` })));
+    expect(again).toEqual(pairs.map(([place]) => place));
+    const end = await a.publish(topic, '"end"');
+    await until(() => ear.numbers.at(-1) === end.number, 5000);
+    const all = (await a.readAll(topic)).messages;
+    expect(all).toHaveLength(count + 1);
+    expectChain(ear, all);
+    c.unlisten(topic, ear);
+  });
+
+  test("an id is one only within its topic", async () => {
+    const { a, b } = processes;
+    const base = freshTopic("");
+    // Topic and id, joined by whatever, are the same text.
+    for (const join of [":", ".", "/", " ", "|", "}", "\u0001", ""]) {
+      const pairs = [
+        [`t${base}`, `a${join}b`],
+        [`t${base}${join.replace("\u0001", "-")}a`, "b"],
+      ] as const;
+      for (const [topic, id] of pairs) {
+        const messageId = `${id}${join}`;
+        const first = await a.publish(topic, publication('"1"', { messageId }));
+        expect(await b.publish(topic, publication('"2"', { messageId }))).toEqual(first);
+        const { messages } = await a.readAll(topic);
+        expect(messages.filter((message) => message.messageId === messageId)).toHaveLength(1);
+      }
+    }
+    const [one, other] = [freshTopic("one"), freshTopic("other")];
+    await a.publish(one, publication('"one"', { messageId: "same" }));
+    await b.publish(other, publication('"other"', { messageId: "same" }));
+    expect((await b.readAll(one)).messages.map(({ json }) => json)).toEqual(['"one"']);
+    expect((await a.readAll(other)).messages.map(({ json }) => json)).toEqual(['"other"']);
+  });
+
+  test("ids that look alike are different", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("alike");
+    const ids = ["a", "A", "a ", " a", "é", "e\u0301", "1", "01", "1.0", "%61", "\ufeffa", "aa"];
+    for (const messageId of ids) await a.publish(topic, publication("1", { messageId }));
+    for (const messageId of ids) await b.publish(topic, publication("2", { messageId }));
+    expect((await b.readAll(topic)).messages.map(({ messageId }) => messageId)).toEqual(ids);
+  });
+
+  test("an id is known after its message has been trimmed by others", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("outlives");
+    const few = { ...wide, maxEntries: 5 };
+    const first = await a.publish(topic, publication('"first"', { messageId: "kept" }), few);
+    await inFlight(600, 50, (i) => a.publish(topic, String(i), few));
+    const before = await b.readAll(topic, 0, few);
+    expect(before.floor).toBeGreaterThanOrEqual(first.number);
+    expect(await b.publish(topic, publication('"again"', { messageId: "kept" }), few)).toEqual(first);
+    expect((await a.readAll(topic, before.head, few)).messages).toEqual([]);
+    expect((await b.publish(topic, '"next"', few)).number).toBeGreaterThan(before.head);
+  });
+}

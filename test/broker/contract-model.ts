@@ -1,0 +1,202 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { History, Place } from "../../src/log/broker.ts";
+import type { LogBounds } from "../../src/log/entry.ts";
+import { until } from "../support/sources.ts";
+import {
+  freshTopic,
+  publication,
+  useProcesses,
+  wide,
+  type BrokerTraits,
+  type BrokerWorld,
+  type Ear,
+  type Process,
+} from "./contract-world.ts";
+
+/** What was published to a topic, in its order: the reference. */
+interface Published {
+  readonly place: Place;
+  readonly json: string;
+  readonly bytes: number;
+  readonly messageId: string | undefined;
+}
+
+/** A broker does with any sequence of calls what a plain list would do. */
+export function modelContract(open: () => Promise<BrokerWorld>, { trimsByBytes, renewsTopics }: BrokerTraits): void {
+  const processes = useProcesses(open);
+  const who = fc.nat(2);
+  const topic = fc.nat(1);
+  const publish = fc.record({
+    type: fc.constant("publish" as const),
+    who,
+    topic,
+    times: fc.integer({ min: 1, max: 8 }),
+    size: fc.integer({ min: 3, max: 60 }),
+    messageId: fc.option(fc.constantFrom("a", "b", "c"), { nil: undefined }),
+  });
+  const read = fc.record({ type: fc.constant("read" as const), who, topic, back: fc.nat(40) });
+  const renew = fc.record({ type: fc.constant("renew" as const), who, topic, isOutdated: fc.boolean() });
+  const relisten = fc.record({ type: fc.constant("relisten" as const), who, topic });
+  const operation = fc.oneof(
+    { weight: 6, arbitrary: publish },
+    { weight: 4, arbitrary: read },
+    { weight: 1, arbitrary: renew },
+    { weight: 1, arbitrary: relisten },
+  );
+  const operations = fc.array(operation, { minLength: 5, maxLength: 30, size: "max" });
+  const anyBounds = fc.record({
+    maxEntries: fc.integer({ min: 1, max: 12 }),
+    maxBytes: fc.integer({ min: 40, max: 400 }),
+    maxAgeMs: fc.constant(300_000),
+  });
+
+  test("any sequence of calls", async () => {
+    const { a, b, c } = processes;
+    await fc.assert(
+      fc.asyncProperty(operations, fc.oneof(anyBounds, fc.constant(wide)), async (all, bounds) => {
+        const topics = await Promise.all(
+          [0, 1].map((i) => ModelTopic.open(`model ${i}`, [a, b, c], bounds, trimsByBytes)),
+        );
+        for (const { type, ...operation } of all) {
+          const model = topics[operation.topic] as ModelTopic;
+          if ("size" in operation) await model.publish(operation);
+          else if ("back" in operation) await model.read(operation.who, operation.back);
+          else if ("isOutdated" in operation) {
+            await model.renew(operation.who, operation.isOutdated);
+            const others = renewsTopics || operation.isOutdated ? [] : topics.filter((other) => other !== model);
+            for (const other of others) await other.renewed(operation.who);
+          } else if (type === "relisten") await model.relisten(operation.who);
+        }
+        for (const model of topics) await model.settle();
+      }),
+      { numRuns: 30 },
+    );
+  });
+}
+
+class ModelTopic {
+  readonly #name: string;
+  readonly #all: readonly Process[];
+  readonly #bounds: LogBounds;
+  readonly #trimsByBytes: boolean;
+  readonly #published: Published[] = [];
+  /** What each process listens by, and how much had been published when it began. */
+  readonly #ears: { ear: Ear; from: number }[] = [];
+  #epoch = "";
+  /** Where the epoch began. */
+  #renewedAt = 0;
+
+  private constructor(label: string, all: readonly Process[], bounds: LogBounds, trimsByBytes: boolean) {
+    this.#name = freshTopic(label);
+    this.#all = all;
+    this.#bounds = bounds;
+    this.#trimsByBytes = trimsByBytes;
+  }
+
+  static async open(label: string, all: readonly Process[], bounds: LogBounds, byBytes: boolean): Promise<ModelTopic> {
+    const model = new ModelTopic(label, all, bounds, byBytes);
+    for (const process of all) model.#ears.push({ ear: await process.listen(model.#name), from: 0 });
+    model.#epoch = (await (all[0] as Process).read(model.#name)).epoch;
+    return model;
+  }
+
+  async publish(plan: { who: number; times: number; size: number; messageId: string | undefined }): Promise<void> {
+    const { who, times, size, messageId } = plan;
+    // As many as there are, at once.
+    await Promise.all(
+      Array.from({ length: times }, async (_, i) => {
+        const json = `"${"x".repeat(size + i)}"`;
+        const id = i === 0 ? messageId : undefined;
+        // An epoch may or may not keep the ids of the one before.
+        const isKnown = this.#published.findIndex((other) => id !== undefined && other.messageId === id);
+        if (isKnown >= 0 && isKnown < this.#renewedAt) return;
+        const message = publication(json, { messageId: id });
+        const place = await (this.#all[who] as Process).publish(this.#name, message, this.#bounds);
+        expect(place.epoch).toBe(this.#epoch);
+        if (isKnown >= 0) expect(place).toEqual(this.#published[isKnown]?.place);
+        else this.#published.push({ place, json, bytes: message.bytes, messageId: id });
+      }),
+    );
+    this.#published.sort((x, y) => this.#order(x) - this.#order(y));
+  }
+
+  async read(who: number, back: number): Promise<void> {
+    const current = this.#published.slice(this.#renewedAt);
+    const from = current.at(-1 - back)?.place.number ?? 0;
+    const { epoch, floor, head, messages } = await (this.#all[who] as Process).readAll(this.#name, from, this.#bounds);
+    expect(epoch).toBe(this.#epoch);
+    // Of what may be gone, some may be there.
+    const held = messages.filter(({ number }) => number > floor);
+    const expected = current.filter(({ place }) => place.number > Math.max(from, floor));
+    expect(held).toMatchObject(
+      expected.map(({ place, json, messageId }) => ({ number: place.number, json, messageId })),
+    );
+    expect(head).toBeGreaterThanOrEqual(current.at(-1)?.place.number ?? 0);
+    // Before what was asked for, it may say anything.
+    const due = current.slice(current.length - this.#mustHold(current)).filter(({ place }) => place.number > from);
+    expect(floor).toBeLessThan(due[0]?.place.number ?? Infinity);
+  }
+
+  async renew(who: number, isOutdated: boolean): Promise<void> {
+    await (this.#all[who] as Process).renew(this.#name, isOutdated ? "0utdated" : this.#epoch);
+    if (!isOutdated) await this.renewed(who);
+    else expect((await this.#readAfter(who)).epoch).toBe(this.#epoch);
+  }
+
+  /** There is another epoch, for whatever reason. */
+  async renewed(who: number): Promise<void> {
+    const { epoch } = await this.#readAfter(who);
+    expect(epoch).not.toBe(this.#epoch);
+    this.#epoch = epoch;
+    this.#renewedAt = this.#published.length;
+  }
+
+  async relisten(who: number): Promise<void> {
+    const process = this.#all[who] as Process;
+    await this.#heard(who);
+    process.unlisten(this.#name, this.#ears[who]?.ear);
+    this.#ears[who] = { ear: await process.listen(this.#name), from: this.#published.length };
+  }
+
+  /** Each process has been told of everything since it listens. */
+  async settle(): Promise<void> {
+    for (const [who, process] of this.#all.entries()) {
+      await this.#heard(who);
+      process.unlisten(this.#name, this.#ears[who]?.ear);
+    }
+    await this.read(0, this.#published.length);
+  }
+
+  /** What the next process reads. */
+  #readAfter(who: number): Promise<History> {
+    return (this.#all[(who + 1) % 3] as Process).read(this.#name, 0, this.#bounds);
+  }
+
+  async #heard(who: number): Promise<void> {
+    const { ear, from } = this.#ears[who] as { ear: Ear; from: number };
+    const expected = this.#published.slice(from);
+    await until(() => ear.notices.length >= expected.length, 5000);
+    expect(ear.notices.map(({ epoch, message }) => ({ epoch, number: message.number, json: message.json }))).toEqual(
+      expected.map(({ place, json }) => ({ ...place, json })),
+    );
+  }
+
+  /** How many of the newest the bounds have room for. */
+  #mustHold(current: readonly Published[]): number {
+    let bytes = 0;
+    let count = 0;
+    for (const message of current.toReversed()) {
+      bytes += message.bytes;
+      const isOver = this.#trimsByBytes && bytes > this.#bounds.maxBytes && count > 0;
+      if (isOver || count === this.#bounds.maxEntries) break;
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Numbers tell the order within an epoch. What was published before a renewal is before all that came after it. */
+  #order({ place }: Published): number {
+    return place.epoch === this.#epoch ? 2 ** 40 + place.number : this.#published.findIndex((p) => p.place === place);
+  }
+}

@@ -1,0 +1,118 @@
+import { expect, test } from "vitest";
+import { turns, until } from "../support/sources.ts";
+import type { TcpProxy } from "../support/tcp-proxy.ts";
+import { BACK_MS, outcomeOf, Publishing } from "./contract-outage.ts";
+import { freshTopic, inFlight, publication, useProcesses, type BrokerWorld } from "./contract-world.ts";
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What a broker does when the network between it and its server is cut, or says nothing more. */
+export function networkContract(open: () => Promise<BrokerWorld>): void {
+  const processes = useProcesses(open);
+
+  function network(): TcpProxy {
+    return processes.world.network ?? expect.fail("there is no network to harm");
+  }
+
+  /** Whether every process has its connection. */
+  const isWhole = (): boolean => [processes.a, processes.b, processes.c].every(({ told }) => told.at(-1) !== "lost");
+
+  test("connections that are cut again and again lose nothing that is acknowledged", async () => {
+    const { a, b, c } = processes;
+    const all = [a, b, c];
+    const topics = Array.from({ length: 6 }, (_, i) => freshTopic(`cut ${i}`));
+    const ears = await Promise.all(topics.map((topic) => Promise.all(all.map((process) => process.listen(topic)))));
+    const before = await inFlight(6, 3, (i) => a.publish(topics[i] as string, '"before"'));
+    const publishing = new Publishing([a, b], topics);
+    for (let i = 0; i < 6; i += 1) {
+      await sleep(150 + 50 * i);
+      network().cut();
+    }
+    network().refuse();
+    await sleep(300);
+    network().accept();
+    await until(() => all.every(({ told }) => told.length > 0) && isWhole(), BACK_MS);
+    await sleep(200);
+    await publishing.stop();
+    expect(publishing.failures).toBeGreaterThan(0);
+    const after = await inFlight(6, 3, (i) => b.publish(topics[i] as string, '"after"'));
+    for (const [t, topic] of topics.entries()) {
+      const history = await c.readAll(topic);
+      expect(history.epoch).toBe(before[t]?.epoch);
+      publishing.expectTruth(topic, history);
+      const numbers = history.messages.map(({ number }) => number);
+      for (const [who, ear] of (ears[t] as (typeof ears)[0]).entries()) {
+        await until(() => ear.numbers.includes((after[t] as (typeof after)[0]).number), 5000);
+        // What was told is what is held: with holes only where the connection was lost.
+        expect(ear.notices.map(({ message }) => message)).toEqual(
+          history.messages.filter(({ number }) => ear.numbers.includes(number)),
+        );
+        for (const { previous, message } of ear.notices) {
+          expect(previous).toBe(numbers[numbers.indexOf(message.number) - 1] ?? 0);
+        }
+        (all[who] as typeof a).unlisten(topic, ear);
+      }
+    }
+  });
+
+  test("a network that says nothing is noticed, and every call is answered", async () => {
+    const { a, b, c } = processes;
+    const all = [a, b, c];
+    const topic = freshTopic("stalled");
+    const ear = await c.listen(topic);
+    const { epoch } = await a.publish(topic, '"before"');
+    const toldBefore = all.map(({ told }) => told.length);
+    network().stall();
+    const began = performance.now();
+    const outcomes = Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        a
+          .publish(topic, publication(`"stalled ${i}"`, { messageId: `id ${i}` }))
+          .catch((error: unknown) => outcomeOf(error)),
+      ),
+    );
+    const asked = await Promise.all(
+      [b.read(topic), b.renew(topic, "0utdated")].map((call) => call.catch((error: unknown) => outcomeOf(error))),
+    );
+    expect(asked).toEqual(["not published", "not published"]);
+    const answered = await outcomes;
+    await until(() => all.every(({ told }, i) => told.length > (toldBefore[i] as number)), BACK_MS);
+    expect(performance.now() - began).toBeLessThan(BACK_MS);
+    network().resume();
+    await until(isWhole, BACK_MS);
+    // What was under way may arrive now.
+    await sleep(200);
+    const { messages } = await b.readAll(topic);
+    const held = new Set(messages.map(({ messageId }) => messageId));
+    for (const [i, outcome] of answered.entries())
+      if (outcome === "not published") expect(held.has(`id ${i}`)).toBe(false);
+    // Whoever does not know asks again.
+    await inFlight(20, 5, (i) => b.publish(topic, publication(`"again ${i}"`, { messageId: `id ${i}` })));
+    const last = await b.publish(topic, '"last"');
+    const history = await c.readAll(topic);
+    expect(history.epoch).toBe(epoch);
+    expect(history.messages).toHaveLength(22);
+    expect(new Set(history.messages.map(({ messageId }) => messageId)).size).toBe(21);
+    await until(() => ear.numbers.at(-1) === last.number, 5000);
+    await turns(10);
+    expect(new Set(ear.numbers).size).toBe(ear.numbers.length);
+    c.unlisten(topic, ear);
+  });
+
+  test("a broker is closed while the network says nothing", async () => {
+    const leaving = await processes.join();
+    const topic = freshTopic("leaving");
+    await leaving.listen(topic);
+    network().stall();
+    const call = leaving.publish(topic, "1").then(
+      () => "an answer",
+      () => "an answer",
+    );
+    const began = performance.now();
+    await leaving.close();
+    expect(await call).toBe("an answer");
+    expect(performance.now() - began).toBeLessThan(BACK_MS);
+    network().resume();
+    await until(isWhole, BACK_MS);
+  });
+}

@@ -1,0 +1,80 @@
+import { expect } from "vitest";
+import { CometError } from "../../src/index.ts";
+import type { History, Place } from "../../src/log/broker.ts";
+import type { Process } from "./contract-world.ts";
+
+/** How soon a broker has come back to its server at the latest, and how soon it has answered anything. */
+export const BACK_MS = 10_000;
+
+/** What became of a message, as far as whoever has published it was told. */
+type Outcome = Place | "not published" | "unknown";
+
+/** What a rejection says. Fails for an error that says neither. */
+export function outcomeOf(error: unknown): Outcome {
+  if (error instanceof CometError && error.code === "ERR_BROKER") return "not published";
+  if (error instanceof CometError && error.code === "ERR_UNACKNOWLEDGED") return "unknown";
+  return expect.fail(`neither ERR_BROKER nor ERR_UNACKNOWLEDGED: ${String(error)}`);
+}
+
+/** Processes that publish to some topics in turn, all the while, whatever happens meanwhile. It begins at once. */
+export class Publishing {
+  readonly #outcomes = new Map<string, { readonly topic: string; readonly outcome: Outcome }>();
+  readonly #slow: string[] = [];
+  readonly #running: Promise<void>;
+  #isOver = false;
+
+  constructor(processes: readonly Process[], topics: readonly string[]) {
+    this.#running = Promise.all(processes.map((process, who) => this.#run(process, who, topics))).then(() => undefined);
+  }
+
+  get failures(): number {
+    return [...this.#outcomes.values()].filter(({ outcome }) => typeof outcome === "string").length;
+  }
+
+  /** Resolves when everything has been answered, and fails if something took too long. */
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await this.#running;
+    expect(this.#slow).toEqual([]);
+  }
+
+  /** Expects that a topic has what was acknowledged, where it was said to be, and nothing that is not published, and nothing twice. */
+  expectTruth(topic: string, { epoch, messages }: History): void {
+    const numbers = new Map(messages.map(({ json, number }) => [json, number]));
+    const own = messages.filter(({ json }) => this.#outcomes.has(json));
+    expect(new Set(own.map(({ json }) => json)).size).toBe(own.length);
+    for (const [json, { topic: itsTopic, outcome }] of this.#outcomes) {
+      if (itsTopic !== topic || outcome === "unknown") continue;
+      if (outcome === "not published") expect([json, numbers.get(json)]).toEqual([json, undefined]);
+      else expect([json, outcome]).toEqual([json, { epoch, number: numbers.get(json) }]);
+    }
+    // Each process's own order, of what it knows of.
+    const last: number[] = [];
+    for (const { json } of own) {
+      if (typeof this.#outcomes.get(json)?.outcome === "string") continue;
+      const [who, i] = (JSON.parse(json) as string).split(".").map(Number) as [number, number];
+      expect(i).toBeGreaterThan(last[who] ?? -1);
+      last[who] = i;
+    }
+  }
+
+  async #run(process: Process, who: number, topics: readonly string[]): Promise<void> {
+    const pending: Promise<void>[] = [];
+    for (let i = 0; !this.#isOver; i += 1) {
+      pending.push(this.#publish(process, topics[i % topics.length] as string, `"${who}.${i}"`));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await Promise.all(pending);
+  }
+
+  async #publish(process: Process, topic: string, json: string): Promise<void> {
+    const began = performance.now();
+    const isLost = (): boolean => process.told.at(-1) === "lost";
+    const wasLost = isLost();
+    const outcome = await process.publish(topic, json).catch((error: unknown) => outcomeOf(error));
+    const tookMs = Math.round(performance.now() - began);
+    // Where there is no connection nothing waits for one.
+    if (tookMs > (wasLost && isLost() ? 500 : BACK_MS)) this.#slow.push(`${json}: ${tookMs} ms`);
+    this.#outcomes.set(json, { topic, outcome });
+  }
+}

@@ -1,0 +1,96 @@
+import { expect, test } from "vitest";
+import type { Notice } from "../../src/log/broker.ts";
+import { until } from "../support/sources.ts";
+import { freshTopic, inFlight, useProcesses, type BrokerTraits, type BrokerWorld } from "./contract-world.ts";
+
+/** Epochs: that a topic has one, until it is renewed. */
+export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }: BrokerTraits): void {
+  const processes = useProcesses(open);
+
+  test("a topic that is renewed has another epoch, for every process and in what is told", async () => {
+    const { a, b, c } = processes;
+    const topic = freshTopic("renewed");
+    const all = [a, b, c];
+    const ears = await Promise.all(all.map((process) => process.listen(topic)));
+    const old = await inFlight(5, 1, (i) => (all[i % 3] as typeof a).publish(topic, String(i)));
+    const { epoch } = old[0] as (typeof old)[0];
+    await b.renew(topic, epoch);
+    const renewed = await Promise.all(all.map((process) => process.read(topic)));
+    const next = renewed[0]?.epoch as string;
+    expect(next).not.toBe(epoch);
+    for (const history of renewed) expect(history).toMatchObject({ epoch: next, head: renewed[0]?.head });
+    const places = await inFlight(6, 1, (i) => (all[i % 3] as typeof a).publish(topic, `"new ${i}"`));
+    const { messages, ...history } = await c.readAll(topic);
+    expect(history.epoch).toBe(next);
+    expect(messages.map(({ json }) => json)).toEqual(places.map((_, i) => `"new ${i}"`));
+    expect(places).toEqual(messages.map(({ number }) => ({ epoch: next, number })));
+    const isNew = (notice: Notice): boolean => notice.epoch === next;
+    await until(() => ears.every((ear) => ear.notices.filter(isNew).length === 6), 5000);
+    for (const [i, ear] of ears.entries()) {
+      expect(ear.notices.filter(isNew).map(({ message }) => message)).toEqual(messages);
+      expect(ear.notices.filter((notice) => !isNew(notice)).map((notice) => notice.epoch)).toEqual(
+        Array(5).fill(epoch),
+      );
+      expect(ear.jsons.slice(0, 5)).toEqual(["0", "1", "2", "3", "4"]);
+      (all[i] as typeof a).unlisten(topic, ear);
+    }
+  });
+
+  test("the new epoch holds nothing of the last one", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("emptied");
+    const old = await inFlight(10, 1, (i) => a.publish(topic, String(i)));
+    const ear = await b.listen(topic);
+    await a.renew(topic, old[0]?.epoch as string);
+    const empty = await b.readAll(topic);
+    expect(empty.messages).toEqual([]);
+    const place = await b.publish(topic, '"new"');
+    expect(place.number).toBeGreaterThan(empty.head);
+    for (const process of [a, b]) {
+      const { epoch, floor, messages } = await process.readAll(topic);
+      expect(epoch).toBe(place.epoch);
+      expect(messages).toMatchObject([{ number: place.number, json: '"new"' }]);
+      expect(floor).toBeLessThan(place.number);
+    }
+    await until(() => ear.notices.length > 0, 5000);
+    // As if it were the first, or after what the new epoch began with.
+    expect([0, empty.head]).toContain(ear.notices[0]?.previous);
+    expect(ear.jsons).toEqual(['"new"']);
+    b.unlisten(topic, ear);
+  });
+
+  test("an epoch that is over is not renewed", async () => {
+    const { a, b, c } = processes;
+    const topic = freshTopic("outdated");
+    const { epoch } = await a.publish(topic, "1");
+    await a.renew(topic, "anOther1");
+    expect((await b.read(topic)).epoch).toBe(epoch);
+    await b.renew(topic, epoch);
+    const next = (await a.read(topic)).epoch;
+    expect(next).not.toBe(epoch);
+    await Promise.all([a, b, c].map((process) => process.renew(topic, epoch)));
+    expect((await c.read(topic)).epoch).toBe(next);
+    expect((await c.publish(topic, "2")).epoch).toBe(next);
+  });
+
+  test("processes that renew at the same time renew once", async () => {
+    const { a, b, c } = processes;
+    for (let round = 0; round < 10; round += 1) {
+      const [topic, other] = [freshTopic("together"), freshTopic("beside")];
+      const { epoch } = await a.publish(topic, "1");
+      const beside = await a.publish(other, "1");
+      const seen = await Promise.all(
+        [a, b, c].map(async (process) => {
+          await process.renew(topic, epoch);
+          return (await process.read(topic)).epoch;
+        }),
+      );
+      expect(new Set(seen).size).toBe(1);
+      expect(seen[0]).not.toBe(epoch);
+      expect((await b.publish(topic, "2")).epoch).toBe(seen[0]);
+      const after = await c.read(other);
+      expect((await b.publish(other, "2")).epoch).toBe(after.epoch);
+      if (renewsTopics) expect(after.epoch).toBe(beside.epoch);
+    }
+  });
+}

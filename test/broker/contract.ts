@@ -1,0 +1,40 @@
+import { describe } from "vitest";
+import { boundsContract } from "./contract-bounds.ts";
+import { closeContract } from "./contract-close.ts";
+import { listenContract } from "./contract-listen.ts";
+import { messageIdContract } from "./contract-message-ids.ts";
+import { modelContract } from "./contract-model.ts";
+import { networkContract } from "./contract-network.ts";
+import { orderContract } from "./contract-order.ts";
+import { renewContract } from "./contract-renew.ts";
+import { restartContract } from "./contract-restart.ts";
+import { valuesContract } from "./contract-values.ts";
+import type { BrokerTraits, BrokerWorld } from "./contract-world.ts";
+
+export type { BrokerTraits, BrokerWorld } from "./contract-world.ts";
+
+/**
+ * Proves that a broker keeps the contract of `src/log/broker.ts`. Opens a few worlds, one after the other; topics have names of their
+ * own in each, so that the worlds may be of one server.
+ *
+ * @param traits What the broker does otherwise than most, who have a server and trim by bytes.
+ */
+export function brokerContract(
+  name: string,
+  open: () => Promise<BrokerWorld>,
+  traits: Partial<BrokerTraits> = {},
+): void {
+  const all: BrokerTraits = { trimsByBytes: true, renewsTopics: true, hasServer: true, hasNetwork: false, ...traits };
+  describe(`the contract of brokers: ${name}`, () => {
+    describe("order", () => orderContract(open));
+    describe("values", () => valuesContract(open));
+    describe("message ids", () => messageIdContract(open));
+    describe("bounds", () => boundsContract(open, all));
+    describe("listening", () => listenContract(open));
+    describe("epochs", () => renewContract(open, all));
+    describe("a model", () => modelContract(open, all));
+    describe("close", () => closeContract(open));
+    if (all.hasServer) describe("a server that goes away and comes back", () => restartContract(open));
+    if (all.hasNetwork) describe("a network that fails", () => networkContract(open));
+  });
+}
