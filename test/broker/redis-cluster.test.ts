@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { createCluster } from "redis";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { redisBroker, type RedisBrokerOptions } from "../../src/brokers/redis/index.ts";
+import { slotOf, tagOfEach } from "../../src/brokers/redis/slot.ts";
+import type { Broker } from "../../src/log/broker.ts";
+import { startRedisCluster, type RedisCluster, type RedisServer } from "../support/redis.ts";
+import { until } from "../support/sources.ts";
+import { brokerContract } from "./contract.ts";
+import { freshTopic, inFlight, Process } from "./contract-world.ts";
+
+function openBroker(cluster: RedisCluster, options: Omit<RedisBrokerOptions, "client"> = {}): Promise<Broker> {
+  const client = createCluster({ rootNodes: cluster.servers.map(({ url }) => ({ url })) });
+  return redisBroker({ client, ...options });
+}
+
+brokerContract(
+  "redis cluster",
+  async () => {
+    const cluster = await startRedisCluster();
+    const brokers: Broker[] = [];
+    return {
+      connect: async () => {
+        const broker = await openBroker(cluster);
+        brokers.push(broker);
+        return broker;
+      },
+      close: async () => {
+        for (const broker of brokers) await broker.close();
+        await cluster.close();
+      },
+    };
+  },
+  { hasServer: false },
+);
+
+describe("the Redis broker on a cluster", () => {
+  const closing: (() => unknown)[] = [];
+  let cluster: RedisCluster;
+
+  beforeAll(async () => {
+    cluster = await startRedisCluster({ persistent: true });
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+  afterAll(() => cluster.close());
+
+  async function join(options?: Omit<RedisBrokerOptions, "client">): Promise<Process> {
+    const process = new Process(await openBroker(cluster, options));
+    closing.push(() => expect(process.faults).toEqual([]));
+    closing.push(() => process.close());
+    return process;
+  }
+
+  /** Topics on all servers. */
+  const someTopics = (): string[] => Array.from({ length: 30 }, (_, i) => freshTopic(String(i)));
+
+  test("slots are those of Redis", async () => {
+    for (const tag of ["0", "1", "123456789", "foo", "user1000.following"]) {
+      expect(String(slotOf(tag))).toBe(await cluster.servers[0]?.cli("CLUSTER", "KEYSLOT", tag));
+    }
+    const owners = Array.from({ length: 16_384 }, (_, slot) => (slot < 5 ? "few" : slot % 2 === 0 ? "even" : "odd"));
+    const tags = tagOfEach(owners);
+    expect(tags.map((tag) => owners[slotOf(tag)]).sort()).toEqual(["even", "few", "odd"]);
+  });
+
+  test("topics and what is told of them are spread over the servers, with two connections to each", async () => {
+    const [a, b] = [await join(), await join()];
+    const topics = someTopics();
+    const ears = await inFlight(topics.length, 30, (i) => b.listen(topics[i] as string));
+    for (const topic of topics) await a.publish(topic, JSON.stringify(topic));
+    await until(() => ears.every(({ notices }) => notices.length === 1), 2000);
+    expect(ears.map(({ jsons }) => jsons[0])).toEqual(topics.map((topic) => JSON.stringify(topic)));
+    for (const server of cluster.servers) {
+      expect((await server.cli("KEYS", "comet:{*}:log")).split("\n").length).toBeGreaterThan(2);
+      expect((await server.cli("PUBSUB", "SHARDCHANNELS", "*:live")).split("\n").length).toBeGreaterThan(2);
+      expect(await server.cli("PUBSUB", "CHANNELS")).toBe("");
+      const clients = (await server.cli("CLIENT", "LIST", "TYPE", "normal")).split("\n");
+      const subscribers = (await server.cli("CLIENT", "LIST", "TYPE", "pubsub")).split("\n");
+      expect([clients.filter((line) => !line.includes("cmd=client")).length, subscribers.length]).toEqual([2, 2]);
+    }
+  });
+
+  test("a server that is silent is found, and all goes on when it is there again", async () => {
+    const a = await join({ heartbeatMs: 200 });
+    const topics = someTopics();
+    const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
+    for (const server of cluster.servers) {
+      const before = a.told.length;
+      server.freeze();
+      const began = performance.now();
+      await until(() => a.told.length === before + 1, 2000);
+      expect(performance.now() - began).toBeLessThan(700);
+      await expect(a.publish(topics[0] as string, "1")).rejects.toMatchObject({ code: "ERR_BROKER" });
+      server.thaw();
+      await until(() => a.told.length === before + 2, 15_000);
+    }
+    await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, String(i)));
+    await until(() => ears.every(({ notices }) => notices.length === 1), 2000);
+  });
+
+  test("a server that is killed is lost and restored, and nothing acknowledged is gone", async () => {
+    const a = await join();
+    const topics = someTopics();
+    const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
+    await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"before"'));
+    const [server] = cluster.servers as [(typeof cluster.servers)[0]];
+    await server.kill();
+    await until(() => a.told.length === 1, 2000);
+    await server.start();
+    await until(() => a.told.length === 2, 20_000);
+    await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"after"'));
+    await until(() => ears.every(({ notices }) => notices.length === 2), 2000);
+    for (const topic of topics) {
+      expect((await a.read(topic)).messages.map(({ json }) => json)).toEqual(['"before"', '"after"']);
+    }
+    await sleep(500);
+    expect(a.told).toEqual(["lost", "restored"]);
+  });
+
+  test("a slot that moves to another server takes its topics along, and whoever listens is told to look", async () => {
+    const [a, b] = [await join({ heartbeatMs: 200 }), await join({ heartbeatMs: 200 })];
+    const topic = freshTopic("moves");
+    const { epoch } = await a.publish(topic, "1");
+    const ear = await b.listen(topic);
+    await moveSlot(topic);
+    await until(() => b.told.length === 2, 10_000);
+    expect(b.told).toEqual(["lost", "restored"]);
+    // The process that only publishes learns it from the server.
+    await until(() => a.told.length !== 1, 10_000);
+    const place = await b.publish(topic, "2");
+    expect(place).toEqual({ epoch, number: 2 });
+    await until(() => ear.jsons.includes("2"), 2000);
+    expect((await a.read(topic)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
+  });
+
+  /** Moves the slot of a topic from the server that has it to another. */
+  async function moveSlot(topic: string): Promise<void> {
+    const key = `comet:{${topic}}:log`;
+    const ids = await Promise.all(cluster.servers.map((server) => server.cli("CLUSTER", "MYID")));
+    const holds = await Promise.all(cluster.servers.map((server) => server.cli("EXISTS", key)));
+    const from = holds.indexOf("1");
+    const to = (from + 1) % 3;
+    const [source, target] = [cluster.servers[from], cluster.servers[to]] as [RedisServer, RedisServer];
+    const slot = await source.cli("CLUSTER", "KEYSLOT", key);
+    await target.cli("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from] as string);
+    await source.cli("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to] as string);
+    const keys = (await source.cli("CLUSTER", "GETKEYSINSLOT", slot, "100")).split("\n");
+    await source.cli("MIGRATE", "127.0.0.1", String(target.port), "", "0", "5000", "KEYS", ...keys);
+    for (const server of [target, source]) await server.cli("CLUSTER", "SETSLOT", slot, "NODE", ids[to] as string);
+  }
+});

@@ -1,0 +1,571 @@
+import { createServer, type AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createClient, createCluster } from "redis";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { redisBroker, type RedisBrokerOptions, type RedisClient } from "../../src/brokers/redis/index.ts";
+import { freePort } from "../support/free-port.ts";
+import { startRedis, type RedisServer } from "../support/redis.ts";
+import { until } from "../support/sources.ts";
+import { tcpProxy } from "../support/tcp-proxy.ts";
+import { brokerContract } from "./contract.ts";
+import { freshTopic, inFlight, Process, publication, wide } from "./contract-world.ts";
+import { redisWorld } from "./redis-world.ts";
+
+type Options = Omit<RedisBrokerOptions, "client">;
+
+brokerContract("redis", async () => redisWorld(await startRedis({ persistent: true }), (url) => createClient({ url })));
+
+describe("the Redis broker", () => {
+  const closing: (() => unknown)[] = [];
+  let server: RedisServer;
+
+  beforeAll(async () => {
+    server = await startRedis({ persistent: true });
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+  });
+  afterAll(() => server.close());
+
+  /** A broker of a process of its own. */
+  async function join(options: Options = {}, url: string = server.url): Promise<Process> {
+    const process = new Process(await redisBroker({ client: createClient({ url }), ...options }));
+    closing.push(() => expect(process.faults).toEqual([]));
+    closing.push(() => process.close());
+    return process;
+  }
+
+  /** Waits until a key has expired. */
+  async function untilGone(key: string): Promise<void> {
+    const end = performance.now() + 5000;
+    while ((await server.cli("EXISTS", key)) === "1") {
+      if (performance.now() > end) expect.fail(`${key} is still there`);
+      await sleep(20);
+    }
+  }
+
+  /** A server that may be broken. */
+  async function startOther(...args: Parameters<typeof startRedis>): Promise<RedisServer> {
+    const other = await startRedis(...args);
+    closing.push(() => other.close());
+    return other;
+  }
+
+  async function startProxy(port: number = server.port): Promise<Awaited<ReturnType<typeof tcpProxy>>> {
+    const proxy = await tcpProxy(port);
+    closing.push(() => proxy.close());
+    return proxy;
+  }
+
+  describe("in Redis", () => {
+    test("a topic has a stream and a hash, and an id a string, in one slot, and they expire", async () => {
+      const a = await join({ prefix: "layout", topicTtlMs: 50_000 });
+      const bounds = { ...wide, maxAgeMs: 10_000 };
+      const message = publication('"é"', { event: "e", messageId: "m" });
+      const { epoch } = await a.publish("{a}%b}", message, bounds);
+      const base = "layout:{{a%7D%25b%7D}";
+      const names = (await server.cli("KEYS", "layout:*")).split("\n").filter((name) => !name.includes("rehearsal"));
+      expect(names.sort()).toEqual([`${base}:id:m`, `${base}:log`, `${base}:meta`]);
+      expect(await server.cli("XRANGE", `${base}:log`, "-", "+")).toMatch(
+        /^1-0\nat\n\d{13}\nbefore\n0\nabout\n\{"event":"e","messageId":"m"\}\ndata\n"é"$/,
+      );
+      expect(await server.cli("HGET", `${base}:meta`, "epoch")).toBe(epoch);
+      const ttl = async (name: string): Promise<number> => Number(await server.cli("PTTL", `${base}:${name}`));
+      expect(await ttl("log")).toBeGreaterThan(9000);
+      expect(await ttl("log")).toBeLessThanOrEqual(12_500);
+      expect(await ttl("id:m")).toBeLessThanOrEqual(10_000);
+      expect(await ttl("meta")).toBeGreaterThan(49_000);
+      const slots = names.map((name) => /\{[^}]*\}/.exec(name)?.[0]);
+      expect(new Set(slots).size).toBe(1);
+      expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("1");
+    });
+
+    test("a stream holds a sixteenth more than it may, at most, and is read without that", async () => {
+      const a = await join({ prefix: "little" });
+      const json = JSON.stringify("x".repeat(98));
+      const client = await createClient({ url: server.url }).connect();
+      closing.push(() => client.destroy());
+      for (const [topic, bounds] of [
+        ["entries", { ...wide, maxEntries: 160 }],
+        ["bytes", { ...wide, maxBytes: 16_000 }],
+      ] as const) {
+        let most = 0;
+        for (let i = 0; i < 60; i += 1) {
+          await inFlight(10, 10, () => a.publish(topic, json, bounds));
+          most = Math.max(most, await client.xLen(`little:{${topic}}:log`));
+        }
+        expect(most).toBe(170);
+        const { messages, floor } = await a.readAll(topic, 0, bounds);
+        expect(messages.map(({ number }) => number)).toEqual(Array.from({ length: 160 }, (_, i) => 441 + i));
+        expect(floor).toBe(440);
+        expect(await client.xLen(`little:{${topic}}:log`)).toBe(160);
+      }
+    });
+
+    test("bytes are counted anew once all messages have expired", async () => {
+      const a = await join({ prefix: "again" });
+      const bounds = { maxEntries: 100, maxBytes: 1024, maxAgeMs: 100 };
+      await a.publish("t", JSON.stringify("x".repeat(1000)), bounds);
+      await untilGone("again:{t}:log");
+      const long = { ...bounds, maxAgeMs: 60_000 };
+      for (let i = 0; i < 10; i += 1) await a.publish("t", JSON.stringify("y".repeat(98)), long);
+      const { messages, floor, head } = await a.read("t", 0, long);
+      expect([messages.length, floor, head]).toEqual([10, 1, 11]);
+    });
+
+    test("a topic that is listened to is not forgotten, and another is", async () => {
+      const a = await join({ prefix: "kept", topicTtlMs: 1000 });
+      const bounds = { ...wide, maxAgeMs: 100 };
+      const [kept] = [await a.publish("kept", "1", bounds), await a.publish("gone", "1", bounds)];
+      await a.listen("kept");
+      await untilGone("kept:{gone}:meta");
+      await sleep(500);
+      expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, number: 2 });
+    });
+
+    test("a stream that is not the one that its numbers are of begins another epoch", async () => {
+      const a = await join({ prefix: "odd" });
+      const first = await a.publish("t", "1");
+      await server.cli("XADD", "odd:{t}:log", "77-0", "at", "0", "before", "0", "about", "{}", "data", "0");
+      const second = await a.publish("t", "2");
+      expect(second.number).toBe(1);
+      expect(second.epoch).not.toBe(first.epoch);
+      expect((await a.readAll("t")).messages.map(({ json }) => json)).toEqual(["2"]);
+    });
+
+    test("when everything is deleted, another epoch begins, and is told of", async () => {
+      const other = await startOther();
+      const [a, b] = [await join({}, other.url), await join({}, other.url)];
+      const ear = await b.listen("t");
+      const first = await a.publish("t", "1");
+      await other.cli("FLUSHALL");
+      const second = await a.publish("t", "2");
+      expect(second.number).toBe(1);
+      expect(second.epoch).not.toBe(first.epoch);
+      await until(() => ear.notices.length === 2, 2000);
+      expect(ear.notices.map(({ epoch, previous }) => [epoch, previous])).toEqual([
+        [first.epoch, 0],
+        [second.epoch, 0],
+      ]);
+    });
+
+    test("a server that has forgotten the scripts learns them again, and the order is kept", async () => {
+      const a = await join();
+      const topics = [freshTopic("one"), freshTopic("two")];
+      for (let round = 0; round < 5; round += 1) {
+        const before = topics.map((topic) => a.publish(topic, `"${round} first"`));
+        const flush = { isDone: false };
+        void server.cli("SCRIPT", "FLUSH").then(() => (flush.isDone = true));
+        const places = [];
+        for (let i = 0; i < 50 || !flush.isDone; i += 1) {
+          places.push(...topics.map((topic) => a.publish(topic, `[${round},${i}]`)));
+          if (i % 5 === 0) await sleep(0);
+        }
+        await Promise.all([...before, ...places]);
+      }
+      for (const topic of topics) {
+        const { messages } = await a.readAll(topic);
+        for (let round = 0; round < 5; round += 1) {
+          const own = messages.filter(({ json }) => json.startsWith(`[${round},`)).map(({ json }) => json);
+          expect(own).toEqual(own.map((_, i) => `[${round},${i}]`));
+        }
+      }
+    });
+
+    test("ten thousand topics are listened to over one connection, also after an outage", async () => {
+      const other = await startOther();
+      const a = await join({}, other.url);
+      const count = 10_000;
+      const ears = await inFlight(count, 1000, (i) => a.listen(`topic ${i}`));
+      const clients = (await other.cli("CLIENT", "LIST")).split("\n").filter((line) => !line.includes("cmd=client"));
+      expect(clients.map((line) => Number(/\bsub=(\d+)/.exec(line)?.[1])).sort((x, y) => x - y)).toEqual([
+        0,
+        count + 2,
+      ]);
+      await inFlight(count, 1000, (i) => a.publish(`topic ${i}`, String(i)));
+      await until(() => ears.every(({ notices }) => notices.length === 1), 10_000);
+      await other.kill();
+      await other.start();
+      await until(() => a.told.length === 2, 10_000);
+      await inFlight(count, 1000, (i) => a.publish(`topic ${i}`, String(-i)));
+      await until(() => ears.every(({ notices }) => notices.length === 2), 10_000);
+      expect(ears.every(({ jsons }, i) => jsons[0] === String(i) && jsons[1] === String(-i))).toBe(true);
+    });
+  });
+
+  describe("a start that fails says why", () => {
+    async function failed(start: () => Promise<unknown>, code: string, message: RegExp): Promise<void> {
+      const error: unknown = await start().then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(error).toMatchObject({ name: "CometError", code });
+      expect((error as Error).message).toMatch(message);
+    }
+
+    const open = (url: string, options: Options = {}): Promise<unknown> => join(options, url);
+
+    test("nobody is there", async () => {
+      await failed(async () => open(`redis://127.0.0.1:${await freePort()}`), "ERR_BROKER", /ECONNREFUSED/);
+    });
+
+    test("nobody answers", async () => {
+      const proxy = await startProxy();
+      proxy.stall();
+      const began = performance.now();
+      const start = (): Promise<unknown> => open(`redis://127.0.0.1:${proxy.port}`, { connectTimeoutMs: 300 });
+      await failed(start, "ERR_BROKER", /within 300 ms/);
+      expect(performance.now() - began).toBeLessThan(1000);
+      proxy.resume();
+      await until(() => proxy.connections === 0, 2000);
+    });
+
+    test("it is something else", async () => {
+      const other = createServer((socket) => {
+        socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+      }).listen(0, "127.0.0.1");
+      closing.push(() => other.close());
+      await sleep(10);
+      const { port } = other.address() as AddressInfo;
+      await failed(() => open(`redis://127.0.0.1:${port}`, { connectTimeoutMs: 500 }), "ERR_BROKER", /./);
+    });
+
+    test("the password is wrong, or missing, or too much", async () => {
+      const other = await startOther({ password: "right" });
+      const at = `127.0.0.1:${other.port}`;
+      await failed(() => open(`redis://:wrong@${at}`), "ERR_BROKER_CONFIG", /WRONGPASS/);
+      await failed(() => open(`redis://${at}`), "ERR_BROKER_CONFIG", /NOAUTH/);
+      await open(other.url);
+      const protocol2 = createClient({ url: `redis://:wrong@${at}`, RESP: 2 });
+      await failed(() => redisBroker({ client: protocol2 }), "ERR_BROKER_CONFIG", /WRONGPASS/);
+      const needless = createClient({ url: `redis://:none@127.0.0.1:${server.port}`, RESP: 2 });
+      await failed(() => redisBroker({ client: needless }), "ERR_BROKER_CONFIG", /without any password/);
+    });
+
+    test("the user may not do it all", async () => {
+      const other = await startOther();
+      const all = ["on", ">secret", "~comet*", "&comet*", "+@all"];
+      const url = `redis://hub:secret@127.0.0.1:${other.port}`;
+      for (const lack of ["-evalsha", "-xadd", "-subscribe", "-publish", "resetchannels", "resetkeys"]) {
+        await other.cli("ACL", "SETUSER", "hub", "reset", ...all, lack);
+        await failed(() => open(url), "ERR_BROKER_CONFIG", /NOPERM|executing the script can't/);
+      }
+      await other.cli("ACL", "SETUSER", "hub", "reset", ...all);
+      const a = await join({}, url);
+      const ear = await a.listen("t");
+      await a.publish("t", publication("1", { messageId: "m" }));
+      expect((await a.read("t")).messages).toHaveLength(1);
+      await until(() => ear.notices.length === 1, 1000);
+    });
+
+    test("the key that is ours is somebody else's", async () => {
+      await server.cli("SET", "taken", "text");
+      await failed(() => open(server.url, { prefix: "taken" }), "ERR_BROKER_CONFIG", /taken/);
+      await server.cli("HSET", "taken2", "field", "value");
+      await failed(() => open(server.url, { prefix: "taken2" }), "ERR_BROKER_CONFIG", /taken2/);
+      await server.cli("HSET", "newer", "comet-sockets", "99");
+      await failed(() => open(server.url, { prefix: "newer" }), "ERR_BROKER_CONFIG", /version.*99/);
+    });
+
+    test("it is a replica", async () => {
+      const replica = await startOther({ settings: ["--replicaof", `127.0.0.1 ${server.port}`] });
+      await failed(() => open(replica.url), "ERR_BROKER_CONFIG", /replica/);
+    });
+
+    test("it is too old", async () => {
+      for (const [reply, message] of [
+        [["server", "redis", "version", "6.0.16", "mode", "standalone", "role", "master"], /6\.0\.16.*6\.2/],
+        [new Error("ERR unknown command `HELLO`, with args beginning with:"), /unknown command/],
+      ] as const) {
+        const old: RedisClient = {
+          duplicate: () => old,
+          on: () => undefined,
+          connect: () => Promise.resolve(),
+          sendCommand: () => (reply instanceof Error ? Promise.reject(reply) : Promise.resolve(reply)),
+          subscribe: () => Promise.resolve(),
+          unsubscribe: () => Promise.resolve(),
+          destroy: () => undefined,
+        };
+        await failed(() => redisBroker({ client: old }), "ERR_BROKER_CONFIG", message);
+      }
+    });
+
+    test("it is a cluster, or it is none", async () => {
+      const member = await startOther({
+        settings: ["--cluster-enabled", "yes", "--cluster-port", String(await freePort())],
+      });
+      await failed(() => open(member.url), "ERR_BROKER_CONFIG", /createCluster/);
+      const client = createCluster({ rootNodes: [{ url: server.url }] });
+      await failed(() => redisBroker({ client }), "ERR_BROKER_CONFIG", /cluster support disabled/);
+    });
+
+    test("the options are wrong", async () => {
+      const client = createClient({ url: server.url });
+      const wrong: [object, RegExp][] = [
+        [{}, /client must be .*undefined/],
+        [{ client: "redis://127.0.0.1" }, /client must be .*redis:/],
+        [{ client: { duplicate: () => undefined } }, /without on, connect/],
+        [{ client, prefix: "" }, /prefix/],
+        [{ client, prefix: "{a}" }, /prefix/],
+        [{ client, timeoutMs: 0 }, /timeoutMs/],
+        [{ client, connectTimeoutMs: "1" }, /connectTimeoutMs/],
+        [{ client, heartbeatMs: 1.5 }, /heartbeatMs/],
+        [{ client, topicTtlMs: Infinity }, /topicTtlMs/],
+        [{ client, maxPendingBytes: -1 }, /maxPendingBytes/],
+      ];
+      for (const [options, message] of wrong) {
+        await failed(() => redisBroker(options as RedisBrokerOptions), "ERR_OPTION", message);
+      }
+    });
+  });
+
+  describe("what Redis refuses later", () => {
+    test("a key of another type is named", async () => {
+      const a = await join({ prefix: "types" });
+      await server.cli("SET", "types:{log}:log", "text");
+      await server.cli("SET", "types:{meta}:meta", "text");
+      await server.cli("LPUSH", "types:{id}:id:m", "text");
+      for (const kind of ["log", "meta", "id"]) {
+        const key = `types:{${kind}}:${kind === "id" ? "id:m" : kind}`;
+        const expected = { code: "ERR_BROKER_CONFIG", message: expect.stringContaining(key) as string };
+        await expect(a.publish(kind, publication("1", { messageId: "m" }))).rejects.toMatchObject(expected);
+        if (kind !== "id") await expect(a.read(kind)).rejects.toMatchObject(expected);
+      }
+      expect(await server.cli("GET", "types:{log}:log")).toBe("text");
+      expect((await a.read("id")).head).toBe(0);
+    });
+
+    test("without memory nothing is published, and what is held is read", async () => {
+      const other = await startOther({ settings: ["--maxmemory-policy", "noeviction"] });
+      const a = await join({}, other.url);
+      await a.publish("t", "1");
+      await other.cli("CONFIG", "SET", "maxmemory", "1");
+      await expect(a.publish("t", "2")).rejects.toMatchObject({
+        code: "ERR_BROKER",
+        message: expect.stringContaining("OOM") as string,
+      });
+      expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(["1"]);
+      await other.cli("CONFIG", "SET", "maxmemory", "0");
+      expect((await a.publish("t", "3")).number).toBe(2);
+      expect(a.told).toEqual([]);
+    });
+
+    test("a server that becomes a replica is left, and used again once it is a master", async () => {
+      const other = await startOther();
+      const a = await join({}, other.url);
+      await a.publish("t", "1");
+      await other.cli("REPLICAOF", "127.0.0.1", String(server.port));
+      await expect(a.publish("t", "2")).rejects.toMatchObject({ code: "ERR_BROKER" });
+      await until(() => a.told.length === 1, 2000);
+      await other.cli("REPLICAOF", "NO", "ONE");
+      await until(() => a.told.length === 2, 10_000);
+      await a.publish("t", "3");
+      expect(a.told).toEqual(["lost", "restored"]);
+    });
+  });
+
+  describe("a network that fails", () => {
+    test("a connection that is cut is lost and restored once, and what was told meanwhile is missing before the next", async () => {
+      const proxy = await startProxy();
+      const [a, b] = [await join({}, `redis://127.0.0.1:${proxy.port}`), await join()];
+      const topic = freshTopic("cut");
+      const ear = await a.listen(topic);
+      await b.publish(topic, '"before"');
+      await until(() => ear.notices.length === 1, 1000);
+      for (let round = 1; round <= 3; round += 1) {
+        proxy.refuse();
+        await until(() => a.told.length === round * 2 - 1, 1000);
+        const began = performance.now();
+        await expect(a.publish(topic, '"down"')).rejects.toMatchObject({ code: "ERR_BROKER" });
+        await expect(a.read(topic)).rejects.toMatchObject({ code: "ERR_BROKER" });
+        await expect(a.listen(freshTopic("down"))).rejects.toMatchObject({ code: "ERR_BROKER" });
+        expect(performance.now() - began).toBeLessThan(50);
+        await b.publish(topic, '"missed"');
+        await sleep(200);
+        proxy.accept();
+        await until(() => a.told.length === round * 2, 10_000);
+        await b.publish(topic, String(round));
+        await until(() => ear.jsons.at(-1) === String(round), 1000);
+        expect(ear.notices.at(-1)?.previous).toBe(2 * round);
+      }
+      expect((await a.readAll(topic)).messages).toHaveLength(7);
+      expect(proxy.connections).toBe(2);
+    });
+
+    test("a connection that is silent is found within two heartbeats", async () => {
+      const proxy = await startProxy();
+      const a = await join({ heartbeatMs: 200, timeoutMs: 5000 }, `redis://127.0.0.1:${proxy.port}`);
+      await sleep(500);
+      expect(a.told).toEqual([]);
+      proxy.stall();
+      const began = performance.now();
+      const under = expect(a.publish(freshTopic("stalled"), "1")).rejects.toMatchObject({ code: "ERR_UNACKNOWLEDGED" });
+      await until(() => a.told.length === 1, 2000);
+      expect(performance.now() - began).toBeLessThan(700);
+      await under;
+      expect(performance.now() - began).toBeLessThan(700);
+      await sleep(300);
+      proxy.resume();
+      await until(() => a.told.length === 2, 10_000);
+      await a.publish(freshTopic("resumed"), "1");
+      await sleep(500);
+      expect(a.told).toEqual(["lost", "restored"]);
+    });
+
+    test("a server that is busy for less than a heartbeat is not lost", async () => {
+      const other = await startOther();
+      const a = await join({ heartbeatMs: 600 }, other.url);
+      for (let i = 0; i < 2; i += 1) {
+        other.freeze();
+        await sleep(400);
+        other.thaw();
+        await sleep(300);
+      }
+      expect(a.told).toEqual([]);
+    });
+
+    test("a publish that is cut off may be published or not, and is not published twice with its id", async () => {
+      const other = await startOther();
+      const proxy = await startProxy(other.port);
+      const a = await join({}, `redis://127.0.0.1:${proxy.port}`);
+      const message = publication('"once"', { messageId: "once" });
+      // It comes to the server, and the answer does not come back.
+      other.freeze();
+      const published = expect(a.publish("t", message)).rejects.toMatchObject({ code: "ERR_UNACKNOWLEDGED" });
+      await sleep(50);
+      proxy.cut();
+      await published;
+      other.thaw();
+      await until(() => a.told.length === 2, 10_000);
+      expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"']);
+      expect((await a.publish("t", message)).number).toBe(1);
+      // It does not come to the server.
+      proxy.stall();
+      const lost = expect(a.publish("t", publication('"two"', { messageId: "two" }))).rejects.toMatchObject({
+        code: "ERR_UNACKNOWLEDGED",
+      });
+      await sleep(50);
+      proxy.cut();
+      await lost;
+      proxy.resume();
+      await until(() => a.told.length === 4, 10_000);
+      expect((await a.publish("t", publication('"two"', { messageId: "two" }))).number).toBe(2);
+      expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"', '"two"']);
+    });
+
+    test("a command that takes too long is answered", async () => {
+      const other = await startOther();
+      const a = await join({ timeoutMs: 200 }, other.url);
+      other.freeze();
+      const began = performance.now();
+      const all = await Promise.allSettled([
+        a.publish("t", "1"),
+        a.read("t"),
+        a.listen("t"),
+        a.renew("t", "none"),
+        a.publish("t", "2"),
+      ]);
+      expect(performance.now() - began).toBeLessThan(1000);
+      const codes = all.map((each) => (each.status === "rejected" ? (each.reason as { code: string }).code : ""));
+      expect(codes).toEqual(["ERR_UNACKNOWLEDGED", "ERR_BROKER", "ERR_BROKER", "ERR_BROKER", "ERR_UNACKNOWLEDGED"]);
+      other.thaw();
+    });
+
+    test("what is too much to be on its way is rejected at once", async () => {
+      const other = await startOther();
+      const a = await join({ maxPendingBytes: 100_000 }, other.url);
+      const json = JSON.stringify("x".repeat(9998));
+      other.freeze();
+      const all = Array.from({ length: 20 }, () => a.publish("t", json));
+      const settled = all.map((each) =>
+        each.then(
+          () => "published",
+          (error: unknown) => (error as { code: string }).code,
+        ),
+      );
+      await sleep(20);
+      other.thaw();
+      const codes = await Promise.all(settled);
+      expect(codes).toEqual([...new Array<string>(9).fill("published"), ...new Array<string>(11).fill("ERR_BROKER")]);
+      expect((await a.read("t")).head).toBe(9);
+      // One message may be larger than that, alone.
+      await a.publish("t", JSON.stringify("x".repeat(200_000)));
+    });
+
+    test("nothing that was acknowledged is lost when the server is killed, and the epoch goes on", async () => {
+      const other = await startOther({ persistent: true });
+      const a = await join({}, other.url);
+      const acknowledged = new Map<number, string>();
+      let next = 0;
+      let isOver = false;
+      const work = async (): Promise<void> => {
+        while (!isOver) {
+          const json = String(next++);
+          await a.publish("t", json).then(
+            ({ number }) => acknowledged.set(number, json),
+            () => sleep(5),
+          );
+        }
+      };
+      const workers = Array.from({ length: 20 }, work);
+      for (let round = 1; round <= 3; round += 1) {
+        const enough = acknowledged.size + 50;
+        await until(() => acknowledged.size > enough, 5000);
+        await other.kill();
+        await other.start();
+        await until(() => a.told.length === round * 2, 10_000);
+      }
+      isOver = true;
+      await Promise.all(workers);
+      const { messages, floor, head } = await a.readAll("t");
+      expect([floor, head]).toEqual([0, messages.length]);
+      const held = new Map(messages.map(({ number, json }) => [number, json]));
+      for (const [number, json] of acknowledged) expect(held.get(number)).toBe(json);
+      expect(new Set(held.values()).size).toBe(held.size);
+    });
+  });
+
+  describe("connections", () => {
+    test("two for each broker, and none afterwards; the application's own stays as it is", async () => {
+      const proxy = await startProxy();
+      const url = `redis://127.0.0.1:${proxy.port}`;
+      const own = createClient({ url });
+      await own.connect();
+      const brokers = [await redisBroker({ client: own }), await redisBroker({ client: own.duplicate() })];
+      expect(proxy.connections).toBe(5);
+      for (const broker of brokers) await broker.close();
+      await until(() => proxy.connections === 1, 1000);
+      expect(await own.ping()).toBe("PONG");
+      own.destroy();
+    });
+
+    test("a broker that is closed during an outage stays closed", async () => {
+      const proxy = await startProxy();
+      const a = await join({}, `redis://127.0.0.1:${proxy.port}`);
+      for (const wait of [0, 30]) {
+        const b = await join({}, `redis://127.0.0.1:${proxy.port}`);
+        proxy.refuse();
+        await until(() => b.told.length === 1, 1000);
+        await sleep(wait);
+        proxy.accept();
+        await b.close();
+        await until(() => a.told.at(-1) === "restored", 10_000);
+      }
+      await sleep(200);
+      expect(proxy.connections).toBe(2);
+    });
+
+    test("what is lost before it is attached is told once it is", async () => {
+      const proxy = await startProxy();
+      const broker = await redisBroker({ client: createClient({ url: `redis://127.0.0.1:${proxy.port}` }) });
+      proxy.refuse();
+      await sleep(50);
+      const process = new Process(broker);
+      closing.push(() => process.close());
+      await until(() => process.told.length === 1, 1000);
+      proxy.accept();
+      await until(() => process.told.length === 2, 10_000);
+      expect(process.told).toEqual(["lost", "restored"]);
+    });
+  });
+});

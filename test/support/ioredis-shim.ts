@@ -1,0 +1,33 @@
+import type { Redis } from "ioredis";
+import type { RedisClient, RedisListener } from "../../src/brokers/redis/index.ts";
+
+/**
+ * A client of `ioredis` or `iovalkey` as the broker needs it. Its copies connect when they are told to, and neither come back by
+ * themselves nor send anything twice: the broker makes other ones.
+ */
+export function fromIoredis(redis: Redis): RedisClient {
+  const listeners = new Map<string, RedisListener>();
+  redis.on("message", (channel: string, message: string) => listeners.get(channel)?.(message, channel));
+  return {
+    duplicate: () =>
+      fromIoredis(
+        redis.duplicate({
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          autoResendUnfulfilledCommands: false,
+          autoResubscribe: false,
+          maxRetriesPerRequest: 0,
+          retryStrategy: () => null,
+        }),
+      ),
+    on: (event, listener) => redis.on(event, listener),
+    connect: () => redis.connect(),
+    sendCommand: ([name = "", ...args]) => redis.call(name, ...args),
+    subscribe: (channels, listener) => {
+      for (const channel of channels) listeners.set(channel, listener);
+      return redis.subscribe(...channels);
+    },
+    unsubscribe: (channels) => redis.unsubscribe(...channels),
+    destroy: () => redis.disconnect(),
+  };
+}

@@ -1,0 +1,185 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
+import { systemPath } from "./system-packages.ts";
+
+export interface RedisServerOptions {
+  /** Whether what was acknowledged survives that the process is killed. */
+  readonly persistent?: boolean;
+  readonly password?: string;
+  /** Further settings, as on the command line: `["--maxmemory", "2mb"]`. */
+  readonly settings?: readonly string[];
+}
+
+/** A `redis-server` of our own, on a free port of 127.0.0.1 and in a folder of its own. Whoever starts it stops it. */
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  readonly pid: number | undefined;
+  /** Ends the process as an operator does; it keeps what it is set up to keep. */
+  stop(): Promise<void>;
+  /** Ends it at once, by signal 9. */
+  kill(): Promise<void>;
+  /** Starts it again, on the same port and in the same folder. */
+  start(): Promise<void>;
+  /** Stops the process where it is, and lets it go on. */
+  freeze(): void;
+  thaw(): void;
+  /** Runs a command as `redis-cli` does, and gives what that prints. */
+  cli(...args: string[]): Promise<string>;
+  /** Ends the process and removes its folder. */
+  close(): Promise<void>;
+}
+
+const START_MS = 10_000;
+const running = new Set<ChildProcess>();
+const folders = new Set<string>();
+
+// Where nobody came to close them.
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const { persistent = false, password, settings = [] } = options;
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), "comet-redis-"));
+  folders.add(folder);
+  const keep = persistent ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--save", "", "--appendonly", "no"];
+  const auth = password === undefined ? [] : ["--requirepass", password];
+  const args = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, ...keep, ...auth, ...settings].map(String);
+  let child: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const started = spawn(systemPath("redis-server"), args, { stdio: ["ignore", "pipe", "inherit"] });
+    running.add(started);
+    started.once("exit", () => running.delete(started));
+    let output = "";
+    started.stdout.on("data", (bytes: Buffer) => (output = `${output}${bytes.toString()}`.slice(-4000)));
+    child = started;
+    await untilAnswering(port, () => {
+      if (started.exitCode !== null) throw new Error(`redis-server ended with ${started.exitCode}:\n${output}`);
+    });
+  };
+  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
+    const ended = child;
+    child = undefined;
+    if (ended === undefined || ended.exitCode !== null || ended.signalCode !== null) return;
+    const exited = once(ended, "exit");
+    ended.kill(signal);
+    await exited;
+  };
+
+  await start();
+  return {
+    port,
+    url: `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
+    get pid() {
+      return child?.pid;
+    },
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    start,
+    freeze: () => void child?.kill("SIGSTOP"),
+    thaw: () => void child?.kill("SIGCONT"),
+    cli: async (...command) => {
+      const login = password === undefined ? [] : ["-a", password, "--no-auth-warning"];
+      const { stdout } = await promisify(execFile)("redis-cli", ["-p", String(port), ...login, ...command]);
+      return stdout.trimEnd();
+    },
+    close: async () => {
+      await end("SIGKILL");
+      rmSync(folder, { recursive: true, force: true });
+      folders.delete(folder);
+    },
+  };
+}
+
+/** A Redis Cluster of three servers without replicas. */
+export interface RedisCluster {
+  readonly servers: readonly RedisServer[];
+  close(): Promise<void>;
+}
+
+export async function startRedisCluster(options: RedisServerOptions = {}): Promise<RedisCluster> {
+  const servers: RedisServer[] = [];
+  try {
+    for (let i = 0; i < 3; i += 1) servers.push(await startRedisMember(options));
+    await formCluster(servers);
+  } catch (error) {
+    for (const server of servers) await server.close();
+    throw error;
+  }
+  return {
+    servers,
+    close: async () => {
+      for (const server of servers) await server.close();
+    },
+  };
+}
+
+async function startRedisMember(options: RedisServerOptions): Promise<RedisServer> {
+  // By default its bus has a port that is larger by 10,000, which may be too large.
+  const bus = String(await freePort());
+  const cluster = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
+  return startRedis({ ...options, settings: [...(options.settings ?? []), ...cluster] });
+}
+
+async function formCluster(servers: readonly RedisServer[]): Promise<void> {
+  const [first] = servers as readonly [RedisServer];
+  const size = Math.ceil(16_384 / servers.length);
+  for (const [i, server] of servers.entries()) {
+    const to = Math.min(16_384, (i + 1) * size) - 1;
+    await server.cli("CLUSTER", "ADDSLOTSRANGE", String(i * size), String(to));
+    await server.cli("CLUSTER", "SET-CONFIG-EPOCH", String(i + 1));
+  }
+  const bus = /:(\d+)@(\d+)/;
+  for (const server of servers.slice(1)) {
+    const [, , busPort = ""] = bus.exec(await server.cli("CLUSTER", "NODES")) ?? [];
+    await first.cli("CLUSTER", "MEET", "127.0.0.1", String(server.port), busPort);
+  }
+  const deadline = Date.now() + START_MS;
+  for (const server of servers) {
+    while (!(await isWhole(server, servers.length))) {
+      if (Date.now() > deadline) throw new Error("The Redis Cluster did not form.");
+      await sleep(50);
+    }
+  }
+}
+
+async function isWhole(server: RedisServer, size: number): Promise<boolean> {
+  const info = await server.cli("CLUSTER", "INFO");
+  return info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${size}`);
+}
+
+/** Waits until a server answers, with whatever, but that it is loading. */
+async function untilAnswering(port: number, check: () => void): Promise<void> {
+  const deadline = Date.now() + START_MS;
+  for (;;) {
+    check();
+    const answer = await ping(port);
+    if (answer !== "" && !answer.startsWith("-LOADING")) return;
+    if (Date.now() > deadline) throw new Error(`redis-server does not answer on port ${port}.`);
+    await sleep(20);
+  }
+}
+
+function ping(port: number): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.once("data", (bytes) => {
+      resolve(bytes.toString());
+      socket.destroy();
+    });
+    socket.on("error", () => undefined);
+    socket.once("close", () => resolve(""));
+  });
+}
