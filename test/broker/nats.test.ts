@@ -1,0 +1,547 @@
+import { cpSync, rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { natsBroker, type NatsBrokerOptions } from "../../src/brokers/nats/index.ts";
+import { CometError } from "../../src/index.ts";
+import type { Broker, Notice } from "../../src/log/broker.ts";
+import { freePort } from "../support/free-port.ts";
+import { startNats, type NatsServer } from "../support/nats.ts";
+import { run } from "../support/run.ts";
+import { expectCode, until } from "../support/sources.ts";
+import { tcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
+import { inFlight, publication, wide } from "./contract-world.ts";
+import { brokerContract, type BrokerWorld } from "./contract.ts";
+
+async function openWorld(): Promise<BrokerWorld> {
+  const server = await startNats();
+  const brokers: Broker[] = [];
+  return {
+    connect: async () => {
+      const connection = { servers: `127.0.0.1:${server.port}` };
+      const broker = await natsBroker({ connection, log: { maxEntries: wide.maxEntries } });
+      brokers.push(broker);
+      return broker;
+    },
+    restart: async (downMs) => {
+      await server.kill();
+      await sleep(downMs);
+      await server.start();
+    },
+    close: async () => {
+      for (const broker of brokers) await broker.close();
+      await server.close();
+    },
+  };
+}
+
+brokerContract("nats", openWorld, { trimsByBytes: false, renewsTopics: false });
+
+describe("the broker of NATS", () => {
+  let server: NatsServer;
+  let admin: NatsConnection;
+  const closers: (() => Promise<unknown>)[] = [];
+  let streams = 0;
+
+  beforeAll(async () => {
+    server = await startNats();
+    admin = await connect({ servers: `127.0.0.1:${server.port}`, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  });
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  });
+  afterAll(async () => {
+    await admin.close();
+    await server.close();
+  });
+
+  const nextStream = (): string => `s${(streams += 1)}`;
+
+  interface Joined {
+    readonly broker: Broker;
+    readonly told: string[];
+    readonly losses: unknown[];
+  }
+
+  /** A broker that is attached, until the test is over. */
+  async function join(options: NatsBrokerOptions = {}, port = server.port): Promise<Joined> {
+    const { connection, ...others } = options;
+    const broker = await natsBroker({
+      connection: { servers: `127.0.0.1:${port}`, ...connection },
+      heartbeatMs: 200,
+      ...others,
+    });
+    closers.push(() => broker.close());
+    const told: string[] = [];
+    const losses: unknown[] = [];
+    broker.attach({
+      lost: (error) => {
+        told.push("lost");
+        losses.push(error);
+      },
+      restored: () => told.push("restored"),
+      signalled: (text) => told.push(text),
+    });
+    return { broker, told, losses };
+  }
+
+  async function proxied(): Promise<TcpProxy> {
+    const proxy = await tcpProxy(server.port);
+    closers.push(() => proxy.close());
+    return proxy;
+  }
+
+  interface Answer {
+    readonly error?: { readonly description: string };
+    readonly config: Record<string, unknown>;
+    readonly state: { readonly consumer_count: number; readonly first_seq: number };
+  }
+
+  async function api(verb: string, request?: unknown): Promise<Answer> {
+    const answer = await admin.request(`$JS.API.${verb}`, request === undefined ? "" : JSON.stringify(request));
+    return answer.json<Answer>();
+  }
+
+  async function eventually(condition: () => Promise<boolean>): Promise<void> {
+    const end = performance.now() + 4000;
+    while (!(await condition())) {
+      if (performance.now() > end) expect.fail(`not in time: ${condition.toString()}`);
+      await sleep(20);
+    }
+  }
+
+  const bounds = wide;
+  const numbersOf = (messages: readonly { readonly number: number }[]): number[] =>
+    messages.map(({ number }) => number);
+
+  describe("begins", () => {
+    const started: Broker[] = [];
+
+    async function rejection(options: NatsBrokerOptions, port = server.port): Promise<CometError> {
+      try {
+        const servers = `127.0.0.1:${port}`;
+        const broker = await natsBroker({ ...options, connection: { servers, ...options.connection } });
+        started.push(broker);
+        await broker.close();
+      } catch (error) {
+        expect(error).toBeInstanceOf(CometError);
+        return error as CometError;
+      }
+      return expect.fail("it began");
+    }
+
+    test.each([
+      ["stream", { stream: "a.b" }],
+      ["prefix", { prefix: "a..b" }],
+      ["prefix", { prefix: "a.>" }],
+      ["domain", { domain: "" }],
+      ["storage", { storage: "tape" as "file" }],
+      ["replicas", { replicas: 6 }],
+      ["log.maxEntries", { log: { maxEntries: 0 } }],
+      ["log.maxAgeMs", { log: { maxAgeMs: 99 } }],
+      ["maxStreamBytes", { maxStreamBytes: 1000 }],
+      ["timeoutMs", { timeoutMs: 1 }],
+      ["heartbeatMs", { heartbeatMs: 0 }],
+      ["connection", { connection: { inboxPrefix: "a b" } }],
+    ] as [string, NatsBrokerOptions][])("not with a bad %s", async (name, options) => {
+      const error = await rejection(options);
+      expect(error.code).toBe("ERR_OPTION");
+      expect(error.message).toContain(name);
+    });
+
+    test("not where there is no server", async () => {
+      expect((await rejection({}, await freePort())).code).toBe("ERR_BROKER");
+    });
+
+    test("not where a server says nothing, and leaves no connection behind", async () => {
+      const proxy = await proxied();
+      proxy.stall();
+      const began = performance.now();
+      const error = await rejection({ timeoutMs: 300 }, proxy.port);
+      expect(performance.now() - began).toBeLessThan(1000);
+      expect(error.code).toBe("ERR_BROKER");
+      proxy.resume();
+      await until(() => proxy.connections === 0, 2000);
+    });
+
+    test("not without JetStream", async () => {
+      const plain = await startNats({ jetStream: false });
+      closers.push(() => plain.close());
+      const error = await rejection({}, plain.port);
+      expect(error.code).toBe("ERR_BROKER_CONFIG");
+      expect(error.message).toContain("no JetStream");
+    });
+
+    test("not for who may not do what a hub does", async () => {
+      const strict = await startNats({
+        configuration: `accounts {
+          plain { users: [{ user: plain, password: p }] }
+          js { jetstream: enabled, users: [
+            { user: all, password: p }
+            { user: silent, password: p, permissions: { publish: { deny: "comet.>" } } }
+            { user: deaf, password: p, permissions: { subscribe: { deny: "comet-live.>" } } }
+            { user: mute, password: p, permissions: { publish: { deny: "$JS.API.>" } } }
+            { user: closed, password: p, permissions: { subscribe: { deny: "_INBOX.>" } } }
+          ] }
+        }`,
+      });
+      closers.push(() => strict.close());
+      const as = (user: string, pass = "p"): NatsBrokerOptions => ({ connection: { user, pass }, timeoutMs: 1000 });
+      const { broker } = await join(as("all"), strict.port);
+      await broker.publish("t", publication("1"), bounds);
+      for (const [user, what] of [
+        ["plain", "JetStream"],
+        ["silent", "comet.%"],
+        ["deaf", "comet-live.%"],
+        ["mute", "$JS.API"],
+        ["closed", "_INBOX"],
+      ] as const) {
+        const error = await rejection(as(user), strict.port);
+        expect([user, error.code]).toEqual([user, "ERR_BROKER_CONFIG"]);
+        expect(error.message).toContain(what);
+      }
+      expect((await rejection(as("all", "wrong"), strict.port)).code).toBe("ERR_BROKER_CONFIG");
+      expect((await rejection({ timeoutMs: 1000 }, strict.port)).code).toBe("ERR_BROKER_CONFIG");
+    });
+
+    test("not with a stream that is not this hub's, and says how it differs", async () => {
+      const stream = nextStream();
+      await api(`STREAM.CREATE.${stream}`, { name: stream, subjects: ["orders.*"], retention: "workqueue" });
+      const foreign = await rejection({ stream });
+      expect(foreign.code).toBe("ERR_BROKER_CONFIG");
+      for (const part of [stream, 'subjects is ["orders.*"]', 'retention is "workqueue"', "republish is not set"]) {
+        expect(foreign.message).toContain(part);
+      }
+      const overlapping = await rejection({ stream: nextStream(), prefix: "orders" });
+      expect(overlapping.code).toBe("ERR_BROKER_CONFIG");
+      expect(overlapping.message).toContain("overlap");
+      const own = nextStream();
+      await join({ stream: own, log: { maxEntries: 10 } });
+      for (const [part, options] of [
+        ["max_msgs_per_subject is 10 instead of 20", { log: { maxEntries: 20 } }],
+        ["max_age", { log: { maxEntries: 10, maxAgeMs: 1000 } }],
+        ["storage", { log: { maxEntries: 10 }, storage: "memory" }],
+        ["max_bytes", { log: { maxEntries: 10 }, maxStreamBytes: 2 ** 20 }],
+        ["republish", { log: { maxEntries: 10 }, prefix: "elsewhere" }],
+      ] as [string, NatsBrokerOptions][]) {
+        const error = await rejection({ stream: own, ...options });
+        expect(error.code).toBe("ERR_BROKER_CONFIG");
+        expect(error.message).toContain(part);
+      }
+    });
+
+    test("with another epoch where a bound was changed by hand", async () => {
+      const stream = nextStream();
+      const one = await join({ stream, log: { maxEntries: 5 } });
+      const places = await inFlight(9, 1, (i) => one.broker.publish("t", publication(String(i)), bounds));
+      const { config } = await api(`STREAM.INFO.${stream}`);
+      await api(`STREAM.UPDATE.${stream}`, { ...config, max_msgs_per_subject: 50 });
+      const other = await join({ stream, log: { maxEntries: 50 } });
+      const { epoch } = await other.broker.read("t", 0, bounds, Infinity);
+      expect(epoch).not.toBe(places[0]?.epoch);
+      await until(() => one.told.length === 2, 2000);
+      expect(one.told).toEqual(["lost", "restored"]);
+      expect((await one.broker.publish("t", publication("1"), bounds)).epoch).toBe(epoch);
+    });
+
+    test("many at the same time, with one stream", async () => {
+      const stream = nextStream();
+      const all = await Promise.all(Array.from({ length: 8 }, () => join({ stream })));
+      const histories = await Promise.all(all.map(({ broker }) => broker.read("t", 0, bounds, Infinity)));
+      expect(new Set(histories.map(({ epoch }) => epoch)).size).toBe(1);
+    });
+  });
+
+  describe("says what may be gone", () => {
+    test("nothing, where others have published before", async () => {
+      const { broker } = await join({ stream: nextStream() });
+      await inFlight(50, 10, (i) => broker.publish("other", publication(String(i)), bounds));
+      const { number } = await broker.publish("t", publication("1"), bounds);
+      expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: 0, head: number });
+    });
+
+    test("what the bound of entries has removed, and no more", async () => {
+      const { broker } = await join({ stream: nextStream(), log: { maxEntries: 3 } });
+      const places = await inFlight(5, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      await broker.publish("other", publication("1"), bounds);
+      const numbers = numbersOf(places);
+      const { floor, head, messages } = await broker.read("t", 0, bounds, Infinity);
+      expect([numbersOf(messages), head]).toEqual([numbers.slice(2), numbers[4]]);
+      expect(floor).toBe(numbers[1]);
+      expect((await broker.read("t", numbers[0] as number, bounds, 0)).floor).toBe(numbers[1]);
+      expect((await broker.read("t", numbers[2] as number, bounds, 0)).floor).toBeLessThanOrEqual(numbers[2] as number);
+      // What has removed the first of the stream may have removed some of any topic.
+      expect((await broker.read("never", 0, bounds, Infinity)).floor).toBe(numbers[1]);
+      expect((await broker.read("other", 0, bounds, Infinity)).floor).toBe(numbers[1]);
+    });
+
+    test("what has become too old, but not to who was there", async () => {
+      const stream = nextStream();
+      const { broker } = await join({ stream, log: { maxAgeMs: 1500 } });
+      await broker.listen("t", () => undefined);
+      const places = await inFlight(3, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      const last = (places[2] as (typeof places)[0]).number;
+      await eventually(async () => (await api(`STREAM.INFO.${stream}`)).state.first_seq > last);
+      expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: last, head: last });
+      await broker.publish("other", publication("1"), bounds);
+      expect((await broker.read("t", last, bounds, 400)).floor).toBe(last);
+      expect((await broker.read("t", last - 1, bounds, 400)).floor).toBe(last);
+      const late = await broker.read("t", 0, bounds, 60_000);
+      expect([late.floor, late.head]).toEqual([last, last]);
+    });
+
+    test("what the bytes of the stream have removed", async () => {
+      const { broker } = await join({ stream: nextStream(), maxStreamBytes: 2 ** 20 });
+      const places = await inFlight(4, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      const last = (places[3] as (typeof places)[0]).number;
+      expect((await broker.read("t", 0, bounds, Infinity)).floor).toBe(0);
+      const large = publication(JSON.stringify("x".repeat(100_000)));
+      await inFlight(20, 5, () => broker.publish("large", large, bounds));
+      const { floor, messages } = await broker.read("t", (places[1] as (typeof places)[0]).number, bounds, 0);
+      expect([messages, floor >= last]).toEqual([[], true]);
+    });
+
+    test("nothing that it has not read itself is missing in the midst of an answer", async () => {
+      const stream = nextStream();
+      const [one, other] = [
+        await join({ stream, log: { maxEntries: 60 } }),
+        await join({ stream, log: { maxEntries: 60 } }),
+      ];
+      // While this is held, only the number of messages tells that some of the topic are gone.
+      await one.broker.publish("other", publication("1"), bounds);
+      const progress = { isOver: false };
+      let published: number[] = [];
+      const publishing = inFlight(6000, 60, async (i) => {
+        published.push((await one.broker.publish("t", publication(String(i)), bounds)).number);
+      }).finally(() => (progress.isOver = true));
+      const histories = [];
+      let after = 0;
+      while (!progress.isOver) {
+        const history = await other.broker.read("t", after, bounds, Infinity);
+        histories.push({ after, ...history });
+        after = Math.max(history.messages.at(-1)?.number ?? history.floor, after);
+      }
+      await publishing;
+      published = published.sort((x, y) => x - y);
+      for (const { after, floor, messages } of histories) {
+        const begin = Math.max(after, floor);
+        const last = messages.at(-1)?.number ?? 0;
+        expect(numbersOf(messages).filter((number) => number > begin)).toEqual(
+          published.filter((number) => number > begin && number <= last),
+        );
+      }
+      expect(histories.length).toBeGreaterThan(5);
+    });
+  });
+
+  describe("loses its connection", () => {
+    test("and comes back, and what was listened to goes on", async () => {
+      const proxy = await proxied();
+      const stream = nextStream();
+      const [{ broker, told, losses }, other] = [await join({ stream }, proxy.port), await join({ stream })];
+      const heard: Notice[] = [];
+      await broker.listen("t", (notice) => heard.push(notice));
+      await other.broker.publish("t", publication("1"), bounds);
+      await until(() => heard.length === 1, 2000);
+      for (let round = 1; round <= 3; round += 1) {
+        proxy.refuse();
+        await until(() => told.length === 2 * round - 1, 2000);
+        const began = performance.now();
+        await expectCode("ERR_BROKER", () => broker.publish("t", publication("2"), bounds));
+        await expectCode("ERR_BROKER", () => broker.read("t", 0, bounds, 0));
+        await expectCode("ERR_BROKER", () => broker.listen("u", () => undefined));
+        expect(performance.now() - began).toBeLessThan(50);
+        const { number } = await other.broker.publish("t", publication('"missed"'), bounds);
+        proxy.accept();
+        await until(() => told.length === 2 * round, 5000);
+        const next = await other.broker.publish("t", publication('"told"'), bounds);
+        await until(() => heard.at(-1)?.message.number === next.number, 2000);
+        expect(heard.at(-1)?.previous).toBe(number);
+      }
+      expect(told).toEqual(["lost", "restored", "lost", "restored", "lost", "restored"]);
+      for (const error of losses) expect(error).toMatchObject({ code: "ERR_BROKER" });
+      expect(proxy.connections).toBe(1);
+    });
+
+    test("when it is silent, soon, whatever waits to be sent, and nothing grows", async () => {
+      const proxy = await proxied();
+      const { broker, told } = await join({ stream: nextStream(), maxPendingBytes: 2 ** 22 }, proxy.port);
+      const large = publication(JSON.stringify("x".repeat(500_000)));
+      await broker.publish("t", large, bounds);
+      proxy.stall();
+      const began = performance.now();
+      const publishing = Array.from({ length: 40 }, () =>
+        broker.publish("t", large, bounds).then(
+          () => "published",
+          (error: unknown) => (error as CometError).code,
+        ),
+      );
+      await until(() => told.length === 1, 2000);
+      expect(performance.now() - began).toBeLessThan(3 * 200);
+      const codes = await Promise.all(publishing);
+      expect(new Set(codes)).toEqual(new Set(["ERR_UNACKNOWLEDGED", "ERR_BROKER"]));
+      // What has no room is known not to be published.
+      expect(codes.filter((code) => code === "ERR_UNACKNOWLEDGED")).toHaveLength(8);
+      await sleep(700);
+      expect(told).toEqual(["lost"]);
+      proxy.resume();
+      await until(() => told.length === 2, 5000);
+      await broker.publish("t", publication("1"), bounds);
+      await until(() => proxy.connections === 1, 2000);
+    });
+
+    test("in the middle of publishing: what it does not know it says, and a second try is not published twice", async () => {
+      const proxy = await proxied();
+      const stream = nextStream();
+      const [{ broker, told }, other] = [await join({ stream }, proxy.port), await join({ stream })];
+      const codes = new Set<string>();
+      const places = await inFlight(400, 50, async (i) => {
+        if (i === 150 || i === 300) proxy.cut();
+        for (;;) {
+          try {
+            return await broker.publish("t", publication(String(i), { messageId: `id ${i}` }), bounds);
+          } catch (error) {
+            codes.add((error as CometError).code);
+            await sleep(20);
+          }
+        }
+      });
+      expect(codes.has("ERR_UNACKNOWLEDGED")).toBe(true);
+      for (const code of codes) expect(["ERR_UNACKNOWLEDGED", "ERR_BROKER"]).toContain(code);
+      const { messages } = await other.broker.read("t", 0, bounds, Infinity);
+      expect(messages.map(({ messageId }) => messageId).toSorted()).toEqual(
+        Array.from({ length: 400 }, (_, i) => `id ${i}`).toSorted(),
+      );
+      expect(new Set(numbersOf(messages))).toEqual(new Set(numbersOf(places)));
+      expect(told.slice(0, 2)).toEqual(["lost", "restored"]);
+    });
+
+    test("and is closed meanwhile, also while it connects: the process ends", async () => {
+      const proxy = await proxied();
+      const index = new URL("../../src/brokers/nats/index.ts", import.meta.url).href;
+      const program = `
+        const { natsBroker } = await import(${JSON.stringify(index)});
+        const connection = { servers: "127.0.0.1:${proxy.port}" };
+        const open = () => natsBroker({ connection, heartbeatMs: 100, stream: ${JSON.stringify(nextStream())} });
+        const bounds = { maxEntries: 10, maxBytes: 1000, maxAgeMs: 1000 };
+        const one = await open();
+        await one.listen("t", () => undefined);
+        await one.publish("t", { json: "1", bytes: 1 }, bounds);
+        await one.close();
+        const other = await open();
+        const lost = new Promise((resolve) => other.attach({ lost: resolve, restored() {}, signalled() {} }));
+        await other.listen("t", () => undefined);
+        console.log("stall");
+        await lost;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await other.close();
+        console.log("closed");`;
+      setTimeout(() => proxy.stall(), 1500);
+      const began = performance.now();
+      const output = await run(process.execPath, ["--input-type=module", "-e", program]);
+      expect(output).toContain("closed");
+      expect(performance.now() - began).toBeLessThan(4500);
+    });
+  });
+
+  test("leaves no consumer behind", async () => {
+    const stream = nextStream();
+    const { broker } = await join({ stream });
+    await inFlight(1500, 100, (i) => broker.publish("t", publication(String(i)), bounds));
+    await inFlight(20, 20, () => broker.read("t", 0, bounds, Infinity));
+    await eventually(async () => (await api(`STREAM.INFO.${stream}`)).state.consumer_count === 0);
+  });
+
+  test("a stream that is removed is made again, with another epoch", async () => {
+    const stream = nextStream();
+    const [one, other] = [await join({ stream }), await join({ stream })];
+    const heard: Notice[] = [];
+    await other.broker.listen("t", (notice) => heard.push(notice));
+    const first = await one.broker.publish("t", publication("1"), bounds);
+    await until(() => heard.length === 1, 2000);
+    await api(`STREAM.DELETE.${stream}`);
+    await until(() => one.told.length === 2 && other.told.length === 2, 3000);
+    expect([one.told, other.told]).toEqual([
+      ["lost", "restored"],
+      ["lost", "restored"],
+    ]);
+    const second = await one.broker.publish("t", publication("2"), bounds);
+    expect(second.epoch).not.toBe(first.epoch);
+    await until(() => heard.length === 2, 2000);
+    expect(heard[1]).toMatchObject({ epoch: second.epoch, previous: 0, message: { json: "2" } });
+    expect(await other.broker.read("t", 0, bounds, Infinity)).toMatchObject({ epoch: second.epoch, floor: 0 });
+  });
+
+  test("what others than hubs publish is not told, and does no harm", async () => {
+    const stream = nextStream();
+    const { broker } = await join({ stream });
+    const heard: Notice[] = [];
+    await broker.listen("t", (notice) => heard.push(notice));
+    await broker.publish("t", publication("1"), bounds);
+    await admin.request(`${stream}.t`, "</script>");
+    const { number } = await broker.publish("t", publication("2"), bounds);
+    await until(() => heard.length === 2, 2000);
+    const { floor, messages } = await broker.read("t", 0, bounds, Infinity);
+    expect([floor < number, messages.at(-1)?.number]).toEqual([true, number]);
+    expect(messages.some(({ json }) => json.includes("script"))).toBe(false);
+  });
+
+  test("a message that is too large for the server is not published, and says so", async () => {
+    const { broker, told } = await join({ stream: nextStream() });
+    const large = publication(JSON.stringify("x".repeat(1_100_000)));
+    await expectCode("ERR_MESSAGE", () => broker.publish("t", large, bounds));
+    await broker.publish("t", publication("1"), bounds);
+    expect(told).toEqual([]);
+  });
+
+  test("ten thousand topics are listened to on one connection", async () => {
+    const stream = nextStream();
+    const proxy = await proxied();
+    const [{ broker, told }, other] = [await join({ stream }, proxy.port), await join({ stream })];
+    const count = 10_000;
+    const heard = new Map<number, string>();
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => broker.listen(`topic ${i}`, ({ message }) => heard.set(i, message.json))),
+    );
+    expect(proxy.connections).toBe(1);
+    proxy.cut();
+    await until(() => told.length === 2, 5000);
+    await inFlight(count, 500, (i) => other.broker.publish(`topic ${i}`, publication(String(i)), bounds));
+    await until(() => heard.size === count, 5000);
+    for (const [i, json] of heard) expect(json).toBe(String(i));
+    const histories = await Promise.all(
+      Array.from({ length: count }, (_, i) => broker.read(`topic ${i}`, 0, bounds, Infinity)),
+    );
+    expect(histories.every(({ messages }, i) => messages[0]?.json === String(i))).toBe(true);
+  });
+
+  test("what was acknowledged is there after a kill, and what a server has lost begins another epoch", async () => {
+    const killed = await startNats();
+    closers.push(() => killed.close());
+    const { broker, told } = await join({}, killed.port);
+    await broker.listen("t", () => undefined);
+    const places = await inFlight(500, 50, (i) => broker.publish("t", publication(String(i)), bounds));
+    await killed.kill();
+    await killed.start();
+    await until(() => told.length === 2, 5000);
+    const after = await broker.read("t", 0, bounds, Infinity);
+    expect(after.epoch).toBe(places[0]?.epoch);
+    expect(numbersOf(after.messages)).toEqual(numbersOf(places).sort((x, y) => x - y));
+
+    await killed.stop();
+    cpSync(killed.store, `${killed.store}-before`, { recursive: true });
+    await killed.start();
+    await until(() => told.length === 4, 5000);
+    await broker.publish("t", publication('"lost"'), bounds);
+    await killed.stop();
+    rmSync(killed.store, { recursive: true });
+    cpSync(`${killed.store}-before`, killed.store, { recursive: true });
+    await killed.start();
+    await until(() => told.length === 6, 5000);
+    const restored = await broker.read("t", 0, bounds, Infinity);
+    expect(restored.epoch).not.toBe(after.epoch);
+    const { epoch, number } = await broker.publish("t", publication('"new"'), bounds);
+    expect(epoch).toBe(restored.epoch);
+    expect((await broker.read("t", 0, bounds, Infinity)).messages.map((message) => message.number)).toEqual([number]);
+  });
+});

@@ -1,0 +1,95 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort } from "./free-port.ts";
+import { ensureSystemPackages, systemPath } from "./system-packages.ts";
+
+export interface NatsServerOptions {
+  /** `false` for one without JetStream. */
+  readonly jetStream?: boolean;
+  /** More of its configuration file, such as `authorization { ... }`. */
+  readonly configuration?: string;
+}
+
+/** A server of NATS on this machine, with its files in a folder of its own. */
+export interface NatsServer {
+  readonly port: number;
+  /** Where JetStream keeps what it holds. */
+  readonly store: string;
+  /** Starts it again, on the same port and with the same files. */
+  start(): Promise<void>;
+  /** Ends it as an operator does. */
+  stop(): Promise<void>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
+  /** Ends it, and removes its files. */
+  close(): Promise<void>;
+}
+
+/** Starts a server, with JetStream, on a free port of 127.0.0.1. Whoever starts it closes it. */
+export async function startNats({ jetStream = true, configuration = "" }: NatsServerOptions = {}): Promise<NatsServer> {
+  await ensureSystemPackages(["nats-server"]);
+  const folder = mkdtempSync(join(tmpdir(), "comet-nats-"));
+  const port = await freePort();
+  const file = join(folder, "nats.conf");
+  const store = jetStream ? `jetstream { store_dir: "${join(folder, "store")}" }` : "";
+  writeFileSync(file, `listen: "127.0.0.1:${port}"\n${store}\n${configuration}\n`);
+  let running: ChildProcess | undefined;
+
+  const start = async (): Promise<void> => {
+    const child = spawn(systemPath("nats-server"), ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+    running = child;
+    let output = "";
+    child.stderr.on("data", (data: Buffer) => (output = (output + data.toString()).slice(-10_000)));
+    await ready(child, port, () => output);
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const child = running;
+    running = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  };
+  const close = async (): Promise<void> => {
+    await end("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    port,
+    store: join(folder, "store"),
+    start,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    close,
+  };
+}
+
+/** Waits until the server says that it is ready, JetStream included, and takes connections. */
+async function ready(child: ChildProcess, port: number, output: () => string): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if (child.exitCode !== null) break;
+    if (output().includes("Server is ready") && (await accepts(port))) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`nats-server has not started:\n${output()}`);
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const connected = await new Promise<boolean>((resolve) => {
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+  });
+  socket.destroy();
+  return connected;
+}
