@@ -46,7 +46,7 @@ export interface History {
   readonly head: number;
   /**
    * The messages after the number that was asked for, oldest first, or as many of them as make one answer: at least one, if there is one.
-   * Whoever has fewer than `head` asks again.
+   * Whoever has not come to `head` asks again; an answer without messages says that there are none.
    */
   readonly messages: readonly BrokerMessage[];
   /** The broker's clock, in milliseconds since 1970. */
@@ -102,7 +102,7 @@ export interface Broker {
   /**
    * The messages after a number, as of now.
    *
-   * @param current How many milliseconds ago whoever asks had every message up to `after`, for certain; Infinity if that is not known.
+   * @param current How many milliseconds ago whoever asks had every message up to `after`, or even more, for certain; Infinity if that is not known.
    *   A broker that forgets the numbers of what it has trimmed may tell by it that nothing can be gone.
    */
   read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History>;
