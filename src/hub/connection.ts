@@ -25,6 +25,7 @@ export interface ConnectionHost {
 /** What a connection is opened with. */
 export interface ConnectionInit {
   readonly id: number;
+  readonly identity: string | undefined;
   readonly group: Group;
   readonly beginnings: readonly Beginning[];
   readonly policies: readonly SlowSubscriberPolicy[];
@@ -40,6 +41,7 @@ export interface ConnectionInit {
  */
 export class Connection implements Subscription, Member {
   readonly id: number;
+  readonly identity: string | undefined;
   readonly states: { readonly [topic: string]: OpenState };
   readonly expiresAt: number;
   /** The group's list of members, and the last pass that came to this one. */
@@ -68,6 +70,7 @@ export class Connection implements Subscription, Member {
     this.#host = host;
     this.#sink = sink;
     this.id = init.id;
+    this.identity = init.identity;
     this.#group = init.group;
     this.#policies = init.policies;
     this.#query = init.query;

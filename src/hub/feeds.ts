@@ -22,6 +22,8 @@ export interface FeedsHost {
   restart(topic: LiveTopic, epoch: string, number: number): void;
   /** Told of every signal of a process. */
   signalled(text: string): void;
+  /** Told when the broker is there again: signals may have been missed. */
+  restored(): void;
   readonly onError: OnError;
 }
 
@@ -47,6 +49,7 @@ export class Feeds implements TopicFeeds {
       restored: () => {
         this.#isLost = false;
         for (const feed of this.#feeds) feed.restored();
+        host.restored();
       },
       signalled: (text) => host.signalled(text),
     });

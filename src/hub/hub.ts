@@ -20,12 +20,14 @@ import { Group } from "./group.ts";
 import { encodeMessage } from "./messages.ts";
 import {
   checkHubOptions,
+  checkIdentity,
   type CloseReason,
   type HubOptions,
   type Settings,
   type SlowSubscriberPolicy,
   type ConnectOptions,
 } from "./options.ts";
+import { Presences } from "./presence.ts";
 import type { Refusal } from "./problem.ts";
 import { respond, type Enter } from "./respond.ts";
 import type { HubStats } from "./stats.ts";
@@ -56,6 +58,7 @@ const RETRY_WHEN_FULL_MS = 5000;
 export class Hub {
   readonly #settings: Settings;
   readonly #feeds: Feeds | undefined;
+  readonly #presence: Presences;
   readonly #topics: Topics;
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
@@ -78,6 +81,12 @@ export class Hub {
     this.#settings = checkHubOptions(options);
     this.#feeds = this.#createFeeds(this.#settings.broker);
     this.#topics = new Topics(this.#settings, this.#feeds);
+    this.#presence = new Presences({
+      ...this.#settings.presence,
+      connections: this.#connections,
+      signal: this.#feeds && ((text) => this.#feeds?.broker.signal(text)),
+      onError: this.#settings.onError,
+    });
     this.#flusher = new Flusher(this.#settings.flushSliceMs);
     this.#sweeper = new Sweeper(this.#settings, {
       connections: this.#connections,
@@ -118,6 +127,8 @@ export class Hub {
       publish: (message, publishOptions = {}) =>
         this.#publish(name, encoder === undefined ? message : encoder(message), publishOptions),
       enumerate: (enumerateOptions = {}) => this.#enumerate(name, enumerateOptions),
+      presence: () => this.#presence.of(name),
+      presenceChanges: () => this.#presence.changes(name),
     };
   }
 
@@ -183,14 +194,15 @@ export class Hub {
    * told what becomes of its sink. What is not let in gives the answer.
    */
   async _connect(request: HubRequest, options: ConnectOptions, enter: Enter): Promise<Refusal | undefined> {
+    const identity = checkIdentity(options.identity);
     const answer = await admit(this.#gate, request, options, (admission) => {
-      enter(admission, (sink) => this.#open(admission, sink));
+      enter(admission, (sink) => this.#open(admission, sink, identity));
     });
     if (answer !== undefined && answer.status >= 400) this.#counts.rejected += 1;
     return answer;
   }
 
-  #open({ asked, overflow }: Admission, sink: Sink): Connection {
+  #open({ asked, overflow }: Admission, sink: Sink, identity: string | undefined): Connection {
     const topics = this.#wake(asked.topics);
     const group = this.#groupOf(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
@@ -204,6 +216,7 @@ export class Hub {
     this.#counts.opened += 1;
     const connection = new Connection(this.#host, sink, {
       id: this.#counts.opened,
+      identity,
       group,
       beginnings,
       policies,
@@ -213,6 +226,7 @@ export class Hub {
     });
     this.#connections.add(connection);
     this.#byWire[connection.wire] += 1;
+    this.#presence.add(connection);
     connection.open(beginnings);
     if (!connection.over) {
       this.#announced.add(connection);
@@ -325,6 +339,7 @@ export class Hub {
     this.#connections.delete(connection);
     this.#lingering.add(connection);
     this.#byWire[connection.wire] -= 1;
+    this.#presence.remove(connection);
     if (reason === "recycle") this.#counts.recycled += 1;
     const { group } = connection;
     if (group.followers === 0) {
@@ -356,6 +371,7 @@ export class Hub {
     await drain(this.#connections, drainMs, () => this.#flusher.flushAll());
     this.#closed = true;
     this.#topics.wakeAll();
+    await this.#presence.close();
     await this.#feeds?.end();
     if (this.#connections.size + this.#lingering.size === 0) return;
     await new Promise<void>((resolve) => (this.#onReleased = resolve));
@@ -370,7 +386,8 @@ export class Hub {
         this.#topics.change(topic, (log) => log.restart(epoch, number));
         this.#flusher.touch(topic);
       },
-      signalled: () => undefined,
+      signalled: (text) => this.#presence.signalled(text),
+      restored: () => this.#presence.restored(),
       onError: this.#settings.onError,
     });
   }

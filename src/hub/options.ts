@@ -6,6 +6,7 @@ import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
 import type { EndReason } from "../wire/item.ts";
 import type { HubRequest } from "./hub-request.ts";
+import { MAX_BEAT_MS, MAX_IDENTITY_LENGTH, MIN_BEAT_MS } from "./presence-signals.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
@@ -35,6 +36,17 @@ export interface TopicOptions {
 
 /** What an application says to a client that wants to follow topics: yes, no (403), or a status of its own choice. */
 export type Authorization = boolean | 401 | 403 | 404;
+
+/** How presence is known: who follows which topics, in all processes. */
+export interface PresenceOptions {
+  /**
+   * How often processes tell one another that they are alive, while anybody asks: 2,000 by default, from 10 to 60,000. The
+   * subscribers of one that has died count for at most three beats.
+   */
+  readonly beatMs?: number;
+  /** How long an identity must be gone before that is told: 5,000 by default, from 0. */
+  readonly graceMs?: number;
+}
 
 /** Options of a hub. All numbers are whole; times are in milliseconds, at most 2,147,483,647. */
 export interface HubOptions {
@@ -95,6 +107,8 @@ export interface HubOptions {
   readonly callbacks?: readonly string[];
   /** Other origins whose pages may follow topics, such as `https://example.com`; none by default. Never `*`. */
   readonly cors?: { readonly origins: readonly string[]; readonly credentials?: boolean };
+  /** How it is known who follows a topic in other processes, and who leaves. */
+  readonly presence?: PresenceOptions;
   /** Told of every subscription, once its first bytes are sent. */
   readonly onOpen?: (subscription: Subscription) => void;
   /** Told once of the end of every subscription that `onOpen` was told of. */
@@ -109,6 +123,8 @@ export interface ConnectOptions {
   readonly topics?: readonly string[];
   /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
   readonly overflow?: SlowSubscriberPolicy;
+  /** Who the client is, for `presence` of its topics: 1 to 200 characters without CR, LF, NUL and lone surrogates. Nobody by default. */
+  readonly identity?: string;
   /** The `nonce` attribute of every script on the comet wire. */
   readonly nonce?: string;
   /** Headers of the stream, which replace those that are set by default. Of these a refusal has only `Content-Security-Policy`. */
@@ -117,11 +133,12 @@ export interface ConnectOptions {
 
 /** {@link HubOptions}, checked and complete. */
 export type Settings = Required<
-  Omit<HubOptions, "log" | "broker" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">
+  Omit<HubOptions, "log" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">
 > & {
   readonly isCallback: (callback: string) => boolean;
   readonly log: LogBounds;
   readonly broker: Broker | undefined;
+  readonly presence: Required<PresenceOptions>;
   readonly authorize: HubOptions["authorize"];
   readonly cors: { readonly origins: ReadonlySet<string>; readonly credentials: boolean } | undefined;
   readonly onOpen: (subscription: Subscription) => void;
@@ -159,6 +176,10 @@ export function checkHubOptions(options: HubOptions): Settings {
     maxMessageBytes: number("maxMessageBytes", 65_536, 1),
     isCallback: callbackTest(options.callbacks),
     cors: checkCors(options.cors),
+    presence: {
+      beatMs: wholeNumber("presence.beatMs", options.presence?.beatMs ?? 2000, MIN_BEAT_MS, MAX_BEAT_MS),
+      graceMs: wholeNumber("presence.graceMs", options.presence?.graceMs ?? 5000, 0, MAX_TIMER_MS),
+    },
     onOpen: aFunction("onOpen", options.onOpen ?? nothing),
     onClose: aFunction("onClose", options.onClose ?? nothing),
     onError: aFunction("onError", options.onError ?? reportOnConsole),
@@ -179,6 +200,17 @@ export function checkOverflow(policy: SlowSubscriberPolicy): SlowSubscriberPolic
   if (["resume", "skip", "latest"].includes(policy)) return policy;
   throw new CometError("ERR_OPTION", `overflow must be "resume", "skip" or "latest", not ${describe(policy)}.`);
 }
+
+/** @throws {CometError} `ERR_OPTION`. */
+export function checkIdentity(identity: unknown): string | undefined {
+  if (identity === undefined) return undefined;
+  const fits = typeof identity === "string" && identity !== "" && identity.length <= MAX_IDENTITY_LENGTH;
+  if (fits && !unfitForIdentities.test(identity)) return identity;
+  const rule = `1 to ${MAX_IDENTITY_LENGTH} characters without line ends, NUL and lone surrogates`;
+  throw new CometError("ERR_OPTION", `identity must be ${rule}, not ${describe(identity)}.`);
+}
+
+const unfitForIdentities = /[\r\n\0\p{Surrogate}]/u;
 
 function checkBroker(broker: unknown): Broker | undefined {
   if (broker === undefined) return undefined;

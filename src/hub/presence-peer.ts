@@ -6,8 +6,8 @@ const MAX_IDENTITIES = 1_000_000;
 
 /** Told of what a process's signal has changed here. */
 export interface PeerHost {
-  /** Whether anything of a topic is to be kept. */
-  isAsked(topic: string): boolean;
+  /** The topics whose state is to be kept. */
+  readonly asked: ReadonlyMap<string, unknown>;
   /** The identities whose number of subscribers may be another one. */
   changed(topic: string, identities: Iterable<string>): void;
   /** The topic's whole state is here, or is not. */
@@ -20,7 +20,7 @@ export class Peer {
   heardAt: number;
   beatMs: number;
   /** When it was last asked for what is lacking. */
-  askedAt = -Infinity;
+  askedAt: number = -Infinity;
   /** The topics of which its whole state has not come, or of which something was missed. */
   readonly lacking: Set<string> = new Set();
   readonly #rolls = new Map<string, Roll>();
@@ -41,23 +41,34 @@ export class Peer {
     return this.#rolls.get(topic);
   }
 
-  /** Takes a signal in, and answers whether something was missed before it. */
-  hear(signal: Signal, now: number): boolean {
+  /** Whether it is telling a state that needs several signals. */
+  get isTelling(): boolean {
+    return this.#partial !== undefined;
+  }
+
+  /** Takes a signal in. If something was missed before it, everything is lacking. */
+  hear(signal: Signal, now: number): void {
     this.heardAt = now;
     this.beatMs = signal.beatMs;
-    if (signal.type !== "have") return this.#missedUpTo(signal.haves);
+    if (signal.type !== "have") {
+      this.#told(signal.haves);
+      return;
+    }
     // What comes late says what is no more.
-    if (signal.haves <= this.#haves) return false;
-    const missed = this.#missedUpTo(signal.haves - 1);
+    if (signal.haves <= this.#haves) return;
+    this.#told(signal.haves - 1);
     this.#haves = signal.haves;
     for (const part of signal.parts) this.#take(part);
-    return missed;
   }
 
   lack(topic: string): void {
     if (this.lacking.has(topic)) return;
     this.lacking.add(topic);
     this.#host.lacks(topic, true);
+  }
+
+  lackAll(): void {
+    for (const topic of this.#host.asked.keys()) this.lack(topic);
   }
 
   forget(topic: string): void {
@@ -75,11 +86,12 @@ export class Peer {
     }
   }
 
-  #missedUpTo(haves: number): boolean {
-    if (haves <= this.#haves) return false;
+  /** So much has been told up to now. */
+  #told(haves: number): void {
+    if (haves <= this.#haves) return;
     this.#haves = haves;
     this.#partial = undefined;
-    return true;
+    this.lackAll();
   }
 
   #complete(topic: string): void {
@@ -87,7 +99,7 @@ export class Peer {
   }
 
   #take({ topic, begins, goesOn, anonymous, identities }: Part): void {
-    if (!this.#host.isAsked(topic)) return;
+    if (!this.#host.asked.has(topic)) return;
     if (begins) this.#partial = { topic, roll: new Roll() };
     if (this.#partial?.topic !== topic) {
       // Numbers are absolute: so a change is right whether the state that it changes is or not.

@@ -6,6 +6,8 @@ export interface Subscription {
   readonly id: number;
   readonly topics: readonly string[];
   readonly wire: Wire;
+  /** Who it is, as `connect` was told. */
+  readonly identity: string | undefined;
   /** How each topic began. */
   readonly states: { readonly [topic: string]: OpenState };
   /** Where the client is, as far as the hub has sent: what it would come back with. */

@@ -1,5 +1,7 @@
 import type { Enumerator } from "../stream/enumerator.ts";
 import type { JsonValue } from "../wire/json.ts";
+import type { Presence } from "./presence.ts";
+import type { PresenceChange } from "./presence-watch.ts";
 
 /** What may be said of a message beside its data. Each is 1 to 200 characters without CR, LF and NUL. */
 export interface PublishOptions {
@@ -50,6 +52,23 @@ export interface Topic<Message, Sent = Message> {
    *   the reader, or does not hold what follows `from`.
    */
   enumerate(options?: EnumerateOptions): Enumerator<TopicMessage<Sent>>;
+
+  /**
+   * How many follow this topic now, in all processes, and who: those that `connect` was given an `identity` for. With a broker the
+   * first question takes half a second, or until every known process has answered, a second at most; then it is kept up to
+   * date, and answered at once, for 15 beats (`presence.beatMs`).
+   *
+   * @returns Rejects with `ERR_CLOSED` after the hub's `close`, and with `ERR_LIMIT` if more than 10,000 topics are asked for.
+   */
+  presence(): Promise<Presence>;
+
+  /**
+   * Who comes to this topic and who leaves it, in all processes, from when `presence` would have answered. Who comes back within
+   * `presence.graceMs` has not left. Begin to read as soon as `presence()` has told who is there, and nobody is missed.
+   *
+   * @throws {CometError} To the reader: `ERR_OVERFLOW` if 100,000 changes wait for it, `ERR_LIMIT` as `presence`. Ends when the hub is closed.
+   */
+  presenceChanges(): Enumerator<PresenceChange>;
 }
 
 /** How messages that are neither strings nor JSON are sent. */

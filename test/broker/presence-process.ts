@@ -1,0 +1,82 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished } from "vitest";
+import type { PresenceChange, PresenceOptions } from "../../src/hub/index.ts";
+import { Follower } from "../support/hub.ts";
+
+/** What a process tells. */
+export interface PresenceNews {
+  readonly port?: number;
+  readonly watching?: true;
+  readonly change?: PresenceChange;
+}
+
+export type Known = Readonly<Record<string, number>>;
+
+/** A process with a hub, which is killed when the test is over. */
+export class PresenceProcess {
+  readonly changes: PresenceChange[] = [];
+  readonly #child: ChildProcess;
+  #port = 0;
+
+  private constructor(url: string, presence: PresenceOptions) {
+    const program = fileURLToPath(new URL("presence-program.ts", import.meta.url));
+    this.#child = fork(program, [url, JSON.stringify(presence)], {
+      execArgv: ["--disable-warning=ExperimentalWarning"],
+    });
+    this.#child.on("message", ({ change }: PresenceNews) => {
+      if (change !== undefined) this.changes.push(change);
+    });
+    onTestFinished(() => void this.#child.kill("SIGKILL"));
+  }
+
+  static async start(url: string, presence: PresenceOptions = {}): Promise<PresenceProcess> {
+    const started = new PresenceProcess(url, presence);
+    const [{ port }] = (await once(started.#child, "message")) as [PresenceNews];
+    started.#port = port ?? expect.fail("it did not start");
+    return started;
+  }
+
+  /** Watches who comes and goes, from when it knows who is there. */
+  async watch(): Promise<void> {
+    this.#child.send("watch");
+    await once(this.#child, "message");
+  }
+
+  /** A client over the network. */
+  async follow(identity?: string): Promise<Follower> {
+    const query = identity === undefined ? "" : `&as=${encodeURIComponent(identity)}`;
+    const follower = await Follower.fetch(`http://127.0.0.1:${this.#port}/?wire=ndjson${query}`);
+    return follower.begun();
+  }
+
+  async presence(): Promise<Known> {
+    const response = await fetch(`http://127.0.0.1:${this.#port}/presence`);
+    return (await response.json()) as Known;
+  }
+
+  /** Waits until it knows this, and gives how many milliseconds that took. */
+  async knows(expected: Known, timeoutMs: number): Promise<number> {
+    const start = performance.now();
+    for (;;) {
+      const known = await this.presence();
+      const elapsed = performance.now() - start;
+      if (JSON.stringify(Object.entries(known).sort()) === JSON.stringify(Object.entries(expected).sort()))
+        return elapsed;
+      if (elapsed > timeoutMs) expect(known, `not within ${timeoutMs} ms`).toEqual(expected);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  signal(name: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(name);
+  }
+
+  /** Closes the hub, and then the process. */
+  async close(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    this.#child.send("close");
+    await exited;
+  }
+}
