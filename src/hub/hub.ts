@@ -1,11 +1,9 @@
 import { CometError } from "../core/errors.ts";
 import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
 import type { Broker } from "../log/broker.ts";
-import type { Entry, Publication } from "../log/entry.ts";
-import { checkTopicName, positionPrefix, type Position } from "../log/position.ts";
+import { checkTopicName, type Position } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import { inChunks } from "../wire/chunked-coding.ts";
-import type { Format } from "../wire/format.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { admit, type Admission, type Gate } from "./admission.ts";
 import { beginningOf } from "./beginning.ts";
@@ -16,8 +14,7 @@ import { LogRun } from "./enumerate.ts";
 import { Feeds, whenReady } from "./feeds.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { Flusher } from "./flusher.ts";
-import { Group } from "./group.ts";
-import { encodeMessage } from "./messages.ts";
+import { Groups } from "./groups.ts";
 import {
   checkHubOptions,
   checkIdentity,
@@ -29,13 +26,14 @@ import {
 } from "./options.ts";
 import { Presences } from "./presence.ts";
 import type { Refusal } from "./problem.ts";
+import { Publisher } from "./publisher.ts";
 import { respond, type Enter } from "./respond.ts";
 import type { HubStats } from "./stats.ts";
 import type { Sink, Subscription } from "./subscription.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
+import type { EnumerateOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
 import { Topics, unknownTopic } from "./topics.ts";
-import { isFollowed, type LiveTopic } from "./live-topic.ts";
+import type { LiveTopic } from "./live-topic.ts";
 
 /** How a hub is closed. */
 export interface CloseOptions {
@@ -60,9 +58,10 @@ export class Hub {
   readonly #feeds: Feeds | undefined;
   readonly #presence: Presences;
   readonly #topics: Topics;
+  readonly #publisher: Publisher;
+  readonly #groups: Groups;
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
-  readonly #groups = new Map<string, Group>();
   readonly #connections = new Set<Connection>();
   readonly #lingering = new Set<Connection>();
   readonly #announced = new WeakSet<Connection>();
@@ -70,8 +69,6 @@ export class Hub {
   readonly #counts = { delivered: 0, skipped: 0, lagging: 0, published: 0, opened: 0, recycled: 0, rejected: 0 };
   readonly #host: ConnectionHost;
   readonly #gate: Gate;
-  /** Messages that logs were given, in their order over all topics. */
-  #appended = 0;
   #closing: Promise<void> | undefined;
   #closed = false;
   #drainUntil = 0;
@@ -87,11 +84,21 @@ export class Hub {
       signal: this.#feeds && ((text) => this.#feeds?.broker.signal(text)),
       onError: this.#settings.onError,
     });
+    this.#groups = new Groups(this.#topics);
     this.#flusher = new Flusher(this.#settings.flushSliceMs);
+    this.#publisher = new Publisher({
+      topics: this.#topics,
+      flusher: this.#flusher,
+      feeds: this.#feeds,
+      maxMessageBytes: this.#settings.maxMessageBytes,
+      counts: this.#counts,
+      isClosed: () => this.#closed,
+      wake: (name) => this.#wake([name])[0] as LiveTopic,
+    });
     this.#sweeper = new Sweeper(this.#settings, {
       connections: this.#connections,
       lingering: this.#lingering,
-      groups: { [Symbol.iterator]: () => this.#groups.values() },
+      groups: this.#groups,
       beat: (group) => {
         group.beat();
         this.#flusher.enqueue(group);
@@ -125,7 +132,7 @@ export class Hub {
     return {
       name,
       publish: (message, publishOptions = {}) =>
-        this.#publish(name, encoder === undefined ? message : encoder(message), publishOptions),
+        this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions),
       enumerate: (enumerateOptions = {}) => this.#enumerate(name, enumerateOptions),
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),
@@ -204,7 +211,7 @@ export class Hub {
 
   #open({ asked, overflow }: Admission, sink: Sink, identity: string | undefined): Connection {
     const topics = this.#wake(asked.topics);
-    const group = this.#groupOf(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
+    const group = this.#groups.of(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
     const policies = topics.map((topic) => overflow ?? topic.overflow);
     const beginnings = topics.map((topic, i) => {
       this.#topics.change(topic, (log) => log.trim(now()));
@@ -237,44 +244,6 @@ export class Hub {
     const isReady = !asked.waits || beginnings.some(({ state }) => state !== "recovered");
     if (connection.wire === "poll" && isReady) connection.end("poll", 0);
     return connection;
-  }
-
-  #publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
-    if (this.#closed) throw new CometError("ERR_CLOSED", "The hub is closed.");
-    const message = encodeMessage(data, options, this.#settings.maxMessageBytes);
-    if (this.#feeds !== undefined) return this.#publishTo(this.#feeds, name, message);
-    const [topic] = this.#wake([name]) as [LiveTopic];
-    const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
-    if (earlier !== undefined) return Promise.resolve(earlier.id);
-    this.#counts.published += 1;
-    const { id } = this.#append(topic, message);
-    if (topic.pendingEntries < topic.bounds.maxEntries / 2 && topic.pendingBytes < topic.bounds.maxBytes / 2) {
-      return Promise.resolve(id);
-    }
-    this.#flusher.flushNow(topic);
-    return this.#flusher.turn().then(() => id);
-  }
-
-  async #publishTo(feeds: Feeds, name: string, message: Publication): Promise<string> {
-    const { epoch, number } = await feeds.publish(name, message, this.#topics.boundsOf(name));
-    this.#counts.published += 1;
-    return positionPrefix(name, epoch) + String(number);
-  }
-
-  /** Adds a message to a topic's log, to be sent with the next flush. */
-  #append(topic: LiveTopic, message: Publication, number?: number, agoMs = 0): Entry {
-    // The log would let go of what nobody has been sent yet.
-    const { maxEntries, maxBytes } = topic.bounds;
-    const isFull = topic.pendingEntries >= maxEntries || topic.pendingBytes + message.bytes > maxBytes;
-    if (topic.pendingEntries > 0 && isFull) this.#flusher.flushNow(topic);
-    const time = now();
-    this.#appended += 1;
-    const entry = this.#topics.change(topic, (log) => log.append(message, this.#appended, time, time - agoMs, number));
-    if (!isFollowed(topic)) return entry;
-    if (topic.pendingEntries === 0) this.#flusher.touch(topic);
-    topic.pendingEntries += 1;
-    topic.pendingBytes += message.bytes;
-    return entry;
   }
 
   /** The topics of these names, alive from now on, and looked after. */
@@ -321,35 +290,13 @@ export class Hub {
     });
   }
 
-  #groupOf(format: Format, topics: readonly LiveTopic[]): Group {
-    const key = JSON.stringify([format.key, ...topics.map(({ log }) => log.topic)]);
-    let group = this.#groups.get(key);
-    if (group === undefined) {
-      group = new Group(key, format, topics);
-      this.#groups.set(key, group);
-      for (const topic of topics) {
-        topic.groups.add(group);
-        this.#topics.sort(topic);
-      }
-    }
-    return group;
-  }
-
   #onConnectionClosed(connection: Connection, reason: CloseReason): void {
     this.#connections.delete(connection);
     this.#lingering.add(connection);
     this.#byWire[connection.wire] -= 1;
     this.#presence.remove(connection);
     if (reason === "recycle") this.#counts.recycled += 1;
-    const { group } = connection;
-    if (group.followers === 0) {
-      this.#groups.delete(group.key);
-      for (const topic of group.topics) {
-        topic.groups.delete(group);
-        topic.touchedAt = now();
-        this.#topics.sort(topic);
-      }
-    }
+    this.#groups.leave(connection.group);
     if (this.#announced.has(connection)) this.#tell(() => this.#settings.onClose(connection, reason));
   }
 
@@ -380,12 +327,8 @@ export class Hub {
   #createFeeds(broker: Broker | undefined): Feeds | undefined {
     if (broker === undefined) return undefined;
     return new Feeds(broker, {
-      append: (topic, message, number, agoMs) => void this.#append(topic, message, number, agoMs),
-      restart: (topic, epoch, number) => {
-        if (topic.pendingEntries > 0) this.#flusher.flushNow(topic);
-        this.#topics.change(topic, (log) => log.restart(epoch, number));
-        this.#flusher.touch(topic);
-      },
+      append: (...given) => void this.#publisher.append(...given),
+      restart: (...given) => this.#publisher.restart(...given),
       signalled: (text) => this.#presence.signalled(text),
       restored: () => this.#presence.restored(),
       onError: this.#settings.onError,
