@@ -25,19 +25,20 @@ export default defineConfig({
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
           testTimeout: 60_000,
+          maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
       },
       {
-        // Real brokers, and processes of their own.
+        // Real brokers, and processes of their own, which mostly wait: for restarts, expiries and heartbeats.
         extends: true,
         test: {
           name: "broker",
           include: ["test/broker/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
         },
       },
       {
