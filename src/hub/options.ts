@@ -5,8 +5,9 @@ import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
 import type { EndReason } from "../wire/item.ts";
+import { checkField } from "./field.ts";
 import type { HubRequest } from "./hub-request.ts";
-import { MAX_BEAT_MS, MAX_IDENTITY_LENGTH, MIN_BEAT_MS } from "./presence-signals.ts";
+import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence-signals.ts";
 import type { Subscription } from "./subscription.ts";
 
 /**
@@ -203,14 +204,8 @@ export function checkOverflow(policy: SlowSubscriberPolicy): SlowSubscriberPolic
 
 /** @throws {CometError} `ERR_OPTION`. */
 export function checkIdentity(identity: unknown): string | undefined {
-  if (identity === undefined) return undefined;
-  const fits = typeof identity === "string" && identity !== "" && identity.length <= MAX_IDENTITY_LENGTH;
-  if (fits && !unfitForIdentities.test(identity)) return identity;
-  const rule = `1 to ${MAX_IDENTITY_LENGTH} characters without line ends, NUL and lone surrogates`;
-  throw new CometError("ERR_OPTION", `identity must be ${rule}, not ${describe(identity)}.`);
+  return checkField("identity", identity, "ERR_OPTION");
 }
-
-const unfitForIdentities = /[\r\n\0\p{Surrogate}]/u;
 
 function checkBroker(broker: unknown): Broker | undefined {
   if (broker === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { randomName } from "../core/random-name.ts";
 import { now } from "./clock.ts";
 import { Answers } from "./presence-answers.ts";
 import { Questions } from "./presence-questions.ts";
@@ -34,7 +35,7 @@ export class Gossip {
   readonly questions: Questions;
   readonly #answers: Answers;
   readonly #host: GossipHost;
-  readonly #id = randomName();
+  readonly #id = randomName(16);
   readonly #tickMs: number;
   #haves = 0;
   #hasSubscribers = false;
@@ -165,10 +166,4 @@ export class Gossip {
     this.#hasSpoken = true;
     this.#host.signal(encodeSignal({ ...told, from: this.#id, beatMs: this.#host.beatMs, haves: this.#haves }));
   }
-}
-
-/** Sixteen letters and digits. */
-function randomName(): string {
-  const numbers = crypto.getRandomValues(new Uint32Array(16));
-  return Array.from(numbers, (number) => (number % 36).toString(36)).join("");
 }

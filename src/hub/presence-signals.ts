@@ -1,5 +1,6 @@
 import { utf8Length } from "../core/utf8.ts";
 import { MAX_TOPIC_LENGTH } from "../log/position.ts";
+import { MAX_FIELD_LENGTH } from "./field.ts";
 
 /** What processes tell one another of presence; docs/presence.md has the rules. */
 export type Told =
@@ -50,8 +51,6 @@ const MAX_CONTENT_BYTES = MAX_SIGNAL_BYTES - 512;
 
 export const MIN_BEAT_MS = 10;
 export const MAX_BEAT_MS = 60_000;
-/** The longest identity, in UTF-16 code units. */
-export const MAX_IDENTITY_LENGTH = 200;
 /** The longest name of a process. */
 const MAX_PROCESS_LENGTH = 64;
 /** More subscribers than this no process has. */
@@ -115,7 +114,7 @@ function checkPart(value: unknown): Part | undefined {
   const identities: [string, number][] = [];
   for (let i = 0; i < list.length; i += 2) {
     const [identity, count] = [list[i], list[i + 1]];
-    if (!isName(identity, MAX_IDENTITY_LENGTH) || !isCount(count, MAX_COUNT)) return undefined;
+    if (!isName(identity, MAX_FIELD_LENGTH) || !isCount(count, MAX_COUNT)) return undefined;
     identities.push([identity, count]);
   }
   return { topic, begins: (flags & 1) !== 0, goesOn: (flags & 2) !== 0, anonymous, identities };

@@ -1,4 +1,5 @@
 import { CometError, describe } from "../core/errors.ts";
+import { randomName } from "../core/random-name.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { Log } from "../log/log.ts";
 import { now } from "./clock.ts";
@@ -44,7 +45,7 @@ export class Topics {
   readonly #idle = new Map<string, LiveTopic>();
   /** Goes on where it was: a map that loses its first entries again and again is slow to begin with. */
   #oldestIdle: IterableIterator<LiveTopic> | undefined;
-  readonly #epoch = randomEpoch();
+  readonly #epoch = randomName(8);
   #lives = 0;
   /** What the logs hold altogether, as far as they have been trimmed. */
   entries = 0;
@@ -198,10 +199,4 @@ export class Topics {
 
 export function unknownTopic(name: string): CometError {
   return new CometError("ERR_TOPIC_UNKNOWN", `There is no topic of the name ${describe(name)}.`);
-}
-
-/** Eight letters and digits: one process in 2.8 million million has the same as another. */
-function randomEpoch(): string {
-  const numbers = crypto.getRandomValues(new Uint32Array(8));
-  return Array.from(numbers, (number) => (number % 36).toString(36)).join("");
 }

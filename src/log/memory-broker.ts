@@ -1,5 +1,6 @@
 import { CometError } from "../core/errors.ts";
 import { Queue } from "../core/queue.ts";
+import { randomName } from "../core/random-name.ts";
 import { afterTurn } from "../core/turn.ts";
 import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "./broker.ts";
 import type { LogBounds } from "./entry.ts";
@@ -73,7 +74,7 @@ interface Held {
 class SharedTopic {
   readonly listeners = new Map<Member, Listening>();
   readonly #byMessageId = new Map<string, BrokerMessage>();
-  epoch = randomEpoch();
+  epoch = randomName(8);
   touchedAt = 0;
   maxAgeMs = 0;
   /** The messages after `#floor`, and before them some places that are empty. */
@@ -109,7 +110,7 @@ class SharedTopic {
     this.#floor = this.#head;
     this.#held = [];
     this.#empty = this.#bytes = 0;
-    this.epoch = randomEpoch();
+    this.epoch = randomName(8);
   }
 
   /** What is too old is not told of, though it may be held until the next message. */
@@ -258,9 +259,4 @@ class Member implements Broker {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
     return this.#exchange.topic(topic);
   }
-}
-
-function randomEpoch(): string {
-  const numbers = crypto.getRandomValues(new Uint32Array(8));
-  return Array.from(numbers, (number) => (number % 36).toString(36)).join("");
 }

@@ -1,9 +1,9 @@
 import { CometError } from "../../core/errors.ts";
+import { randomName } from "../../core/random-name.ts";
 import type { Broker, BrokerHost, BrokerPublication, History, Notice, Place } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
 import { Keys } from "./keys.ts";
 import type { Settings } from "./options.ts";
-import { randomId } from "./random-id.ts";
 import { aboutOf, brokerError, historyOf, isWrongType, noticeOf, placeOf, publishError, textOf } from "./replies.ts";
 import { Session } from "./session.ts";
 
@@ -78,7 +78,7 @@ export class RedisBroker implements Broker {
     const keys = [log, meta, channel];
     if (message.messageId !== undefined) keys.push(this.#keys.messageId(topic, message.messageId));
     const args = [
-      ...[randomId(), message.json, aboutOf(message), message.bytes, bounds.maxEntries, bounds.maxBytes],
+      ...[randomName(16), message.json, aboutOf(message), message.bytes, bounds.maxEntries, bounds.maxBytes],
       ...[bounds.maxAgeMs, this.#settings.topicTtlMs, session.publishCommand],
     ].map(String);
     this.#pendingBytes += pending;
@@ -96,7 +96,7 @@ export class RedisBroker implements Broker {
     const session = this.#current();
     const { log, meta } = this.#keys.topic(topic);
     const args = [
-      ...[randomId(), after, bounds.maxEntries, bounds.maxBytes, bounds.maxAgeMs, this.#settings.topicTtlMs],
+      ...[randomName(16), after, bounds.maxEntries, bounds.maxBytes, bounds.maxAgeMs, this.#settings.topicTtlMs],
       ...[ANSWER_ENTRIES, ANSWER_BYTES],
     ].map(String);
     try {
@@ -127,7 +127,7 @@ export class RedisBroker implements Broker {
   async renew(topic: string, epoch: string): Promise<void> {
     const session = this.#current();
     const { log, meta } = this.#keys.topic(topic);
-    const args = [epoch, randomId(), String(this.#settings.topicTtlMs)];
+    const args = [epoch, randomName(16), String(this.#settings.topicTtlMs)];
     try {
       await session.run(session.scripts.renew, [log, meta], args);
     } catch (error) {

@@ -6,7 +6,6 @@ import type { Keys } from "./keys.ts";
 import { createLink, type Link } from "./link.ts";
 import type { Settings } from "./options.ts";
 import { brokerError, isDemoted, isWrongType, textOf } from "./replies.ts";
-import { randomId } from "./random-id.ts";
 import { ScriptRunner, type Script } from "./script-runner.ts";
 import { markScript, publishScript, readScript, renewScript, tellScript } from "./scripts.ts";
 import { Waits } from "./waits.ts";
@@ -39,7 +38,7 @@ export class Session {
   readonly #events: SessionEvents;
   readonly #runner: ScriptRunner;
   readonly #waits = new Waits();
-  readonly #id: string = randomId();
+  readonly #id: string = randomName(16);
   #scripts: Scripts | undefined;
   #heart: Heart | undefined;
   #isOver = false;
@@ -204,7 +203,7 @@ export class Session {
   /** Publishes something where nobody listens, that is gone soon: whether all that it takes is allowed, shows now. */
   async #rehearse(): Promise<void> {
     const { log, meta, channel } = this.#keys.topic(`rehearsal ${this.#id}`);
-    const args = [randomId(), "0", "{}", "1", "1", "1024", "1000", "1000", this.publishCommand];
+    const args = [randomName(16), "0", "{}", "1", "1", "1024", "1000", "1000", this.publishCommand];
     await this.#runner.run(this.scripts.publish, [log, meta, channel], args);
   }
 

@@ -1,0 +1,15 @@
+import { CometError, describe, type CometErrorCode } from "../core/errors.ts";
+
+/** The longest of the short texts that an application gives: event names, keys, ids and identities; in UTF-16 code units. */
+export const MAX_FIELD_LENGTH = 200;
+
+/** What would end a field of an event stream, be ignored there, or not survive UTF-8. */
+const unfit = /[\r\n\0\p{Surrogate}]/u;
+
+/** Checks a short text, if there is one. @throws {CometError} with this code. */
+export function checkField(what: string, value: unknown, code: CometErrorCode): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "string" && value !== "" && value.length <= MAX_FIELD_LENGTH && !unfit.test(value)) return value;
+  const rule = `1 to ${MAX_FIELD_LENGTH} characters without line ends, NUL and lone surrogates`;
+  throw new CometError(code, `${what} must be ${rule}, not ${describe(value)}.`);
+}
