@@ -1,4 +1,5 @@
 import { CometError, type CometErrorCode } from "../../core/errors.ts";
+import { randomName } from "../../core/random-name.ts";
 import { afterTurn } from "../../core/turn.ts";
 import { isCluster } from "./client.ts";
 import { Heart } from "./heart.ts";
