@@ -14,6 +14,8 @@ import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/co
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startNats } from "../support/nats.ts";
+import { startRedis } from "../support/redis.ts";
 import { installedNode, nodeVersions, root, run } from "../support/run.ts";
 
 const consumers = join(root, "test/package/consumers");
@@ -55,13 +57,15 @@ describe("the tarball", () => {
       "dist/client.global.js",
       "dist/client.global.js.map",
       "dist/adapters/node/index.js",
+      "dist/brokers/redis/index.js",
+      "dist/brokers/nats/index.js",
     ]) {
       expect(files.map(({ path }) => path)).toContain(entry);
     }
   });
 
   test("is small, and brings no dependencies", () => {
-    expect(statSync(tarball).size).toBeLessThan(360 * 1024);
+    expect(statSync(tarball).size).toBeLessThan(560 * 1024);
     const manifest = JSON.parse(
       readFileSync(join(folder, "node_modules/comet-sockets/package.json"), "utf8"),
     ) as object;
@@ -190,6 +194,38 @@ describe("at run time", () => {
       expect(await printed(version, code)).toBe("useComet connecting\n");
     } finally {
       for (const name of ["react", "react-dom"]) rmSync(join(folder, "node_modules", name));
+    }
+  });
+
+  test.each(nodeVersions)("two hubs have one stream on Redis, and on NATS, on Node %s", async (version) => {
+    const [redis, nats] = await Promise.all([startRedis(), startNats()]);
+    // Their clients come with the application.
+    const clients = ["redis", "@nats-io"];
+    for (const name of clients) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+    const code = `
+      import { createClient } from "redis";
+      import { Hub } from "comet-sockets/hub";
+      import { natsBroker } from "comet-sockets/nats";
+      import { redisBroker } from "comet-sockets/redis";
+      const brokers = {
+        redis: () => redisBroker({ client: createClient({ url: "redis://127.0.0.1:${redis.port}" }) }),
+        nats: () => natsBroker({ connection: { servers: "127.0.0.1:${nats.port}" } }),
+      };
+      for (const [name, broker] of Object.entries(brokers)) {
+        const [one, other] = [new Hub({ broker: await broker() }), new Hub({ broker: await broker() })];
+        const position = await one.topic("a").publish("before");
+        const url = "http://hub.test/?topic=a&wire=poll&lastEventId=" + encodeURIComponent(position);
+        const answer = other.connect(new Request(url));
+        await one.topic("a").publish({ name });
+        const [open, message] = await (await answer).json();
+        console.log(open.open.states.a, message.data.name);
+        await Promise.all([one.close({ drainMs: 0 }), other.close({ drainMs: 0 })]);
+      }`;
+    try {
+      expect(await printed(version, code)).toBe("recovered redis\nrecovered nats\n");
+    } finally {
+      for (const name of clients) rmSync(join(folder, "node_modules", name));
+      await Promise.all([redis.close(), nats.close()]);
     }
   });
 

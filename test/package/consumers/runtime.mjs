@@ -65,7 +65,7 @@ test("the exports", () => {
   ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
   assert.deepEqual(Object.keys(node).sort(), ["connect", "sendChunked"]);
-  assert.deepEqual(Object.keys(hub).sort(), ["Hub"]);
+  assert.deepEqual(Object.keys(hub).sort(), ["Hub", "MemoryBrokers"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });
 
