@@ -29,6 +29,15 @@ export interface NatsServer {
   close(): Promise<void>;
 }
 
+const running = new Set<ChildProcess>();
+const folders = new Set<string>();
+
+// Where nobody came to close them.
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** Starts a server, with JetStream, on a free port of 127.0.0.1. Whoever starts it closes it. */
 export async function startNats({ jetStream = true, configuration = "" }: NatsServerOptions = {}): Promise<NatsServer> {
   await ensureSystemPackages(["nats-server"]);
@@ -37,18 +46,21 @@ export async function startNats({ jetStream = true, configuration = "" }: NatsSe
   const file = join(folder, "nats.conf");
   const store = jetStream ? `jetstream { store_dir: "${join(folder, "store")}" }` : "";
   writeFileSync(file, `listen: "127.0.0.1:${port}"\n${store}\n${configuration}\n`);
-  let running: ChildProcess | undefined;
+  folders.add(folder);
+  let server: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
     const child = spawn(systemPath("nats-server"), ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
-    running = child;
+    server = child;
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     let output = "";
     child.stderr.on("data", (data: Buffer) => (output = (output + data.toString()).slice(-10_000)));
     await ready(child, port, () => output);
   };
   const end = async (signal: NodeJS.Signals): Promise<void> => {
-    const child = running;
-    running = undefined;
+    const child = server;
+    server = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
@@ -57,6 +69,7 @@ export async function startNats({ jetStream = true, configuration = "" }: NatsSe
   const close = async (): Promise<void> => {
     await end("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
+    folders.delete(folder);
   };
   try {
     await start();

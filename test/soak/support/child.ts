@@ -1,4 +1,5 @@
 import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 interface Answer {
@@ -34,12 +35,32 @@ export class Child {
     const id = this.#calls;
     return new Promise<R>((resolve, reject) => {
       this.#waiting.set(id, { resolve: resolve as (result: unknown) => void, reject });
-      this.#process.send({ id, name, argument });
+      this.#process.send({ id, name, argument }, (error) => {
+        if (error === null || !this.#waiting.delete(id)) return;
+        reject(error);
+      });
     });
   }
 
   stop(): void {
     this.#process.kill("SIGKILL");
+  }
+
+  /** Kills it, and resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const gone = once(this.#process, "exit");
+    this.stop();
+    await gone;
+  }
+
+  /** Stops it where it is, and lets it go on. */
+  freeze(): void {
+    this.#process.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#process.kill("SIGCONT");
   }
 }
 

@@ -1,16 +1,29 @@
 import { connect, type Socket } from "node:net";
-import type { Wire } from "../../../src/wire/item.ts";
-import { decoderOf, type Decoder } from "./decoders.ts";
+import type { ControlItems, Wire } from "../../../src/wire/item.ts";
+import { decoderOf, type Decoder, type ItemHandler } from "./decoders.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Random } from "./random.ts";
 import { ResponseParser } from "./response-parser.ts";
 import type { Tally } from "./tally.ts";
 
-export interface ClientOptions {
+/** What has to say where a client is, is told of all that comes, and throws if that is wrong. */
+export interface ClientLedger extends Pick<ItemHandler, "open" | "message" | "gap"> {
+  /** What the client comes back with; empty before it has any place. */
+  readonly position: string;
+  /** The last items, for the report of a violation. */
+  readonly history: string;
+  end(item: ControlItems["end"]): void;
+  /** The connection is over, with or without an end. */
+  over(why: string): void;
+  note(what: string, ...more: (string | number | object)[]): void;
+}
+
+export interface ClientOptions<L extends ClientLedger = Ledger> {
   readonly wire: Wire;
   readonly topics: readonly string[];
-  readonly port: number;
-  readonly ledger: Ledger;
+  /** The port of the server, or what tells it whenever the client connects. */
+  readonly port: number | (() => number);
+  readonly ledger: L;
   readonly random: Random;
   readonly tally: Tally;
   /** How long to stay away after a cut, in milliseconds. */
@@ -21,9 +34,9 @@ export interface ClientOptions {
  * A client on a bare socket that follows topics as PROTOCOL.md, section 6, says: it keeps its position, comes back with it after
  * whatever happens, and lets its ledger check all that comes.
  */
-export class Client {
-  readonly ledger: Ledger;
-  readonly #options: ClientOptions;
+export class Client<L extends ClientLedger = Ledger> {
+  readonly ledger: L;
+  readonly #options: ClientOptions<L>;
   #socket: Socket | undefined;
   #decoder: Decoder | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -31,7 +44,7 @@ export class Client {
   #retryMs: number | undefined;
   #stopped = false;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions<L>) {
     this.#options = options;
     this.ledger = options.ledger;
   }
@@ -42,7 +55,8 @@ export class Client {
 
   start(): void {
     const { tally, port } = this.#options;
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    const to = typeof port === "number" ? port : port();
+    const socket = connect({ port: to, host: "127.0.0.1", noDelay: true });
     this.#socket = socket;
     const parser = this.#parser(socket);
     socket.on("data", (bytes: Buffer) => {
@@ -174,6 +188,7 @@ export class Client {
     clearTimeout(this.#resume);
     this.#resume = undefined;
     this.ledger.over(how);
+    this.#options.tally.add(`losses ${how}`);
     this.#comeBack(this.#options.awayMs(this.#options.random));
   }
 

@@ -1,0 +1,38 @@
+import { afterAll, describe, expect, test } from "vitest";
+import { outage } from "../soak/support/broker-outage.ts";
+import { stuck } from "../soak/support/broker-stuck.ts";
+import { engines } from "../soak/support/broker-world.ts";
+import { Random, seedOfRun } from "../soak/support/random.ts";
+
+const random = new Random(seedOfRun());
+const reports: string[] = [];
+
+afterAll(() => {
+  console.log(reports.join(""));
+});
+
+test.each(["stopped", "stalled"] as const)(
+  "processes keep their clients, fail in time, hold little and heal by themselves when the broker is %s",
+  async (how) => {
+    // They wait more than they do.
+    const all = engines.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));
+    for (const { violations, text } of await Promise.all(all)) {
+      reports.push(text);
+      expect(violations).toEqual([]);
+    }
+  },
+);
+
+describe.each(engines)("processes on %s, when one of them is stuck,", (engine) => {
+  test("do not wait for it, and it has everything afterwards", async () => {
+    const { violations, text } = await stuck({ engine, random: random.fork(), frozenMs: 2500 });
+    reports.push(text);
+    expect(violations).toEqual([]);
+  });
+
+  test("have it say a gap where history is gone", async () => {
+    const { violations, text } = await stuck({ engine, random: random.fork(), frozenMs: 1500, maxEntries: 50 });
+    reports.push(text);
+    expect(violations).toEqual([]);
+  });
+});
