@@ -205,8 +205,17 @@ export class Feed {
   }
 
   #add(message: BrokerMessage, agoMs: number): void {
-    this.#host.append(decodeMessage(message), message.number, Math.max(0, agoMs));
     this.#last = message;
+    let decoded: Publication;
+    try {
+      decoded = decodeMessage(message);
+    } catch (error) {
+      // It cannot be had, and it is not passed over unsaid.
+      this.#host.onError(error);
+      this.#host.restart(this.#log.epoch, message.number);
+      return;
+    }
+    this.#host.append(decoded, message.number, Math.max(0, agoMs));
   }
 
   /** Waits before the next attempt, for a random time that grows with each. */

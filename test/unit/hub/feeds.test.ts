@@ -205,6 +205,28 @@ describe("hubs of several processes", () => {
     expect(gaps(client)).toMatchObject([{ missed: null }]);
   });
 
+  test("give pages nothing that only somebody else can have written to the broker", async () => {
+    const broker = new Rewound();
+    const { hub, errors } = notedHub({ broker });
+    const page = await (await followHub(hub, "topic=t&wire=comet")).begun();
+    const lines = await (await followHub(hub, "topic=t")).begun();
+    broker.add("a");
+    broker.addRaw('{"html":"</script><script>evil()</script>\u2028"}');
+    broker.addRaw('{"html":\n1}');
+    broker.addRaw('nonsense"}');
+    broker.addRaw('"x"', { event: "a\ndata: b" });
+    broker.add("z");
+    for (const follower of [page, lines]) {
+      await follower.has(4);
+      expect(follower.data).toEqual(["a", { html: "</script><script>evil()</script>\u2028" }, { html: 1 }, "z"]);
+      expect(gaps(follower)).toMatchObject([{ missed: 2 }]);
+    }
+    expect(page.text).not.toContain("evil()</script>");
+    expect(errors).toMatchObject([{ code: "ERR_MESSAGE" }, { code: "ERR_MESSAGE" }]);
+    const late = await (await followHub(hub, "topic=t&from=oldest")).has(1);
+    expect(late.data).toEqual(["z"]);
+  });
+
   test("read with numbers that leave some out", async () => {
     const broker = new Rewound(7);
     const { hub } = notedHub({ broker, log: { maxEntries: 4 } });
@@ -302,9 +324,13 @@ class Rewound implements Broker {
   }
 
   add(text: string): void {
+    this.addRaw(JSON.stringify(text));
+  }
+
+  addRaw(json: string, more: { readonly event?: string } = {}): void {
     const previous = this.#head;
-    const fields = { event: undefined, key: undefined, messageId: undefined };
-    const message = { number: previous + this.#step, at: Date.now(), json: JSON.stringify(text), ...fields };
+    const fields = { event: undefined, key: undefined, messageId: undefined, ...more };
+    const message = { number: previous + this.#step, at: Date.now(), json, ...fields };
     this.#messages.push(message);
     if (!this.isSilent) this.#listener?.({ epoch: this.epoch, previous, message });
   }
