@@ -46,6 +46,10 @@ export class RedisBroker implements Broker {
   #wake: (() => void) | undefined;
   #keeper: ReturnType<typeof setInterval> | undefined;
 
+  /** What the names of this broker's epochs begin with, and how many it has thought of. */
+  readonly #id: string = randomName(16);
+  #epochs = 0;
+
   private constructor(settings: Settings) {
     this.#settings = settings;
     this.#keys = new Keys(settings.prefix);
@@ -78,7 +82,7 @@ export class RedisBroker implements Broker {
     const keys = [log, meta, channel];
     if (message.messageId !== undefined) keys.push(this.#keys.messageId(topic, message.messageId));
     const args = [
-      ...[randomName(16), message.json, aboutOf(message), message.bytes, bounds.maxEntries, bounds.maxBytes],
+      ...[this.#newEpoch(), message.json, aboutOf(message), message.bytes, bounds.maxEntries, bounds.maxBytes],
       ...[bounds.maxAgeMs, this.#settings.topicTtlMs, session.publishCommand],
     ].map(String);
     this.#pendingBytes += pending;
@@ -96,7 +100,7 @@ export class RedisBroker implements Broker {
     const session = this.#current();
     const { log, meta } = this.#keys.topic(topic);
     const args = [
-      ...[randomName(16), after, bounds.maxEntries, bounds.maxBytes, bounds.maxAgeMs, this.#settings.topicTtlMs],
+      ...[this.#newEpoch(), after, bounds.maxEntries, bounds.maxBytes, bounds.maxAgeMs, this.#settings.topicTtlMs],
       ...[ANSWER_ENTRIES, ANSWER_BYTES],
     ].map(String);
     try {
@@ -127,7 +131,7 @@ export class RedisBroker implements Broker {
   async renew(topic: string, epoch: string): Promise<void> {
     const session = this.#current();
     const { log, meta } = this.#keys.topic(topic);
-    const args = [epoch, randomName(16), String(this.#settings.topicTtlMs)];
+    const args = [epoch, this.#newEpoch(), String(this.#settings.topicTtlMs)];
     try {
       await session.run(session.scripts.renew, [log, meta], args);
     } catch (error) {
@@ -149,6 +153,12 @@ export class RedisBroker implements Broker {
     this.#wake?.();
     this.#session?.close();
     this.#session = undefined;
+  }
+
+  /** An epoch that there has never been, in case that one is needed. */
+  #newEpoch(): string {
+    this.#epochs += 1;
+    return this.#id + this.#epochs.toString(36);
   }
 
   #current(): Session {

@@ -80,8 +80,11 @@ if now - since > maxAge * more or total - before > maxBytes * more or redis.call
 end
 redis.call('HSET', meta, 'head', head, 'total', total, 'at', now, 'since', since, 'before', before)
 if isNew then redis.call('HSET', meta, 'epoch', epoch) end
-keepFor(log, maxAge)
-keepFor(meta, math.max(ARGV[8], maxAge))
+-- They are kept for a quarter longer than they must be, so it is enough to look so often.
+if isNew or head % 16 == 0 or now - last > maxAge / 64 then
+  keepFor(log, maxAge)
+  keepFor(meta, math.max(ARGV[8], maxAge))
+end
 local place = epoch .. ' ' .. head
 if id then redis.call('SET', id, place, 'PX', maxAge) end
 redis.call(ARGV[9], KEYS[3], place .. ' ' .. now .. ' ' .. about .. '\\n' .. data)
