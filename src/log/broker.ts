@@ -75,7 +75,7 @@ export interface BrokerHost {
  *   MUST reject with `ERR_BROKER` only if the message is not and will not be published, and with `ERR_UNACKNOWLEDGED` if it cannot know.
  * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, whether it still
  *   holds the first or not, and resolve to the place of the first.
- * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold up to 256 messages more, and forget a topic of which it
+ * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold a sixteenth or 256 messages more, and forget a topic of which it
  *   holds nothing and to which nobody listens.
  * - MUST say in `floor` what may be gone. It MUST begin another epoch where messages that it has acknowledged, or had told of, are
  *   gone from the newer end, as after a crash, as far as it can know; for what it cannot, there is `renew`.

@@ -42,6 +42,16 @@ test("docs/streams.md and the changelog have every name of ours", () => {
   }
 });
 
+test("docs/brokers.md has the contract as src/log/broker.ts has it", () => {
+  const plain = (some: string): string => some.replace(/^ \* ?/gm, "").replace(/\s+/g, " ");
+  const [, contract = ""] = /^ \* A broker\n \*\n(.*?)\n \*\/$/ms.exec(text("src/log/broker.ts")) ?? [];
+  const duties = plain(contract)
+    .split(/(?:^| )- (?=MUST)/)
+    .slice(1);
+  expect(duties.length).toBeGreaterThan(8);
+  for (const duty of duties) expect(plain(text("docs/brokers.md"))).toContain(duty);
+});
+
 test("the decisions are numbered", () => {
   const files = globSync("*.md", { cwd: join(root, "docs/decisions") }).sort();
   for (const [i, file] of files.entries()) {
