@@ -10,8 +10,8 @@ export interface PublishOptions {
   /** What the message is about: a newer one with the same key makes this one stale. See the policy `latest`. */
   readonly key?: string;
   /**
-   * The application's own id. A message whose id the log still holds is not published again; so a publisher that does not
-   * know whether it succeeded may try once more.
+   * The application's own id. A message whose id the log still holds is not published again, nor, with a broker, one whose id was
+   * published within the log's `maxAgeMs`; so a publisher that does not know whether it succeeded may try once more.
    */
   readonly messageId?: string;
 }
@@ -38,7 +38,10 @@ export interface Topic<Message, Sent = Message> {
    * encoded at once; what becomes of the object later changes nothing.
    *
    * @returns Resolves to the topic's position after this message, once the hub has it; while very much waits to be sent, once
-   *   that has been tried, so that a publisher that awaits it does not outrun its subscribers' log.
+   *   that has been tried, so that a publisher that awaits it does not outrun its subscribers' log. With a broker it resolves once that
+   *   has the message, and rejects with `ERR_BROKER` if the message is not published, because the broker is away, refuses it, or has not
+   *   acknowledged 10,000 messages or 16 MiB; with `ERR_UNACKNOWLEDGED` if nobody knows: try again with the same `messageId`; with
+   *   `ERR_BROKER_CONFIG` if the broker is not set up as it must be.
    * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON, `ERR_MESSAGE` if it is larger than the hub's
    *   `maxMessageBytes` or has a bad event, key or id, `ERR_LIMIT` if there are too many topics, `ERR_CLOSED` after the hub's `close`.
    */
@@ -49,7 +52,7 @@ export interface Topic<Message, Sent = Message> {
    * `from` says, and does not end until the hub is closed.
    *
    * @throws {CometError} To the reader: `ERR_POSITION` if `from` is no position in this topic, `ERR_OVERFLOW` if the log has passed
-   *   the reader, or does not hold what follows `from`.
+   *   the reader, or does not hold what follows `from`; `ERR_BROKER` if the broker cannot be asked for it.
    */
   enumerate(options?: EnumerateOptions): Enumerator<TopicMessage<Sent>>;
 
