@@ -3,6 +3,7 @@ import { TopicPublisher } from "./broker-publisher.ts";
 import { BrokerWorld } from "./broker-world.ts";
 import { sleep } from "./clock.ts";
 import type { Random } from "./random.ts";
+import type { Tally } from "./tally.ts";
 
 export interface ChaosOptions {
   readonly engine: Engine;
@@ -66,6 +67,10 @@ function someOf(topics: readonly string[], random: Random): readonly string[] {
 const engineHarm = ["engine killed", "engine stopped"] as const;
 const hubHarm = ["hub killed", "hub frozen", "link cut", "link stalled", "link refused"] as const;
 
+function untriedIn(tally: Tally): string[] {
+  return [...engineHarm, ...hubHarm].filter((kind) => tally.of(`harm ${kind}`) === 0);
+}
+
 /** Gives the members of a list in a random order, again and again: all of them come soon. */
 class Deck<T> {
   readonly #all: readonly T[];
@@ -99,15 +104,17 @@ class Harm {
     this.#hubHarm = new Deck(hubHarm, this.#random);
   }
 
-  /** Resolves, once it is stopped, when everything is mended. */
+  /** Resolves, once it is stopped and has done everything that it can do, when everything is mended. */
   async run(): Promise<void> {
     const { tally } = this.#world;
     let engineAt = performance.now() + 1500;
-    while (!this.#isStopped && tally.violations.length === 0) {
+    while (!(this.#isStopped && untriedIn(tally).length === 0) && tally.violations.length === 0) {
       await sleep(this.#random.whole(50, 400));
       this.#harmClients();
       if (performance.now() > engineAt && !this.#busy.has("engine")) {
-        engineAt = performance.now() + this.#random.whole(4000, 7500);
+        // Each kind once while there is much to be lost; then more seldom.
+        const isNew = untriedIn(tally).some((kind) => kind.startsWith("engine"));
+        engineAt = performance.now() + (isNew ? this.#random.whole(2500, 4000) : this.#random.whole(4000, 7500));
         this.#do("engine", () => this.#harmEngine());
       }
       const hub = this.#random.whole(0, this.#world.hubs.length - 1);
@@ -186,13 +193,12 @@ function reportOf(world: BrokerWorld, options: ChaosOptions, ms: number, settlin
     clients.reduce((total, { ledger }) => total + of(ledger), 0);
   const [deliveries, gaps, missed] = [sum(({ had }) => had), sum((one) => one.gaps), sum((one) => one.missed)];
   const published = Array.from(truths.values()).reduce((total, { size }) => total + size, 0);
-  const untried = [...engineHarm, ...hubHarm].filter((kind) => tally.of(`harm ${kind}`) === 0);
   return {
     violations: tally.violations,
     deliveries,
     gaps,
     missed,
-    untried,
+    untried: untriedIn(tally),
     text:
       `${options.engine}${options.maxEntries === undefined ? "" : `, ${options.maxEntries} kept`}: ` +
       `${published} messages, ${deliveries} deliveries to ${clients.length} clients in ${(ms / 1000).toFixed(1)} s, ` +

@@ -10,12 +10,14 @@ export interface Seen {
   events: number;
   /** What came instead of the next number, and whatever else was wrong; the first few. */
   readonly wrong: string[];
+  /** Errors that the client told of and came back from: frames that were late. */
+  readonly silent: string[];
   /** Scripts of managed iframes that brought something. */
   scripts: number;
   readonly late: Late[];
 }
 
-const seen: Seen = { events: 0, wrong: [], scripts: 0, late: watchTimer() };
+const seen: Seen = { events: 0, wrong: [], silent: [], scripts: 0, late: watchTimer() };
 
 function wrong(what: string): void {
   if (seen.wrong.length < 5) seen.wrong.push(what);
@@ -48,7 +50,10 @@ function followManaged(): void {
   const source = new CometSource<{ message: { n: number } }>("/events?topic=a", { wires: [counted] });
   source.onmessage = ({ data }) => had(data);
   source.ongap = ({ missed }) => wrong(`a gap of ${String(missed)}`);
-  source.onerror = ({ code, detail }) => wrong(`${code}: ${detail}`);
+  source.onerror = ({ code, detail }) => {
+    if (code === "ERR_SILENT") seen.silent.push(detail);
+    else wrong(`${code}: ${detail}`);
+  };
   source.onclose = ({ reason }) => wrong(`closed: ${reason}`);
 }
 
