@@ -28,6 +28,8 @@ if (unknown.length > 0) {
 
 /** Every client is a file to its process and one to the server's. */
 const FILES = 12_000;
+/** No soak takes so long: one that does, has failed. */
+const LIMIT_MS = 900_000;
 const seed = process.env["SEED"] ?? String(Date.now() % 1_000_000_000);
 const failed: string[] = [];
 const start = performance.now();
@@ -41,6 +43,8 @@ for (const name of names) {
   const { status } = spawnSync("sh", ["-c", `${limit}; exec "$@"`, "sh", process.execPath, `test/soak/${name}.ts`], {
     stdio: "inherit",
     env: { ...process.env, SEED: seed },
+    timeout: LIMIT_MS,
+    killSignal: "SIGKILL",
   });
   if (status !== 0) failed.push(name);
   console.log(`  ${status === 0 ? "passed" : "FAILED"} in ${seconds(began)}`);
