@@ -1,8 +1,9 @@
-import type { ControlItems, OpenState, WireMessage } from "../../../src/wire/item.ts";
+import type { OpenState, WireMessage } from "../../../src/wire/item.ts";
 import type { ClientLedger } from "./client.ts";
 import type { Numbered } from "./ledger.ts";
 import { countUpTo, type Sequence, type TopicTruth } from "./broker-truth.ts";
-import { placesOf, positionOf, samePlace, type Place } from "./position.ts";
+import { samePlace, type Place } from "./position.ts";
+import { TopicsLedger } from "./topics-ledger.ts";
 
 /** What gaps are to be: there may be none, or only of what the bounds of a log have let go of. */
 export interface GapRule {
@@ -140,22 +141,9 @@ export class BrokerTopicLedger {
 }
 
 /** What one client has had of its topics. */
-export class BrokerLedger implements ClientLedger {
-  readonly topics: ReadonlyMap<string, BrokerTopicLedger>;
-  readonly #history: string[] = [];
-
+export class BrokerLedger extends TopicsLedger<BrokerTopicLedger> implements ClientLedger {
   constructor(truths: readonly TopicTruth[]) {
-    this.topics = new Map(truths.map((truth) => [truth.topic, new BrokerTopicLedger(truth)]));
-  }
-
-  get position(): string {
-    const places = new Map<string, Place>();
-    for (const [topic, { place }] of this.topics) if (place !== undefined) places.set(topic, place);
-    return positionOf(places);
-  }
-
-  get history(): string {
-    return this.#history.join("\n    ");
+    super(new Map(truths.map((truth) => [truth.topic, new BrokerTopicLedger(truth)])));
   }
 
   get had(): number {
@@ -170,48 +158,11 @@ export class BrokerLedger implements ClientLedger {
     return this.#sum(({ gaps }) => gaps.reduce((sum, { missed }) => sum + (missed ?? 0), 0));
   }
 
-  open(item: ControlItems["open"]): void {
-    this.note("open", item);
-    const places = placesOf(item.position);
-    for (const [topic, ledger] of this.topics) ledger.open(item.states[topic], places.get(topic));
-    if (places.size !== this.topics.size) throw new Error("The position of an open names other topics.");
-  }
-
   message({ id, messageId, data }: WireMessage): void {
     const { t, n } = data as unknown as Numbered;
     this.note("message", id, n);
     if (messageId !== undefined && messageId !== messageIdOf(t, n)) throw new Error(`${t} ${n} came as ${messageId}.`);
-    for (const [topic, place] of placesOf(id)) {
-      if (topic === t) this.#of(topic).message(place, n);
-      else if (!samePlace(place, this.#of(topic).place)) throw new Error(`The id ${id} misplaces ${topic}.`);
-    }
-  }
-
-  gap(item: ControlItems["gap"]): void {
-    this.note("gap", item);
-    this.#of(item.topic).gap(item.missed, placesOf(item.position).get(item.topic));
-  }
-
-  end(item: ControlItems["end"]): void {
-    this.note("end", item);
-    const places = placesOf(item.position);
-    for (const [topic, ledger] of this.topics) ledger.end(places.get(topic));
-  }
-
-  over(why: string): void {
-    this.note("over", why);
-    for (const ledger of this.topics.values()) ledger.over();
-  }
-
-  note(what: string, ...more: (string | number | object)[]): void {
-    if (this.#history.length === 20) this.#history.shift();
-    this.#history.push([what, ...more.map((part) => JSON.stringify(part))].join(" "));
-  }
-
-  #of(topic: string): BrokerTopicLedger {
-    const ledger = this.topics.get(topic);
-    if (ledger === undefined) throw new Error(`A client was sent something of ${topic}, which it does not follow.`);
-    return ledger;
+    this.of(t).message(this.placeIn(t, id), n);
   }
 
   #sum(of: (ledger: BrokerTopicLedger) => number): number {
