@@ -11,31 +11,17 @@ import { run } from "../support/run.ts";
 import { expectCode, until } from "../support/sources.ts";
 import { tcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { inFlight, publication, wide } from "./contract-world.ts";
-import { brokerContract, type BrokerWorld } from "./contract.ts";
+import { brokerContract } from "./contract.ts";
+import { impatient, serverWorld } from "./server-world.ts";
 
-async function openWorld(): Promise<BrokerWorld> {
-  const server = await startNats();
-  const brokers: Broker[] = [];
-  return {
-    connect: async () => {
-      const connection = { servers: `127.0.0.1:${server.port}` };
-      const broker = await natsBroker({ connection, log: { maxEntries: wide.maxEntries } });
-      brokers.push(broker);
-      return broker;
-    },
-    restart: async (downMs) => {
-      await server.kill();
-      await sleep(downMs);
-      await server.start();
-    },
-    close: async () => {
-      for (const broker of brokers) await broker.close();
-      await server.close();
-    },
-  };
-}
-
-brokerContract("nats", openWorld, { trimsByBytes: false, renewsTopics: false });
+brokerContract(
+  "nats",
+  async () =>
+    serverWorld(await startNats(), (port) =>
+      natsBroker({ connection: { servers: `127.0.0.1:${port}` }, log: { maxEntries: wide.maxEntries }, ...impatient }),
+    ),
+  { trimsByBytes: false, renewsTopics: false, hasNetwork: true },
+);
 
 describe("the broker of NATS", () => {
   let server: NatsServer;

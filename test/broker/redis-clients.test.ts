@@ -1,18 +1,24 @@
 import { Redis } from "ioredis";
 import { createClient } from "redis";
+import { redisBroker } from "../../src/brokers/redis/index.ts";
 import { fromIoredis } from "../support/ioredis-shim.ts";
 import { startRedis } from "../support/redis.ts";
 import { brokerContract } from "./contract.ts";
-import { redisWorld } from "./redis-world.ts";
+import { serverWorld } from "./server-world.ts";
+
+const password = "of ioredis";
 
 brokerContract("redis by ioredis", async () =>
-  redisWorld(await startRedis({ persistent: true, password: "of ioredis" }), (url) =>
-    fromIoredis(new Redis(url, { lazyConnect: true })),
+  serverWorld(await startRedis({ persistent: true, password }), (port) =>
+    redisBroker({ client: fromIoredis(new Redis({ host: "127.0.0.1", port, password, lazyConnect: true })) }),
   ),
 );
 
 brokerContract(
   "redis by its older protocol",
-  async () => redisWorld(await startRedis(), (url) => createClient({ url, RESP: 2 })),
+  async () =>
+    serverWorld(await startRedis(), (port) =>
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}`, RESP: 2 }) }),
+    ),
   { hasServer: false },
 );

@@ -9,11 +9,18 @@ import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { brokerContract } from "./contract.ts";
 import { freshTopic, inFlight, Process, publication, wide } from "./contract-world.ts";
-import { redisWorld } from "./redis-world.ts";
+import { impatient, serverWorld } from "./server-world.ts";
 
 type Options = Omit<RedisBrokerOptions, "client">;
 
-brokerContract("redis", async () => redisWorld(await startRedis({ persistent: true }), (url) => createClient({ url })));
+brokerContract(
+  "redis",
+  async () =>
+    serverWorld(await startRedis({ persistent: true }), (port) =>
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), connectTimeoutMs: 1000, ...impatient }),
+    ),
+  { hasNetwork: true },
+);
 
 describe("the Redis broker", () => {
   const closing: (() => unknown)[] = [];

@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Broker } from "../../src/log/broker.ts";
+import { tcpProxy } from "../support/tcp-proxy.ts";
+import type { BrokerWorld } from "./contract.ts";
+
+/** A server of a test's own. */
+interface OwnServer {
+  readonly port: number;
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Short times, so that a silent network is noticed soon. */
+export const impatient = { heartbeatMs: 300, timeoutMs: 1500 };
+
+/**
+ * A server for the contract suite, which is killed where the suite wants it away, behind a network that can fail.
+ *
+ * @param join Makes a broker that connects to a port.
+ */
+export async function serverWorld(server: OwnServer, join: (port: number) => Promise<Broker>): Promise<BrokerWorld> {
+  const network = await tcpProxy(server.port);
+  const brokers: Broker[] = [];
+  return {
+    network,
+    connect: async () => {
+      const broker = await join(network.port);
+      brokers.push(broker);
+      return broker;
+    },
+    restart: async (downMs) => {
+      await server.kill();
+      await sleep(downMs);
+      await server.start();
+    },
+    close: async () => {
+      for (const broker of brokers) await broker.close();
+      await network.close();
+      await server.close();
+    },
+  };
+}
