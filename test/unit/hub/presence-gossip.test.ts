@@ -12,10 +12,9 @@ import {
   quick,
   untilPresence,
   type PresenceProcess,
+  type Three,
+  type Two,
 } from "./presence-world.ts";
-
-type Three = [PresenceProcess, PresenceProcess, PresenceProcess];
-type Two = [PresenceProcess, PresenceProcess];
 
 describe("what it costs", () => {
   test("nothing but one signal, for a process where nobody is asked for", async () => {

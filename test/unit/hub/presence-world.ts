@@ -103,3 +103,6 @@ export const leave = (identity: string, subscribers: number): PresenceChange => 
   identity,
   subscribers,
 });
+
+export type Two = [PresenceProcess, PresenceProcess];
+export type Three = [PresenceProcess, PresenceProcess, PresenceProcess];

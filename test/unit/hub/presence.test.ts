@@ -13,10 +13,9 @@ import {
   quick,
   untilPresence,
   type PresenceProcess,
+  type Three,
+  type Two,
 } from "./presence-world.ts";
-
-type Three = [PresenceProcess, PresenceProcess, PresenceProcess];
-type Two = [PresenceProcess, PresenceProcess];
 
 describe("a hub without a broker", () => {
   test("tells at once who follows a topic, and how many are anonymous", async () => {
