@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { CometError } from "comet-sockets";
-import type { Topic } from "comet-sockets/hub";
+import { CometError, type Topic } from "comet-sockets";
 import { sendJson, sendProblem, type Answer } from "./replies.ts";
 import { readBody } from "./request-body.ts";
 import { isSameOrigin } from "./same-origin.ts";

@@ -1,5 +1,4 @@
-import { CometError, Enumeratee, type Enumerator } from "comet-sockets";
-import type { Topic } from "comet-sockets/hub";
+import { CometError, Enumeratee, type Enumerator, type Topic } from "comet-sockets";
 
 /**
  * How long a source goes on when the last follower has left, in milliseconds: one whose connection was cut comes back and

@@ -1,4 +1,4 @@
-import { Hub, type TopicOptions } from "comet-sockets/hub";
+import { Hub, type TopicOptions } from "comet-sockets";
 import { readings, type Reading } from "./clock.ts";
 import { Feed } from "./feed.ts";
 import { samples, type Sample } from "./machine.ts";

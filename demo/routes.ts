@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import type { ServerResponse } from "node:http";
-import type { Html } from "comet-sockets";
-import type { Hub } from "comet-sockets/hub";
+import type { Html, Hub } from "comet-sockets";
 import { connect, sendChunked } from "comet-sockets/node";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";

@@ -1,5 +1,5 @@
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 
 const hub = new Hub();

@@ -14,8 +14,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { availableParallelism } from "node:os";
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CometError } from "comet-sockets";
-import { Hub } from "comet-sockets/hub";
+import { CometError, Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { redisBroker } from "comet-sockets/redis";
 import { createClient } from "redis";

@@ -1,9 +1,28 @@
 export { CometError, type CometErrorCode } from "./core/errors.ts";
-export type { OnError } from "./core/report.ts";
+export type { OnError } from "./core/on-error.ts";
 export * from "./stream/index.ts";
-export { Html, html, type HtmlValue } from "./wire/html.ts";
+export { Html, html, type HtmlValue } from "./html/html.ts";
 export type { IfJsonable, Jsonable, JsonValue, NeedsEncoder } from "./wire/json.ts";
 export { chunked } from "./http/chunked.ts";
 export { comet, CometMessage, type CometEnumeratee, type CometOptions } from "./http/comet.ts";
 export type { ChunkElement } from "./http/elements.ts";
 export type { ChunkedInit } from "./http/init.ts";
+export { Hub, type CloseOptions } from "./hub/hub.ts";
+export type {
+  ConnectOptions,
+  Authorization,
+  CloseReason,
+  HubOptions,
+  PresenceOptions,
+  SlowSubscriberPolicy,
+  TopicOptions,
+} from "./hub/options.ts";
+export type { HubRequest } from "./hub/hub-request.ts";
+export type { Presence } from "./hub/presence.ts";
+export type { PresenceChange } from "./hub/presence-watch.ts";
+export type { HubStats } from "./hub/stats.ts";
+export type { Subscription } from "./hub/subscription.ts";
+export type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./hub/topic.ts";
+export type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "./log/broker.ts";
+export type { LogBounds } from "./log/entry.ts";
+export type { EndReason, OpenState, Wire } from "./wire/item.ts";

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { HubOptions } from "comet-sockets/hub";
+import type { HubOptions } from "comet-sockets";
 import { startNats } from "../../test/support/nats.ts";
 import { startRedis } from "../../test/support/redis.ts";
 import type { SystemNeedName } from "../../test/support/system-packages.ts";

@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { ownUsage } from "../support/usage.ts";
 

@@ -1,11 +1,11 @@
 import { CometError, describe } from "../core/errors.ts";
-import { aFunction } from "../core/options.ts";
+import { assertFunction } from "../core/options.ts";
 import type { Enumeratee as Adapter, Enumerator } from "../stream/enumerator.ts";
 import { compose } from "../stream/operators/compose.ts";
 import { heading } from "../stream/operators/heading.ts";
 import { map } from "../stream/operators/map.ts";
 import { INITIAL_CHUNK, scriptFrame } from "../wire/comet.ts";
-import { Html } from "../wire/html.ts";
+import { Html } from "../html/html.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 import { declareKind } from "./elements.ts";
@@ -68,7 +68,7 @@ export function comet(
 
 function literalWriter(encoder: CometMessage<unknown> | undefined): (message: unknown) => string {
   if (encoder === undefined) return messageLiteral;
-  aFunction("The encoder of comet", encoder);
+  assertFunction("The encoder of comet", encoder);
   return (message) => jsonLiteral(encoder(message));
 }
 

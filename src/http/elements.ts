@@ -1,6 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { peek } from "../stream/peek.ts";
-import { Html } from "../wire/html.ts";
+import { Html } from "../html/html.ts";
 
 /** What a chunked response is made of. Each element is one chunk; an empty one sends nothing. */
 export type ChunkElement = Html | string | Uint8Array;

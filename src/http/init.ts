@@ -1,6 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
-import { aFunction } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/report.ts";
+import { assertFunction } from "../core/options.ts";
+import { reportOnConsole, type OnError } from "../core/on-error.ts";
 import { contentTypes, type ElementKind } from "./elements.ts";
 
 /** How a chunked response is begun, and where its failure is told. */
@@ -39,7 +39,7 @@ export function checkInit(init: ChunkedInit): CheckedInit {
   return {
     status,
     headers: checkHeaders(init.headers),
-    onError: aFunction("onError", init.onError ?? reportOnConsole),
+    onError: assertFunction("onError", init.onError ?? reportOnConsole),
   };
 }
 

@@ -1,6 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { andThen, isPromiseLike } from "../core/promise.ts";
-import type { OnError } from "../core/report.ts";
+import type { OnError } from "../core/on-error.ts";
 import { addDefaultHeaders, checkInit } from "../http/init.ts";
 import type { Wire } from "../wire/item.ts";
 import type { Position } from "../log/position.ts";

@@ -3,7 +3,7 @@ import { utf8 } from "../core/utf8.ts";
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
 import type { Beginning } from "./beginning.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { Group, Member } from "./group.ts";
 import type { CloseReason, SlowSubscriberPolicy } from "./options.ts";
 import type { Sink, Subscription } from "./subscription.ts";

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 
 /** How often some connections are ended, in milliseconds. */
 const STEP_MS = 20;

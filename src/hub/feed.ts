@@ -2,7 +2,7 @@ import { CometError } from "../core/errors.ts";
 import type { LogBounds, Publication } from "../log/entry.ts";
 import type { Broker, BrokerMessage, History, Notice } from "../log/broker.ts";
 import type { Log } from "../log/log.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import { decodeMessage } from "./messages.ts";
 
 /** What a feed does to its topic, and whom it asks. */

@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import type { OnError } from "../core/report.ts";
+import type { OnError } from "../core/on-error.ts";
 import type { Broker, Place } from "../log/broker.ts";
 import type { LogBounds, Publication } from "../log/entry.ts";
 import type { TopicPosition } from "../log/position.ts";

@@ -1,6 +1,6 @@
 import { Queue } from "../core/queue.ts";
 import { afterTurn } from "../core/turn.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { LiveTopic, TopicGroup } from "./live-topic.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { utf8 } from "../core/utf8.ts";
 import type { Format } from "../wire/format.ts";
 import { readBatch, type Cursors } from "./batch.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { LiveTopic, TopicGroup } from "./live-topic.ts";
 
 /** A connection, as far as its group knows it. */

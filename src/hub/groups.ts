@@ -1,5 +1,5 @@
 import type { Format } from "../wire/format.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import { Group } from "./group.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { Topics } from "./topics.ts";

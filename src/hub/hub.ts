@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
+import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
 import type { Broker } from "../log/broker.ts";
 import { checkTopicName, type Position } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
@@ -7,7 +7,7 @@ import { inChunks } from "../wire/chunked-coding.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { admit, type Admission, type Gate } from "./admission.ts";
 import { beginningOf } from "./beginning.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import { drain } from "./drain.ts";
 import { LogRun } from "./enumerate.ts";
@@ -128,7 +128,7 @@ export class Hub {
   topic(name: string, options?: TopicEncoder<unknown, JsonValue>): Topic<unknown, JsonValue> {
     checkTopicName(name);
     if (!this.#topics.isTopic(name)) throw unknownTopic(name);
-    const encoder = options === undefined ? undefined : aFunction("The encoder of a topic", options.encoder);
+    const encoder = options === undefined ? undefined : assertFunction("The encoder of a topic", options.encoder);
     return {
       name,
       publish: (message, publishOptions = {}) =>
@@ -184,7 +184,7 @@ export class Hub {
    * @throws {CometError} `ERR_OPTION` for a bad `drainMs`.
    */
   close({ drainMs = DEFAULT_DRAIN_MS }: CloseOptions = {}): Promise<void> {
-    wholeNumber("drainMs", drainMs, 0, MAX_TIMER_MS);
+    assertInteger("drainMs", drainMs, 0, MAX_TIMER_MS);
     if (this.#closing === undefined) {
       this.#drainUntil = now() + drainMs;
       let follow: (closing: Promise<void>) => void = () => undefined;

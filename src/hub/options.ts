@@ -1,11 +1,11 @@
 import { CometError, describe } from "../core/errors.ts";
-import { aFunction, MAX_TIMER_MS, wholeNumber } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/report.ts";
+import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
+import { reportOnConsole, type OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
 import type { EndReason } from "../wire/item.ts";
-import { checkField } from "./field.ts";
+import { checkField } from "../core/validate-field.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence-signals.ts";
 import type { Subscription } from "./subscription.ts";
@@ -152,12 +152,12 @@ const nothing = (): void => undefined;
 /** @throws {CometError} `ERR_OPTION`. */
 export function checkHubOptions(options: HubOptions): Settings {
   const number = (name: keyof HubOptions, fallback: number, min: number, max = MAX): number =>
-    wholeNumber(name, options[name] ?? fallback, min, max);
+    assertInteger(name, options[name] ?? fallback, min, max);
   const time = (name: keyof HubOptions, fallback: number, min: number): number =>
     number(name, fallback, min, MAX_TIMER_MS);
   return {
-    topics: aFunction("topics", options.topics ?? (() => true)),
-    authorize: options.authorize === undefined ? undefined : aFunction("authorize", options.authorize),
+    topics: assertFunction("topics", options.topics ?? (() => true)),
+    authorize: options.authorize === undefined ? undefined : assertFunction("authorize", options.authorize),
     authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
     log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
     broker: checkBroker(options.broker),
@@ -178,21 +178,21 @@ export function checkHubOptions(options: HubOptions): Settings {
     isCallback: callbackTest(options.callbacks),
     cors: checkCors(options.cors),
     presence: {
-      beatMs: wholeNumber("presence.beatMs", options.presence?.beatMs ?? 2000, MIN_BEAT_MS, MAX_BEAT_MS),
-      graceMs: wholeNumber("presence.graceMs", options.presence?.graceMs ?? 5000, 0, MAX_TIMER_MS),
+      beatMs: assertInteger("presence.beatMs", options.presence?.beatMs ?? 2000, MIN_BEAT_MS, MAX_BEAT_MS),
+      graceMs: assertInteger("presence.graceMs", options.presence?.graceMs ?? 5000, 0, MAX_TIMER_MS),
     },
-    onOpen: aFunction("onOpen", options.onOpen ?? nothing),
-    onClose: aFunction("onClose", options.onClose ?? nothing),
-    onError: aFunction("onError", options.onError ?? reportOnConsole),
+    onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
+    onClose: assertFunction("onClose", options.onClose ?? nothing),
+    onError: assertFunction("onError", options.onError ?? reportOnConsole),
   };
 }
 
 /** @throws {CometError} `ERR_OPTION`. */
 export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
   return {
-    maxEntries: wholeNumber("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
-    maxBytes: wholeNumber("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
-    maxAgeMs: wholeNumber("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
+    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
+    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
+    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
   };
 }
 

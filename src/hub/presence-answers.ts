@@ -1,4 +1,4 @@
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { Roll } from "./presence-roll.ts";
 import { partsInSignals, type Part, type Telling } from "./presence-signals.ts";
 

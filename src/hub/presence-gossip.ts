@@ -1,5 +1,5 @@
 import { randomName } from "../core/random-name.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import { Answers } from "./presence-answers.ts";
 import { Questions } from "./presence-questions.ts";
 import type { Roll } from "./presence-roll.ts";

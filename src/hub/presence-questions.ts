@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import { Peer } from "./presence-peer.ts";
 import type { Roll } from "./presence-roll.ts";
 import type { Signal } from "./presence-signals.ts";

@@ -1,6 +1,6 @@
 import { utf8Length } from "../core/utf8.ts";
 import { MAX_TOPIC_LENGTH } from "../log/position.ts";
-import { MAX_FIELD_LENGTH } from "./field.ts";
+import { MAX_FIELD_LENGTH } from "../core/validate-field.ts";
 
 /** What processes tell one another of presence; docs/presence.md has the rules. */
 export type Told =

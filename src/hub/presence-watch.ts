@@ -1,6 +1,6 @@
 import { ChannelRun } from "../stream/channel.ts";
 import type { Run, Wake } from "../stream/run.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 
 /** That somebody has come to a topic, or has left it, in whichever process. */
 export interface PresenceChange {

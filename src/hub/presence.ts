@@ -1,5 +1,5 @@
 import { CometError } from "../core/errors.ts";
-import type { OnError } from "../core/report.ts";
+import type { OnError } from "../core/on-error.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import { END } from "../stream/run.ts";
 import { Gossip } from "./presence-gossip.ts";

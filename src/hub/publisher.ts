@@ -1,7 +1,7 @@
 import { CometError } from "../core/errors.ts";
 import type { Entry, Publication } from "../log/entry.ts";
 import { positionPrefix } from "../log/position.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { Feeds } from "./feeds.ts";
 import type { Flusher } from "./flusher.ts";
 import { isFollowed, type LiveTopic } from "./live-topic.ts";

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { Group } from "./group.ts";
 import type { Settings } from "./options.ts";
 

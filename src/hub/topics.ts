@@ -2,7 +2,7 @@ import { CometError, describe } from "../core/errors.ts";
 import { randomName } from "../core/random-name.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { Log } from "../log/log.ts";
-import { now } from "./clock.ts";
+import { now } from "../core/clock.ts";
 import type { Feed } from "./feed.ts";
 import { isFollowed, type LiveTopic } from "./live-topic.ts";
 import {

@@ -1,5 +1,5 @@
 import { CometError, describe } from "../core/errors.ts";
-import { wholeNumber } from "../core/options.ts";
+import { assertInteger } from "../core/options.ts";
 import { Queue } from "../core/queue.ts";
 
 /**
@@ -38,7 +38,11 @@ export function checkBound<E>(name: string, options: BoundOptions<E>): Bound<E> 
   if (onDrop !== undefined && typeof onDrop !== "function") {
     throw new CometError("ERR_OPTION", `onDrop of ${name} must be a function, not ${describe(onDrop)}.`);
   }
-  return { capacity: wholeNumber(`The capacity of ${name}`, options.capacity ?? 1024, 1, 1_000_000), whenFull, onDrop };
+  return {
+    capacity: assertInteger(`The capacity of ${name}`, options.capacity ?? 1024, 1, 1_000_000),
+    whenFull,
+    onDrop,
+  };
 }
 
 /** A queue that never holds more than its capacity. */

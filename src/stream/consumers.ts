@@ -1,4 +1,4 @@
-import { aFunction, wholeNumber } from "../core/options.ts";
+import { assertFunction, assertInteger } from "../core/options.ts";
 import { andThen, isPromiseLike } from "../core/promise.ts";
 import type { Fold, Iteratee } from "./iteratee.ts";
 
@@ -8,7 +8,7 @@ import type { Fold, Iteratee } from "./iteratee.ts";
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws fails the run and stops the source.
  */
 export function fold<E, R>(seed: R, f: (state: R, element: E) => R): Iteratee<E, R> {
-  aFunction("The function of fold", f);
+  assertFunction("The function of fold", f);
   return folding(() => {
     let state = seed;
     return { take: (element) => void (state = f(state, element)), finish: () => state };
@@ -21,7 +21,7 @@ export function fold<E, R>(seed: R, f: (state: R, element: E) => R): Iteratee<E,
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run and stops the source.
  */
 export function foldAsync<E, R>(seed: R, f: (state: R, element: E) => PromiseLike<R>): Iteratee<E, R> {
-  aFunction("The function of foldAsync", f);
+  assertFunction("The function of foldAsync", f);
   return folding(() => {
     let state = seed;
     return { take: (element) => f(state, element).then((next) => void (state = next)), finish: () => state };
@@ -34,7 +34,7 @@ export function foldAsync<E, R>(seed: R, f: (state: R, element: E) => PromiseLik
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws fails the run and stops the source.
  */
 export function reduce<E>(f: (state: E, element: E) => E): Iteratee<E, E | undefined> {
-  aFunction("The function of reduce", f);
+  assertFunction("The function of reduce", f);
   return folding(() => {
     let state: { readonly value: E } | undefined;
     return {
@@ -66,7 +66,7 @@ export function last<E>(): Iteratee<E, E | undefined> {
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
  */
 export function takeUpTo<E>(count: number): Iteratee<E, E[]> {
-  wholeNumber("The count of takeUpTo", count, 0, Number.MAX_SAFE_INTEGER);
+  assertInteger("The count of takeUpTo", count, 0, Number.MAX_SAFE_INTEGER);
   return {
     start: () => {
       const elements: E[] = [];
@@ -97,7 +97,7 @@ export function isEmpty(): Iteratee<unknown, boolean> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run and stops the source.
  */
 export function forEach<E>(f: (element: E) => unknown): Iteratee<E, void> {
-  aFunction("The function of forEach", f);
+  assertFunction("The function of forEach", f);
   return folding(() => ({ take: f, finish: () => undefined }));
 }
 
@@ -112,7 +112,7 @@ export function ignore(): Iteratee<unknown, void> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run.
  */
 export function map<E, A, B>(iteratee: Iteratee<E, A>, f: (result: A) => B | PromiseLike<B>): Iteratee<E, B> {
-  aFunction("The function of map", f);
+  assertFunction("The function of map", f);
   return {
     start: () => {
       const inner = iteratee.start();
@@ -137,7 +137,7 @@ export function flatMap<E, A, B>(
   iteratee: Iteratee<E, A>,
   f: (result: A) => Iteratee<E, B> | PromiseLike<Iteratee<E, B>>,
 ): Iteratee<E, B> {
-  aFunction("The function of flatMap", f);
+  assertFunction("The function of flatMap", f);
   return { start: () => new FlatMapFold(iteratee.start(), f) };
 }
 

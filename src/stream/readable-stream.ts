@@ -1,4 +1,4 @@
-import type { OnError } from "../core/report.ts";
+import type { OnError } from "../core/on-error.ts";
 import { Pump, type Consumer } from "./pump.ts";
 
 /** Options of `Enumerator.toReadableStream`. */

@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { NdjsonDecoder } from "../../src/wire/ndjson-decoder.ts";
+import { NdjsonDecoder } from "../support/decoders/ndjson-decoder.ts";
 import { freePort } from "../support/free-port.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { root } from "../support/run.ts";

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
-import type { PresenceChange, PresenceOptions } from "../../src/hub/index.ts";
+import type { PresenceChange, PresenceOptions } from "../../src/index.ts";
 import { Follower } from "../support/hub.ts";
 
 /** What a process tells. */

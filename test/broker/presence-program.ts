@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { createClient } from "redis";
 import { connect } from "../../src/adapters/node/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
-import { Hub } from "../../src/hub/index.ts";
+import { Hub } from "../../src/index.ts";
 import type { PresenceNews } from "./presence-process.ts";
 
 const [url = "", presence = "{}"] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { PresenceOptions } from "../../src/hub/index.ts";
+import type { PresenceOptions } from "../../src/index.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
 import { PresenceProcess } from "./presence-process.ts";

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { ConnectOptions } from "../../src/hub/index.ts";
+import type { ConnectOptions } from "../../src/index.ts";
 import { clientSite, follow, holds, toldTo, visit, type ClientSite, type SiteOptions } from "../support/client-site.ts";
 import { until } from "../support/sources.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";

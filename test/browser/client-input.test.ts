@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
 import type { ServerResponse } from "node:http";
-import type { Hub } from "../../src/hub/index.ts";
+import type { Hub } from "../../src/index.ts";
 import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";
 import { notedHub } from "../support/hub.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { Hub } from "../../src/hub/index.ts";
+import type { Hub } from "../../src/index.ts";
 import { processOf } from "../support/page-process.ts";
 import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
 import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";

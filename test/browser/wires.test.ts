@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { connect } from "../../src/adapters/node/index.ts";
-import type { Hub, HubOptions, PublishOptions } from "../../src/hub/index.ts";
+import type { Hub, HubOptions, PublishOptions } from "../../src/index.ts";
 import { html, type Html, type JsonValue } from "../../src/index.ts";
 import type { BrowserName } from "../support/browsers/browser.ts";
 import { holds } from "../support/client-site.ts";

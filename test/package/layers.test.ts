@@ -16,12 +16,13 @@ async function broken(file: string, line: string): Promise<(string | null)[]> {
 
 test.each([
   ["core/errors.ts", "../stream/index.ts"],
-  ["core/errors.ts", "../wire/html.ts"],
-  ["stream/run.ts", "../wire/html.ts"],
+  ["core/errors.ts", "../html/html.ts"],
+  ["stream/run.ts", "../html/html.ts"],
   ["stream/run.ts", "../http/chunked.ts"],
   ["stream/operators/map.ts", "../../http/chunked.ts"],
-  ["wire/html.ts", "../stream/run.ts"],
-  ["wire/html.ts", "../http/chunked.ts"],
+  ["html/html.ts", "../stream/run.ts"],
+  ["wire/literal.ts", "../html/html.ts"],
+  ["wire/literal.ts", "../http/chunked.ts"],
   ["http/chunked.ts", "../adapters/node/index.ts"],
   ["http/chunked.ts", "../index.ts"],
   ["http/chunked.ts", "node:http"],

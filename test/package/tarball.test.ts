@@ -51,7 +51,7 @@ describe("the tarball", () => {
       "dist/index.d.ts",
       "dist/index.js.map",
       "dist/stream/index.js",
-      "dist/hub/index.js",
+      "dist/index.js",
       "dist/client/index.js",
       "dist/client/react.js",
       "dist/client.global.js",
@@ -157,7 +157,7 @@ describe("at run time", () => {
     const code = `
       import { createServer } from "node:http";
       import { CometSource, defineCometSource, sse } from "comet-sockets/client";
-      import { Hub } from "comet-sockets/hub";
+      import { Hub } from "comet-sockets";
       import { connect } from "comet-sockets/node";
       defineCometSource();
       const hub = new Hub();
@@ -204,7 +204,7 @@ describe("at run time", () => {
     for (const name of clients) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
     const code = `
       import { createClient } from "redis";
-      import { Hub } from "comet-sockets/hub";
+      import { Hub } from "comet-sockets";
       import { natsBroker } from "comet-sockets/nats";
       import { redisBroker } from "comet-sockets/redis";
       const brokers = {

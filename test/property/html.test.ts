@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { html as parse5, parseFragment, type DefaultTreeAdapterTypes as Tree } from "parse5";
 import { expect, test } from "vitest";
 import { html, type Html } from "../../src/index.ts";
-import { ScriptContext } from "../../src/wire/script-context.ts";
+import { ScriptContext } from "../../src/html/script-context.ts";
 import { hostileJson, hostileString } from "../support/hostile.ts";
 
 const runs = { numRuns: 10_000 };

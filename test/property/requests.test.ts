@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { HubOptions } from "../../src/hub/index.ts";
+import type { HubOptions } from "../../src/index.ts";
 import type { Problem } from "../../src/wire/item.ts";
 import { exchange, expectProblem, followHub, notedHub, request, serveHub, wireOfResponse } from "../support/hub.ts";
 import { hostileString } from "../support/hostile.ts";

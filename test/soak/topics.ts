@@ -2,7 +2,7 @@
  * A million topics that were touched once do not stay in memory: neither those over the hub's bound nor, when they are old, the rest;
  * but those that somebody follows stay. Runs in one process, without a network. `node --expose-gc test/soak/topics.ts`.
  */
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { liveBytes } from "../support/memory.ts";
 import { sleep, until } from "./support/clock.ts";
 import { placesOf } from "./support/position.ts";

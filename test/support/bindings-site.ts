@@ -1,7 +1,7 @@
 import { build } from "esbuild";
 import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
-import type { HubOptions } from "../../src/hub/index.ts";
+import type { HubOptions } from "../../src/index.ts";
 import { clientSite, type ClientSite } from "./client-site.ts";
 
 /** A hub at `/events`, and at `/bindings` a page that has bindings-page.ts in it. */

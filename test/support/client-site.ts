@@ -3,7 +3,7 @@ import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
-import type { ConnectOptions, HubOptions } from "../../src/hub/index.ts";
+import type { ConnectOptions, HubOptions } from "../../src/index.ts";
 import type { Page } from "./browsers/browser.ts";
 import type { FollowWish, Told } from "./client-page.ts";
 import { notedHub, type NotedHub } from "./hub.ts";

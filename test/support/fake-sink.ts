@@ -1,5 +1,5 @@
 import type { Connection } from "../../src/hub/connection.ts";
-import type { ConnectOptions, Hub } from "../../src/hub/index.ts";
+import type { ConnectOptions, Hub } from "../../src/index.ts";
 import type { Sink } from "../../src/hub/subscription.ts";
 
 /** A sink that keeps what it is given, and is full when it is told to be. */

@@ -7,7 +7,7 @@ import { createClient } from "redis";
 import { connect } from "../../src/adapters/node/index.ts";
 import { natsBroker } from "../../src/brokers/nats/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
-import { Hub, type HubStats } from "../../src/hub/index.ts";
+import { Hub, type HubStats } from "../../src/index.ts";
 import type { Broker } from "../../src/log/broker.ts";
 import { serveCalls } from "../soak/support/child.ts";
 import { liveBytes } from "./memory.ts";

@@ -9,14 +9,14 @@ import {
   type HubStats,
   type Subscription,
   type Wire,
-} from "../../src/hub/index.ts";
-import { CometDecoder } from "../../src/wire/comet-decoder.ts";
-import type { Decoder, DecoderOptions } from "../../src/wire/decoder.ts";
+} from "../../src/index.ts";
+import { CometDecoder } from "./decoders/comet-decoder.ts";
+import type { Decoder, DecoderOptions } from "./decoders/decoder.ts";
 import type { EndItem, OpenItem, Problem, WireItem } from "../../src/wire/item.ts";
 import type { JsonValue } from "../../src/wire/json.ts";
-import { NdjsonDecoder } from "../../src/wire/ndjson-decoder.ts";
-import { PollDecoder } from "../../src/wire/poll-decoder.ts";
-import { SseDecoder } from "../../src/wire/sse-decoder.ts";
+import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
+import { PollDecoder } from "./decoders/poll-decoder.ts";
+import { SseDecoder } from "./decoders/sse-decoder.ts";
 import { serve, type Protocol, type TestServer } from "./servers.ts";
 import { until } from "./sources.ts";
 

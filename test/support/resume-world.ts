@@ -1,14 +1,14 @@
 import { expect } from "vitest";
 import type { Connection } from "../../src/hub/connection.ts";
-import { Hub, type SlowSubscriberPolicy } from "../../src/hub/index.ts";
+import { Hub, type SlowSubscriberPolicy } from "../../src/index.ts";
 import type { Sink } from "../../src/hub/subscription.ts";
 import { parsePosition, type TopicPosition } from "../../src/log/position.ts";
-import { CometDecoder } from "../../src/wire/comet-decoder.ts";
-import type { Decoder } from "../../src/wire/decoder.ts";
+import { CometDecoder } from "./decoders/comet-decoder.ts";
+import type { Decoder } from "./decoders/decoder.ts";
 import type { EndItem, GapItem, OpenItem, WireItem } from "../../src/wire/item.ts";
-import { NdjsonDecoder } from "../../src/wire/ndjson-decoder.ts";
-import { PollDecoder } from "../../src/wire/poll-decoder.ts";
-import { SseDecoder } from "../../src/wire/sse-decoder.ts";
+import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
+import { PollDecoder } from "./decoders/poll-decoder.ts";
+import { SseDecoder } from "./decoders/sse-decoder.ts";
 
 /** What is published: its number tells it from all others. */
 interface Numbered {

@@ -1,5 +1,5 @@
 /** What must compile, and, below each `@ts-expect-error`, what must not. Checked by `npm run types`; never run. */
-import { Hub, type Topic, type TopicMessage } from "../../src/hub/index.ts";
+import { Hub, type Topic, type TopicMessage } from "../../src/index.ts";
 import type { Enumerator, JsonValue } from "../../src/index.ts";
 
 interface Story {

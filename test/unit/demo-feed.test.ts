@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Enumerator } from "comet-sockets";
-import { Hub } from "comet-sockets/hub";
+import { Enumerator, Hub } from "comet-sockets";
 import { Feed, LINGER_MS } from "../../demo/feed.ts";
 import { createHub } from "../../demo/hub.ts";
 

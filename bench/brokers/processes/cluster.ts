@@ -5,7 +5,7 @@
 import cluster from "node:cluster";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { freePort } from "../../../test/support/free-port.ts";
 import { listenOptions } from "../../fanout/servers/host.ts";

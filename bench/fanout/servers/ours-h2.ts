@@ -1,6 +1,6 @@
 /** comet-sockets on node:http2 in clear text, with all its defaults. The wire is the client's choice. */
 import { createServer } from "node:http2";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { host, listenOptions } from "./host.ts";
 

@@ -3,7 +3,7 @@
  * For resuming, `fill` messages are published before anybody comes.
  */
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { messages } from "../messages.ts";
 import { host, listenOptions } from "./host.ts";

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { CometError } from "../../core/errors.ts";
-import type { OnError } from "../../core/report.ts";
+import type { OnError } from "../../core/on-error.ts";
 import { contentOf, kindOf, knownKind, type ChunkElement, type ElementKind } from "../../http/elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "../../http/init.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";

@@ -1,6 +1,6 @@
 import type { NodeConnectionOptions } from "@nats-io/transport-node";
 import { CometError, describe } from "../../core/errors.ts";
-import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import type { LogBounds } from "../../log/entry.ts";
 
 /** Options of {@link natsBroker}. Times are whole milliseconds. */
@@ -70,7 +70,7 @@ export function checkOptions(options: NatsBrokerOptions): Settings {
     throw new CometError("ERR_OPTION", `The options of natsBroker must be an object, not ${describe(options)}.`);
   }
   const number = (name: keyof NatsBrokerOptions, fallback: number, min: number, max: number): number =>
-    wholeNumber(name, options[name] ?? fallback, min, max);
+    assertInteger(name, options[name] ?? fallback, min, max);
   const stream = matching("stream", options.stream ?? "comet", /^[\w-]{1,128}$/);
   const domain = options.domain === undefined ? undefined : matching("domain", options.domain, /^[\w-]{1,128}$/);
   const { storage = "file", log } = options;
@@ -82,12 +82,12 @@ export function checkOptions(options: NatsBrokerOptions): Settings {
     stream,
     prefix: matching("prefix", options.prefix ?? stream, /^(?=.{1,256}$)[\w-]+(?:\.[\w-]+)*$/),
     api: domain === undefined ? "$JS.API" : `$JS.${domain}.API`,
-    maxEntries: wholeNumber("log.maxEntries", log?.maxEntries ?? 4096, 1, 2 ** 24),
-    maxAgeMs: wholeNumber("log.maxAgeMs", log?.maxAgeMs ?? 300_000, MIN_AGE_MS, MAX_TIMER_MS),
+    maxEntries: assertInteger("log.maxEntries", log?.maxEntries ?? 4096, 1, 2 ** 24),
+    maxAgeMs: assertInteger("log.maxAgeMs", log?.maxAgeMs ?? 300_000, MIN_AGE_MS, MAX_TIMER_MS),
     maxStreamBytes:
       options.maxStreamBytes === undefined
         ? undefined
-        : wholeNumber("maxStreamBytes", options.maxStreamBytes, 1_048_576, Number.MAX_SAFE_INTEGER),
+        : assertInteger("maxStreamBytes", options.maxStreamBytes, 1_048_576, Number.MAX_SAFE_INTEGER),
     storage,
     replicas: number("replicas", 1, 1, 5),
     timeoutMs: number("timeoutMs", 5000, 50, MAX_TIMER_MS),

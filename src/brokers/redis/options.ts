@@ -1,5 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
-import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import type { RedisClient, RedisClusterClient } from "./client.ts";
 
 /** How a hub uses a Redis server or cluster. */
@@ -41,11 +41,11 @@ export function checkOptions(options: RedisBrokerOptions): Settings {
   return {
     client: checkClient(options.client),
     prefix: checkPrefix(options.prefix ?? "comet"),
-    connectTimeoutMs: wholeNumber("connectTimeoutMs", options.connectTimeoutMs ?? 5000, 1, MAX_TIMER_MS),
-    timeoutMs: wholeNumber("timeoutMs", options.timeoutMs ?? 5000, 1, MAX_TIMER_MS),
-    heartbeatMs: wholeNumber("heartbeatMs", options.heartbeatMs ?? 2000, 10, MAX_TIMER_MS),
-    topicTtlMs: wholeNumber("topicTtlMs", options.topicTtlMs ?? 86_400_000, 1000, 2 ** 45),
-    maxPendingBytes: wholeNumber("maxPendingBytes", options.maxPendingBytes ?? 16_777_216, 1024, MAX),
+    connectTimeoutMs: assertInteger("connectTimeoutMs", options.connectTimeoutMs ?? 5000, 1, MAX_TIMER_MS),
+    timeoutMs: assertInteger("timeoutMs", options.timeoutMs ?? 5000, 1, MAX_TIMER_MS),
+    heartbeatMs: assertInteger("heartbeatMs", options.heartbeatMs ?? 2000, 10, MAX_TIMER_MS),
+    topicTtlMs: assertInteger("topicTtlMs", options.topicTtlMs ?? 86_400_000, 1000, 2 ** 45),
+    maxPendingBytes: assertInteger("maxPendingBytes", options.maxPendingBytes ?? 16_777_216, 1024, MAX),
   };
 }
 

@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
 import { SKIP } from "../stage-chain.ts";
 import { stage } from "./stages.ts";
@@ -12,7 +12,7 @@ import { stage } from "./stages.ts";
 export function filter<A, B extends A>(keep: (element: A) => element is B): Enumeratee<A, B>;
 export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A>;
 export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
-  aFunction("The predicate of filter", keep);
+  assertFunction("The predicate of filter", keep);
   return stage(() => (element) => (keep(element) ? element : SKIP));
 }
 
@@ -22,7 +22,7 @@ export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `leave` is not a function. What `leave` throws reaches the reader.
  */
 export function filterNot<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
-  aFunction("The predicate of filterNot", leave);
+  assertFunction("The predicate of filterNot", leave);
   return filter((element) => !leave(element));
 }
 
@@ -33,7 +33,7 @@ export function filterNot<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B> {
-  aFunction("The function of collect", f);
+  assertFunction("The function of collect", f);
   return stage(() => (element) => {
     const made = f(element);
     return made === undefined ? SKIP : made;
@@ -47,7 +47,7 @@ export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B
  * @throws {CometError} `ERR_OPTION` if `same` is not a function. What `same` throws reaches the reader.
  */
 export function distinctUntilChanged<A>(same: (before: A, element: A) => boolean = Object.is): Enumeratee<A, A> {
-  aFunction("The comparison of distinctUntilChanged", same);
+  assertFunction("The comparison of distinctUntilChanged", same);
   return stage(() => {
     let before: { readonly element: A } | undefined;
     return (element) => {

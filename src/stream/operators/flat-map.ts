@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { isSignal, OperatorRun, type Run, type Step } from "../run.ts";
@@ -12,7 +12,7 @@ import { from } from "../sources/from.ts";
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function flatMap<A, B>(f: (element: A) => AsyncIterable<B>): Enumeratee<A, B> {
-  aFunction("The function of flatMap", f);
+  assertFunction("The function of flatMap", f);
   return (source) => new Enumerator((wake) => new SequenceRun(new SourcesRun(openRun(source, wake), f), wake));
 }
 
@@ -23,7 +23,7 @@ export function flatMap<A, B>(f: (element: A) => AsyncIterable<B>): Enumeratee<A
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function mapConcat<A, B>(f: (element: A) => Iterable<B>): Enumeratee<A, B> {
-  aFunction("The function of mapConcat", f);
+  assertFunction("The function of mapConcat", f);
   return flatMap((element) => from(f(element)));
 }
 

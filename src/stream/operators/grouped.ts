@@ -1,5 +1,5 @@
 import { CometError } from "../../core/errors.ts";
-import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { isPromiseLike } from "../../core/promise.ts";
 import { takeUpTo } from "../consumers.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
@@ -26,9 +26,9 @@ export function grouped<A>(by: number | GroupedOptions): Enumeratee<A, A[]>;
 export function grouped<A, R>(by: Iteratee<A, R>): Enumeratee<A, R>;
 export function grouped<A, R>(by: number | GroupedOptions | Iteratee<A, R>): Enumeratee<A, R | A[]> {
   if (typeof by === "object" && "start" in by) return byIteratee(by);
-  if (typeof by !== "object") return byIteratee(takeUpTo<A>(wholeNumber("The count of grouped", by, 1, 1_000_000)));
-  const count = wholeNumber("The count of grouped", by.count, 1, 1_000_000);
-  const withinMs = wholeNumber("withinMs of grouped", by.withinMs, 1, MAX_TIMER_MS);
+  if (typeof by !== "object") return byIteratee(takeUpTo<A>(assertInteger("The count of grouped", by, 1, 1_000_000)));
+  const count = assertInteger("The count of grouped", by.count, 1, 1_000_000);
+  const withinMs = assertInteger("withinMs of grouped", by.withinMs, 1, MAX_TIMER_MS);
   return (source) => new Enumerator((wake) => new WithinRun(openRun(source, wake), count, withinMs, wake));
 }
 

@@ -1,4 +1,4 @@
-import { aFunction, wholeNumber } from "../../core/options.ts";
+import { assertFunction, assertInteger } from "../../core/options.ts";
 import { isPromiseLike } from "../../core/promise.ts";
 import { Queue } from "../../core/queue.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
@@ -26,8 +26,8 @@ export function mapAsync<A, B>(
   f: (element: A, signal: AbortSignal) => B | PromiseLike<B>,
   options: MapAsyncOptions = {},
 ): Enumeratee<A, B> {
-  aFunction("The function of mapAsync", f);
-  const concurrency = wholeNumber("The concurrency of mapAsync", options.concurrency ?? 1, 1, 65_536);
+  assertFunction("The function of mapAsync", f);
+  const concurrency = assertInteger("The concurrency of mapAsync", options.concurrency ?? 1, 1, 65_536);
   return (source) => new Enumerator((wake) => new MapAsyncRun((inner) => openRun(source, inner), f, concurrency, wake));
 }
 

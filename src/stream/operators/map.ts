@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
 import { stage } from "./stages.ts";
 
@@ -8,7 +8,7 @@ import { stage } from "./stages.ts";
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
-  aFunction("The function of map", f);
+  assertFunction("The function of map", f);
   return stage(() => f);
 }
 
@@ -18,7 +18,7 @@ export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
-  aFunction("The function of tap", f);
+  assertFunction("The function of tap", f);
   return map((element) => {
     f(element);
     return element;
@@ -32,7 +32,7 @@ export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
  */
 export function scan<A, S>(seed: S, f: (state: S, element: A) => S): Enumeratee<A, S> {
-  aFunction("The function of scan", f);
+  assertFunction("The function of scan", f);
   return stage(() => {
     let state = seed;
     return (element) => (state = f(state, element));

@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { opener, openRun } from "../open.ts";
 import { END, OperatorRun, type Run, type Step, type Wake } from "../run.ts";
@@ -14,7 +14,7 @@ export type RunOutcome =
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws counts as an error of the clean-up.
  */
 export function onDone<A>(f: (outcome: RunOutcome) => void): Enumeratee<A, A> {
-  aFunction("The function of onDone", f);
+  assertFunction("The function of onDone", f);
   return (source) => new Enumerator((wake) => new OnDoneRun(openRun(source, wake), f));
 }
 
@@ -25,7 +25,7 @@ export function onDone<A>(f: (outcome: RunOutcome) => void): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader in place of the error.
  */
 export function recover<A, B = A>(f: (error: unknown) => AsyncIterable<B>): Enumeratee<A, A | B> {
-  aFunction("The function of recover", f);
+  assertFunction("The function of recover", f);
   return (source) => new Enumerator<A | B>((wake) => new RecoverRun<A | B>(source, f, wake));
 }
 

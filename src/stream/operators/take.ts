@@ -1,4 +1,4 @@
-import { aFunction, wholeNumber } from "../../core/options.ts";
+import { assertFunction, assertInteger } from "../../core/options.ts";
 import type { Enumeratee } from "../enumerator.ts";
 import { END, isSignal, OperatorRun, type Run, type Step } from "../run.ts";
 import { SKIP } from "../stage-chain.ts";
@@ -13,7 +13,7 @@ import { stage } from "./stages.ts";
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
  */
 export function take<A>(count: number): Enumeratee<A, A> {
-  wholeNumber("The count of take", count, 0, Number.MAX_SAFE_INTEGER);
+  assertInteger("The count of take", count, 0, Number.MAX_SAFE_INTEGER);
   return (source) => lift(source, (up) => new TakeRun(up, count));
 }
 
@@ -24,7 +24,7 @@ export function take<A>(count: number): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `keep` is not a function. What `keep` throws reaches the reader.
  */
 export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
-  aFunction("The predicate of takeWhile", keep);
+  assertFunction("The predicate of takeWhile", keep);
   return (source) => lift(source, (up) => new TakeWhileRun(up, keep));
 }
 
@@ -35,7 +35,7 @@ export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
  */
 export function drop<A>(count: number): Enumeratee<A, A> {
-  wholeNumber("The count of drop", count, 0, Number.MAX_SAFE_INTEGER);
+  assertInteger("The count of drop", count, 0, Number.MAX_SAFE_INTEGER);
   return stage(() => {
     let left = count;
     return (element) => {
@@ -53,7 +53,7 @@ export function drop<A>(count: number): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `leave` is not a function. What `leave` throws reaches the reader.
  */
 export function dropWhile<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
-  aFunction("The predicate of dropWhile", leave);
+  assertFunction("The predicate of dropWhile", leave);
   return stage(() => {
     let leaving = true;
     return (element) => ((leaving &&= leave(element)) ? SKIP : element);

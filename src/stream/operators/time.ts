@@ -1,5 +1,5 @@
 import { CometError } from "../../core/errors.ts";
-import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { END, isSignal, OperatorRun, WAIT, type Run, type Step, type Wake } from "../run.ts";
@@ -15,7 +15,7 @@ const MAX_DROPS = 1024;
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.
  */
 export function throttle<A>(periodMs: number): Enumeratee<A, A> {
-  wholeNumber("The period of throttle", periodMs, 1, MAX_TIMER_MS);
+  assertInteger("The period of throttle", periodMs, 1, MAX_TIMER_MS);
   return timed((up, wake) => new ThrottleRun<A>(up, periodMs, wake));
 }
 
@@ -27,7 +27,7 @@ export function throttle<A>(periodMs: number): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `quietMs` is out of its range.
  */
 export function debounce<A>(quietMs: number): Enumeratee<A, A> {
-  wholeNumber("The time of debounce", quietMs, 1, MAX_TIMER_MS);
+  assertInteger("The time of debounce", quietMs, 1, MAX_TIMER_MS);
   return timed((up, wake) => new DebounceRun<A>(up, quietMs, wake));
 }
 
@@ -39,7 +39,7 @@ export function debounce<A>(quietMs: number): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.
  */
 export function sample<A>(periodMs: number): Enumeratee<A, A> {
-  wholeNumber("The period of sample", periodMs, 1, MAX_TIMER_MS);
+  assertInteger("The period of sample", periodMs, 1, MAX_TIMER_MS);
   return timed((up, wake) => new SampleRun<A>(up, periodMs, wake));
 }
 
@@ -51,7 +51,7 @@ export function sample<A>(periodMs: number): Enumeratee<A, A> {
  * @throws {CometError} `ERR_OPTION` if `limitMs` is out of its range; `ERR_TIMEOUT`, to the reader.
  */
 export function timeout<A>(limitMs: number): Enumeratee<A, A> {
-  wholeNumber("The limit of timeout", limitMs, 1, MAX_TIMER_MS);
+  assertInteger("The limit of timeout", limitMs, 1, MAX_TIMER_MS);
   return timed((up, wake) => new TimeoutRun<A>(up, limitMs, wake));
 }
 

@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { closeAll } from "../close.ts";
 import { Enumerator } from "../enumerator.ts";
 import { opener, openRun } from "../open.ts";
@@ -14,7 +14,7 @@ import { ArrayRun, from, type Source } from "./from.ts";
  *   does `ERR_SOURCE` if it gives no source.
  */
 export function defer<E>(make: () => Source<E> | PromiseLike<Source<E>>): Enumerator<E> {
-  aFunction("The function of defer", make);
+  assertFunction("The function of defer", make);
   return new Enumerator((wake) => new DeferRun(make, wake));
 }
 

@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { WAIT, type Run, type Step, type Wake } from "../run.ts";
 
@@ -11,7 +11,7 @@ import { WAIT, type Run, type Step, type Wake } from "../run.ts";
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.
  */
 export function interval(periodMs: number): Enumerator<number> {
-  wholeNumber("The period of interval", periodMs, 1, MAX_TIMER_MS);
+  assertInteger("The period of interval", periodMs, 1, MAX_TIMER_MS);
   return new Enumerator((wake) => new IntervalRun(periodMs, wake));
 }
 

@@ -1,5 +1,5 @@
 import { CometError } from "../../core/errors.ts";
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { closeAll } from "../close.ts";
 import { Enumerator } from "../enumerator.ts";
 import { opener } from "../open.ts";
@@ -30,7 +30,7 @@ export function patchPanel<E>(
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a function that returns nothing may be given
   onStart: (panel: PatchPanel<E>) => void | (() => void),
 ): Enumerator<E> {
-  aFunction("The onStart of patchPanel", onStart);
+  assertFunction("The onStart of patchPanel", onStart);
   return new Enumerator((wake) => new PatchPanelRun(onStart, wake));
 }
 

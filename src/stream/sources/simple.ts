@@ -1,4 +1,4 @@
-import { aFunction, MAX_TIMER_MS, wholeNumber } from "../../core/options.ts";
+import { assertFunction, MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 import { asking } from "./asking.ts";
@@ -29,7 +29,7 @@ export function fail<E = never>(error: unknown): Enumerator<E> {
  * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws reaches the reader.
  */
 export function repeat<E>(make: () => E): Enumerator<E> {
-  aFunction("The function of repeat", make);
+  assertFunction("The function of repeat", make);
   return new Enumerator(() => new PollRun(make));
 }
 
@@ -40,7 +40,7 @@ export function repeat<E>(make: () => E): Enumerator<E> {
  * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws or rejects with reaches the reader.
  */
 export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): Enumerator<E> {
-  aFunction("The function of repeatAsync", make);
+  assertFunction("The function of repeatAsync", make);
   return asking(() => ({ ask: make, read: (value) => value }));
 }
 
@@ -50,7 +50,7 @@ export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): E
  * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws or rejects with reaches the reader.
  */
 export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | undefined>): Enumerator<E> {
-  aFunction("The function of generateAsync", make);
+  assertFunction("The function of generateAsync", make);
   return asking(() => ({ ask: make, read: (value) => (value === undefined ? END : value) }));
 }
 
@@ -61,7 +61,7 @@ export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | 
  * @throws {CometError} `ERR_OPTION` if `delayMs` is out of its range.
  */
 export function timer(delayMs: number): Enumerator<number> {
-  wholeNumber("The delay of timer", delayMs, 0, MAX_TIMER_MS);
+  assertInteger("The delay of timer", delayMs, 0, MAX_TIMER_MS);
   return new Enumerator((wake) => new TimerRun(delayMs, wake));
 }
 

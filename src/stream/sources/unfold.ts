@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, type Run, type Step } from "../run.ts";
 import { asking } from "./asking.ts";
@@ -10,7 +10,7 @@ import { asking } from "./asking.ts";
  * @throws {CometError} `ERR_OPTION` if `step` is not a function. What `step` throws reaches the reader.
  */
 export function unfold<S, E>(seed: S, step: (state: S) => readonly [E, S] | undefined): Enumerator<E> {
-  aFunction("The step of unfold", step);
+  assertFunction("The step of unfold", step);
   return new Enumerator(() => new UnfoldRun(seed, step));
 }
 
@@ -24,7 +24,7 @@ export function unfoldAsync<S, E>(
   seed: S,
   step: (state: S, signal: AbortSignal) => PromiseLike<readonly [E, S] | undefined>,
 ): Enumerator<E> {
-  aFunction("The step of unfoldAsync", step);
+  assertFunction("The step of unfoldAsync", step);
   return asking(() => {
     let state = seed;
     return {

@@ -1,4 +1,4 @@
-import { aFunction } from "../../core/options.ts";
+import { assertFunction } from "../../core/options.ts";
 import { checkBound, type Bound, type BoundOptions } from "../bounded-queue.ts";
 import { assertOpen, ChannelRun, type ChannelOutcome, type UnicastChannel } from "../channel.ts";
 import { Enumerator } from "../enumerator.ts";
@@ -18,7 +18,7 @@ export function unicast<E>(
   onStart: (channel: UnicastChannel<E>) => void | (() => void),
   options: BoundOptions<E> = {},
 ): Enumerator<E> {
-  aFunction("The onStart of unicast", onStart);
+  assertFunction("The onStart of unicast", onStart);
   const bound = checkBound("unicast", options);
   return new Enumerator((wake) => new UnicastRun(onStart, bound, wake));
 }

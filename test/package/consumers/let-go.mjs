@@ -4,7 +4,7 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { test } from "node:test";
-import { Hub } from "comet-sockets/hub";
+import { Hub } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 
 const stream = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -6,7 +6,7 @@ import http2 from "node:http2";
 import { connect } from "node:net";
 import { test } from "node:test";
 import * as main from "comet-sockets";
-import * as hub from "comet-sockets/hub";
+import * as memory from "comet-sockets/memory";
 import * as node from "comet-sockets/node";
 import * as stream from "comet-sockets/stream";
 
@@ -58,6 +58,7 @@ test("the exports", () => {
     "Enumeratee",
     "Enumerator",
     "Html",
+    "Hub",
     "Iteratee",
     "chunked",
     "comet",
@@ -65,7 +66,7 @@ test("the exports", () => {
   ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
   assert.deepEqual(Object.keys(node).sort(), ["connect", "sendChunked"]);
-  assert.deepEqual(Object.keys(hub).sort(), ["Hub", "MemoryBrokers"]);
+  assert.deepEqual(Object.keys(memory), ["MemoryBrokers"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });
 
@@ -195,7 +196,7 @@ test("HTTP/2: elements, the end, and a failure after what was sent", async (t) =
 });
 
 test("a hub: one stream on every wire, resumed where it was cut", async (t) => {
-  const { Hub } = hub;
+  const { Hub } = main;
   const topics = new Hub();
   const news = topics.topic("news");
   const server = createServer((request, response) => void node.connect(topics, request, response));

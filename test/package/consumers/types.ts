@@ -7,10 +7,12 @@ import {
   Enumerator,
   html,
   type Channel,
+  Hub,
   type CometMessage,
   type Html,
+  type Subscription,
+  type Topic,
 } from "comet-sockets";
-import { Hub, type Subscription, type Topic } from "comet-sockets/hub";
 import { connect, sendChunked, type ChunkedOutcome } from "comet-sockets/node";
 import { Enumerator as Same } from "comet-sockets/stream";
 import type { IncomingMessage, ServerResponse } from "node:http";

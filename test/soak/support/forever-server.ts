@@ -1,7 +1,7 @@
 /** The program of the server of the soak "forever": a hub, a page that follows it, and a publisher that is not to leave it behind. */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Hub, type HubOptions } from "comet-sockets/hub";
+import { Hub, type HubOptions } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { serveCalls } from "./child.ts";
 import { sleep } from "./clock.ts";

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { Hub, type HubOptions, type TopicOptions } from "comet-sockets/hub";
+import { Hub, type HubOptions, type TopicOptions } from "comet-sockets";
 import { connect } from "comet-sockets/node";
 import { Random } from "./random.ts";
 

@@ -1,4 +1,4 @@
-import type { Hub } from "comet-sockets/hub";
+import type { Hub } from "comet-sockets";
 import type { Numbered } from "./ledger.ts";
 import { placesOf } from "./position.ts";
 import { Random } from "./random.ts";

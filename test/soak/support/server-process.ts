@@ -1,6 +1,6 @@
 /** The program of the process that a soak's server has to itself: the hub and its publisher, told what to do over IPC. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { HubStats } from "comet-sockets/hub";
+import type { HubStats } from "comet-sockets";
 import { serveCalls } from "./child.ts";
 import { HubServer, type ServerOptions } from "./hub-server.ts";
 import { encodings, lateWrites, slice, tasks, timers } from "./probe.ts";

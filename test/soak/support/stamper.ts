@@ -1,4 +1,4 @@
-import type { Hub } from "comet-sockets/hub";
+import type { Hub } from "comet-sockets";
 import { nowUs, sleep } from "./clock.ts";
 
 export interface StampOrder {

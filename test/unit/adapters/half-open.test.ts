@@ -2,7 +2,7 @@
 import { connect as openSocket, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../../src/adapters/node/index.ts";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import { notedHub, streams, type NotedHub } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";

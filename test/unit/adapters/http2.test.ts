@@ -3,7 +3,7 @@ import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Http2Serve
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connect } from "../../../src/adapters/node/index.ts";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import { notedHub, type NotedHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";
 

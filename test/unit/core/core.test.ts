@@ -1,7 +1,7 @@
 import { describe as group, expect, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
-import { reportOnConsole } from "../../../src/core/report.ts";
+import { reportOnConsole } from "../../../src/core/on-error.ts";
 import { utf8Length } from "../../../src/core/utf8.ts";
 
 test("a CometError has a code, a message, a name and its cause", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Authorization, HubOptions, HubRequest } from "../../../src/hub/index.ts";
+import type { Authorization, HubOptions, HubRequest } from "../../../src/index.ts";
 import { CometError } from "../../../src/index.ts";
 import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import type { Problem } from "../../../src/wire/item.ts";
 import { expectProblem, notedHub, request, withBystander } from "../../support/hub.ts";
 

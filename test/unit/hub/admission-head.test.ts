@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import { exchange, notedHub, problemOf, request, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
 import { RawRequest } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Hub, type ConnectOptions, type HubOptions, type PublishOptions } from "../../../src/hub/index.ts";
+import { Hub, type ConnectOptions, type HubOptions, type PublishOptions } from "../../../src/index.ts";
 import type { CometErrorCode } from "../../../src/index.ts";
 import { followHub, notedHub, request, serveHub } from "../../support/hub.ts";
 import { expectCode, until } from "../../support/sources.ts";

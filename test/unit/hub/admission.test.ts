@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import type { Problem } from "../../../src/wire/item.ts";
 import { exchange, followHub, notedHub, problemOf, request, wires, withBystander } from "../../support/hub.ts";
 

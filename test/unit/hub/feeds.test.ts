@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { HubOptions } from "../../../src/hub/index.ts";
+import type { HubOptions } from "../../../src/index.ts";
 import type { Broker, BrokerMessage, History } from "../../../src/log/broker.ts";
-import { MemoryBrokers } from "../../../src/log/memory-broker.ts";
+import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";

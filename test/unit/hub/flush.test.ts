@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Hub } from "../../../src/hub/index.ts";
+import { Hub } from "../../../src/index.ts";
 import { FakeSink, open, turn } from "../../support/fake-sink.ts";
 
 const letters = (text: string): string[] => text.split("");

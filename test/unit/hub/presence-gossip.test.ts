@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MAX_SIGNAL_BYTES } from "../../../src/hub/presence-signals.ts";
-import { MemoryBrokers } from "../../../src/log/memory-broker.ts";
+import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { until } from "../../support/sources.ts";
 import {
   attend,

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import type { Hub, HubOptions, Presence, PresenceChange } from "../../../src/hub/index.ts";
+import type { Hub, HubOptions, Presence, PresenceChange } from "../../../src/index.ts";
 import type { Broker } from "../../../src/log/broker.ts";
-import { MemoryBrokers } from "../../../src/log/memory-broker.ts";
+import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import type { Connection } from "../../../src/hub/connection.ts";
 import { FakeSink, open } from "../../support/fake-sink.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";

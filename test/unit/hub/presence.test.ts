@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Hub, type HubOptions, type PresenceChange } from "../../../src/hub/index.ts";
-import { MemoryBrokers } from "../../../src/log/memory-broker.ts";
+import { Hub, type HubOptions, type PresenceChange } from "../../../src/index.ts";
+import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { followHub, notedHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";
 import {

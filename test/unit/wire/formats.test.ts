@@ -1,15 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CometDecoder } from "../../../src/wire/comet-decoder.ts";
+import { CometDecoder } from "../../support/decoders/comet-decoder.ts";
 import { COMET_HEAD, managedCometFormat, plainCometFormat } from "../../../src/wire/comet-stream.ts";
-import type { DecoderOptions } from "../../../src/wire/decoder.ts";
+import type { DecoderOptions } from "../../support/decoders/decoder.ts";
 import type { Format, LoggedMessage } from "../../../src/wire/format.ts";
 import type { WireItem } from "../../../src/wire/item.ts";
 import { jsonLiteral } from "../../../src/wire/literal.ts";
-import { NdjsonDecoder } from "../../../src/wire/ndjson-decoder.ts";
+import { NdjsonDecoder } from "../../support/decoders/ndjson-decoder.ts";
 import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson.ts";
-import { PollDecoder } from "../../../src/wire/poll-decoder.ts";
-import { SseDecoder } from "../../../src/wire/sse-decoder.ts";
+import { PollDecoder } from "../../support/decoders/poll-decoder.ts";
+import { SseDecoder } from "../../support/decoders/sse-decoder.ts";
 import { managedSseFormat, sseFormat } from "../../../src/wire/sse.ts";
 import { hostileMessage } from "../../support/hostile.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { SseParser, type SseEvent, type SseParserOptions } from "../../../src/wire/sse-parser.ts";
-import { expectCode } from "../../support/sources.ts";
+import { SseParser, type SseEvent, type SseParserOptions } from "../../../support/decoders/sse-parser.ts";
+import { expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

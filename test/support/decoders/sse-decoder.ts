@@ -1,7 +1,7 @@
-import { CometError, describe } from "../core/errors.ts";
+import { CometError, describe } from "../../../src/core/errors.ts";
 import { checkDecoderOptions, type Decoder, type DecoderOptions, parseJson } from "./decoder.ts";
 import { controlItem, itemOf } from "./item-reader.ts";
-import type { WireItem } from "./item.ts";
+import type { WireItem } from "../../../src/wire/item.ts";
 import { SseParser, type SseEvent } from "./sse-parser.ts";
 
 export interface SseDecoderOptions extends DecoderOptions {

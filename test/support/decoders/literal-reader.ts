@@ -1,6 +1,6 @@
-import { describe } from "../core/errors.ts";
+import { describe } from "../../../src/core/errors.ts";
 import { malformed, parseJson } from "./decoder.ts";
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "../../../src/wire/json.ts";
 
 /**
  * The value of a literal as plain comet writes it, and nothing else of JavaScript: JSON; a string in single quotes, with

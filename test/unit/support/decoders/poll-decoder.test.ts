@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { WireItem } from "../../../src/wire/item.ts";
-import { PollDecoder } from "../../../src/wire/poll-decoder.ts";
-import { errorOf, expectCode } from "../../support/sources.ts";
+import type { WireItem } from "../../../../src/wire/item.ts";
+import { PollDecoder } from "../../../support/decoders/poll-decoder.ts";
+import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

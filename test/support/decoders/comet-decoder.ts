@@ -1,9 +1,9 @@
-import { CometError, describe } from "../core/errors.ts";
-import { checkCallback } from "./comet.ts";
+import { CometError, describe } from "../../../src/core/errors.ts";
+import { checkCallback } from "../../../src/wire/comet.ts";
 import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, malformed, parseJson } from "./decoder.ts";
 import { controlItem, itemOf } from "./item-reader.ts";
-import type { WireItem } from "./item.ts";
-import type { JsonValue } from "./json.ts";
+import type { WireItem } from "../../../src/wire/item.ts";
+import type { JsonValue } from "../../../src/wire/json.ts";
 import { readLiteral } from "./literal-reader.ts";
 
 /** Options of {@link CometDecoder}. */

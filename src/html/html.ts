@@ -1,7 +1,7 @@
 import { CometError, describe } from "../core/errors.ts";
 import { HtmlContext, HtmlRefusal, type HoleContext } from "./html-context.ts";
-import type { JsonValue } from "./json.ts";
-import { jsonLiteral, messageLiteral } from "./literal.ts";
+import type { JsonValue } from "../wire/json.ts";
+import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 
 /**
  * A piece of HTML that is safe to send as it is. Made by the {@link html} template, which escapes what it is given, or by

@@ -1,4 +1,4 @@
-import { aFunction } from "../core/options.ts";
+import { assertFunction } from "../../../src/core/options.ts";
 import { checkMaxFrameBytes, FrameBuffer, FrameReader } from "./decoder.ts";
 
 const LF = 10;
@@ -52,8 +52,8 @@ export class SseParser extends FrameReader {
 
   constructor(options: SseParserOptions) {
     super();
-    this.#onEvent = aFunction("onEvent", options.onEvent);
-    this.#onRetry = aFunction("onRetry", options.onRetry ?? (() => {}));
+    this.#onEvent = assertFunction("onEvent", options.onEvent);
+    this.#onRetry = assertFunction("onRetry", options.onRetry ?? (() => {}));
     // Decoding line by line is decoding the whole: no character of UTF-8, not even a broken one, reaches over a line end.
     this.#line = new FrameBuffer(checkMaxFrameBytes(options.maxFrameBytes), false);
   }

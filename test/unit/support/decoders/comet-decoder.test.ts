@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { CometDecoder, type CometDecoderOptions } from "../../../src/wire/comet-decoder.ts";
-import { readLiteral } from "../../../src/wire/literal-reader.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
-import { errorOf, expectCode } from "../../support/sources.ts";
+import { CometDecoder, type CometDecoderOptions } from "../../../support/decoders/comet-decoder.ts";
+import { readLiteral } from "../../../support/decoders/literal-reader.ts";
+import type { WireItem } from "../../../../src/wire/item.ts";
+import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,7 +1,7 @@
-import { describe } from "../core/errors.ts";
+import { describe } from "../../../src/core/errors.ts";
 import { malformed } from "./decoder.ts";
-import type { ControlItems, EndReason, OpenState, Problem, WireItem } from "./item.ts";
-import type { JsonValue } from "./json.ts";
+import type { ControlItems, EndReason, OpenState, Problem, WireItem } from "../../../src/wire/item.ts";
+import type { JsonValue } from "../../../src/wire/json.ts";
 
 type Check = (value: unknown) => boolean;
 

@@ -1,9 +1,9 @@
-import { CometError } from "../core/errors.ts";
-import { Queue } from "../core/queue.ts";
-import { randomName } from "../core/random-name.ts";
-import { afterTurn } from "../core/turn.ts";
-import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "./broker.ts";
-import type { LogBounds } from "./entry.ts";
+import { CometError } from "../../core/errors.ts";
+import { Queue } from "../../core/queue.ts";
+import { randomName } from "../../core/random-name.ts";
+import { afterTurn } from "../../core/turn.ts";
+import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "../../log/broker.ts";
+import type { LogBounds } from "../../log/entry.ts";
 
 /** How much one answer to `read` holds, so that it reads in pages as from any other broker. */
 const PAGE_ENTRIES = 500;

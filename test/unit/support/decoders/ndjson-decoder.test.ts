@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { DecoderOptions } from "../../../src/wire/decoder.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
-import { NdjsonDecoder } from "../../../src/wire/ndjson-decoder.ts";
-import { errorOf, expectCode } from "../../support/sources.ts";
+import type { DecoderOptions } from "../../../support/decoders/decoder.ts";
+import type { WireItem } from "../../../../src/wire/item.ts";
+import { NdjsonDecoder } from "../../../support/decoders/ndjson-decoder.ts";
+import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -1,7 +1,7 @@
-import { CometError, describe } from "../core/errors.ts";
-import { aFunction, wholeNumber } from "../core/options.ts";
-import type { WireItem } from "./item.ts";
-import type { JsonValue } from "./json.ts";
+import { CometError, describe } from "../../../src/core/errors.ts";
+import { assertFunction, assertInteger } from "../../../src/core/options.ts";
+import type { WireItem } from "../../../src/wire/item.ts";
+import type { JsonValue } from "../../../src/wire/json.ts";
 
 /** Takes the bytes of one stream as they come, cut anywhere, and gives each item as soon as its frame is complete. */
 export interface Decoder {
@@ -32,12 +32,12 @@ export interface DecoderOptions {
 
 /** Checks `maxFrameBytes`. @throws {CometError} `ERR_OPTION`. */
 export function checkMaxFrameBytes(maxFrameBytes: number | undefined): number {
-  return wholeNumber("maxFrameBytes", maxFrameBytes === undefined ? 1_048_576 : maxFrameBytes, 1_024, 2_147_483_647);
+  return assertInteger("maxFrameBytes", maxFrameBytes === undefined ? 1_048_576 : maxFrameBytes, 1_024, 2_147_483_647);
 }
 
 /** Checks the options of a decoder and fills them in. @throws {CometError} `ERR_OPTION`. */
 export function checkDecoderOptions(options: DecoderOptions): Required<DecoderOptions> {
-  return { onItem: aFunction("onItem", options.onItem), maxFrameBytes: checkMaxFrameBytes(options.maxFrameBytes) };
+  return { onItem: assertFunction("onItem", options.onItem), maxFrameBytes: checkMaxFrameBytes(options.maxFrameBytes) };
 }
 
 /** What all readers of bytes have in common: once one has failed or ended, it reads no more. */

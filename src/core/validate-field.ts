@@ -1,4 +1,4 @@
-import { CometError, describe, type CometErrorCode } from "../core/errors.ts";
+import { CometError, describe, type CometErrorCode } from "./errors.ts";
 
 /** The longest of the short texts that an application gives: event names, keys, ids and identities; in UTF-16 code units. */
 export const MAX_FIELD_LENGTH = 200;

@@ -1,7 +1,7 @@
-import { describe } from "../core/errors.ts";
+import { describe } from "../../../src/core/errors.ts";
 import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, malformed, parseJson } from "./decoder.ts";
 import { itemOf } from "./item-reader.ts";
-import type { JsonValue } from "./json.ts";
+import type { JsonValue } from "../../../src/wire/json.ts";
 
 /**
  * Reads the body of one poll: PROTOCOL.md, section 5. The frame is the whole body, so `maxFrameBytes` bounds all of it. It is

@@ -1,0 +1,1 @@
+export { MemoryBrokers } from "./memory-brokers.ts";

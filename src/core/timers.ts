@@ -1,0 +1,20 @@
+/**
+ * Timers that keep no process alive. Node's timers have `unref` for that; a browser's are numbers, and Cloudflare's objects lack it, so
+ * it is called where it exists.
+ */
+export type Timer = ReturnType<typeof setTimeout>;
+
+/** As `setTimeout`. Cancel it with `clearTimeout`. */
+export function unrefTimeout(task: () => void, ms: number): Timer {
+  return unref(setTimeout(task, ms));
+}
+
+/** As `setInterval`. Cancel it with `clearInterval`. */
+export function unrefInterval(task: () => void, ms: number): Timer {
+  return unref(setInterval(task, ms));
+}
+
+function unref(timer: Timer): Timer {
+  (timer as { unref?: () => void }).unref?.();
+  return timer;
+}
