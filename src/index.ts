@@ -23,6 +23,7 @@ export type { PresenceChange } from "./hub/presence-watch.ts";
 export type { HubStats } from "./hub/stats.ts";
 export type { Subscription } from "./hub/subscription.ts";
 export type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./hub/topic.ts";
-export type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "./log/broker.ts";
+export type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice } from "./log/broker.ts";
+export type { Position } from "./log/position.ts";
 export type { LogBounds } from "./log/entry.ts";
 export type { EndReason, OpenState, Wire } from "./wire/item.ts";

@@ -3,7 +3,7 @@ import { andThen, isPromiseLike } from "../core/promise.ts";
 import type { OnError } from "../core/on-error.ts";
 import { addDefaultHeaders, checkInit } from "../http/init.ts";
 import type { Wire } from "../wire/item.ts";
-import type { Position } from "../log/position.ts";
+import type { Positions } from "../log/position.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { isForDocument } from "./negotiate.ts";
 import {
@@ -44,7 +44,7 @@ export interface Gate {
    * @returns Rejects with `ERR_BROKER`.
    * @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT`; and what the application throws.
    */
-  wakeTopics(names: readonly string[], position: Position): Promise<void> | undefined;
+  wakeTopics(names: readonly string[], position: Positions): Promise<void> | undefined;
 }
 
 /**

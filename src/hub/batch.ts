@@ -13,7 +13,7 @@ export interface Batch {
   readonly messages: number;
 }
 
-/** A place in each of several logs: the offset of the last message had. */
+/** A place in each of several logs: the index of the last message had. */
 export type Cursors = number[];
 
 /** A position that names the places of all topics. */
@@ -69,7 +69,7 @@ function next(topics: readonly LiveTopic[], cursors: Readonly<Cursors>, limits: 
   return first;
 }
 
-/** Up to which offset a topic's messages follow one another, with none of another topic's between. */
+/** Up to which index a topic's messages follow one another, with none of another topic's between. */
 function runOf(i: number, topics: readonly LiveTopic[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
   const limit = limits[i] as number;
   if (topics.length === 1) return limit;
@@ -104,7 +104,7 @@ export function readNewest(
   const batch = new BatchBuilder(format);
   for (const entry of newestOf(log, from, limit)) {
     if (batch.size >= MAX_BLOCK) break;
-    cursors[i] = entry.offset;
+    cursors[i] = entry.index;
     batch.addText(format.message(entry, format.idsNameAllTopics ? positionAt(topics, cursors) : entry.id));
   }
   if (batch.size < MAX_BLOCK) cursors[i] = limit;
@@ -116,8 +116,8 @@ export function readNewest(
 function newestOf(log: Log, cursor: number, limit: number): Entry[] {
   const keys = new Set<string>();
   const newest: Entry[] = [];
-  for (let offset = limit; offset > Math.max(cursor, log.floor); offset -= 1) {
-    const entry = log.entry(offset);
+  for (let index = limit; index > Math.max(cursor, log.floor); index -= 1) {
+    const entry = log.entry(index);
     if (entry.key !== undefined && keys.has(entry.key)) continue;
     if (entry.key !== undefined) keys.add(entry.key);
     newest.push(entry);

@@ -6,7 +6,7 @@ import type { Asked } from "./request.ts";
 /** How a topic begins on a connection. */
 export interface Beginning {
   readonly state: OpenState;
-  /** The offset after which it begins. */
+  /** The index after which it begins. */
   readonly cursor: number;
   /** What a gap has cost; `undefined` where there is no gap to tell. */
   readonly missed: number | null | undefined;
@@ -15,21 +15,21 @@ export interface Beginning {
 /**
  * Where a connection begins in a topic.
  *
- * @param newest The offset after which those begin who want what comes from now on.
+ * @param newest The index after which those begin who want what comes from now on.
  */
 export function beginningOf(log: Log, asked: Asked, policy: SlowSubscriberPolicy, newest: number): Beginning {
   const place = asked.position.get(log.topic);
   if (place === undefined) {
     return { state: "fresh", cursor: asked.from === "oldest" ? log.floor : newest, missed: undefined };
   }
-  const offset = log.offsetOf(place.epoch, place.offset);
-  if (offset !== undefined && offset >= log.floor) return { state: "recovered", cursor: offset, missed: undefined };
-  if (offset !== undefined && offset >= log.holeEnd && policy === "latest") {
+  const index = log.indexOf(place.epoch, place.offset);
+  if (index !== undefined && index >= log.floor) return { state: "recovered", cursor: index, missed: undefined };
+  if (index !== undefined && index >= log.holeEnd && policy === "latest") {
     // The newest of each key may outlive the log.
-    const missed = log.floor - offset - log.newestBeyond(offset).length;
-    if (missed === 0) return { state: "recovered", cursor: offset, missed: undefined };
-    return { state: "gap", cursor: offset, missed };
+    const missed = log.floor - index - log.newestBeyond(index).length;
+    if (missed === 0) return { state: "recovered", cursor: index, missed: undefined };
+    return { state: "gap", cursor: index, missed };
   }
   const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
-  return { state: "gap", cursor, missed: offset === undefined ? null : log.missed(offset, cursor) };
+  return { state: "gap", cursor, missed: index === undefined ? null : log.missed(index, cursor) };
 }

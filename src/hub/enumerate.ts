@@ -1,6 +1,6 @@
 import { CometError } from "../core/errors.ts";
 import type { Entry } from "../log/entry.ts";
-import { parsePosition, type TopicPosition } from "../log/position.ts";
+import { parsePositions, type Position } from "../log/position.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../stream/run.ts";
 import type { JsonValue } from "../wire/json.ts";
 import type { LiveTopic } from "./live-topic.ts";
@@ -11,7 +11,7 @@ export interface LogRunHost {
   /** Whether there will be no more messages. */
   isClosed(): boolean;
   /** Waits until the log can tell what comes after a place; nothing where nothing waits. */
-  whenReady(place: TopicPosition | undefined): Promise<void> | undefined;
+  whenReady(place: Position | undefined): Promise<void> | undefined;
   /** Told when the topic may have got its first follower, or lost its last. */
   changed(): void;
 }
@@ -55,7 +55,7 @@ export class LogRun implements Run<TopicMessage<JsonValue>> {
     this.#host.changed();
   }
 
-  async #beginLater(ready: Promise<void>, from: string, place: TopicPosition | undefined): Promise<void> {
+  async #beginLater(ready: Promise<void>, from: string, place: Position | undefined): Promise<void> {
     try {
       await ready;
       this.#cursor = cursorAt(this.#topic, from, place);
@@ -67,23 +67,23 @@ export class LogRun implements Run<TopicMessage<JsonValue>> {
 }
 
 /** The place that is named, if it is one. @throws {CometError} `ERR_POSITION`. */
-function placeOf({ log }: LiveTopic, from: string): TopicPosition | undefined {
+function placeOf({ log }: LiveTopic, from: string): Position | undefined {
   if (from === "newest" || from === "oldest") return undefined;
-  const place = parsePosition(from, Infinity).get(log.topic);
+  const place = parsePositions(from, Infinity).get(log.topic);
   if (place === undefined) throw new CometError("ERR_POSITION", "The position to begin from is not one in this topic.");
   return place;
 }
 
-function cursorAt({ log }: LiveTopic, from: string, place: TopicPosition | undefined): number {
+function cursorAt({ log }: LiveTopic, from: string, place: Position | undefined): number {
   if (place === undefined) return from === "oldest" ? log.floor : log.head;
-  const offset = log.offsetOf(place.epoch, place.offset);
-  if (offset === undefined) {
+  const index = log.indexOf(place.epoch, place.offset);
+  if (index === undefined) {
     throw new CometError(
       "ERR_OVERFLOW",
       "The position to begin from is of another epoch: what followed it is not known.",
     );
   }
-  return offset;
+  return index;
 }
 
 function passed(missed: number | null): CometError {

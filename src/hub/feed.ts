@@ -9,9 +9,9 @@ import { decodeMessage } from "./messages.ts";
 export interface FeedHost {
   readonly broker: Broker;
   /** Adds what the broker has published so many milliseconds ago. */
-  append(message: Publication, number: number, agoMs: number): void;
+  append(message: Publication, offset: number, agoMs: number): void;
   /** Begins the log anew: see `Log.restart`. */
-  restart(epoch: string, number: number): void;
+  restart(epoch: string, offset: number): void;
   /** Runs what asks the broker, when it is its turn. */
   inTurn<T>(ask: () => Promise<T>): Promise<T>;
   onError(error: unknown): void;
@@ -136,7 +136,7 @@ export class Feed {
     for (;;) {
       if (this.#isStopped) return;
       const askedAt = now();
-      const after = this.#log.headNumber;
+      const after = this.#log.headOffset;
       const isDoubtful = this.#isDoubtful && this.#last !== undefined;
       const from = isDoubtful ? after - 1 : after;
       const history = await broker.read(topic, from, this.#bounds, askedAt - this.#currentAt);
@@ -155,9 +155,9 @@ export class Feed {
       // What is there before that, was not asked for.
       if (isAnotherEpoch && from > history.floor) continue;
       for (const message of history.messages) {
-        if (message.number > this.#log.headNumber) this.#add(message, history.now - message.at);
+        if (message.offset > this.#log.headOffset) this.#add(message, history.now - message.at);
       }
-      if (history.messages.length > 0 && history.head > this.#log.headNumber) continue;
+      if (history.messages.length > 0 && history.head > this.#log.headOffset) continue;
       this.#isLoaded = true;
       this.#currentAt = askedAt;
       return;
@@ -166,9 +166,9 @@ export class Feed {
 
   /** Whether the broker still has the newest message that it has told us of, if it should. */
   #continues({ head, floor, messages }: History, isDoubtful: boolean): boolean {
-    const { headNumber } = this.#log;
-    if (head < headNumber) return false;
-    return !isDoubtful || floor >= headNumber || isSame(this.#last, messages[0]);
+    const { headOffset } = this.#log;
+    if (head < headOffset) return false;
+    return !isDoubtful || floor >= headOffset || isSame(this.#last, messages[0]);
   }
 
   #noticed(notice: Notice): void {
@@ -187,18 +187,18 @@ export class Feed {
   }
 
   #take({ epoch, previous, message }: Notice): void {
-    const { headNumber } = this.#log;
+    const { headOffset } = this.#log;
     if (!this.#isLoaded) return;
-    const isNew = message.number > headNumber;
+    const isNew = message.offset > headOffset;
     // One that follows something older does so because that is all that the broker holds: after a long silence, or after a loss.
-    if (epoch === this.#log.epoch && isNew && previous === headNumber) {
+    if (epoch === this.#log.epoch && isNew && previous === headOffset) {
       this.#add(message, 0);
       this.#currentAt = now();
       return;
     }
     if (epoch === this.#log.epoch && !isNew) {
-      // It was read before it was told, unless the broker gives its numbers a second time.
-      if (message.number < headNumber || isSame(this.#last, message)) return;
+      // It was read before it was told, unless the broker gives its offsets a second time.
+      if (message.offset < headOffset || isSame(this.#last, message)) return;
       this.#isDoubtful = true;
     }
     this.#look();
@@ -212,10 +212,10 @@ export class Feed {
     } catch (error) {
       // It cannot be had, and it is not passed over unsaid.
       this.#host.onError(error);
-      this.#host.restart(this.#log.epoch, message.number);
+      this.#host.restart(this.#log.epoch, message.offset);
       return;
     }
-    this.#host.append(decoded, message.number, Math.max(0, agoMs));
+    this.#host.append(decoded, message.offset, Math.max(0, agoMs));
   }
 
   /** Waits before the next attempt, for a random time that grows with each. */
@@ -235,5 +235,5 @@ export class Feed {
 }
 
 function isSame(one: BrokerMessage | undefined, other: BrokerMessage | undefined): boolean {
-  return one?.number === other?.number && one?.at === other?.at && one?.json === other?.json;
+  return one?.offset === other?.offset && one?.at === other?.at && one?.json === other?.json;
 }

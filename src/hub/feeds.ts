@@ -1,8 +1,8 @@
 import { CometError } from "../core/errors.ts";
 import type { OnError } from "../core/on-error.ts";
-import type { Broker, Place } from "../log/broker.ts";
+import type { Broker } from "../log/broker.ts";
 import type { LogBounds, Publication } from "../log/entry.ts";
-import type { TopicPosition } from "../log/position.ts";
+import type { Position } from "../log/position.ts";
 import { Feed } from "./feed.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { HubStats } from "./stats.ts";
@@ -17,9 +17,9 @@ const MAX_READS = 64;
 /** What feeds need of their hub beside the broker. */
 export interface FeedsHost {
   /** Adds to a topic what the broker has published so many milliseconds ago. */
-  append(topic: LiveTopic, message: Publication, number: number, agoMs: number): void;
+  append(topic: LiveTopic, message: Publication, offset: number, agoMs: number): void;
   /** Begins a topic's log anew: see `Log.restart`. */
-  restart(topic: LiveTopic, epoch: string, number: number): void;
+  restart(topic: LiveTopic, epoch: string, offset: number): void;
   /** Told of every signal of a process. */
   signalled(text: string): void;
   /** Told when the broker is there again: signals may have been missed. */
@@ -72,8 +72,8 @@ export class Feeds implements TopicFeeds {
   open(topic: LiveTopic): Feed {
     const feed = new Feed(topic.log, topic.bounds, {
       broker: this.broker,
-      append: (message, number, agoMs) => this.#host.append(topic, message, number, agoMs),
-      restart: (epoch, number) => this.#host.restart(topic, epoch, number),
+      append: (message, offset, agoMs) => this.#host.append(topic, message, offset, agoMs),
+      restart: (epoch, offset) => this.#host.restart(topic, epoch, offset),
       inTurn: (ask) => this.#inTurn(ask),
       onError: this.#host.onError,
     });
@@ -87,7 +87,7 @@ export class Feeds implements TopicFeeds {
   }
 
   /** @returns Rejects with `ERR_BROKER` and `ERR_UNACKNOWLEDGED`, as the contract has it; and if too much waits already. */
-  async publish(topic: string, message: Publication, bounds: LogBounds): Promise<Place> {
+  async publish(topic: string, message: Publication, bounds: LogBounds): Promise<Position> {
     if (
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES
@@ -134,8 +134,8 @@ export class Feeds implements TopicFeeds {
  *
  * @returns Nothing where nothing waits. Rejects with the broker's error if it could not be asked.
  */
-export function whenReady({ log, feed }: LiveTopic, place: TopicPosition | undefined): Promise<void> | undefined {
+export function whenReady({ log, feed }: LiveTopic, place: Position | undefined): Promise<void> | undefined {
   if (feed === undefined) return undefined;
-  const isKnown = place === undefined || log.offsetOf(place.epoch, place.offset) !== undefined;
+  const isKnown = place === undefined || log.indexOf(place.epoch, place.offset) !== undefined;
   return feed.isLoaded && isKnown ? undefined : feed.refresh();
 }

@@ -1,7 +1,7 @@
 import { CometError } from "../core/errors.ts";
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
 import type { Broker } from "../log/broker.ts";
-import { checkTopicName, type Position } from "../log/position.ts";
+import { checkTopicName, type Positions } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import { inChunks } from "../wire/chunked-coding.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
@@ -254,7 +254,7 @@ export class Hub {
   }
 
   /** Wakes topics for a client, and waits until they can tell where it begins. They are not forgotten meanwhile. */
-  #wakeFor(names: readonly string[], position: Position): Promise<void> | undefined {
+  #wakeFor(names: readonly string[], position: Positions): Promise<void> | undefined {
     const topics = this.#wake(names);
     const waits = topics.flatMap((topic) => whenReady(topic, position.get(topic.log.topic)) ?? []);
     if (waits.length === 0) return undefined;

@@ -36,12 +36,12 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
  *
  * @throws {CometError} `ERR_MESSAGE` if it is none that a hub could have published.
  */
-export function decodeMessage({ number, json, event, key, messageId }: BrokerMessage): Publication {
+export function decodeMessage({ offset, json, event, key, messageId }: BrokerMessage): Publication {
   let data: JsonValue;
   try {
     data = JSON.parse(json) as JsonValue;
   } catch (cause) {
-    throw new CometError("ERR_MESSAGE", `Message ${number} in the broker is not JSON: no hub has written it.`, {
+    throw new CometError("ERR_MESSAGE", `Message ${offset} in the broker is not JSON: no hub has written it.`, {
       cause,
     });
   }

@@ -50,8 +50,8 @@ export class Publisher {
     return flusher.turn().then(() => id);
   }
 
-  /** Adds a message to a topic's log: published so many milliseconds ago, with a broker's number if it is one's. */
-  append(topic: LiveTopic, message: Publication, number?: number, agoMs = 0): Entry {
+  /** Adds a message to a topic's log: published so many milliseconds ago, with a broker's offset if it is one's. */
+  append(topic: LiveTopic, message: Publication, offset?: number, agoMs = 0): Entry {
     const { topics, flusher } = this.#host;
     const { maxEntries, maxBytes } = topic.bounds;
     // The log would let go of what nobody has been sent yet.
@@ -59,7 +59,7 @@ export class Publisher {
     if (topic.pendingEntries > 0 && isFull) flusher.flushNow(topic);
     const time = now();
     this.#appended += 1;
-    const entry = topics.change(topic, (log) => log.append(message, this.#appended, time, time - agoMs, number));
+    const entry = topics.change(topic, (log) => log.append(message, this.#appended, time, time - agoMs, offset));
     if (!isFollowed(topic)) return entry;
     if (topic.pendingEntries === 0) flusher.touch(topic);
     topic.pendingEntries += 1;
@@ -68,17 +68,17 @@ export class Publisher {
   }
 
   /** Begins a topic's log anew, for those who follow it to come to the hole: see `Log.restart`. */
-  restart(topic: LiveTopic, epoch: string, number: number): void {
+  restart(topic: LiveTopic, epoch: string, offset: number): void {
     const { topics, flusher } = this.#host;
     if (topic.pendingEntries > 0) flusher.flushNow(topic);
-    topics.change(topic, (log) => log.restart(epoch, number));
+    topics.change(topic, (log) => log.restart(epoch, offset));
     flusher.touch(topic);
   }
 
   async #publishTo(feeds: Feeds, name: string, message: Publication): Promise<string> {
     const { topics, counts } = this.#host;
-    const { epoch, number } = await feeds.publish(name, message, topics.boundsOf(name));
+    const { epoch, offset } = await feeds.publish(name, message, topics.boundsOf(name));
     counts.published += 1;
-    return positionPrefix(name, epoch) + String(number);
+    return positionPrefix(name, epoch) + String(offset);
   }
 }

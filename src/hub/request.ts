@@ -1,5 +1,5 @@
 import { CometError, describe } from "../core/errors.ts";
-import { checkTopicName, parsePosition, type Position } from "../log/position.ts";
+import { checkTopicName, parsePositions, type Positions } from "../log/position.ts";
 import { checkCallback } from "../wire/comet.ts";
 import { managedCometFormat, plainCometFormat } from "../wire/comet-stream.ts";
 import type { Format } from "../wire/format.ts";
@@ -14,7 +14,7 @@ import type { ConnectOptions, Settings } from "./options.ts";
 export interface Asked {
   readonly format: Format;
   readonly topics: readonly string[];
-  readonly position: Position;
+  readonly position: Positions;
   readonly from: "newest" | "oldest";
   /** Whether a poll that has nothing to tell is to wait. */
   readonly waits: boolean;
@@ -98,7 +98,7 @@ export function askedStream(
   return {
     format: formatOf(wire, settings, nonce),
     topics: names,
-    position: position ? parsePosition(position, settings.maxPositionLength) : new Map(),
+    position: position ? parsePositions(position, settings.maxPositionLength) : new Map(),
     from,
     waits: wait === undefined,
     query: query.toString(),

@@ -1,12 +1,5 @@
 import type { LogBounds } from "./entry.ts";
-
-/** Where a message stands in its topic. */
-export interface Place {
-  /** 1 to 32 letters and digits: numbers of different epochs have nothing to do with one another. */
-  readonly epoch: string;
-  /** A whole number from 1, greater than that of the message before. */
-  readonly number: number;
-}
+import type { Position } from "./position.ts";
 
 /** What is published. */
 export interface BrokerPublication {
@@ -21,7 +14,7 @@ export interface BrokerPublication {
 
 /** A message as a broker holds it. */
 export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
-  readonly number: number;
+  readonly offset: number;
   /** When it was published, by the broker's clock, in milliseconds since 1970. */
   readonly at: number;
 }
@@ -29,7 +22,7 @@ export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
 /** A message as it is published, told to every process that listens to its topic. */
 export interface Notice {
   readonly epoch: string;
-  /** The number of the message before this one in its epoch; 0 if there was none, or if the broker does not know it any more. */
+  /** The offset of the message before this one in its epoch; 0 if there was none, or if the broker does not know it any more. */
   readonly previous: number;
   readonly message: BrokerMessage;
 }
@@ -38,14 +31,14 @@ export interface Notice {
 export interface History {
   readonly epoch: string;
   /**
-   * Messages up to this number may be gone; all after it are held. 0 if none is gone. Of messages that were not asked for it says nothing:
-   * it is at most the number that was asked after if, for all that is known, none after that is gone.
+   * Messages up to this offset may be gone; all after it are held. 0 if none is gone. Of messages that were not asked for it says nothing:
+   * it is at most the offset that was asked after if, for all that is known, none after that is gone.
    */
   readonly floor: number;
-  /** The number of the newest message that was ever published in this epoch, as far as the broker knows; at least `floor`. */
+  /** The offset of the newest message that was ever published in this epoch, as far as the broker knows; at least `floor`. */
   readonly head: number;
   /**
-   * The messages after the number that was asked for, oldest first, or as many of them as make one answer: at least one, if there is one.
+   * The messages after the offset that was asked for, oldest first, or as many of them as make one answer: at least one, if there is one.
    * Whoever has not come to `head` asks again; an answer without messages says that there are none.
    */
   readonly messages: readonly BrokerMessage[];
@@ -69,8 +62,8 @@ export interface BrokerHost {
  *
  * A broker
  *
- * - MUST put all messages of a topic, whichever processes publish them, in one order, with growing numbers, and give all processes
- *   the same numbers. Messages that one process publishes to a topic one after the other, without waiting, MUST keep their order.
+ * - MUST put all messages of a topic, whichever processes publish them, in one order, with growing offsets, and give all processes
+ *   the same offsets. Messages that one process publishes to a topic one after the other, without waiting, MUST keep their order.
  * - MUST hold a message when `publish` resolves: every `read` that begins afterwards, in any process, has it, until it is trimmed. It
  *   MUST reject with `ERR_BROKER` only if the message is not and will not be published, and with `ERR_UNACKNOWLEDGED` if it cannot know.
  * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, whether it still
@@ -79,7 +72,7 @@ export interface BrokerHost {
  *   holds nothing and to which nobody listens.
  * - MUST say in `floor` what may be gone. It MUST begin another epoch where messages that it has acknowledged, or had told of, are
  *   gone from the newer end, as after a crash, as far as it can know; for what it cannot, there is `renew`.
- * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their numbers. It MAY miss some, if a
+ * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their offsets. It MAY miss some, if a
  *   notice after that shows it by its `previous`, or `restored` is called: while there is a connection, the newest message is told.
  * - MUST answer every promise within its own time limit, with an error that says what is wrong: `ERR_BROKER` where the network or
  *   the server fails.
@@ -90,20 +83,20 @@ export interface BrokerHost {
 export interface Broker {
   /** What it is, for messages: `redis`, `nats`. */
   readonly name: string;
-  /** Whether numbers are 1, 2, 3 ... in each topic, so that how many messages are missing can be told. */
+  /** Whether offsets are 1, 2, 3 ... in each topic, so that how many messages are missing can be told. */
   readonly isDense: boolean;
 
   /** Gives it the hub that it tells. Called once, before everything else. */
   attach(host: BrokerHost): void;
 
   /** Adds a message to a topic, and trims that. */
-  publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place>;
+  publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position>;
 
   /**
-   * The messages after a number, as of now.
+   * The messages after an offset, as of now.
    *
    * @param current How many milliseconds ago whoever asks had every message up to `after`, or even more, for certain; Infinity if that is not known.
-   *   A broker that forgets the numbers of what it has trimmed may tell by it that nothing can be gone.
+   *   A broker that forgets the offsets of what it has trimmed may tell by it that nothing can be gone.
    */
   read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History>;
 
@@ -115,7 +108,7 @@ export interface Broker {
 
   /**
    * Begins another epoch in a topic whose epoch is still this one, which holds nothing yet: whoever had messages of the last one is not to
-   * have them again. Its numbers go on or begin anew. For a hub that sees that the broker has lost its newest messages. A broker whose topics
+   * have them again. Its offsets go on or begin anew. For a hub that sees that the broker has lost its newest messages. A broker whose topics
    * have one epoch in common renews them all.
    */
   renew(topic: string, epoch: string): Promise<void>;

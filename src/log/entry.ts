@@ -23,9 +23,9 @@ export interface Publication {
 
 /** A message in a log. */
 export interface Entry extends LoggedMessage {
+  readonly index: number;
+  /** Its offset in its topic, as positions and brokers know it. */
   readonly offset: number;
-  /** What positions name it by, in its epoch. */
-  readonly number: number;
   /** Where it stands among the messages of all topics of this process. */
   readonly order: number;
   /** When it was published, in milliseconds of the hub's clock. */

@@ -12,16 +12,16 @@ export interface LogOptions {
   readonly bounds: LogBounds;
   /** Whether the newest message of each key outlives the bounds of entries and bytes, within the same bounds again. */
   readonly keepNewest: boolean;
-  /** Whether the numbers of messages are 1, 2, 3 ..., so that they tell how many are missing. */
+  /** Whether the offsets of messages are 1, 2, 3 ..., so that they tell how many are missing. */
   readonly isDense: boolean;
 }
 
 /**
- * The newest messages of one topic: a ring, bounded by entries, bytes and age. Messages have the offsets 1, 2, 3 ...; those
+ * The newest messages of one topic: a ring, bounded by entries, bytes and age. Messages have the indexes 1, 2, 3 ...; those
  * after `floor` up to `head` are held.
  *
- * A position names a message by its epoch and *number*, which are those of a broker where there is one; where there is none, the number
- * is the offset. A log that follows a broker may have to `restart`: with a *hole* in its offsets, of messages that it will never have.
+ * A position names a message by its epoch and *offset*, which are those of a broker where there is one; where there is none, the offset
+ * is the index. A log that follows a broker may have to `restart`: with a *hole* in its indexes, of messages that it will never have.
  */
 export class Log {
   readonly topic: string;
@@ -33,13 +33,13 @@ export class Log {
   #ring: (Entry | undefined)[] = new Array<Entry | undefined>(4).fill(undefined);
   #head = 0;
   #floor = 0;
-  /** The numbers at the head and at the floor. */
-  #headNumber = 0;
-  #floorNumber = 0;
+  /** The offsets at the head and at the floor. */
+  #headOffset = 0;
+  #floorOffset = 0;
   /** Where the newest hole ends, and the position before it. */
   #holeEnd = 0;
   #beforeHole = "";
-  /** From this offset on, offsets tell how many messages are missing. */
+  /** From this index on, indexes tell how many messages are missing. */
   #countedFrom = 0;
   #bytes = 0;
   #byMessageId: Map<string, Entry> | undefined;
@@ -58,12 +58,12 @@ export class Log {
     return this.#epoch;
   }
 
-  /** The offset of the newest message; 0 before the first. */
+  /** The index of the newest message; 0 before the first. */
   get head(): number {
     return this.#head;
   }
 
-  /** The offset of the newest message that is not held any more; 0 before the first leaves. */
+  /** The index of the newest message that is not held any more; 0 before the first leaves. */
   get floor(): number {
     return this.#floor;
   }
@@ -77,45 +77,45 @@ export class Log {
     return this.#bytes;
   }
 
-  /** The number of the newest message, or of the one that the log begins after. */
-  get headNumber(): number {
-    return this.#headNumber;
+  /** The offset of the newest message, or of the one that the log begins after. */
+  get headOffset(): number {
+    return this.#headOffset;
   }
 
-  /** The offset at which the newest hole ends, whose messages nobody can have here; 0 if there is none. */
+  /** The index at which the newest hole ends, whose messages nobody can have here; 0 if there is none. */
   get holeEnd(): number {
     return this.#holeEnd;
   }
 
-  /** The position after the message with this offset. For one that is not held any more, at least one from which as much is missing. */
-  position(offset: number): string {
-    if (offset < this.#countedFrom) return this.#beforeHole;
-    return this.#prefix + String(this.#numberOf(offset));
+  /** The position after the message with this index. For one that is not held any more, at least one from which as much is missing. */
+  position(index: number): string {
+    if (index < this.#countedFrom) return this.#beforeHole;
+    return this.#prefix + String(this.#offsetAt(index));
   }
 
-  /** The offset of what a position names; `undefined` if that is of another epoch, or not had here yet. */
-  offsetOf(epoch: string, number: number): number | undefined {
-    if (epoch !== this.#epoch || number > this.#headNumber) return undefined;
-    if (this.#isDense) return Math.max(0, this.#head - (this.#headNumber - number));
-    if (number < this.#floorNumber) return this.#countedFrom - 1;
+  /** The index of what a position names; `undefined` if that is of another epoch, or not had here yet. */
+  indexOf(epoch: string, offset: number): number | undefined {
+    if (epoch !== this.#epoch || offset > this.#headOffset) return undefined;
+    if (this.#isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
+    if (offset < this.#floorOffset) return this.#countedFrom - 1;
     let low = this.#floor;
     let high = this.#head;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (this.entry(middle).number <= number) low = middle;
+      if (this.entry(middle).offset <= offset) low = middle;
       else high = middle - 1;
     }
     return low;
   }
 
-  /** How many messages there are from one offset to another; `null` if that is not known. */
+  /** How many messages there are from one index to another; `null` if that is not known. */
   missed(from: number, to: number): number | null {
     return from < this.#countedFrom ? null : to - from;
   }
 
-  /** The message with this offset. Only for one that is held. */
-  entry(offset: number): Entry {
-    return this.#ring[offset & (this.#ring.length - 1)] as Entry;
+  /** The message with this index. Only for one that is held. */
+  entry(index: number): Entry {
+    return this.#ring[index & (this.#ring.length - 1)] as Entry;
   }
 
   /** The message with this id of the application's own, if it is held. */
@@ -133,16 +133,16 @@ export class Log {
     order: number,
     now: number,
     at: number = now,
-    number: number = this.#headNumber + 1,
+    offset: number = this.#headOffset + 1,
   ): Entry {
     const { json, text, event, key, messageId, bytes } = message;
-    const offset = this.#head + 1;
-    const id = this.#prefix + String(number);
-    const entry: Entry = { id, json, text, event, key, messageId, offset, number, order, at, bytes };
+    const index = this.#head + 1;
+    const id = this.#prefix + String(offset);
+    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes };
     if (this.size === this.#ring.length) this.#grow();
-    this.#ring[offset & (this.#ring.length - 1)] = entry;
-    this.#head = offset;
-    this.#headNumber = number;
+    this.#ring[index & (this.#ring.length - 1)] = entry;
+    this.#head = index;
+    this.#headOffset = offset;
     this.#bytes += bytes;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
@@ -165,17 +165,17 @@ export class Log {
   }
 
   /**
-   * Begins anew after a number: what was between is not to be had. What is held is let go of, so that everybody who follows the log
+   * Begins anew after an offset: what was between is not to be had. What is held is let go of, so that everybody who follows the log
    * comes to the hole.
    */
-  restart(epoch: string, number: number): void {
+  restart(epoch: string, offset: number): void {
     const isFirst = this.#head === 0;
-    const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && number > this.#headNumber));
+    const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     const beforeHole = this.position(this.#head);
     this.clear();
-    // A hole that cannot be measured is one offset wide, so that it is one.
-    this.#head = this.#floor = this.#head + (isCounted ? number - this.#headNumber : 1);
-    this.#headNumber = this.#floorNumber = number;
+    // A hole that cannot be measured is one index wide, so that it is one.
+    this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
+    this.#headOffset = this.#floorOffset = offset;
     if (!isFirst) this.#holeEnd = this.#head;
     if (!isCounted) this.#countedFrom = this.#head;
     this.#beforeHole = beforeHole;
@@ -189,9 +189,9 @@ export class Log {
     this.#tapes.clear();
   }
 
-  /** The newest messages of their keys that have left the ring, of those after an offset, oldest first. */
-  newestBeyond(offset: number): Entry[] {
-    return this.#newest?.after(offset) ?? [];
+  /** The newest messages of their keys that have left the ring, of those after an index, oldest first. */
+  newestBeyond(index: number): Entry[] {
+    return this.#newest?.after(index) ?? [];
   }
 
   /** The frames of this log in one format, shared by all who read them. Only for a format with a `frameKey`. */
@@ -208,9 +208,9 @@ export class Log {
   }
 
   #drop(oldest: Entry): void {
-    this.#floor = oldest.offset;
-    this.#floorNumber = oldest.number;
-    this.#ring[oldest.offset & (this.#ring.length - 1)] = undefined;
+    this.#floor = oldest.index;
+    this.#floorOffset = oldest.offset;
+    this.#ring[oldest.index & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
     this.#newest?.left(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
@@ -218,17 +218,17 @@ export class Log {
     }
   }
 
-  #numberOf(offset: number): number {
-    if (this.#isDense) return this.#headNumber - (this.#head - offset);
-    if (offset > this.#floor) return this.entry(offset).number;
-    // All numbers below the floor's are gone, whichever they were.
-    return offset === this.#floor ? this.#floorNumber : this.#floorNumber - 1;
+  #offsetAt(index: number): number {
+    if (this.#isDense) return this.#headOffset - (this.#head - index);
+    if (index > this.#floor) return this.entry(index).offset;
+    // All offsets below the floor's are gone, whichever they were.
+    return index === this.#floor ? this.#floorOffset : this.#floorOffset - 1;
   }
 
   #grow(): void {
     const ring = new Array<Entry | undefined>(this.#ring.length * 2).fill(undefined);
-    for (let offset = this.#floor + 1; offset <= this.#head; offset += 1) {
-      ring[offset & (ring.length - 1)] = this.entry(offset);
+    for (let index = this.#floor + 1; index <= this.#head; index += 1) {
+      ring[index & (ring.length - 1)] = this.entry(index);
     }
     this.#ring = ring;
   }

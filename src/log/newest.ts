@@ -6,7 +6,7 @@ import type { Entry, LogBounds } from "./entry.ts";
  */
 export class Newest {
   readonly #bounds: LogBounds;
-  /** In the order of their offsets: those that have left the log's ring come first. */
+  /** In the order of their indexes: those that have left the log's ring come first. */
   readonly #byKey = new Map<string, Entry>();
   #floor = 0;
   #beyond = 0;
@@ -24,7 +24,7 @@ export class Newest {
 
   /** A message has left the ring. */
   left(entry: Entry): void {
-    this.#floor = entry.offset;
+    this.#floor = entry.index;
     if (entry.key === undefined || this.#byKey.get(entry.key) !== entry) return;
     this.#beyond += 1;
     this.#bytes += entry.bytes;
@@ -39,19 +39,19 @@ export class Newest {
     }
   }
 
-  /** Those that have left the ring, of those after an offset, oldest first. */
-  after(offset: number): Entry[] {
+  /** Those that have left the ring, of those after an index, oldest first. */
+  after(index: number): Entry[] {
     const entries: Entry[] = [];
     for (const entry of this.#byKey.values()) {
-      if (entry.offset > this.#floor) break;
-      if (entry.offset > offset) entries.push(entry);
+      if (entry.index > this.#floor) break;
+      if (entry.index > index) entries.push(entry);
     }
     return entries;
   }
 
   #remove(key: string, entry: Entry): void {
     this.#byKey.delete(key);
-    if (entry.offset > this.#floor) return;
+    if (entry.index > this.#floor) return;
     this.#beyond -= 1;
     this.#bytes -= entry.bytes;
   }

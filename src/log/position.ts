@@ -4,13 +4,13 @@ import { CometError, describe } from "../core/errors.ts";
 export const MAX_TOPIC_LENGTH = 200;
 
 /** A place in the log of one topic: after the message with this offset, in this epoch. */
-export interface TopicPosition {
+export interface Position {
   readonly epoch: string;
   readonly offset: number;
 }
 
 /** A position: for each topic that it names, the place there. */
-export type Position = ReadonlyMap<string, TopicPosition>;
+export type Positions = ReadonlyMap<string, Position>;
 
 const epochAndOffset = /^([A-Za-z0-9]{1,32})\.(0|[1-9]\d{0,15})$/;
 
@@ -46,11 +46,11 @@ export function positionPrefix(topic: string, epoch: string): string {
  *
  * @throws {CometError} `ERR_POSITION` if it is malformed, or longer than `maxLength` characters.
  */
-export function parsePosition(text: string, maxLength: number): Position {
+export function parsePositions(text: string, maxLength: number): Positions {
   if (text.length > maxLength) {
     throw new CometError("ERR_POSITION", `A position has at most ${maxLength} characters, not ${text.length}.`);
   }
-  const position = new Map<string, TopicPosition>();
+  const position = new Map<string, Position>();
   for (const part of text.split(",")) {
     const equals = part.indexOf("=");
     const topic = decodeName(part.slice(0, Math.max(equals, 0)));

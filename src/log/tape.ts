@@ -11,13 +11,13 @@ export const MAX_BLOCK = 65_536;
 export interface TapeSource {
   readonly head: number;
   readonly floor: number;
-  entry(offset: number): Entry;
+  entry(index: number): Entry;
 }
 
 /** Frames one after the other, which are written once and never change. */
 interface Block {
   readonly bytes: Uint8Array;
-  /** The offset of the first frame. */
+  /** The index of the first frame. */
   readonly first: number;
   /** Where each frame ends. */
   readonly ends: number[];
@@ -34,7 +34,7 @@ export class Tape {
   readonly #log: TapeSource;
   readonly #format: Format;
   #blocks: Block[] = [];
-  /** The offset after which the frames begin, and the one up to which they go. */
+  /** The index after which the frames begin, and the one up to which they go. */
   #from: number;
   #through: number;
 
@@ -45,15 +45,15 @@ export class Tape {
   }
 
   /**
-   * The frames after `offset` up to `limit`, or as many as come in one piece. Only where those messages are held.
+   * The frames after `index` up to `limit`, or as many as come in one piece. Only where those messages are held.
    *
-   * @returns The piece, and the offset of its last message.
+   * @returns The piece, and the index of its last message.
    */
-  read(offset: number, limit: number): { readonly bytes: Uint8Array; readonly through: number } {
-    this.#encode(offset, limit);
-    const block = this.#blockOf(offset + 1);
+  read(index: number, limit: number): { readonly bytes: Uint8Array; readonly through: number } {
+    this.#encode(index, limit);
+    const block = this.#blockOf(index + 1);
     const through = Math.min(limit, block.first + block.ends.length - 1);
-    const from = offset < block.first ? 0 : (block.ends[offset - block.first] as number);
+    const from = index < block.first ? 0 : (block.ends[index - block.first] as number);
     return { bytes: block.bytes.subarray(from, block.ends[through - block.first]), through };
   }
 
@@ -70,15 +70,15 @@ export class Tape {
     if (this.#through < floor) this.#through = floor;
   }
 
-  #encode(offset: number, limit: number): void {
+  #encode(index: number, limit: number): void {
     const { head } = this.#log;
-    if (this.#blocks.length === 0) this.#from = this.#through = Math.min(offset, head);
-    if (offset < this.#from) {
+    if (this.#blocks.length === 0) this.#from = this.#through = Math.min(index, head);
+    if (index < this.#from) {
       const later = this.#blocks;
       this.#blocks = [];
-      this.#encodeStretch(offset, this.#from);
+      this.#encodeStretch(index, this.#from);
       this.#blocks.push(...later);
-      this.#from = offset;
+      this.#from = index;
     }
     if (limit > this.#through) {
       this.#encodeStretch(this.#through, limit);
@@ -87,13 +87,13 @@ export class Tape {
   }
 
   #encodeStretch(after: number, through: number): void {
-    for (let offset = after + 1; offset <= through; offset += 1) {
-      const entry = this.#log.entry(offset);
-      this.#append(offset, this.#format.message(entry, entry.id));
+    for (let index = after + 1; index <= through; index += 1) {
+      const entry = this.#log.entry(index);
+      this.#append(index, this.#format.message(entry, entry.id));
     }
   }
 
-  #append(offset: number, frame: string): void {
+  #append(index: number, frame: string): void {
     const block = this.#blocks.at(-1);
     const used = block?.ends.at(-1) ?? 0;
     // A UTF-16 code unit has at most three bytes in UTF-8.
@@ -110,15 +110,15 @@ export class Tape {
     const size = block === undefined ? FIRST_BLOCK : Math.min(block.bytes.length * 2, MAX_BLOCK);
     const next = new Uint8Array(Math.max(size, bytes.length));
     next.set(bytes);
-    this.#blocks.push({ bytes: next, first: offset, ends: [bytes.length] });
+    this.#blocks.push({ bytes: next, first: index, ends: [bytes.length] });
   }
 
-  #blockOf(offset: number): Block {
+  #blockOf(index: number): Block {
     let low = 0;
     let high = this.#blocks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#blocks[middle] as Block).first <= offset) low = middle;
+      if ((this.#blocks[middle] as Block).first <= index) low = middle;
       else high = middle - 1;
     }
     return this.#blocks[low] as Block;

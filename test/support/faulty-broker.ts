@@ -1,5 +1,6 @@
 import { CometError } from "../../src/core/errors.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice, Place } from "../../src/log/broker.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 
 /** A broker around another that fails as a test wants. */
@@ -42,7 +43,7 @@ export class FaultyBroker implements Broker {
     this.#host?.restored();
   }
 
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place> {
+  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
     this.#assertThere();
     return this.#broker.publish(topic, message, bounds);
   }

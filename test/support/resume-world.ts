@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Connection } from "../../src/hub/connection.ts";
 import { Hub, type SlowSubscriberPolicy } from "../../src/index.ts";
 import type { Sink } from "../../src/hub/subscription.ts";
-import { parsePosition, type TopicPosition } from "../../src/log/position.ts";
+import { parsePositions, type Position } from "../../src/log/position.ts";
 import { CometDecoder } from "./decoders/comet-decoder.ts";
 import type { Decoder } from "./decoders/decoder.ts";
 import type { EndItem, GapItem, OpenItem, WireItem } from "../../src/wire/item.ts";
@@ -76,13 +76,13 @@ export class World {
     const pending = { topic, number: this.#number, key };
     this.#pending = pending;
     const position = await handle.publish(message, key === undefined ? {} : { key });
-    if (this.#pending === pending) this.commit(topic, parsePosition(position, Infinity).get(topic) as TopicPosition);
+    if (this.#pending === pending) this.commit(topic, parsePositions(position, Infinity).get(topic) as Position);
     if (this.#pending === pending) throw new Error(`${position} is not the position that was to be expected.`);
     this.expectNoFailures();
   }
 
   /** Records what is being published, as soon as its place is known. */
-  commit(topic: string, { epoch, offset }: TopicPosition): void {
+  commit(topic: string, { epoch, offset }: Position): void {
     if (this.#pending?.topic !== topic) return;
     const { number, key } = this.#pending;
     let known = this.reference.get(topic);
@@ -130,7 +130,7 @@ export class World {
   }
 
   /** The last offset that the log of a topic has let go of. */
-  floor(topic: string, { epoch }: TopicPosition): number {
+  floor(topic: string, { epoch }: Position): number {
     const pending = this.#pending?.topic === topic && this.reference.get(topic)?.epoch === epoch ? 1 : 0;
     return Math.max(0, this.head(topic, epoch) + pending - LOG_ENTRIES);
   }
@@ -199,7 +199,7 @@ export class Client {
   readonly #world: World;
   readonly #plan: ClientPlan;
   /** Where it is in each topic, as far as it has been told. */
-  readonly #places = new Map<string, TopicPosition>();
+  readonly #places = new Map<string, Position>();
   /** For the policy `latest`: what it was told that it misses, and what it did miss, since it was last complete. */
   #told = 0;
   #holes = 0;
@@ -343,7 +343,7 @@ export class Client {
 
   expectComplete(): void {
     for (const topic of this.#plan.topics) {
-      const { epoch, offset } = this.#places.get(topic) as TopicPosition;
+      const { epoch, offset } = this.#places.get(topic) as Position;
       expect(offset).toBe(this.#world.head(topic, epoch));
       // In another epoch than that of the last message only if nothing has been published in it.
       if (offset > 0) expect(epoch).toBe(this.#world.reference.get(topic)?.epoch);
@@ -382,10 +382,10 @@ export class Client {
 
   #takeOpen({ states, position }: OpenItem): void {
     expect(Object.keys(states)).toEqual(this.#plan.topics);
-    const places = parsePosition(position, Infinity);
+    const places = parsePositions(position, Infinity);
     for (const topic of this.#plan.topics) {
       const before = this.#places.get(topic);
-      const place = places.get(topic) as TopicPosition;
+      const place = places.get(topic) as Position;
       const { overflow } = this.#plan;
       if (before === undefined) {
         expect(states[topic]).toBe("fresh");
@@ -409,8 +409,8 @@ export class Client {
 
   #takeGap({ topic, missed, position }: GapItem): void {
     this.gaps += 1;
-    const before = this.#places.get(topic) as TopicPosition;
-    const place = parsePosition(position, Infinity).get(topic) as TopicPosition;
+    const before = this.#places.get(topic) as Position;
+    const place = parsePositions(position, Infinity).get(topic) as Position;
     const { overflow } = this.#plan;
     if (before.epoch !== place.epoch) expect(missed).toBe(null);
     else if (overflow === "latest") this.#told += missed as number;
@@ -427,10 +427,10 @@ export class Client {
     this.messages += 1;
     const { topic, number } = (typeof data === "string" ? JSON.parse(data) : data) as Numbered;
     expect(this.#gapDue.has(topic)).toBe(false);
-    const places = parsePosition(id, Infinity);
-    const { epoch, offset } = places.get(topic) as TopicPosition;
+    const places = parsePositions(id, Infinity);
+    const { epoch, offset } = places.get(topic) as Position;
     for (const [other, place] of places) if (other !== topic) expect(place).toEqual(this.#places.get(other));
-    const before = this.#places.get(topic) as TopicPosition;
+    const before = this.#places.get(topic) as Position;
     this.#world.commit(topic, { epoch, offset });
     const published = this.#world.reference.get(topic)?.messages.get(epoch) ?? [];
     expect(published[offset - 1]?.number).toBe(number);
@@ -454,11 +454,11 @@ export class Client {
   }
 
   #takeEnd({ reason, position }: EndItem): void {
-    const places = parsePosition(position, Infinity);
+    const places = parsePositions(position, Infinity);
     for (const topic of this.#plan.topics) {
       // Under `latest`, what was left out at the very end is in this position only.
       if (this.#plan.overflow !== "latest") expect(places.get(topic)).toEqual(this.#places.get(topic));
-      this.#places.set(topic, places.get(topic) as TopicPosition);
+      this.#places.set(topic, places.get(topic) as Position);
     }
     if (reason === "overflow") {
       this.overflows += 1;

@@ -2,8 +2,9 @@ import { CometError } from "../../core/errors.ts";
 import { Queue } from "../../core/queue.ts";
 import { randomName } from "../../core/random-name.ts";
 import { afterTurn } from "../../core/turn.ts";
-import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice, Place } from "../../log/broker.ts";
+import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
+import type { Position } from "../../log/position.ts";
 
 /** How much one answer to `read` holds, so that it reads in pages as from any other broker. */
 const PAGE_ENTRIES = 500;
@@ -70,7 +71,7 @@ interface Held {
   readonly bytes: number;
 }
 
-/** A topic, as all processes see it. Its messages have the numbers 1, 2, 3 ..., which go on from epoch to epoch. */
+/** A topic, as all processes see it. Its messages have the offsets 1, 2, 3 ..., which go on from epoch to epoch. */
 class SharedTopic {
   readonly listeners = new Map<Member, Listening>();
   readonly #byMessageId = new Map<string, BrokerMessage>();
@@ -94,13 +95,13 @@ class SharedTopic {
     const { messageId } = publication;
     const first = messageId === undefined ? undefined : this.#byMessageId.get(messageId);
     if (first !== undefined) return first;
-    const message: BrokerMessage = { ...publication, number: this.#head + 1, at: now };
+    const message: BrokerMessage = { ...publication, offset: this.#head + 1, at: now };
     this.#held.push({ message, bytes });
     this.#bytes += bytes;
     if (messageId !== undefined) this.#byMessageId.set(messageId, message);
     this.#trim(bounds, now);
     for (const [member, listening] of this.listeners) {
-      member.tell({ listening, notice: { epoch: this.epoch, previous: message.number - 1, message } });
+      member.tell({ listening, notice: { epoch: this.epoch, previous: message.offset - 1, message } });
     }
     return message;
   }
@@ -119,8 +120,8 @@ class SharedTopic {
     while (floor < this.#head && now - this.#at(floor + 1).message.at > maxAgeMs) floor += 1;
     const messages: BrokerMessage[] = [];
     let room = PAGE_BYTES;
-    for (let number = Math.max(after, floor) + 1; number <= this.#head && messages.length < PAGE_ENTRIES; number += 1) {
-      const { message, bytes } = this.#at(number);
+    for (let offset = Math.max(after, floor) + 1; offset <= this.#head && messages.length < PAGE_ENTRIES; offset += 1) {
+      const { message, bytes } = this.#at(offset);
       room -= bytes;
       if (room < 0 && messages.length > 0) break;
       messages.push(message);
@@ -128,8 +129,8 @@ class SharedTopic {
     return { epoch: this.epoch, floor, head: this.#head, messages, now };
   }
 
-  #at(number: number): Held {
-    return this.#held[this.#empty + number - this.#floor - 1] as Held;
+  #at(offset: number): Held {
+    return this.#held[this.#empty + offset - this.#floor - 1] as Held;
   }
 
   #trim({ maxEntries, maxBytes, maxAgeMs }: LogBounds, now: number): void {
@@ -184,10 +185,10 @@ class Member implements Broker {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is a rejection
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place> {
+  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
     const shared = this.#open(topic);
-    const { number } = shared.add(message, bounds, this.#exchange.now());
-    return { epoch: shared.epoch, number };
+    const { offset } = shared.add(message, bounds, this.#exchange.now());
+    return { epoch: shared.epoch, offset };
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- as above

@@ -320,7 +320,7 @@ class Rewound implements Broker {
   }
 
   get #head(): number {
-    return this.#messages.at(-1)?.number ?? this.#floor;
+    return this.#messages.at(-1)?.offset ?? this.#floor;
   }
 
   add(text: string): void {
@@ -330,7 +330,7 @@ class Rewound implements Broker {
   addRaw(json: string, more: { readonly event?: string } = {}): void {
     const previous = this.#head;
     const fields = { event: undefined, key: undefined, messageId: undefined, ...more };
-    const message = { number: previous + this.#step, at: Date.now(), json, ...fields };
+    const message = { offset: previous + this.#step, at: Date.now(), json, ...fields };
     this.#messages.push(message);
     if (!this.isSilent) this.#listener?.({ epoch: this.epoch, previous, message });
   }
@@ -348,7 +348,7 @@ class Rewound implements Broker {
   }
 
   read(_topic: string, after: number): Promise<History> {
-    const messages = this.#messages.filter(({ number }) => number > after);
+    const messages = this.#messages.filter(({ offset }) => offset > after);
     return Promise.resolve({ epoch: this.epoch, floor: this.#floor, head: this.#head, messages, now: Date.now() });
   }
 

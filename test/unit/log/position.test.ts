@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { checkTopicName, parsePosition, positionPrefix } from "../../../src/log/position.ts";
+import { checkTopicName, parsePositions, positionPrefix } from "../../../src/log/position.ts";
 import { expectCode } from "../../support/sources.ts";
 
 test("a position names the place in each topic", () => {
-  expect([...parsePosition("news=k3.17,user%3A4%2C2=Z.0", 100)]).toEqual([
+  expect([...parsePositions("news=k3.17,user%3A4%2C2=Z.0", 100)]).toEqual([
     ["news", { epoch: "k3", offset: 17 }],
     ["user:4,2", { epoch: "Z", offset: 0 }],
   ]);
@@ -22,7 +22,7 @@ test("any topic's name comes back", () => {
     fc.property(name, name, fc.maxSafeNat(), (a, b, offset) => {
       fc.pre(a !== b);
       const position = `${positionPrefix(a, "e1")}${offset},${positionPrefix(b, "e2")}0`;
-      const parsed = parsePosition(position, Infinity);
+      const parsed = parsePositions(position, Infinity);
       expect([...parsed]).toEqual([
         [a, { epoch: "e1", offset }],
         [b, { epoch: "e2", offset: 0 }],
@@ -60,13 +60,13 @@ test.each([
   "a=b=e.1",
   `${"x".repeat(201)}=e.1`,
 ])("%j is no position", async (text) => {
-  await expectCode("ERR_POSITION", () => parsePosition(text, 10_000));
+  await expectCode("ERR_POSITION", () => parsePositions(text, 10_000));
 });
 
 test("a position has a greatest length", async () => {
   const position = "news=e.1";
-  expect(parsePosition(position, position.length).size).toBe(1);
-  await expectCode("ERR_POSITION", () => parsePosition(position, position.length - 1), /at most 7 characters, not 8/);
+  expect(parsePositions(position, position.length).size).toBe(1);
+  await expectCode("ERR_POSITION", () => parsePositions(position, position.length - 1), /at most 7 characters, not 8/);
 });
 
 test.each(["", "a\n", "\0", "a\u007f", "\ud800", "x\udc00", "x".repeat(201), 5, undefined, null])(
