@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import type { Html, Hub } from "comet-sockets";
-import { connect, sendChunked } from "comet-sockets/node";
+import { nodeHandler, sendChunked } from "comet-sockets/node";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
@@ -66,10 +66,11 @@ function pageParts(): readonly string[] {
 
 /** All topics of the hub, on whichever wire a client wants. */
 function live(hub: Hub): Answer {
-  return (request, response) => {
+  const handle = nodeHandler(hub, () => {
     const nonce = newNonce();
-    void connect(hub, request, response, { nonce, headers: { "content-security-policy": noncePolicy(nonce) } });
-  };
+    return { nonce, headers: { "content-security-policy": noncePolicy(nonce) } };
+  });
+  return (request, response) => void handle(request, response);
 }
 
 function sendComet(response: ServerResponse, socket: (nonce: string) => AsyncIterable<Html>): void {

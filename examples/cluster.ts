@@ -15,7 +15,7 @@ import { availableParallelism } from "node:os";
 import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CometError, Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { nodeHandler } from "comet-sockets/node";
 import { redisBroker } from "comet-sockets/redis";
 import { createClient } from "redis";
 
@@ -75,10 +75,11 @@ async function work(): Promise<void> {
       response.writeHead(error instanceof CometError && error.code !== "ERR_MESSAGE" ? 503 : 400).end();
     }
   };
+  const live = nodeHandler(hub);
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
     response.setHeader("x-worker", process.pid);
-    if (pathname === "/events") void connect(hub, request, response);
+    if (pathname === "/events") void live(request, response);
     else if (pathname === "/news" && request.method === "POST") void publish(request, response, searchParams.get("id"));
     else response.writeHead(404).end();
   });

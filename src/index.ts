@@ -7,23 +7,27 @@ export { chunked } from "./http/chunked.ts";
 export { comet, CometMessage, type CometEnumeratee, type CometOptions } from "./http/comet.ts";
 export type { ChunkElement } from "./http/elements.ts";
 export type { ChunkedInit } from "./http/init.ts";
-export { Hub, type CloseOptions } from "./hub/hub.ts";
+export { fetchHandler, Hub, type CloseOptions, type OptionsOf } from "./hub/hub.ts";
 export type {
-  ConnectOptions,
   Authorization,
-  CloseReason,
   HubOptions,
+  HubRequest,
   PresenceOptions,
-  SlowSubscriberPolicy,
+  RequestOptions,
   TopicOptions,
-} from "./hub/options.ts";
-export type { HubRequest } from "./hub/hub-request.ts";
-export type { Presence } from "./hub/presence.ts";
-export type { PresenceChange } from "./hub/presence-watch.ts";
-export type { HubStats } from "./hub/stats.ts";
-export type { Subscription } from "./hub/subscription.ts";
-export type { EnumerateOptions, PublishOptions, Topic, TopicEncoder, TopicMessage } from "./hub/topic.ts";
+} from "./hub/hub-options.ts";
+export type { HubStats } from "./hub/hub-stats.ts";
+export type { CloseReason, OverflowPolicy, Subscription } from "./hub/subscription.ts";
+export type {
+  MessagesOptions,
+  Presence,
+  PresenceChange,
+  PublishOptions,
+  Topic,
+  TopicEncoder,
+  TopicMessage,
+} from "./hub/topic.ts";
 export type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice } from "./log/broker.ts";
-export type { Position } from "./log/position.ts";
 export type { LogBounds } from "./log/entry.ts";
+export type { Position } from "./log/position.ts";
 export type { EndReason, OpenState, Wire } from "./wire/item.ts";

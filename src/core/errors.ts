@@ -26,6 +26,7 @@
  * | `ERR_UNAUTHORIZED` | the application wants to know who the client is |
  * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
  * | `ERR_AUTHORIZE` | the application's `authorize` failed, or did not decide in time |
+ * | `ERR_HANDLER` | the server failed to answer a request, since the application's options for it are bad, or failed |
  * | `ERR_LIMIT` | the hub has as many connections, or topics, as it is allowed |
  * | `ERR_CLOSED` | the hub is closing, or closed |
  * | `ERR_BROKER` | the broker cannot be reached, or failed: what was to be published is not |
@@ -57,6 +58,7 @@ export type CometErrorCode =
   | "ERR_UNAUTHORIZED"
   | "ERR_FORBIDDEN"
   | "ERR_AUTHORIZE"
+  | "ERR_HANDLER"
   | "ERR_LIMIT"
   | "ERR_CLOSED"
   | "ERR_BROKER"

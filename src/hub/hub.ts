@@ -1,39 +1,28 @@
-import { CometError } from "../core/errors.ts";
-import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
-import type { Broker } from "../log/broker.ts";
-import { checkTopicName, type Positions } from "../log/position.ts";
+import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts";
+import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
-import { inChunks } from "../wire/chunked-coding.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
-import { admit, type Admission, type Gate } from "./admission.ts";
-import { beginningOf } from "./beginning.ts";
-import { now } from "../core/clock.ts";
-import { Connection, type ConnectionHost } from "./connection.ts";
-import { drain } from "./drain.ts";
-import { LogRun } from "./enumerate.ts";
-import { Feeds, whenReady } from "./feeds.ts";
-import type { HubRequest } from "./hub-request.ts";
+import { Gate } from "./admission/gate.ts";
+import type { Decision } from "./admission/decision.ts";
 import { Flusher } from "./flusher.ts";
-import { Groups } from "./groups.ts";
 import {
   checkHubOptions,
-  checkIdentity,
-  type CloseReason,
   type HubOptions,
-  type Settings,
-  type SlowSubscriberPolicy,
-  type ConnectOptions,
-} from "./options.ts";
-import { Presences } from "./presence.ts";
-import type { Refusal } from "./problem.ts";
-import { Publisher } from "./publisher.ts";
-import { respond, type Enter } from "./respond.ts";
-import type { HubStats } from "./stats.ts";
-import type { Sink, Subscription } from "./subscription.ts";
+  type HubRequest,
+  type HubSettings,
+  type RequestOptions,
+} from "./hub-options.ts";
+import { HubCounters, type HubStats } from "./hub-stats.ts";
+import { Presences } from "./presence/presences.ts";
+import { respond } from "./respond.ts";
+import type { Subscription } from "./subscription.ts";
+import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { EnumerateOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
-import { Topics, unknownTopic } from "./topics.ts";
-import type { LiveTopic } from "./live-topic.ts";
+import type { MessagesOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
+import { BrokerLink } from "./topics/broker-link.ts";
+import { LogReader } from "./topics/log-reader.ts";
+import { Publisher } from "./topics/publisher.ts";
+import { Topics } from "./topics/topics.ts";
 
 /** How a hub is closed. */
 export interface CloseOptions {
@@ -42,79 +31,58 @@ export interface CloseOptions {
 }
 
 const DEFAULT_DRAIN_MS = 5000;
-/** What a client that finds no room is told to wait, in milliseconds. */
-const RETRY_WHEN_FULL_MS = 5000;
+
+/** The options of one request, or a function that gives them: it is called before anything else, and may wait. */
+export type OptionsOf<Arguments extends unknown[]> =
+  RequestOptions | ((...request: Arguments) => RequestOptions | PromiseLike<RequestOptions>);
 
 /**
- * Topics and those who follow them. What is published to a topic reaches each of its subscribers, on whichever wire
- * they came, in order; one who comes back with its position gets what it missed, or is told that it cannot have it.
+ * Topics and their subscribers. A message that is published to a topic reaches each of its subscribers, on whichever wire, in order. A
+ * client that reconnects with its position gets what it missed, or is told that it cannot have it.
  *
- * A hub needs no network of its own: give it requests with {@link connect}, or with `connect` of `comet-sockets/node`.
+ * A hub needs no network of its own: give it requests by {@link fetch}, by {@link fetchHandler}, or by `nodeHandler` of
+ * `comet-sockets/node`.
+ *
+ * ```ts
+ * const hub = new Hub();
+ * const news = hub.topic<{ title: string }>("news");
+ * export default { fetch: hub.fetch };
+ * await news.publish({ title: "Comet returns" });
+ * ```
  *
  * @throws {CometError} `ERR_OPTION` for bad options.
  */
 export class Hub {
-  readonly #settings: Settings;
-  readonly #feeds: Feeds | undefined;
-  readonly #presence: Presences;
+  readonly #settings: HubSettings;
+  readonly #counters = new HubCounters();
+  readonly #link: BrokerLink | undefined;
   readonly #topics: Topics;
   readonly #publisher: Publisher;
-  readonly #groups: Groups;
-  readonly #flusher: Flusher;
-  readonly #sweeper: Sweeper;
-  readonly #connections = new Set<Connection>();
-  readonly #lingering = new Set<Connection>();
-  readonly #announced = new WeakSet<Connection>();
-  readonly #byWire = { comet: 0, sse: 0, ndjson: 0, poll: 0 };
-  readonly #counts = { delivered: 0, skipped: 0, lagging: 0, published: 0, opened: 0, recycled: 0, rejected: 0 };
-  readonly #host: ConnectionHost;
+  readonly #presence: Presences;
+  readonly #subscriptions: Subscriptions;
   readonly #gate: Gate;
   #closing: Promise<void> | undefined;
-  #closed = false;
-  #drainUntil = 0;
-  #onReleased: (() => void) | undefined;
+  #isClosed = false;
 
   constructor(options: HubOptions = {}) {
-    this.#settings = checkHubOptions(options);
-    this.#feeds = this.#createFeeds(this.#settings.broker);
-    this.#topics = new Topics(this.#settings, this.#feeds);
-    this.#presence = new Presences({
-      ...this.#settings.presence,
-      connections: this.#connections,
-      signal: this.#feeds && ((text) => this.#feeds?.broker.signal(text)),
-      onError: this.#settings.onError,
-    });
-    this.#groups = new Groups(this.#topics);
-    this.#flusher = new Flusher(this.#settings.flushSliceMs);
-    this.#publisher = new Publisher({
-      topics: this.#topics,
-      flusher: this.#flusher,
-      feeds: this.#feeds,
-      maxMessageBytes: this.#settings.maxMessageBytes,
-      counts: this.#counts,
-      isClosed: () => this.#closed,
-      wake: (name) => this.#wake([name])[0] as LiveTopic,
-    });
-    this.#sweeper = new Sweeper(this.#settings, {
-      connections: this.#connections,
-      lingering: this.#lingering,
-      groups: this.#groups,
-      beat: (group) => {
-        group.beat();
-        this.#flusher.enqueue(group);
+    const settings = checkHubOptions(options);
+    const { broker, onError } = settings;
+    const sweeper = new Sweeper(settings);
+    this.#settings = settings;
+    const flusher = new Flusher(settings.flushSliceMs);
+    this.#link = broker && new BrokerLink(broker, onError);
+    this.#topics = new Topics(settings, flusher, sweeper, this.#link);
+    this.#publisher = new Publisher(this.#topics, flusher, this.#link, this.#counters, settings.maxMessageBytes);
+    this.#subscriptions = new Subscriptions(settings, this.#topics, flusher, sweeper, this.#counters);
+    this.#presence = new Presences(settings, this.#subscriptions);
+    this.#gate = new Gate(settings, this.#topics, this.#subscriptions, this.#counters);
+    this.#link?.attach(
+      () => {
+        this.#topics.restored();
+        this.#presence.restored();
       },
-      evict: () => this.#topics.sweep(),
-    });
-    this.#host = {
-      heartbeatMs: this.#settings.heartbeatMs,
-      counts: this.#counts,
-      flush: (topics) => {
-        for (const topic of topics) if (topic.pendingEntries > 0) this.#flusher.flushNow(topic);
-      },
-      closed: (connection, reason) => this.#onConnectionClosed(connection, reason),
-      released: (connection) => this.#onConnectionReleased(connection),
-    };
-    this.#gate = this.#createGate();
+      (text) => this.#presence.signalled(text),
+    );
   }
 
   /**
@@ -127,57 +95,65 @@ export class Hub {
   topic<Message, Sent extends JsonValue>(name: string, options: TopicEncoder<Message, Sent>): Topic<Message, Sent>;
   topic(name: string, options?: TopicEncoder<unknown, JsonValue>): Topic<unknown, JsonValue> {
     checkTopicName(name);
-    if (!this.#topics.isTopic(name)) throw unknownTopic(name);
+    this.#topics.assertTopic(name);
     const encoder = options === undefined ? undefined : assertFunction("The encoder of a topic", options.encoder);
     return {
       name,
       publish: (message, publishOptions = {}) =>
         this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions),
-      enumerate: (enumerateOptions = {}) => this.#enumerate(name, enumerateOptions),
+      messages: (messagesOptions = {}) => this.#messages(name, messagesOptions),
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),
     };
   }
 
   /**
-   * Answers a web-standard request: with a stream of the topics that it names, on the wire that it wants, or with a
-   * refusal that says why. PROTOCOL.md has the details. The stream ends with the request's signal, when its body is
-   * cancelled, or by the hub.
+   * Answers a web-standard request: with a stream of the topics that it names, on the wire that it asks for, or with a refusal that says
+   * why. PROTOCOL.md has the details. It is bound to its hub, and ignores what a platform passes besides the request, so that it is
+   * a handler of Bun, Deno, Workers and others as it is. For options of each request there is {@link fetchHandler}.
    *
-   * @returns Rejects with `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`.
+   * The stream ends with the request's signal, when its body is cancelled, or by the hub.
+   *
+   * @returns Rejects with the signal's reason if the client leaves before there is a response.
    */
-  async connect(request: Request, options: ConnectOptions = {}): Promise<Response> {
-    return respond(request, (enter) => this._connect(request, options, enter));
-  }
+  readonly fetch = (request: Request): Promise<Response> =>
+    respond(
+      request,
+      this._decide(request, () => ({})),
+    );
 
-  /** What the hub has done and what it holds now; cheap enough to ask every second. */
+  /** What the hub has done and what it holds now. Reads running counters in O(1); poll it as often as you like. */
   stats(): HubStats {
-    const { delivered, skipped, lagging, published, opened, recycled, rejected } = this.#counts;
+    const { byWire, ...counts } = this.#counters;
+    const link = this.#link;
     return {
-      connections: this.#connections.size,
-      byWire: { ...this.#byWire },
-      lagging,
+      ...counts,
+      connections: this.#subscriptions.connections.size,
+      byWire: { ...byWire },
       topics: this.#topics.size,
-      logEntries: this.#topics.entries,
-      logBytes: this.#topics.bytes,
-      published,
-      delivered,
-      skipped,
-      opened,
-      recycled,
-      rejected,
-      ...(this.#feeds === undefined ? {} : { broker: this.#feeds.stats() }),
+      logEntries: this.#topics.totals.entries,
+      logBytes: this.#topics.totals.bytes,
+      ...(link === undefined
+        ? {}
+        : {
+            broker: {
+              name: link.broker.name,
+              isConnected: link.isConnected,
+              replicas: this.#topics.replicas,
+              unacknowledged: link.unacknowledged,
+            },
+          }),
     };
   }
 
-  /** Those who are connected now. */
+  /** The clients that are connected now. */
   subscriptions(): IterableIterator<Subscription> {
-    return this.#connections.values();
+    return this.#subscriptions.connections.values();
   }
 
   /**
-   * Goes down gently. From now on new requests get 503, with a `Retry-After` by which time this is over. Those connected are
-   * ended one after the other over `drainMs`, each told when to come back, so that they do not all come at once; until then
+   * Shuts the hub down gracefully. From now on new requests get 503, with a `Retry-After` by which time this is over. The hub ends its
+   * connections one after the other over `drainMs`, and tells each when to reconnect, so that they do not all reconnect at once; until then
    * they get what is published. After that publishing throws `ERR_CLOSED`, and enumerators end.
    *
    * @returns Resolves when all connections are gone: at the latest 5 s after the last was ended. Calling it again gives the same.
@@ -186,165 +162,64 @@ export class Hub {
   close({ drainMs = DEFAULT_DRAIN_MS }: CloseOptions = {}): Promise<void> {
     assertInteger("drainMs", drainMs, 0, MAX_TIMER_MS);
     if (this.#closing === undefined) {
-      this.#drainUntil = now() + drainMs;
       let follow: (closing: Promise<void>) => void = () => undefined;
-      // It is closing before the first connection is ended, whose `onClose` may come back here.
+      // The hub is closing before the first connection ends, whose `onClose` may call this again.
       this.#closing = new Promise<void>((resolve) => (follow = resolve));
       follow(this.#close(drainMs));
     }
     return this.#closing;
   }
 
-  /**
-   * @internal Decides on a request, for adapters. One that is let in is given to `enter`, with what begins its stream: `open`, to be
-   * called before `enter` returns, or not at all if there is nobody to send it to. It gives the connection, which is to be
-   * told what becomes of its sink. What is not let in gives the answer.
-   */
-  async _connect(request: HubRequest, options: ConnectOptions, enter: Enter): Promise<Refusal | undefined> {
-    const identity = checkIdentity(options.identity);
-    const answer = await admit(this.#gate, request, options, (admission) => {
-      enter(admission, (sink) => this.#open(admission, sink, identity));
-    });
-    if (answer !== undefined && answer.status >= 400) this.#counts.rejected += 1;
-    return answer;
+  /** @internal Decides on a request, for adapters, which carry the decision out: see `Gate.decide`. Never throws or rejects. */
+  _decide(
+    request: HubRequest,
+    optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
+  ): Decision | PromiseLike<Decision> {
+    return this.#gate.decide(request, optionsOf);
   }
 
-  #open({ asked, overflow }: Admission, sink: Sink, identity: string | undefined): Connection {
-    const topics = this.#wake(asked.topics);
-    const group = this.#groups.of(sink.isChunked ? inChunks(asked.format) : asked.format, topics);
-    const policies = topics.map((topic) => overflow ?? topic.overflow);
-    const beginnings = topics.map((topic, i) => {
-      this.#topics.change(topic, (log) => log.trim(now()));
-      return beginningOf(topic.log, asked, policies[i] as SlowSubscriberPolicy, group.cursors[i] as number);
-    });
-    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
-    const age = asked.format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
-    const maxBytes = asked.format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
-    this.#counts.opened += 1;
-    const connection = new Connection(this.#host, sink, {
-      id: this.#counts.opened,
-      identity,
-      group,
-      beginnings,
-      policies,
-      query: asked.format.wire === "comet" ? asked.query : "",
-      expiresAt: now() + age,
-      maxBytes,
-    });
-    this.#connections.add(connection);
-    this.#byWire[connection.wire] += 1;
-    this.#presence.add(connection);
-    connection.open(beginnings);
-    if (!connection.over) {
-      this.#announced.add(connection);
-      this.#tell(() => this.#settings.onOpen(connection));
-    }
-    connection.serve();
-    // A poll that has anything to tell does not wait.
-    const isReady = !asked.waits || beginnings.some(({ state }) => state !== "recovered");
-    if (connection.wire === "poll" && isReady) connection.end("poll", 0);
-    return connection;
+  /** @internal Tells the application of an error that has no caller. */
+  _report(error: unknown): void {
+    this.#settings.onError(error);
   }
 
-  /** The topics of these names, alive from now on, and looked after. */
-  #wake(names: readonly string[]): LiveTopic[] {
-    const topics = this.#topics.wake(names);
-    this.#sweeper.start();
-    return topics;
-  }
-
-  /** Wakes topics for a client, and waits until they can tell where it begins. They are not forgotten meanwhile. */
-  #wakeFor(names: readonly string[], position: Positions): Promise<void> | undefined {
-    const topics = this.#wake(names);
-    const waits = topics.flatMap((topic) => whenReady(topic, position.get(topic.log.topic)) ?? []);
-    if (waits.length === 0) return undefined;
-    const stay = (): void => undefined;
-    const sorted = (change: (topic: LiveTopic) => void): void => {
-      for (const topic of topics) {
-        change(topic);
-        this.#topics.sort(topic);
-      }
-    };
-    sorted(({ wakes }) => wakes.add(stay));
-    return Promise.all(waits)
-      .then(
-        () => undefined,
-        (cause: unknown) => {
-          throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
-        },
-      )
-      .finally(() => sorted(({ wakes }) => wakes.delete(stay)));
-  }
-
-  #enumerate(name: string, { from = "newest" }: EnumerateOptions): Enumerator<TopicMessage<JsonValue>> {
-    return new Enumerator((wake) => {
-      const [topic] = this.#wake([name]) as [LiveTopic];
-      return new LogRun(topic, from, wake, {
-        isClosed: () => this.#closed,
-        whenReady: (place) => whenReady(topic, place),
-        changed: () => {
-          topic.touchedAt = now();
-          this.#topics.sort(topic);
-        },
-      });
-    });
-  }
-
-  #onConnectionClosed(connection: Connection, reason: CloseReason): void {
-    this.#connections.delete(connection);
-    this.#lingering.add(connection);
-    this.#byWire[connection.wire] -= 1;
-    this.#presence.remove(connection);
-    if (reason === "recycle") this.#counts.recycled += 1;
-    this.#groups.leave(connection.group);
-    if (this.#announced.has(connection)) this.#tell(() => this.#settings.onClose(connection, reason));
-  }
-
-  #onConnectionReleased(connection: Connection): void {
-    this.#lingering.delete(connection);
-    if (this.#connections.size === 0 && this.#lingering.size === 0) this.#onReleased?.();
-  }
-
-  /** An application's mistakes in its hooks are told to it, and change nothing here. */
-  #tell(hook: () => void): void {
-    try {
-      hook();
-    } catch (error) {
-      this.#settings.onError(error);
-    }
+  #messages(name: string, { from = "newest" }: MessagesOptions): Enumerator<TopicMessage<JsonValue>> {
+    return new Enumerator((wake) => new LogReader(this.#topics, name, from, wake, () => this.#isClosed));
   }
 
   async #close(drainMs: number): Promise<void> {
-    await drain(this.#connections, drainMs, () => this.#flusher.flushAll());
-    this.#closed = true;
-    this.#topics.wakeAll();
+    await this.#subscriptions.drain(drainMs);
+    this.#isClosed = true;
+    this.#publisher.close();
+    this.#topics.wakeReaders();
     await this.#presence.close();
-    await this.#feeds?.end();
-    if (this.#connections.size + this.#lingering.size === 0) return;
-    await new Promise<void>((resolve) => (this.#onReleased = resolve));
+    this.#topics.close();
+    await this.#link?.close();
+    await this.#subscriptions.allReleased();
   }
+}
 
-  #createFeeds(broker: Broker | undefined): Feeds | undefined {
-    if (broker === undefined) return undefined;
-    return new Feeds(broker, {
-      append: (...given) => void this.#publisher.append(...given),
-      restart: (...given) => this.#publisher.restart(...given),
-      signalled: (text) => this.#presence.signalled(text),
-      restored: () => this.#presence.restored(),
-      onError: this.#settings.onError,
-    });
-  }
-
-  #createGate(): Gate {
-    return {
-      settings: this.#settings,
-      isClosing: () => this.#closing !== undefined,
-      retryAfterMs: () => (this.#closing === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#drainUntil - now())),
-      hasRoom: () => this.#connections.size < this.#settings.maxConnections,
-      assertTopic: (name) => {
-        if (!this.#topics.isTopic(name)) throw unknownTopic(name);
-      },
-      wakeTopics: (names, position) => this.#wakeFor(names, position),
-    };
-  }
+/**
+ * A handler of web-standard requests that gives each its own options, for Hono, Elysia, SvelteKit and every other framework that
+ * answers with a `Response`:
+ *
+ * ```ts
+ * const live = fetchHandler(hub, (request, c) => ({ identity: c.get("user") }));
+ * app.get("/live", (c) => live(c.req.raw, c));
+ * ```
+ *
+ * @param options The options of every request, or a function of the request and whatever the handler is called with besides it.
+ * @returns As `hub.fetch`. Bad options, and errors of the function, go to the hub's `onError`, and the client gets 500.
+ */
+export function fetchHandler<
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what a platform passes is the application's to know.
+  Platform extends any[],
+>(
+  hub: Hub,
+  options: OptionsOf<[request: Request, ...platform: Platform]> = {},
+): (request: Request, ...platform: Platform) => Promise<Response> {
+  return (request, ...platform) => {
+    const optionsOf = typeof options === "function" ? () => options(request, ...platform) : () => options;
+    return respond(request, hub._decide(request, optionsOf));
+  };
 }

@@ -1,40 +1,37 @@
 import { joinBytes } from "../core/bytes.ts";
-import type { Admission } from "./admission.ts";
-import type { Connection } from "./connection.ts";
-import type { Refusal } from "./problem.ts";
-import type { Sink } from "./subscription.ts";
+import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
+import type { Connection } from "./delivery/connection.ts";
+import type { Sink } from "./delivery/sink.ts";
 
 /** How many bytes may wait in a response's body for its reader. */
 const HIGH_WATER_MARK = 65_536;
 
-/** What an adapter does with a request that is let in: see `Hub._connect`. */
-export type Enter = (admission: Admission, open: (sink: Sink) => Connection) => void;
-
-/** A hub's decision on a web-standard request as a response. That of a poll comes when its body is complete. */
-export async function respond(
-  request: Request,
-  connect: (enter: Enter) => Promise<Refusal | undefined>,
-): Promise<Response> {
-  let response: Response | Promise<Response> | undefined;
-  const refusal = await connect((admission, open) => {
-    const { headers, headOnly, wire } = admission;
-    if (headOnly) response = new Response(null, { headers });
-    else if (request.signal.aborted) response = Promise.reject(request.signal.reason as Error);
-    else response = wire === "poll" ? batchResponse(request, headers, open) : streamResponse(request, headers, open);
-  });
-  if (response !== undefined) return response;
-  const { status, headers, body } = refusal as Refusal;
-  return new Response(status === 204 ? null : body, { status, headers });
+/**
+ * Carries out a decision as a web-standard response. The response to a poll resolves when its body is complete.
+ *
+ * @returns Rejects with the request signal's reason if the client leaves before there is a response.
+ */
+export async function respond(request: Request, deciding: Decision | PromiseLike<Decision>): Promise<Response> {
+  const decision = await deciding;
+  if (!isAdmission(decision)) {
+    const { status, headers, body } = decision;
+    return new Response(body === "" ? null : body, { status, headers });
+  }
+  if (request.signal.aborted) {
+    decision.release();
+    throw request.signal.reason;
+  }
+  return decision.wire === "poll" ? batchResponse(request, decision) : streamResponse(request, decision);
 }
 
-function streamResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Response {
+function streamResponse(request: Request, { headers, open }: Admission): Response {
   const sink = new StreamSink(request);
   const body = new ReadableStream<Uint8Array>(sink, new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }));
   sink.attach(open(sink));
   return new Response(body as ReadableStream<BufferSource>, { headers });
 }
 
-function batchResponse(request: Request, headers: Headers, open: (sink: Sink) => Connection): Promise<Response> {
+function batchResponse(request: Request, { headers, open }: Admission): Promise<Response> {
   return new Promise((resolve, reject) => {
     const sink = new BatchSink((body) => {
       // The connection may not be there yet: a batch can be complete at once.

@@ -1,82 +1,44 @@
-import type { Connection } from "./connection.ts";
 import { now } from "../core/clock.ts";
-import type { Group } from "./group.ts";
-import type { Settings } from "./options.ts";
+import { unrefInterval, type Timer } from "../core/timers.ts";
+import type { HubSettings } from "./hub-options.ts";
 
-/** How long a response that has ended may take to reach its client before it is broken off, in milliseconds. */
-const LINGER_MS = 5000;
 const SHORTEST_PERIOD_MS = 5;
 const LONGEST_PERIOD_MS = 1000;
 
-/** What is swept. */
-export interface Swept {
-  readonly connections: ReadonlySet<Connection>;
-  /** Those that are over, but whose responses are not yet. */
-  readonly lingering: ReadonlySet<Connection>;
-  readonly groups: Iterable<Group>;
-  /** Sends a group its heartbeat. */
-  beat(group: Group): void;
-  /** Lets go of topics that nobody needs; true while there are any left. */
-  evict(): boolean;
-}
+/** Looks after something that ages, and returns whether there is anything left to look after. */
+export type Sweep = (time: number) => boolean;
 
 /**
- * The one timer of a hub, for all its connections and topics: heartbeats, ages, stalls, polls that have waited long
- * enough, topics to be forgotten. It runs while there is anything to look after, and keeps no process alive.
+ * The one timer of a hub: heartbeats, ages, stalls, polls that have waited long enough, topics that nobody follows. Each room adds its
+ * own sweep. The timer runs while any of them has something left, and keeps no process alive.
  */
 export class Sweeper {
-  readonly #settings: Settings;
-  readonly #swept: Swept;
-  readonly #periodMs: number;
-  #timer: ReturnType<typeof setInterval> | undefined;
+  /** How often it sweeps, in milliseconds: what is due may be so late. */
+  readonly periodMs: number;
+  readonly #sweeps: Sweep[] = [];
+  #timer: Timer | undefined;
 
-  constructor(settings: Settings, swept: Swept) {
-    this.#settings = settings;
-    this.#swept = swept;
-    const { heartbeatMs, pollMs, maxConnectionAgeMs, stallMs, log } = settings;
-    const shortest = Math.min(
-      heartbeatMs === 0 ? Infinity : heartbeatMs,
-      pollMs,
-      maxConnectionAgeMs,
-      stallMs,
-      log.maxAgeMs,
-    );
-    this.#periodMs = Math.min(LONGEST_PERIOD_MS, Math.max(SHORTEST_PERIOD_MS, Math.floor(shortest / 10)));
+  constructor({ heartbeatMs, pollMs, maxConnectionAgeMs, stallMs, log }: HubSettings) {
+    const heartbeat = heartbeatMs === 0 ? Infinity : heartbeatMs;
+    const shortest = Math.min(heartbeat, pollMs, maxConnectionAgeMs, stallMs, log.maxAgeMs);
+    this.periodMs = Math.min(LONGEST_PERIOD_MS, Math.max(SHORTEST_PERIOD_MS, Math.floor(shortest / 10)));
   }
 
+  add(sweep: Sweep): void {
+    this.#sweeps.push(sweep);
+  }
+
+  /** Begins to sweep: there is something to look after. */
   start(): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.#sweep(), this.#periodMs);
-    (this.#timer as { unref?: () => void }).unref?.();
+    this.#timer ??= unrefInterval(() => this.#run(), this.periodMs);
   }
 
-  #sweep(): void {
+  #run(): void {
     const time = now();
-    for (const connection of this.#swept.connections) this.#look(connection, time);
-    for (const connection of this.#swept.lingering) {
-      if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
-    }
-    this.#beat(time);
-    const topicsLeft = this.#swept.evict();
-    if (topicsLeft || this.#swept.connections.size > 0 || this.#swept.lingering.size > 0) return;
+    let isAnyLeft = false;
+    for (const sweep of this.#sweeps) if (sweep(time)) isAnyLeft = true;
+    if (isAnyLeft) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
-  }
-
-  #look(connection: Connection, time: number): void {
-    if (time - connection.stalledSince > this.#settings.stallMs) connection.destroy("stalled");
-    else if (connection.wire === "poll") {
-      if (time >= connection.expiresAt) connection.end("poll", 0);
-    } else if (time >= connection.expiresAt) connection.end("recycle", 0);
-  }
-
-  #beat(time: number): void {
-    const { heartbeatMs } = this.#settings;
-    if (heartbeatMs === 0) return;
-    // A sweep late would be a heartbeat late.
-    for (const group of this.#swept.groups) {
-      if (group.format.heartbeat !== "" && time - group.lastPassAt >= heartbeatMs - this.#periodMs)
-        this.#swept.beat(group);
-    }
   }
 }

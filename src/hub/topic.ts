@@ -1,7 +1,5 @@
 import type { Enumerator } from "../stream/enumerator.ts";
 import type { JsonValue } from "../wire/json.ts";
-import type { Presence } from "./presence.ts";
-import type { PresenceChange } from "./presence-watch.ts";
 
 /** What may be said of a message beside its data. Each is 1 to 200 characters without CR, LF and NUL. */
 export interface PublishOptions {
@@ -16,17 +14,34 @@ export interface PublishOptions {
   readonly messageId?: string;
 }
 
-/** A message as `enumerate` gives it. */
+/** A message as `messages` gives it. */
 export interface TopicMessage<Sent> extends PublishOptions {
   /** The topic's position once this message is had. */
   readonly position: string;
   readonly data: Sent;
 }
 
-/** Where `enumerate` begins. */
-export interface EnumerateOptions {
+/** Where `messages` begins. */
+export interface MessagesOptions {
   /** `newest`, the default: with what is published from then on; `oldest`: with what the log holds; or after a position. */
   readonly from?: string;
+}
+
+/** The subscribers of a topic now, in all processes. */
+export interface Presence {
+  /** How many subscribers there are, with and without an identity. */
+  readonly subscribers: number;
+  /** How many subscribers each identity has. */
+  readonly identities: ReadonlyMap<string, number>;
+}
+
+/** An identity has joined a topic, or has left it, in whichever process. */
+export interface PresenceChange {
+  /** `join`: the identity's first subscriber has connected. `leave`: its last has left, and none has connected for `presence.graceMs`. */
+  readonly type: "join" | "leave";
+  readonly identity: string;
+  /** How many subscribers the topic has now, with and without an identity. */
+  readonly subscribers: number;
 }
 
 /** A named sequence of messages. */
@@ -54,7 +69,7 @@ export interface Topic<Message, Sent = Message> {
    * @throws {CometError} To the reader: `ERR_POSITION` if `from` is no position in this topic, `ERR_OVERFLOW` if the log has passed
    *   the reader, or does not hold what follows `from`; `ERR_BROKER` if the broker cannot be asked for it.
    */
-  enumerate(options?: EnumerateOptions): Enumerator<TopicMessage<Sent>>;
+  messages(options?: MessagesOptions): Enumerator<TopicMessage<Sent>>;
 
   /**
    * How many follow this topic now, in all processes, and who: those that `connect` was given an `identity` for. With a broker the

@@ -7,16 +7,16 @@ import { Queue } from "../core/queue.ts";
  * `fail`, the source fails with `ERR_OVERFLOW` after the elements that were waiting; `dropOldest`, the one that has waited
  * longest goes; `dropNewest`, the one that came goes; `latest`, all that were waiting go and the one that came stays.
  */
-export type OverflowPolicy = "fail" | "dropOldest" | "dropNewest" | "latest";
+export type WhenFull = "fail" | "dropOldest" | "dropNewest" | "latest";
 
-const policies: readonly unknown[] = ["fail", "dropOldest", "dropNewest", "latest"] satisfies OverflowPolicy[];
+const policies: readonly unknown[] = ["fail", "dropOldest", "dropNewest", "latest"] satisfies WhenFull[];
 
 /** The bound of a channel, and what happens there. */
 export interface BoundOptions<E = never> {
   /** How many elements may wait for the reader: a whole number from 1 to 1,000,000; 1,024 by default. */
   readonly capacity?: number;
   /** What happens to one more; `fail` by default, so that nothing is lost in silence. */
-  readonly whenFull?: OverflowPolicy;
+  readonly whenFull?: WhenFull;
   /** Told of every element that is dropped, at once. It must not throw. */
   readonly onDrop?: (element: E) => void;
 }
@@ -24,7 +24,7 @@ export interface BoundOptions<E = never> {
 /** {@link BoundOptions}, checked. */
 export interface Bound<E> {
   readonly capacity: number;
-  readonly whenFull: OverflowPolicy;
+  readonly whenFull: WhenFull;
   readonly onDrop: ((element: E) => void) | undefined;
 }
 

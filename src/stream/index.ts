@@ -4,7 +4,7 @@ import type { Iteratee as Consumer } from "./iteratee.ts";
 import * as operators from "./operators.ts";
 import * as sources from "./sources.ts";
 
-export type { BoundOptions, OverflowPolicy } from "./bounded-queue.ts";
+export type { BoundOptions, WhenFull } from "./bounded-queue.ts";
 export type { Channel, UnicastChannel } from "./channel.ts";
 export type { Fold } from "./iteratee.ts";
 export type { GroupedOptions, MapAsyncOptions, RunOutcome } from "./operators.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createClient } from "redis";
-import { connect } from "../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
 import { Hub } from "../../src/index.ts";
 import type { PresenceNews } from "./presence-process.ts";
@@ -26,7 +26,7 @@ const server = createServer((request, response) => {
     });
   } else {
     const identity = searchParams.get("as");
-    void connect(hub, request, response, { topics: ["room"], ...(identity === null ? {} : { identity }) });
+    void nodeHandler(hub, { topics: ["room"], ...(identity === null ? {} : { identity }) })(request, response);
   }
 }).listen(0, "127.0.0.1");
 await once(server, "listening");

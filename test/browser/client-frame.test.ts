@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { ConnectOptions } from "../../src/index.ts";
+import type { RequestOptions } from "../../src/index.ts";
 import { clientSite, follow, holds, toldTo, visit, type ClientSite, type SiteOptions } from "../support/client-site.ts";
 import { until } from "../support/sources.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
@@ -11,7 +11,7 @@ const strictPage = (frames: string): SiteOptions => ({
   nonce,
   headers: { "content-security-policy": `${strict}; frame-src ${frames}` },
 });
-const strictStream = (ancestors: string): ConnectOptions => ({
+const strictStream = (ancestors: string): RequestOptions => ({
   nonce,
   headers: { "content-security-policy": `${strict}; frame-ancestors ${ancestors}` },
 });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
+import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
 import type { ServerResponse } from "node:http";
 import type { Hub } from "../../src/index.ts";
 import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";
@@ -105,7 +105,7 @@ describe.each(browserNames)("in %s", (name) => {
         if (!isStream(response)) return false;
         sockets.add(response.req.socket);
         const [hub] = later;
-        if (hub !== undefined) void connect(hub, response.req, response);
+        if (hub !== undefined) void nodeHandler(hub)(response.req, response);
         return hub !== undefined;
       },
     });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { nodeHandler } from "comet-sockets/node";
 import { createRoutes } from "../../demo/routes.ts";
 import { createDemo } from "../../demo/server.ts";
 import { launchBrowser } from "../support/browsers/browser.ts";
@@ -194,7 +194,7 @@ describe.each(browserNames)("the pages' connection in %s", (name) => {
 
   async function answer(hub: Hub, topic: string, response: ServerResponse): Promise<void> {
     const [path = "", query] = (response.req.url ?? "").split("?");
-    if (path === "/live") await connect(hub, response.req, response);
+    if (path === "/live") await nodeHandler(hub)(response.req, response);
     else if (path !== "/numbers") files.get(path)?.answer(response.req, response, new URLSearchParams(query));
     else {
       response.setHeader("content-type", "text/html");

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
-import { connect } from "../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import type { Hub, HubOptions, PublishOptions } from "../../src/index.ts";
 import { html, type Html, type JsonValue } from "../../src/index.ts";
 import type { BrowserName } from "../support/browsers/browser.ts";
@@ -35,7 +35,7 @@ async function site(page: Html, options: HubOptions = {}): Promise<Site> {
     }
     requests.push({ url: req.url, lastEventId: req.headers["last-event-id"] as string | undefined });
     sockets.add(req.socket);
-    void connect(noted.hub, req, response);
+    void nodeHandler(noted.hub)(req, response);
   });
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();

@@ -158,10 +158,10 @@ describe("at run time", () => {
       import { createServer } from "node:http";
       import { CometSource, defineCometSource, sse } from "comet-sockets/client";
       import { Hub } from "comet-sockets";
-      import { connect } from "comet-sockets/node";
+      import { nodeHandler } from "comet-sockets/node";
       defineCometSource();
       const hub = new Hub();
-      const server = createServer((request, response) => void connect(hub, request, response));
+      const server = createServer((request, response) => void nodeHandler(hub)(request, response));
       server.listen(0, "127.0.0.1", () => {
         const url = \`http://127.0.0.1:\${server.address().port}/?topic=a\`;
         const source = new CometSource(url);
@@ -215,7 +215,7 @@ describe("at run time", () => {
         const [one, other] = [new Hub({ broker: await broker() }), new Hub({ broker: await broker() })];
         const position = await one.topic("a").publish("before");
         const url = "http://hub.test/?topic=a&wire=poll&lastEventId=" + encodeURIComponent(position);
-        const answer = other.connect(new Request(url));
+        const answer = other.fetch(new Request(url));
         await one.topic("a").publish({ name });
         const [open, message] = await (await answer).json();
         console.log(open.open.states.a, message.data.name);

@@ -48,7 +48,7 @@ class Client {
     this.leave();
     const place = this.#position === undefined ? "from=oldest" : `lastEventId=${encodeURIComponent(this.#position)}`;
     const asked = `topic=t&${query}&${place}`;
-    const response = await hub.connect(new Request(`http://hub.test/?${asked}`));
+    const response = await hub.fetch(new Request(`http://hub.test/?${asked}`));
     // A hub that cannot reach its broker turns it away, and it will come again.
     if (response.status === 503) await response.body?.cancel();
     else this.#follower = new Follower(response, new URLSearchParams(asked));

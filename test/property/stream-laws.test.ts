@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Enumeratee, Enumerator, Iteratee, type OverflowPolicy } from "../../src/index.ts";
+import { Enumeratee, Enumerator, Iteratee, type WhenFull } from "../../src/index.ts";
 import { failingNumbers, law, PacedSource, pacedNumbers, wait, type Pace } from "../support/paced.ts";
 import { collect, turns } from "../support/sources.ts";
 
@@ -268,7 +268,7 @@ describe("interleave", () => {
 
 describe("buffer", () => {
   test("never holds more than its bound, and counts every drop", async () => {
-    const policies = fc.constantFrom<(OverflowPolicy | "backpressure")[]>(
+    const policies = fc.constantFrom<(WhenFull | "backpressure")[]>(
       "backpressure",
       "dropOldest",
       "dropNewest",

@@ -56,7 +56,7 @@ async function aged(): Promise<void> {
   for (let i = 0; i < FOLLOWED; i += 1) {
     const name = `topic ${i}`;
     const url = `http://soak/?wire=ndjson&topic=${encodeURIComponent(name)}`;
-    const response = await hub.connect(new Request(url, { signal: requests.signal }));
+    const response = await hub.fetch(new Request(url, { signal: requests.signal }));
     checks.that(response.status === 200, `a follower was answered ${response.status}`);
     // One that nobody holds is collected, and its connection with it.
     responses.push(response);

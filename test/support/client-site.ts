@@ -2,8 +2,8 @@ import { build } from "esbuild";
 import type { ServerResponse } from "node:http";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
-import type { ConnectOptions, HubOptions } from "../../src/index.ts";
+import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
+import type { RequestOptions, HubOptions } from "../../src/index.ts";
 import type { Page } from "./browsers/browser.ts";
 import type { FollowWish, Told } from "./client-page.ts";
 import { notedHub, type NotedHub } from "./hub.ts";
@@ -12,7 +12,7 @@ import { serve, type TestServer } from "./servers.ts";
 /** How a {@link ClientSite} answers. */
 export interface SiteOptions {
   readonly hub?: HubOptions;
-  readonly connect?: ConnectOptions;
+  readonly connect?: RequestOptions;
   /** Of the page, not of the hub. */
   readonly headers?: Readonly<Record<string, string>>;
   /** The page's script has this nonce. */
@@ -36,7 +36,7 @@ export async function clientSite(options: SiteOptions = {}): Promise<ClientSite>
     if (pathname === "/events") asked.push(searchParams);
     if (options.instead?.(response) === true) return;
     if (pathname === "/events") {
-      void connect(noted.hub, response.req, response, options.connect);
+      void nodeHandler(noted.hub, options.connect)(response.req, response);
       return;
     }
     answer(response as ServerResponse, pathname, script, options);

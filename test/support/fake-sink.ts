@@ -1,6 +1,7 @@
-import type { Connection } from "../../src/hub/connection.ts";
-import type { ConnectOptions, Hub } from "../../src/index.ts";
-import type { Sink } from "../../src/hub/subscription.ts";
+import { isAdmission } from "../../src/hub/admission/decision.ts";
+import type { Connection } from "../../src/hub/delivery/connection.ts";
+import type { RequestOptions, Hub } from "../../src/index.ts";
+import type { Sink } from "../../src/hub/delivery/sink.ts";
 
 /** A sink that keeps what it is given, and is full when it is told to be. */
 export class FakeSink implements Sink {
@@ -49,13 +50,12 @@ export async function open(
   hub: Hub,
   query: string,
   sink: FakeSink = new FakeSink(),
-  options: ConnectOptions = {},
+  options: RequestOptions = {},
 ): Promise<{ readonly connection: Connection; readonly sink: FakeSink }> {
   const request = { method: "GET", url: `/live?${query}`, headers: { get: () => null } };
-  let connection: Connection | undefined;
-  const refusal = await hub._connect(request, options, (_, enter) => (connection = enter(sink)));
-  if (connection === undefined) throw new Error(refusal?.body);
-  return { connection, sink };
+  const decision = await hub._decide(request, () => options);
+  if (!isAdmission(decision)) throw new Error(decision.body);
+  return { connection: decision.open(sink), sink };
 }
 
 /** Lets a hub flush. */

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { inspect } from "node:util";
 import { createClient } from "redis";
-import { connect } from "../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { natsBroker } from "../../src/brokers/nats/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
 import { Hub, type HubStats } from "../../src/index.ts";
@@ -138,7 +138,7 @@ async function listen(order: ListenOrder): Promise<number> {
     onError,
   });
   const server = createServer((request, response) => {
-    connect(theHub(), request, response).catch(onError);
+    void nodeHandler(theHub())(request, response);
   });
   const listenOn = (port: number): Promise<void> =>
     new Promise((resolve, reject) => {

@@ -1,10 +1,11 @@
 import { connect as openSocket } from "node:net";
 import { expect, onTestFinished } from "vitest";
-import { connect } from "../../src/adapters/node/index.ts";
+import { nodeHandler, type NodeHandlerOptions } from "../../src/adapters/node/index.ts";
 import {
+  fetchHandler,
   Hub,
   type CloseReason,
-  type ConnectOptions,
+  type RequestOptions,
   type HubOptions,
   type HubStats,
   type Subscription,
@@ -58,8 +59,6 @@ export function notedHub(options: HubOptions = {}): NotedHub {
 
 /** A hub behind a server of its own. */
 export interface HubServer extends NotedHub, TestServer {
-  /** What `connect` of the adapter rejected with. */
-  readonly rejections: unknown[];
   /** Fetches, and follows on the wire that is named or that the content type tells. */
   follow(query: string, init?: RequestInit): Promise<Follower>;
 }
@@ -67,16 +66,16 @@ export interface HubServer extends NotedHub, TestServer {
 export async function serveHub(
   options: HubOptions = {},
   protocol: Protocol = "http",
-  connectOptions?: ConnectOptions,
+  requestOptions?: NodeHandlerOptions,
 ): Promise<HubServer> {
   const noted = notedHub(options);
-  const rejections: unknown[] = [];
+  const handle = nodeHandler(noted.hub, requestOptions);
   const server = await serve((response) => {
-    connect(noted.hub, response.req, response, connectOptions).catch((error: unknown) => rejections.push(error));
+    void handle(response.req, response);
   }, protocol);
   const follow = (query: string, init?: RequestInit): Promise<Follower> =>
     Follower.fetch(`${server.origin}/?${query}`, init);
-  return { ...noted, ...server, rejections, follow };
+  return { ...noted, ...server, follow };
 }
 
 /** Connects to a hub with no network between. */
@@ -84,9 +83,9 @@ export async function followHub(
   hub: Hub,
   query: string,
   init?: RequestInit,
-  options?: ConnectOptions,
+  options?: RequestOptions,
 ): Promise<Follower> {
-  return new Follower(await hub.connect(request(query, init), options), new URLSearchParams(query));
+  return new Follower(await fetchHandler(hub, options)(request(query, init)), new URLSearchParams(query));
 }
 
 export function request(query: string, init?: RequestInit): Request {
@@ -278,7 +277,7 @@ export async function withBystander(
     await server.hub.topic("news").publish("still here");
     expect((await bystander.has(1)).data).toEqual(["still here"]);
     expect(server.errors).toEqual([]);
-    expect(server.rejections).toEqual([]);
+    expect(server.errors).toEqual([]);
   };
   return { ...server, check };
 }

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
-import type { Connection } from "../../src/hub/connection.ts";
-import { Hub, type SlowSubscriberPolicy } from "../../src/index.ts";
-import type { Sink } from "../../src/hub/subscription.ts";
+import type { Connection } from "../../src/hub/delivery/connection.ts";
+import { Hub, type OverflowPolicy } from "../../src/index.ts";
+import { isAdmission, type Decision } from "../../src/hub/admission/decision.ts";
+import type { Sink } from "../../src/hub/delivery/sink.ts";
 import { parsePositions, type Position } from "../../src/log/position.ts";
 import { CometDecoder } from "./decoders/comet-decoder.ts";
 import type { Decoder } from "./decoders/decoder.ts";
@@ -26,7 +27,7 @@ export const wires = ["ndjson", "sse", "poll", "comet"] as const;
 
 export interface ClientPlan {
   readonly topics: readonly string[];
-  readonly overflow: SlowSubscriberPolicy;
+  readonly overflow: OverflowPolicy;
 }
 
 export const LOG_ENTRIES = 6;
@@ -241,13 +242,10 @@ export class Client {
     if (position !== "") query.set("lastEventId", position);
     const request = { method: "GET", url: `/live?${query.toString()}`, headers: { get: () => null } };
     const { hub, closing } = this.#world;
-    // Nothing is waited for: it is let in at once.
-    void hub
-      ._connect(request, { overflow }, (_, open) => this.#open(wire, open))
-      .then((refusal) => {
-        const isGoingDown = refusal?.status === 503 && closing.has(hub);
-        if (refusal !== undefined && !isGoingDown) this.failed(new Error(refusal.body));
-      });
+    // Nothing waits here: the hub decides at once.
+    const decision = hub._decide(request, () => ({ overflow })) as Decision;
+    if (isAdmission(decision)) this.#open(wire, decision.open);
+    else if (decision.status !== 503 || !closing.has(hub)) this.failed(new Error(decision.body));
   }
 
   #open(wire: (typeof wires)[number], open: (sink: Sink) => Connection): void {

@@ -19,10 +19,10 @@ export const accepted: [Topic<string>, Topic<Story>, Topic<JsonValue>, Topic<Dat
   hub.topic("a"),
   hub.topic("a", { encoder: (date: Date) => date.toISOString() }),
 ];
-export const messages: Enumerator<TopicMessage<Story>> = hub.topic<Story>("a").enumerate({ from: "oldest" });
+export const messages: Enumerator<TopicMessage<Story>> = hub.topic<Story>("a").messages({ from: "oldest" });
 export const sent: Enumerator<TopicMessage<string>> = hub
   .topic("a", { encoder: (date: Date) => date.toISOString() })
-  .enumerate();
+  .messages();
 export const published: Promise<string> = hub.topic<Story>("a").publish({ title: "x" }, { event: "e" });
 
 // @ts-expect-error another type of message

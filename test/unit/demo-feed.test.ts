@@ -60,7 +60,7 @@ test("the demo samples its machine only while somebody follows that topic", asyn
   const follow = async (topic: string): Promise<() => void> => {
     const abort = new AbortController();
     const request = new Request(`http://demo/live?topic=${topic}`, { signal: abort.signal });
-    await (await hub.connect(request)).body?.getReader().read();
+    await (await hub.fetch(request)).body?.getReader().read();
     return () => abort.abort();
   };
   const published = (): number => hub.stats().published;

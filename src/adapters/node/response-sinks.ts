@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
-import type { Connection } from "../../hub/connection.ts";
+import type { Connection } from "../../hub/delivery/connection.ts";
 import { BatchSink } from "../../hub/respond.ts";
-import type { Sink } from "../../hub/subscription.ts";
-import { destroyResponse, watchClose, type NodeResponse } from "./response.ts";
+import type { Sink } from "../../hub/delivery/sink.ts";
+import { destroyResponse, watchClose, type NodeResponse } from "./node-response.ts";
 
 /** Opens a connection whose answer is sent whole. */
 export function openBatch(response: NodeResponse, open: (sink: Sink) => Connection): void {

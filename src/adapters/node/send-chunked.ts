@@ -4,7 +4,7 @@ import type { OnError } from "../../core/on-error.ts";
 import { contentOf, kindOf, knownKind, type ChunkElement, type ElementKind } from "../../http/elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "../../http/init.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";
-import { destroyResponse, isGone, watchClose, type NodeResponse } from "./response.ts";
+import { destroyResponse, isGone, watchClose, type NodeResponse } from "./node-response.ts";
 
 /**
  * How a response came to its end: `ended` with its source, `disconnected` by the client, or `failed` with its source, in

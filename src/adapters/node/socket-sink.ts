@@ -1,11 +1,11 @@
 import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import type { Connection } from "../../hub/connection.ts";
-import type { Sink } from "../../hub/subscription.ts";
-import { letGo } from "./let-go.ts";
-import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./marks.ts";
-import { heldBy, type Held } from "./node-internals.ts";
-import type { NodeResponse } from "./response.ts";
+import type { Connection } from "../../hub/delivery/connection.ts";
+import type { Sink } from "../../hub/delivery/sink.ts";
+import { letGo } from "./detach/detach.ts";
+import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./detach/socket-symbols.ts";
+import { heldBy, type Held } from "./detach/node-internals.ts";
+import type { NodeResponse } from "./node-response.ts";
 
 /** What ends a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
@@ -42,10 +42,20 @@ export class SocketSink implements Sink {
     );
   }
 
-  /** @param head The headers, which are this method's to add to. */
-  static open(response: ServerResponse, head: OutgoingHttpHeaders, open: (sink: Sink) => Connection): void {
+  /**
+   * Sends the head, and opens a connection.
+   *
+   * @param head The headers, which are this method's to add to.
+   * @param mayDetach Whether the connection may detach from Node's HTTP server.
+   */
+  static open(
+    response: ServerResponse,
+    head: OutgoingHttpHeaders,
+    mayDetach: boolean,
+    open: (sink: Sink) => Connection,
+  ): void {
     const socket = response.socket as Socket & MarkedSocket;
-    const held = mayEndConnection(response, head) ? heldBy(response) : undefined;
+    const held = mayDetach && mayEndConnection(response, head) ? heldBy(response) : undefined;
     // The head and the first bytes leave in one packet; and from Node 26 on, what the response writes would wait otherwise.
     socket.cork();
     // All at once: headers that are set one by one are kept for as long as the response is.

@@ -1,4 +1,4 @@
-import { BoundedQueue, checkBound, type Bound, type OverflowPolicy } from "../bounded-queue.ts";
+import { BoundedQueue, checkBound, type Bound, type WhenFull } from "../bounded-queue.ts";
 import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { Pump, type Consumer } from "../pump.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
@@ -9,14 +9,14 @@ const MAX_IN_A_ROW = 1024;
 /**
  * Pulls ahead of the reader, from the first element that is wanted on, until `capacity` elements wait. Then `backpressure`, the
  * default, stops pulling until there is room; the other policies go on pulling and do with what comes as
- * {@link OverflowPolicy} says. `onDrop` is told of every element that is dropped.
+ * {@link WhenFull} says. `onDrop` is told of every element that is dropped.
  *
  * @param capacity A whole number from 1 to 1,000,000.
  * @throws {CometError} `ERR_OPTION` for a wrong argument; `ERR_OVERFLOW`, to the reader, where the policy is `fail`.
  */
 export function buffer<A>(
   capacity: number,
-  policy: OverflowPolicy | "backpressure" = "backpressure",
+  policy: WhenFull | "backpressure" = "backpressure",
   onDrop?: (element: A) => void,
 ): Enumeratee<A, A> {
   const whenFull = policy === "backpressure" ? "fail" : policy;

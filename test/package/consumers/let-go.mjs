@@ -5,7 +5,7 @@ import http from "node:http";
 import net from "node:net";
 import { test } from "node:test";
 import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { nodeHandler } from "comet-sockets/node";
 
 const stream = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
 const nothing = () => undefined;
@@ -27,7 +27,7 @@ async function serve(t, { prepare = nothing, hubOptions = {}, serverOptions = {}
   const server = http.createServer(serverOptions, (request, response) => {
     noted.sockets.push(request.socket);
     prepare(response, request, server);
-    connect(hub, request, response, options).catch((error) => noted.errors.push(error));
+    void nodeHandler(hub, options)(request, response);
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   t.after(() => {

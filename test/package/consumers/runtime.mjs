@@ -62,10 +62,11 @@ test("the exports", () => {
     "Iteratee",
     "chunked",
     "comet",
+    "fetchHandler",
     "html",
   ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
-  assert.deepEqual(Object.keys(node).sort(), ["connect", "sendChunked"]);
+  assert.deepEqual(Object.keys(node).sort(), ["nodeHandler", "sendChunked"]);
   assert.deepEqual(Object.keys(memory), ["MemoryBrokers"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });
@@ -199,7 +200,7 @@ test("a hub: one stream on every wire, resumed where it was cut", async (t) => {
   const { Hub } = main;
   const topics = new Hub();
   const news = topics.topic("news");
-  const server = createServer((request, response) => void node.connect(topics, request, response));
+  const server = createServer(node.nodeHandler(topics));
   await once(server.listen(0, "127.0.0.1"), "listening");
   t.after(() => {
     server.closeAllConnections();
@@ -219,7 +220,7 @@ test("a hub: one stream on every wire, resumed where it was cut", async (t) => {
   const response = await fetch(`${url}&wire=poll`, { headers: { "last-event-id": first } });
   const [open, message] = await response.json();
   assert.deepEqual([open.open.states, message.data], [{ news: "recovered" }, { n: 2 }]);
-  const web = await topics.connect(new Request(`${url}&wire=poll&from=oldest`));
+  const web = await topics.fetch(new Request(`${url}&wire=poll&from=oldest`));
   assert.deepEqual(
     (await web.json()).map(({ data }) => data?.n),
     [undefined, 1, 2, undefined],

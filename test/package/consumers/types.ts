@@ -30,7 +30,7 @@ Enumerator.of(new Date()).through(comet({ callback: "f" }));
 const hub = new Hub({ onOpen: (subscription: Subscription) => subscription.close("gone") });
 export const topic: Topic<{ title: string }> = hub.topic<{ title: string }>("news");
 export const position: Promise<string> = topic.publish({ title: "x" }, { key: "k" });
-export const live = (request: Request): Promise<Response> => hub.connect(request);
-export const served = (req: IncomingMessage, res: ServerResponse): Promise<void> => connect(hub, req, res);
+export const live = (request: Request): Promise<Response> => hub.fetch(request);
+export const served = (req: IncomingMessage, res: ServerResponse): Promise<void> => nodeHandler(hub)(req, res);
 // @ts-expect-error a Date needs an encoder
 hub.topic<Date>("dates");

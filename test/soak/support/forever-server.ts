@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Hub, type HubOptions } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { nodeHandler } from "comet-sockets/node";
 import { serveCalls } from "./child.ts";
 import { sleep } from "./clock.ts";
 
@@ -52,7 +52,7 @@ async function listen({ script, hub: options }: ForeverSite): Promise<number> {
   });
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? "/", "http://soak.test");
-    if (pathname === "/events") connect(hub, request, response).catch((error: unknown) => errors.push(String(error)));
+    if (pathname === "/events") void nodeHandler(hub)(request, response);
     else if (pathname === "/had") take(request, response);
     else answer(response, pathname, script);
   });

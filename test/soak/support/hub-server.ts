@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { Hub, type HubOptions, type TopicOptions } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { nodeHandler } from "comet-sockets/node";
 import { Random } from "./random.ts";
 
 /** Options of a hub that can be sent to another process. */
@@ -78,7 +78,7 @@ export class HubServer {
 
   #createServer(): Server {
     const server = createServer((request, response) => {
-      connect(this.hub, request, response).catch((error: unknown) => this.errors.push(String(error)));
+      void nodeHandler(this.hub)(request, response);
     });
     server.on("connection", (socket) => {
       this.#sockets.add(socket);

@@ -1,7 +1,7 @@
 /** Clients that go without a word, or half: over bare sockets, both where the hub writes to the socket and where it writes to the response. */
 import { connect as openSocket, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import type { HubOptions } from "../../../src/index.ts";
 import { notedHub, streams, type NotedHub } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
@@ -19,7 +19,7 @@ async function serveBy(writes: string, options: HubOptions = {}): Promise<Served
   const { port } = await serve((response) => {
     // Whatever has a `write` of its own is written to by it.
     if (writes === "response") Reflect.set(response, "write", response.write.bind(response));
-    void connect(noted.hub, response.req, response);
+    void nodeHandler(noted.hub)(response.req, response);
   });
   return { ...noted, port };
 }

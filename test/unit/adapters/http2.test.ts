@@ -2,7 +2,7 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import type { HubOptions } from "../../../src/index.ts";
 import { notedHub, type NotedHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";
@@ -19,7 +19,7 @@ interface Served extends NotedHub {
 
 async function serveHttp2(options: HubOptions = {}): Promise<Served> {
   const noted = notedHub({ heartbeatMs: 0, ...options });
-  const server = http2.createServer((request, response) => void connect(noted.hub, request, response));
+  const server = http2.createServer((request, response) => void nodeHandler(noted.hub)(request, response));
   const sessions: http2.ServerHttp2Session[] = [];
   server.on("session", (session) => sessions.push(session));
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import { notedHub } from "../../support/hub.ts";
 import { RawRequest, serve } from "../../support/servers.ts";
 import { expectCode, until } from "../../support/sources.ts";
@@ -9,15 +9,12 @@ describe("headers", () => {
   /** Serves one hub with something done to the response first. */
   async function servePrepared(prepare: (response: ServerResponse) => void, headers?: HeadersInit) {
     const noted = notedHub();
-    const rejections: unknown[] = [];
+    const handle = nodeHandler(noted.hub, headers === undefined ? {} : { headers });
     const server = await serve((response) => {
       prepare(response as ServerResponse);
-      connect(noted.hub, response.req, response, headers === undefined ? {} : { headers }).catch((error: unknown) => {
-        rejections.push(error);
-        response.end();
-      });
+      void handle(response.req, response);
     });
-    return { ...noted, ...server, rejections };
+    return { ...noted, ...server };
   }
 
   test("that were set on the response before are kept, and options.headers come before them", async () => {
@@ -62,10 +59,10 @@ describe("headers", () => {
   });
 
   test("a response whose head has left already is ERR_RESPONSE", async () => {
-    const { port, rejections, hub } = await servePrepared((response) => response.writeHead(200).flushHeaders());
+    const { port, errors, hub } = await servePrepared((response) => response.writeHead(200).flushHeaders());
     RawRequest.get(port, "/?topic=a&wire=ndjson");
-    await until(() => rejections.length === 1);
-    await expectCode("ERR_RESPONSE", () => Promise.reject(rejections[0]));
+    await until(() => errors.length === 1);
+    await expectCode("ERR_RESPONSE", () => Promise.reject(errors[0]));
     expect(hub.stats().opened).toBe(0);
   });
 });
@@ -75,7 +72,7 @@ test("beside other routes, with a path and parameters of the application's own",
   const server = createServer((request, response) => {
     const user = new URL(request.url ?? "/", "http://x").searchParams.get("user");
     if (request.url?.startsWith("/events") !== true) response.end("a page");
-    else void connect(hub, request, response, { topics: [`user:${user}`], headers: { "x-user": user ?? "" } });
+    else void nodeHandler(hub, { topics: [`user:${user}`], headers: { "x-user": user ?? "" } })(request, response);
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {

@@ -3,7 +3,7 @@ import http2 from "node:http2";
 import https from "node:https";
 import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import { exchange, notedHub, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
 import { RawRequest, serve, type Protocol } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
@@ -102,7 +102,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
     await until(() => stays.body !== "");
     expect(server.opened).toHaveLength(1);
     expect(server.hub.stats()).toMatchObject({ connections: 1, opened: 1 });
-    expect(server.rejections).toEqual([]);
+    expect(server.errors).toEqual([]);
   });
 });
 
@@ -235,7 +235,7 @@ test("nothing is left on a connection that serves many polls", async () => {
   const server = await serve((response) => {
     const { socket } = response.req;
     counts.push(["close", "error", "drain", "end"].reduce((sum, name) => sum + socket.listenerCount(name), 0));
-    void connect(hub, response.req, response);
+    void nodeHandler(hub)(response.req, response);
   });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   onTestFinished(() => agent.destroy());

@@ -2,7 +2,7 @@ import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { gunzipSync, createGzip } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import { notedHub, serveHub, type NotedHub } from "../../support/hub.ts";
 import { RawRequest, serve, type TestServer } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
@@ -17,7 +17,7 @@ async function serveKept(): Promise<NotedHub & TestServer> {
   const noted = notedHub();
   const server = await serve((response) => {
     response.on("finish", () => undefined);
-    void connect(noted.hub, response.req, response);
+    void nodeHandler(noted.hub)(response.req, response);
   });
   return { ...noted, ...server };
 }
@@ -119,7 +119,7 @@ describe("a stream on HTTP/1.1", () => {
       sockets.add(response.req.socket);
       // Its connection is kept: see `serveKept`.
       response.on("finish", () => undefined);
-      void connect(hub, response.req, response);
+      void nodeHandler(hub)(response.req, response);
     });
     const request = new RawRequest(server.port, "");
     const listeners: (readonly number[])[] = [];
@@ -146,7 +146,7 @@ async function received(change: (response: ServerResponse) => void): Promise<Buf
   const { hub, opened } = notedHub();
   const server = await serve((response) => {
     change(response as ServerResponse);
-    void connect(hub, response.req, response);
+    void nodeHandler(hub)(response.req, response);
   });
   const request = new RawRequest(server.port, stream);
   await until(() => opened.length === 1);

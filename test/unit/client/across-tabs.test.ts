@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import { acrossTabs, CometSource, ndjson, type CometSourceOptions } from "../../../src/client/index.ts";
 import { notedHub, serveHub, type HubServer } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
@@ -131,7 +131,7 @@ test("an outage is told to each, and none misses anything", async () => {
   const sockets = new Set<Socket>();
   const { origin } = await serve((response) => {
     sockets.add(response.req.socket);
-    void connect(server.hub, response.req, response);
+    void nodeHandler(server.hub)(response.req, response);
   });
   const tabs = [tab(`${origin}/?topic=a`), tab(`${origin}/?topic=a&topic=b`)];
   await until(() => tabs.every(isOpen));

@@ -12,7 +12,7 @@ import {
   type CometGapEvent,
   type CometSourceOptions,
 } from "../../../src/client/index.ts";
-import { connect } from "../../../src/adapters/node/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
 import { notedHub, type NotedHub } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
@@ -74,7 +74,7 @@ async function answering(answer: (response: ServerResponse) => void): Promise<No
   const noted = notedHub({ pollMs: 50 });
   let isFirst = true;
   const { origin } = await serve((response) => {
-    if (!isFirst) void connect(noted.hub, response.req, response);
+    if (!isFirst) void nodeHandler(noted.hub)(response.req, response);
     else answer(response as ServerResponse);
     isFirst = false;
   });
@@ -197,7 +197,7 @@ describe.each([
     const responses = new Set<ServerResponse>();
     const { origin } = await serve((response) => {
       responses.add(response as ServerResponse);
-      void connect(noted.hub, response.req, response);
+      void nodeHandler(noted.hub)(response.req, response);
     });
     const followed = follow(`${origin}/?topic=a&topic=b`, { wires: [wire] });
     await until(() => followed.opens === 1);

@@ -57,14 +57,14 @@ describe("a request that authorize does not let in, with no effect on others:", 
 
   test("a CometError of the application's own, which is not taken for one of the hub's", async () => {
     const { hub, errors } = notedHub({ authorize: () => Promise.reject(new CometError("ERR_TIMEOUT", "Mine.")) });
-    await problemOf(await hub.connect(request("topic=a")), 500, "ERR_AUTHORIZE");
+    await problemOf(await hub.fetch(request("topic=a")), 500, "ERR_AUTHORIZE");
     expect(errors).toHaveLength(1);
   });
 
   test("one that came too late: its answer then changes nothing", async () => {
     let allow = (_: boolean): void => undefined;
     const noted = notedHub({ authorizeTimeoutMs: 10, authorize: () => new Promise<boolean>((r) => (allow = r)) });
-    await problemOf(await noted.hub.connect(request("topic=a")), 503, "ERR_AUTHORIZE");
+    await problemOf(await noted.hub.fetch(request("topic=a")), 503, "ERR_AUTHORIZE");
     const before = noted.hub.stats();
     allow(true);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -109,9 +109,9 @@ test("authorize is not asked of what is refused anyway", async () => {
     "topic=a&lastEventId=x",
     "topic=a&wire=comet&callback=eval",
   ]) {
-    expect((await hub.connect(request(query))).ok).toBe(false);
+    expect((await hub.fetch(request(query))).ok).toBe(false);
   }
-  expect((await hub.connect(request("topic=a", { method: "POST" }))).status).toBe(405);
+  expect((await hub.fetch(request("topic=a", { method: "POST" }))).status).toBe(405);
   expect(asked).toBe(0);
 });
 
@@ -119,7 +119,7 @@ test("the first byte waits for authorize", async () => {
   let allow = (_: boolean): void => undefined;
   let answered = false;
   const { hub } = notedHub({ authorize: () => new Promise<boolean>((resolve) => (allow = resolve)) });
-  const response = hub.connect(request("topic=a&wire=ndjson"));
+  const response = hub.fetch(request("topic=a&wire=ndjson"));
   void response.then(() => (answered = true));
   await hub.topic("a").publish("before");
   expect(answered).toBe(false);
@@ -166,14 +166,14 @@ describe("the number of connections", () => {
 
   test("is limited for those who come at the same moment, too", async () => {
     const { hub } = notedHub({ maxConnections: 2 });
-    const responses = await Promise.all([1, 2, 3, 4].map(() => hub.connect(request("topic=a"))));
+    const responses = await Promise.all([1, 2, 3, 4].map(() => hub.fetch(request("topic=a"))));
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 200, 503, 503]);
     expect(hub.stats().connections).toBe(2);
   });
 
   test("is limited for those who waited for authorize at the same time, too", async () => {
     const { hub } = notedHub({ maxConnections: 1, authorize: () => new Promise((r) => setTimeout(r, 5, true)) });
-    const responses = await Promise.all([1, 2, 3].map(() => hub.connect(request("topic=a"))));
+    const responses = await Promise.all([1, 2, 3].map(() => hub.fetch(request("topic=a"))));
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
   });
 });
@@ -183,23 +183,23 @@ describe("the number of topics", () => {
     const noted = notedHub({ maxTopics: 1 });
     const follower = await followHub(noted.hub, "topic=a");
     const before = noted.hub.stats();
-    const response = await noted.hub.connect(request("topic=b"));
+    const response = await noted.hub.fetch(request("topic=b"));
     expect(response.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
     await problemOf(response, 503, "ERR_LIMIT");
     expectOnlyRefused(noted, before);
     follower.leave();
-    expect((await noted.hub.connect(request("topic=b"))).status).toBe(200);
+    expect((await noted.hub.fetch(request("topic=b"))).status).toBe(200);
   });
 
   test("is limited for those who come at the same moment, too", async () => {
     const { hub } = notedHub({ maxTopics: 1 });
-    const answers = await Promise.all(["a", "b"].map((topic) => hub.connect(request(`topic=${topic}`))));
+    const answers = await Promise.all(["a", "b"].map((topic) => hub.fetch(request(`topic=${topic}`))));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 503]);
   });
 
   test("is limited in one request", async () => {
     const { hub } = notedHub({ maxTopics: 2 });
-    const response = await hub.connect(request("topic=a&topic=b&topic=c", { signal: AbortSignal.timeout(1000) }));
+    const response = await hub.fetch(request("topic=a&topic=b&topic=c", { signal: AbortSignal.timeout(1000) }));
     await problemOf(response, 503, "ERR_LIMIT");
     expect(hub.stats().topics).toBeLessThanOrEqual(2);
   });

@@ -72,7 +72,7 @@ describe("on comet", () => {
 
   test("in plain mode, the callback is given nothing but messages", async () => {
     const { hub } = notedHub(options);
-    const body = await (await hub.connect(request("topic=secret&wire=comet&callback=cometX"))).text();
+    const body = await (await hub.fetch(request("topic=secret&wire=comet&callback=cometX"))).text();
     expect(body).not.toMatch(/<script/);
     expect(body).toContain("ERR_TOPIC_UNKNOWN");
   });
@@ -80,7 +80,7 @@ describe("on comet", () => {
   test("other parameters that are wrong are told by a document too", async () => {
     const { hub } = notedHub();
     for (const query of ["mode=wild", "callback=a&callback=b", "mode=plain&mode=plain", "from=x", "lastEventId=x"]) {
-      const response = await hub.connect(request(`topic=news&wire=comet&${query}`));
+      const response = await hub.fetch(request(`topic=news&wire=comet&${query}`));
       expect(response.status, query).toBe(400);
       expect(response.headers.get("content-type"), query).toBe("text/html; charset=utf-8");
     }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
+import { fetchHandler, type HubOptions } from "../../../src/index.ts";
 import { exchange, notedHub, problemOf, request, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
 import { RawRequest } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
@@ -63,11 +63,11 @@ describe("HEAD", () => {
   test("through hub.connect has no body", async () => {
     const { hub, opened } = notedHub();
     for (const wire of wires) {
-      const response = await hub.connect(request(`topic=a&wire=${wire}`, { method: "HEAD" }));
+      const response = await hub.fetch(request(`topic=a&wire=${wire}`, { method: "HEAD" }));
       expect(response.status).toBe(200);
       expect(response.body).toBeNull();
     }
-    const refused = await hub.connect(request("", { method: "HEAD" }));
+    const refused = await hub.fetch(request("", { method: "HEAD" }));
     expect(refused.status).toBe(400);
     expect(refused.headers.get("content-type")).toBe("application/problem+json");
     expect(await refused.text()).toBe("");
@@ -84,7 +84,7 @@ describe("the headers of a stream", () => {
   };
   test.each(wires)("on %s are those of PROTOCOL.md", async (wire) => {
     const { hub } = notedHub();
-    const { headers } = await hub.connect(request(`topic=a&wire=${wire}`));
+    const { headers } = await hub.fetch(request(`topic=a&wire=${wire}`));
     expect(Object.fromEntries(headers)).toEqual({
       "content-type": expected[wire],
       "cache-control": "no-store, no-transform",
@@ -103,12 +103,12 @@ describe("the headers of a stream", () => {
       "x-own": "1",
       vary: "Cookie",
     };
-    const response = await hub.connect(request("topic=a&wire=comet"), { headers });
+    const response = await fetchHandler(hub, { headers })(request("topic=a&wire=comet"));
     expect(response.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(response.headers.get("x-own")).toBe("1");
     expect(response.headers.get("vary")).toBe("Cookie, Accept, Sec-Fetch-Dest");
-    const refused = await hub.connect(request("wire=comet"), { headers });
+    const refused = await fetchHandler(hub, { headers })(request("wire=comet"));
     expect(refused.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
   });
 });
@@ -122,7 +122,7 @@ describe("CORS", () => {
 
   test("a page of a listed origin may read the stream, and Retry-After", async () => {
     const { hub } = notedHub(cors);
-    const response = await hub.connect(request("topic=a", from(origin)));
+    const response = await hub.fetch(request("topic=a", from(origin)));
     expect(allowed(response)).toEqual({
       "access-control-allow-origin": origin,
       "access-control-expose-headers": "Retry-After",
@@ -141,7 +141,7 @@ describe("CORS", () => {
   ])("a page of %j may not, and its answer varies with the origin too", async (other) => {
     const { hub } = notedHub(cors);
     for (const init of [from(other), {}]) {
-      const response = await hub.connect(request("topic=a", init));
+      const response = await hub.fetch(request("topic=a", init));
       expect(allowed(response)).toEqual({});
       expect(response.headers.get("vary")).toBe("Origin, Accept, Sec-Fetch-Dest");
     }
@@ -149,25 +149,23 @@ describe("CORS", () => {
 
   test("a page of a listed origin may read what a refusal says", async () => {
     const { hub } = notedHub(cors);
-    const refused = await hub.connect(request("", from(origin)));
+    const refused = await hub.fetch(request("", from(origin)));
     await problemOf(refused, 400, "ERR_TOPIC");
     expect(allowed(refused)["access-control-allow-origin"]).toBe(origin);
     expect(refused.headers.get("vary")).toContain("Origin");
-    expect((await hub.connect(request("", {}))).headers.get("vary")).toContain("Origin");
+    expect((await hub.fetch(request("", {}))).headers.get("vary")).toContain("Origin");
   });
 
   test("credentials are allowed where the application says so", async () => {
     const { hub } = notedHub({ cors: { origins: [origin], credentials: true } });
-    expect(allowed(await hub.connect(request("topic=a", from(origin))))["access-control-allow-credentials"]).toBe(
-      "true",
-    );
-    expect(allowed(await hub.connect(request("topic=a", from("https://evil.test"))))).toEqual({});
+    expect(allowed(await hub.fetch(request("topic=a", from(origin))))["access-control-allow-credentials"]).toBe("true");
+    expect(allowed(await hub.fetch(request("topic=a", from("https://evil.test"))))).toEqual({});
   });
 
   test("a preflight of a listed origin is answered, whatever it is for, and opens nothing", async () => {
     const noted = notedHub({ ...cors, authorize: () => 401 });
     for (const query of ["topic=a", ""]) {
-      const response = await noted.hub.connect(request(query, from(origin, { method: "OPTIONS" })));
+      const response = await noted.hub.fetch(request(query, from(origin, { method: "OPTIONS" })));
       expect(response.status).toBe(204);
       expect(response.body).toBeNull();
       expect(allowed(response)).toEqual({
@@ -183,7 +181,7 @@ describe("CORS", () => {
 
   test("a preflight of another origin is told nothing", async () => {
     const { hub } = notedHub(cors);
-    const response = await hub.connect(request("topic=a", from("https://evil.test", { method: "OPTIONS" })));
+    const response = await hub.fetch(request("topic=a", from("https://evil.test", { method: "OPTIONS" })));
     expect(response.status).toBe(204);
     expect(Object.fromEntries(response.headers)).toEqual({ vary: "Origin" });
   });
@@ -198,14 +196,14 @@ describe("CORS", () => {
 
   test("without other origins, OPTIONS is a method like any other", async () => {
     const { hub } = notedHub();
-    const response = await hub.connect(request("topic=a", from(origin, { method: "OPTIONS" })));
+    const response = await hub.fetch(request("topic=a", from(origin, { method: "OPTIONS" })));
     expect(response.headers.get("vary") ?? "").not.toContain("Origin");
     await problemOf(response, 405, "ERR_METHOD");
   });
 
   test("the application's own Vary is kept", async () => {
     const { hub } = notedHub(cors);
-    const response = await hub.connect(request("topic=a", from(origin)), { headers: { vary: "Cookie" } });
+    const response = await fetchHandler(hub, { headers: { vary: "Cookie" } })(request("topic=a", from(origin)));
     expect(response.headers.get("vary")?.split(", ").sort()).toEqual(["Accept", "Cookie", "Origin", "Sec-Fetch-Dest"]);
   });
 });

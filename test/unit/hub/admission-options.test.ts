@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { Hub, type ConnectOptions, type HubOptions, type PublishOptions } from "../../../src/index.ts";
+import { nodeHandler } from "../../../src/adapters/node/index.ts";
+import { fetchHandler, Hub, type RequestOptions, type HubOptions, type PublishOptions } from "../../../src/index.ts";
 import type { CometErrorCode } from "../../../src/index.ts";
-import { followHub, notedHub, request, serveHub } from "../../support/hub.ts";
-import { expectCode, until } from "../../support/sources.ts";
+import { followHub, notedHub, problemOf, request, serveHub } from "../../support/hub.ts";
+import { serve } from "../../support/servers.ts";
+import { expectCode } from "../../support/sources.ts";
 
 const numbers: readonly (readonly [name: keyof HubOptions, min: number, max: number])[] = [
   ["authorizeTimeoutMs", 1, 2_147_483_647],
@@ -78,7 +80,7 @@ describe("bad options of a hub", () => {
   });
 });
 
-describe("bad ConnectOptions are the application's, and the client is not blamed:", () => {
+describe("bad RequestOptions are the application's, and the client is not blamed:", () => {
   const bad: readonly (readonly [string, unknown, CometErrorCode])[] = [
     ["overflow", { overflow: "drop" }, "ERR_OPTION"],
     ["a nonce", { nonce: 'x" onload="' }, "ERR_NONCE"],
@@ -93,19 +95,34 @@ describe("bad ConnectOptions are the application's, and the client is not blamed
 
   test.each(bad)("%s", async (_, options, code) => {
     const noted = notedHub();
-    await expectCode(code, () => noted.hub.connect(request("topic=a&wire=comet"), options as ConnectOptions));
-    expect(noted.hub.stats()).toMatchObject({ opened: 0, rejected: 0, topics: 0 });
+    const handle = fetchHandler(noted.hub, options as RequestOptions);
+    await problemOf(await handle(request("topic=a&wire=comet")), 500, "ERR_HANDLER");
+    await expectCode(code, () => Promise.reject(noted.errors[0]));
+    expect(noted.hub.stats()).toMatchObject({ opened: 0, rejected: 1, topics: 0 });
   });
 
-  test("and so through the adapter", async () => {
+  test("and so through the Node adapter, whose handler resolves", async () => {
     const server = await serveHub({}, "http", { overflow: "drop" as "skip" });
-    fetch(`${server.origin}/?topic=a`).catch(() => undefined);
-    await until(() => server.rejections.length === 1);
-    await expectCode("ERR_OPTION", () => Promise.reject(server.rejections[0]));
+    await problemOf(await fetch(`${server.origin}/?topic=a`), 500, "ERR_HANDLER");
+    await expectCode("ERR_OPTION", () => Promise.reject(server.errors[0]));
+  });
+
+  test.each([
+    ["throws", () => JSON.parse("{") as RequestOptions],
+    ["rejects", () => Promise.reject<RequestOptions>(new SyntaxError("no session"))],
+  ])("a function of options that %s is answered with 500, and reported", async (_, options) => {
+    const { hub, errors } = notedHub();
+    await problemOf(await fetchHandler(hub, options)(request("topic=a")), 500, "ERR_HANDLER");
+    const server = await serve((response) => void nodeHandler(hub, options)(response.req, response));
+    await problemOf(await fetch(`${server.origin}/?topic=a`), 500, "ERR_HANDLER");
+    const head = await fetch(`${server.origin}/?topic=a`, { method: "HEAD" });
+    expect([head.status, await head.text()]).toEqual([500, ""]);
+    expect(errors.map((error) => error instanceof SyntaxError)).toEqual([true, true, true]);
+    expect(hub.stats()).toMatchObject({ opened: 0, rejected: 3 });
   });
 });
 
-describe("ConnectOptions", () => {
+describe("RequestOptions", () => {
   test("topics come before those of the address", async () => {
     const { hub, opened } = notedHub();
     for (const query of ["topic=a&topic=b", "", "topic=%00"])

@@ -129,8 +129,8 @@ describe("is refused, with no effect on others:", () => {
 
   test("positions that several topics could not send back", async () => {
     const { hub } = notedHub({ maxPositionLength: 128 });
-    await problemOf(await hub.connect(request("topic=a&topic=b&topic=c")), 400, "ERR_POSITION");
-    expect((await hub.connect(request("topic=a&topic=b"))).status).toBe(200);
+    await problemOf(await hub.fetch(request("topic=a&topic=b&topic=c")), 400, "ERR_POSITION");
+    expect((await hub.fetch(request("topic=a&topic=b"))).status).toBe(200);
   });
 
   test.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])(
@@ -156,7 +156,7 @@ describe("is refused, with no effect on others:", () => {
 test("the detail of a refusal says what would be right", async () => {
   const { hub } = notedHub();
   const detail = async (query: string, headers = {}): Promise<string> => {
-    const response = await hub.connect(request(query, { headers }));
+    const response = await hub.fetch(request(query, { headers }));
     return ((await response.json()) as Problem).detail;
   };
   expect(await detail("topic=a&wire=x")).toContain("ndjson, sse, comet, poll");
@@ -173,13 +173,13 @@ describe("is no error:", () => {
     async (position) => {
       const { hub } = notedHub();
       const query = `topic=news&wire=ndjson&lastEventId=${encodeURIComponent(position)}`;
-      expect((await hub.connect(request(query))).status).toBe(200);
+      expect((await hub.fetch(request(query))).status).toBe(200);
     },
   );
 
   test("a topic named twice, which is followed once", async () => {
     const { hub, opened } = notedHub();
-    expect((await hub.connect(request("topic=a&topic=b&topic=a"))).status).toBe(200);
+    expect((await hub.fetch(request("topic=a&topic=b&topic=a"))).status).toBe(200);
     expect(opened.map(({ topics }) => topics)).toEqual([["a", "b"]]);
   });
 
@@ -187,7 +187,7 @@ describe("is no error:", () => {
     const { hub, opened } = notedHub();
     const headers = { "last-event-id": "" };
     const query = "topic=a&lastEventId=&token=1&token=2&__proto__=x&last-event-id=x";
-    expect((await hub.connect(request(query, { headers }))).status).toBe(200);
+    expect((await hub.fetch(request(query, { headers }))).status).toBe(200);
     expect(opened[0]?.states).toEqual({ a: "fresh" });
   });
 
@@ -195,7 +195,7 @@ describe("is no error:", () => {
     const { hub, opened } = notedHub();
     const name = `ü${"\u{1f600}".repeat(98)}& =`;
     expect(name).toHaveLength(200);
-    expect((await hub.connect(request(`topic=${encodeURIComponent(name)}`))).status).toBe(200);
+    expect((await hub.fetch(request(`topic=${encodeURIComponent(name)}`))).status).toBe(200);
     expect(opened[0]?.topics).toEqual([name]);
   });
 

@@ -69,7 +69,7 @@ describe("a hub that is closed", () => {
     const waiting = collect(
       hub
         .topic("a")
-        .enumerate()
+        .messages()
         .through(Enumeratee.map(({ data }) => data)),
     );
     await turns();
@@ -80,7 +80,7 @@ describe("a hub that is closed", () => {
       await collect(
         hub
           .topic("a")
-          .enumerate({ from: "oldest" })
+          .messages({ from: "oldest" })
           .through(Enumeratee.map(({ data }) => data)),
       ),
     ).toEqual(["kiki"]);
@@ -107,7 +107,7 @@ describe("a hub that is closed", () => {
 
   test("turns away those who were waiting for authorize", async () => {
     const { hub } = notedHub({ authorize: () => new Promise((resolve) => setTimeout(resolve, 20, true)) });
-    const response = hub.connect(request("topic=a"));
+    const response = hub.fetch(request("topic=a"));
     const closing = hub.close({ drainMs: 0 });
     expect((await response).status).toBe(503);
     await closing;
@@ -130,7 +130,7 @@ describe("a hub that is closed", () => {
     for (const drainMs of [-1, 0.5, NaN, Infinity, "1"]) {
       await expectCode("ERR_OPTION", () => hub.close({ drainMs: drainMs as number }));
     }
-    expect((await hub.connect(request("topic=a"))).status).toBe(200);
+    expect((await hub.fetch(request("topic=a"))).status).toBe(200);
     const first = hub.close({ drainMs: 0 });
     expect(hub.close()).toBe(first);
     await first;

@@ -71,7 +71,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
 
   test.each(streams)("overflow, where the log has passed %s", async (wire) => {
     const { hub, reasons, opened } = notedHub({ log: { maxEntries: 4 } });
-    const response = await hub.connect(request(`topic=a&wire=${wire}`));
+    const response = await hub.fetch(request(`topic=a&wire=${wire}`));
     for (let i = 0; i < 12; i += 1) await hub.topic("a").publish("x".repeat(30_000));
     expect(reasons).toEqual([]);
     const follower = new Follower(response, new URLSearchParams());

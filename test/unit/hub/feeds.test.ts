@@ -60,8 +60,11 @@ describe("hubs of several processes", () => {
   test("know of nothing that nobody follows", async () => {
     const [one, other] = processes(2) as [Process, Process];
     await one.hub.topic("t").publish("x");
-    expect(other.hub.stats()).toMatchObject({ topics: 0, broker: { feeds: 0, isConnected: true, unacknowledged: 0 } });
-    expect(one.hub.stats()).toMatchObject({ topics: 0, published: 1, broker: { feeds: 0 } });
+    expect(other.hub.stats()).toMatchObject({
+      topics: 0,
+      broker: { replicas: 0, isConnected: true, unacknowledged: 0 },
+    });
+    expect(one.hub.stats()).toMatchObject({ topics: 0, published: 1, broker: { replicas: 0 } });
     expect([one.broker.reads, one.broker.listens, other.broker.listens]).toEqual([0, 0, 0]);
   });
 
@@ -106,7 +109,7 @@ describe("hubs of several processes", () => {
     expect(one.errors).toMatchObject([{ code: "ERR_BROKER" }]);
     // A topic that is fed already has its log; one that is not, has to be asked for.
     const known = await (await followHub(one.hub, `topic=t&from=oldest`)).has(1);
-    await problemOf(await one.hub.connect(request("topic=u")), 503, "ERR_BROKER");
+    await problemOf(await one.hub.fetch(request("topic=u")), 503, "ERR_BROKER");
     one.broker.restore();
     await client.has(6);
     await known.has(6);
@@ -253,12 +256,11 @@ describe("hubs of several processes", () => {
     const position = await one.hub.topic("t").publish("a");
     const read = async (from: string, count: number): Promise<unknown[]> => {
       const data: unknown[] = [];
-      for await (const message of other.hub.topic("t").enumerate({ from }))
-        if (data.push(message.data) === count) break;
+      for await (const message of other.hub.topic("t").messages({ from })) if (data.push(message.data) === count) break;
       return data;
     };
     const newest = read("newest", 1);
-    await until(() => other.hub.stats().broker?.feeds === 1, 5000);
+    await until(() => other.hub.stats().broker?.replicas === 1, 5000);
     await other.broker.gate;
     await until(() => other.broker.reads > 0, 5000);
     await one.hub.topic("t").publish("b");
@@ -283,7 +285,7 @@ describe("hubs of several processes", () => {
   test("tell the application of a broker's other failures, and go on trying", async () => {
     const [one, other] = processes(2) as [Process, Process];
     one.broker.failure = new Error("broken");
-    await problemOf(await one.hub.connect(request("topic=t")), 503, "ERR_BROKER");
+    await problemOf(await one.hub.fetch(request("topic=t")), 503, "ERR_BROKER");
     expect(one.errors).toMatchObject([{ message: "broken" }]);
     one.broker.failure = undefined;
     await other.hub.topic("t").publish("x");

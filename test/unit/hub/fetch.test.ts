@@ -16,7 +16,7 @@ describe("a response's body", () => {
 
   test("is a document of its own: what its reader does to the bytes changes nobody else's", async () => {
     const { hub } = notedHub();
-    const spoiled = await hub.connect(request("topic=a&wire=ndjson"));
+    const spoiled = await hub.fetch(request("topic=a&wire=ndjson"));
     const other = await followHub(hub, "topic=a&wire=ndjson");
     const reader = (spoiled.body as ReadableStream<Uint8Array>).getReader();
     for (let i = 0; i < 3; i += 1) {
@@ -30,7 +30,7 @@ describe("a response's body", () => {
     const { hub, reasons } = notedHub();
     const position = await hub.topic("a").publish(1);
     let answered = false;
-    const answer = hub.connect(request(`topic=a&wire=poll&lastEventId=${position}`));
+    const answer = hub.fetch(request(`topic=a&wire=poll&lastEventId=${position}`));
     void answer.then(() => (answered = true));
     await turns(20);
     expect(answered).toBe(false);
@@ -61,7 +61,7 @@ describe("a response's body", () => {
 describe("a client that leaves", () => {
   test.each(streams)("by cancelling the body on %s is told once, as client", async (wire) => {
     const noted = notedHub();
-    const response = await noted.hub.connect(request(`topic=a&wire=${wire}`));
+    const response = await noted.hub.fetch(request(`topic=a&wire=${wire}`));
     await response.body?.cancel();
     await noted.hub.topic("a").publish(1);
     await turns();
@@ -72,7 +72,7 @@ describe("a client that leaves", () => {
   test.each(streams)("by its signal on %s is told once, and its body breaks off", async (wire) => {
     const noted = notedHub();
     const controller = new AbortController();
-    const response = await noted.hub.connect(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
+    const response = await noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
     const reason = new Error("left");
     controller.abort(reason);
     controller.abort();
@@ -88,7 +88,7 @@ describe("a client that leaves", () => {
     const position = await noted.hub.topic("a").publish(1);
     const controller = new AbortController();
     const url = `topic=a&wire=poll&lastEventId=${position}`;
-    const answer = noted.hub.connect(request(url, { signal: controller.signal }));
+    const answer = noted.hub.fetch(request(url, { signal: controller.signal }));
     await until(() => noted.opened.length === 1);
     const reason = new Error("left");
     controller.abort(reason);
@@ -101,7 +101,7 @@ describe("a client that leaves", () => {
     const noted = notedHub({ authorize: () => new Promise((resolve) => setTimeout(resolve, 10, true)) });
     for (const wire of wires) {
       const controller = new AbortController();
-      const answer = noted.hub.connect(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
+      const answer = noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
       controller.abort();
       await answer.then((response) => response.text()).catch(() => undefined);
     }
@@ -112,7 +112,7 @@ describe("a client that leaves", () => {
   test("after the end changes nothing", async () => {
     const noted = notedHub();
     const controller = new AbortController();
-    const response = await noted.hub.connect(request("topic=a&wire=ndjson", { signal: controller.signal }));
+    const response = await noted.hub.fetch(request("topic=a&wire=ndjson", { signal: controller.signal }));
     noted.opened[0]?.close("gone");
     await turns();
     expect(await response.text()).toContain('"gone"');
@@ -126,7 +126,7 @@ describe("a body that is not read", () => {
 
   test("takes no more than its bound, however much is published", async () => {
     const { hub, reasons } = notedHub({ log: { maxEntries: 100 } });
-    await hub.connect(request("topic=a&wire=ndjson"));
+    await hub.fetch(request("topic=a&wire=ndjson"));
     const publish = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i += 1) await hub.topic("a").publish(message);
       await turns();
@@ -142,7 +142,7 @@ describe("a body that is not read", () => {
   test("holds no memory but its bound: 200 of them, while much is published", async () => {
     const { hub, reasons } = notedHub({ log: { maxBytes: 1_000_000 }, overflow: "skip" });
     const responses: Response[] = [];
-    for (let i = 0; i < 200; i += 1) responses.push(await hub.connect(request(`topic=a&wire=${streams[i % 3] ?? ""}`)));
+    for (let i = 0; i < 200; i += 1) responses.push(await hub.fetch(request(`topic=a&wire=${streams[i % 3] ?? ""}`)));
     const before = liveBytes();
     for (let i = 0; i < 2000; i += 1) await hub.topic("a").publish(`${message}${i}`);
     await turns(20);
@@ -157,7 +157,7 @@ describe("a body that is not read", () => {
   const slowReader = async (overflow: "resume" | "skip" | "latest"): Promise<Follower> => {
     const { hub } = notedHub({ log: { maxEntries: 10 }, overflow });
     const topic = hub.topic("a");
-    const response = await hub.connect(request("topic=a&wire=ndjson"));
+    const response = await hub.fetch(request("topic=a&wire=ndjson"));
     for (let i = 1; i <= 60; i += 1) await topic.publish({ i, message }, { key: `key ${i % 4}` });
     const follower = new Follower(response, new URLSearchParams());
     await turns(50);

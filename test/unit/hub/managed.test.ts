@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
+import { fetchHandler, type HubOptions } from "../../../src/index.ts";
 import type { Problem } from "../../../src/wire/item.ts";
 import { expectProblem, notedHub, request, serveHub, withBystander } from "../../support/hub.ts";
 
@@ -44,14 +44,14 @@ describe("a comet with a target", () => {
 
   test("keeps the connection alive by posting nothing", async () => {
     const { hub } = notedHub({ ...options, heartbeatMs: 50, maxConnectionAgeMs: 250 });
-    const body = await (await hub.connect(request(posted))).text();
+    const body = await (await hub.fetch(request(posted))).text();
     expect(body).toContain("<!----><!---->");
   });
 
   test("may stand in a frame of this origin, and of its own", async () => {
     const { hub } = notedHub(options);
     const policy = async (query: string, headers?: HeadersInit): Promise<string | null> => {
-      const response = await hub.connect(request(query), headers === undefined ? {} : { headers });
+      const response = await fetchHandler(hub, headers === undefined ? {} : { headers })(request(query));
       await response.body?.cancel();
       return response.headers.get("content-security-policy");
     };
@@ -75,7 +75,7 @@ describe("a comet with a target", () => {
 
   test("has the nonce of the application in every script", async () => {
     const { hub } = notedHub({ ...options, maxConnectionAgeMs: 20 });
-    const body = await (await hub.connect(request(posted), { nonce: "bm9uY2U" })).text();
+    const body = await (await fetchHandler(hub, { nonce: "bm9uY2U" })(request(posted))).text();
     expect(body.match(/<script/g)).toHaveLength(1);
     expect(body).toContain('<script nonce="bm9uY2U">var o=new MutationObserver(');
   });
@@ -113,7 +113,7 @@ describe("a comet with a target", () => {
       [open, posted.replace("mode=managed", "mode=plain"), "ERR_CALLBACK"],
       [open, `${posted}&target=${encodeURIComponent(page)}`, "ERR_PARAMETER"],
     ] as const) {
-      const response = await hub.connect(request(query));
+      const response = await hub.fetch(request(query));
       expect(response.status).toBe(400);
       const body = await response.text();
       expect(body).toContain(code);

@@ -3,7 +3,7 @@ import { notedHub, problemOf, request, wireOfResponse } from "../../support/hub.
 
 async function wireFor(query: string, headers: Record<string, string>): Promise<string> {
   const { hub } = notedHub();
-  const response = await hub.connect(request(`topic=a${query}`, { headers }));
+  const response = await hub.fetch(request(`topic=a${query}`, { headers }));
   if (response.ok) return wireOfResponse(response);
   await problemOf(response, 406, "ERR_ACCEPT");
   return "406";
@@ -105,6 +105,6 @@ describe("the parameter wire", () => {
 
 test("a parameter of the comet wire means nothing on another, but must be well formed", async () => {
   const { hub } = notedHub();
-  const response = await hub.connect(request("topic=a&wire=ndjson&mode=managed&callback=eval"));
+  const response = await hub.fetch(request("topic=a&wire=ndjson&mode=managed&callback=eval"));
   expect(wireOfResponse(response)).toBe("ndjson");
 });

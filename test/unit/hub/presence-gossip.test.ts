@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { MAX_SIGNAL_BYTES } from "../../../src/hub/presence-signals.ts";
+import { MAX_SIGNAL_BYTES } from "../../../src/hub/presence/signals.ts";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { until } from "../../support/sources.ts";
 import {

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Hub, HubOptions, Presence, PresenceChange } from "../../../src/index.ts";
 import type { Broker } from "../../../src/log/broker.ts";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import type { Connection } from "../../../src/hub/connection.ts";
+import type { Connection } from "../../../src/hub/delivery/connection.ts";
 import { FakeSink, open } from "../../support/fake-sink.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { notedHub, type NotedHub } from "../../support/hub.ts";

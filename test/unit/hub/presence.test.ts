@@ -214,8 +214,9 @@ describe("options", () => {
   test.each(["", "x".repeat(201), "a\nb", "a\rb", "a\0b", "\ud800", "a\udc00b", 7, null, {}])(
     "identity %j is refused",
     async (identity) => {
-      const { hub } = notedHub();
-      await expect(attend(hub, identity as string)).rejects.toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
+      const { hub, errors } = notedHub();
+      await expect(attend(hub, identity as string)).rejects.toThrow("ERR_HANDLER");
+      expect(errors).toEqual([expect.objectContaining({ code: "ERR_OPTION" })]);
       expect(hub.stats()).toMatchObject({ connections: 0, opened: 0 });
     },
   );

@@ -134,7 +134,7 @@ describe("enumerate", () => {
     for (let i = 1; i <= 4; i += 1) positions.push(await topic.publish(i));
     const take = (n: number, from?: string): Promise<number[]> =>
       topic
-        .enumerate(from === undefined ? {} : { from })
+        .messages(from === undefined ? {} : { from })
         .through(dataOf)
         .run(Iteratee.takeUpTo(n));
     expect(await take(4, "oldest")).toEqual([1, 2, 3, 4]);
@@ -150,7 +150,7 @@ describe("enumerate", () => {
     const hub = new Hub();
     const topic = hub.topic<string>("t");
     const position = await topic.publish("x", { event: "e", key: "k", messageId: "m" });
-    expect(await topic.enumerate({ from: "oldest" }).run(Iteratee.head())).toEqual({
+    expect(await topic.messages({ from: "oldest" }).run(Iteratee.head())).toEqual({
       position,
       event: "e",
       key: "k",
@@ -162,7 +162,7 @@ describe("enumerate", () => {
   test("fails when the log has passed its reader, who then knows how many are missed", async () => {
     const hub = new Hub({ log: { maxEntries: 5 } });
     const topic = hub.topic<number>("t");
-    const reader = topic.enumerate()[Symbol.asyncIterator]();
+    const reader = topic.messages()[Symbol.asyncIterator]();
     const first = reader.next();
     void topic.publish(0);
     expect((await first).value?.data).toBe(0);
@@ -176,14 +176,14 @@ describe("enumerate", () => {
     ["t=foreign.1", "ERR_OVERFLOW"],
   ] as const)("cannot begin from %s", async (from, code) => {
     const hub = new Hub();
-    await expectCode(code, () => hub.topic("t").enumerate({ from }).run(collect()));
+    await expectCode(code, () => hub.topic("t").messages({ from }).run(collect()));
   });
 
   test("ends when the hub is closed, and keeps its topic alive until it is left", async () => {
     vi.useFakeTimers();
     const hub = new Hub({ log: { maxAgeMs: 1000 } });
-    const all = hub.topic<number>("t").enumerate().through(dataOf).run(collect());
-    const left = hub.topic<number>("u").enumerate()[Symbol.asyncIterator]();
+    const all = hub.topic<number>("t").messages().through(dataOf).run(collect());
+    const left = hub.topic<number>("u").messages()[Symbol.asyncIterator]();
     void left.next();
     await vi.advanceTimersByTimeAsync(5000);
     expect(hub.stats().topics).toBe(2);

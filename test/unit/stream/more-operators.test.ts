@@ -5,7 +5,7 @@ import {
   Iteratee,
   type Channel,
   type Enumerator as EnumeratorType,
-  type OverflowPolicy,
+  type WhenFull,
   type RunOutcome,
 } from "../../../src/index.ts";
 import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
@@ -320,7 +320,7 @@ describe("buffer", () => {
     expect(probe.returned).toBe(1);
   });
 
-  test.each<[OverflowPolicy, number[], number[]]>([
+  test.each<[WhenFull, number[], number[]]>([
     ["dropOldest", [0, 8, 9], [1, 2, 3, 4, 5, 6, 7]],
     ["dropNewest", [0, 1, 2], [3, 4, 5, 6, 7, 8, 9]],
     ["latest", [0, 9], [1, 2, 3, 4, 5, 6, 7, 8]],

@@ -1,0 +1,167 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { CometError } from "../../core/errors.ts";
+import { andThen, isPromiseLike } from "../../core/promise.ts";
+import { checkInit } from "../../http/init.ts";
+import { isAdmission, type Admission, type Answer, type Decision } from "../../hub/admission/decision.ts";
+import type { HubRequest, RequestOptions } from "../../hub/hub-options.ts";
+import type { Hub } from "../../hub/hub.ts";
+import { destroyResponse, isGone, type NodeResponse } from "./node-response.ts";
+import { openBatch, openStream } from "./response-sinks.ts";
+import { SocketSink } from "./socket-sink.ts";
+
+/** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+
+/** How {@link nodeHandler} answers a request. */
+export interface NodeHandlerOptions extends RequestOptions {
+  /**
+   * Whether a stream may detach from Node's HTTP parser, request and response, which saves two thirds of an idle connection's memory; true
+   * by default. It happens only where neither the application nor a middleware has touched the request or the response, and is undone when one
+   * of them is used later. Turn it off where something looks at responses by other ways than their own methods, such as a
+   * `diagnostics_channel` subscriber that is added later, or a call of `http.Server.prototype.closeAllConnections` itself.
+   */
+  readonly detach?: boolean;
+}
+
+/** How long a connection is silent before TCP probes whether the other side is there, in milliseconds. */
+const KEEP_ALIVE_MS = 15_000;
+
+/**
+ * A request listener that answers by a hub: with a stream of the topics that the request names, on the wire that it asks for, or with a
+ * refusal that says why. PROTOCOL.md has the details. Use it as a listener of `node:http`, or as a handler of Express, Nest and the like:
+ *
+ * ```ts
+ * createServer(nodeHandler(hub)).listen(4000);
+ * app.get("/live", nodeHandler(hub, (request) => ({ identity: request.user.id, topics: ["news"] })));
+ * ```
+ *
+ * Headers that were set on the response before are kept, and `options.headers` come before them. The stream ends when the client leaves,
+ * or by the hub.
+ *
+ * @param options The options of every request, or a function of the request that gives them, and may wait.
+ * @returns The listener's promise resolves once the stream has begun or the refusal is sent. It never rejects: bad options, a response
+ *   whose head has been sent already (`ERR_RESPONSE`), and errors of the function go to the hub's `onError`, and the client gets 500
+ *   if the response can still say so.
+ */
+export function nodeHandler<Request extends NodeRequest = NodeRequest>(
+  hub: Hub,
+  options: NodeHandlerOptions | ((request: Request) => NodeHandlerOptions | PromiseLike<NodeHandlerOptions>) = {},
+): (request: Request, response: NodeResponse) => Promise<void> {
+  return async (request, response) => {
+    response.on("error", ignore);
+    let mayDetach = true;
+    const optionsOf = (): RequestOptions | PromiseLike<RequestOptions> => {
+      if (response.headersSent) {
+        throw new CometError("ERR_RESPONSE", "The head of this response has been sent already.");
+      }
+      return andThen(typeof options === "function" ? options(request) : options, (given) => {
+        mayDetach = given.detach ?? true;
+        return withOwnHeaders(response, given);
+      });
+    };
+    const deciding = hub._decide(new RequestView(request), optionsOf);
+    // Where nothing waits, the stream begins in this turn.
+    const decision = isPromiseLike(deciding) ? await deciding : deciding;
+    try {
+      carryOut(response, decision, mayDetach);
+    } catch (error) {
+      hub._report(error);
+      destroyResponse(response);
+    }
+  };
+}
+
+/** Errors of the connection mean that the client has gone; `close` follows and says so. */
+function ignore(): void {
+  // As above.
+}
+
+function carryOut(response: NodeResponse, decision: Decision, mayDetach: boolean): void {
+  const isOver = isGone(response) || response.headersSent;
+  if (!isAdmission(decision)) {
+    if (!isOver) answer(response, decision);
+  } else if (isOver) decision.release();
+  else open(response, decision, mayDetach);
+}
+
+function answer(response: NodeResponse, { status, headers, body }: Answer): void {
+  setHead(response, status, headers);
+  // The answers to HEAD and to a preflight have no length to tell (RFC 9110, 8.6).
+  if (body !== "") response.setHeader("content-length", Buffer.byteLength(body));
+  response.end(body);
+}
+
+function open(response: NodeResponse, admission: Admission, mayDetach: boolean): void {
+  const { headers, wire } = admission;
+  response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  if (wire !== "poll" && SocketSink.fits(response, headers)) {
+    SocketSink.open(response, headObject(headers), mayDetach, admission.open);
+    return;
+  }
+  setHead(response, 200, headers);
+  if (wire === "poll") openBatch(response, admission.open);
+  else openStream(response, admission.open);
+}
+
+function setHead(response: NodeResponse, status: number, headers: Headers): void {
+  for (const [name, value] of Object.entries(headObject(headers))) response.setHeader(name, value);
+  response.statusCode = status;
+}
+
+/** Headers as Node takes them: each cookie is a header of its own. */
+function headObject(headers: Headers): { [name: string]: string | string[] } {
+  const head: { [name: string]: string | string[] } = Object.fromEntries(headers);
+  const cookies = headers.getSetCookie();
+  if (cookies.length > 0) head["set-cookie"] = cookies;
+  return head;
+}
+
+/** With the headers that the hub sets as well, and that the application has set already, where `options` do not name them. */
+function withOwnHeaders(response: NodeResponse, options: RequestOptions): RequestOptions {
+  // Nearly always there is nothing to look for.
+  if (response.getHeaderNames().length === 0) return options;
+  const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
+  for (const name of ownHeaders) {
+    const value = response.getHeader(name);
+    if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
+  }
+  return { ...options, headers };
+}
+
+/** What the hub sets where the application does not. */
+const ownHeaders = [
+  "cache-control",
+  "content-security-policy",
+  "content-type",
+  "vary",
+  "x-accel-buffering",
+  "x-content-type-options",
+];
+
+/** A web-standard view of as much of a Node request as a hub looks at. */
+class RequestView implements HubRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: HubRequest["headers"];
+
+  constructor({ method = "GET", url = "/", headers }: NodeRequest) {
+    this.method = method;
+    this.url = url;
+    this.headers = new HeadersView(headers);
+  }
+}
+
+class HeadersView {
+  readonly #headers: NodeRequest["headers"];
+
+  constructor(headers: NodeRequest["headers"]) {
+    this.#headers = headers;
+  }
+
+  get(name: string): string | null {
+    const key = name.toLowerCase();
+    const value = Object.hasOwn(this.#headers, key) ? this.#headers[key] : undefined;
+    return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
+  }
+}

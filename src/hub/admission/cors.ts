@@ -1,0 +1,25 @@
+import type { Answer } from "./decision.ts";
+import type { HubRequest, HubSettings } from "../hub-options.ts";
+
+/** The CORS headers for a request: those of an allowed origin, `Vary` alone for another; `undefined` where the hub has no `cors`. */
+export function corsHeaders({ cors }: HubSettings, request: HubRequest): Headers | undefined {
+  if (cors === undefined) return undefined;
+  const headers = new Headers({ vary: "Origin" });
+  const origin = request.headers.get("origin");
+  if (origin === null || !cors.origins.has(origin)) return headers;
+  headers.set("access-control-allow-origin", origin);
+  if (cors.credentials) headers.set("access-control-allow-credentials", "true");
+  headers.set("access-control-expose-headers", "Retry-After");
+  return headers;
+}
+
+/** The answer to a preflight. @param crossOrigin The headers of {@link corsHeaders}. */
+export function preflight(crossOrigin: Headers): Answer {
+  const headers = new Headers(crossOrigin);
+  if (headers.has("access-control-allow-origin")) {
+    headers.set("access-control-allow-methods", "GET, HEAD");
+    headers.set("access-control-allow-headers", "Authorization, Last-Event-ID");
+    headers.set("access-control-max-age", "600");
+  }
+  return { status: 204, headers, body: "" };
+}

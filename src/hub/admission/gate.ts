@@ -1,0 +1,145 @@
+import { CometError, describe } from "../../core/errors.ts";
+import { andThen, isPromiseLike } from "../../core/promise.ts";
+import { addDefaultHeaders, checkInit } from "../../http/init.ts";
+import type { Answer, Decision } from "./decision.ts";
+import {
+  checkIdentity,
+  checkOverflow,
+  type HubRequest,
+  type HubSettings,
+  type RequestOptions,
+} from "../hub-options.ts";
+import type { HubCounters } from "../hub-stats.ts";
+import type { StreamRequest } from "../delivery/stream-request.ts";
+import type { Subscriptions } from "../delivery/subscriptions.ts";
+import type { Topics } from "../topics/topics.ts";
+import { assertAllowed, authorize, decideWith } from "./authorize.ts";
+import { corsHeaders, preflight } from "./cors.ts";
+import { isForDocument } from "./negotiate.ts";
+import { refusal } from "./refusal.ts";
+import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice } from "./read-request.ts";
+
+/** Decides on requests: PROTOCOL.md, sections 3, 4 and 7. A refused request has an answer, and no other effect. */
+export class Gate {
+  readonly #settings: HubSettings;
+  readonly #topics: Topics;
+  readonly #subscriptions: Subscriptions;
+  readonly #counters: HubCounters;
+
+  constructor(settings: HubSettings, topics: Topics, subscriptions: Subscriptions, counters: HubCounters) {
+    this.#settings = settings;
+    this.#topics = topics;
+    this.#subscriptions = subscriptions;
+    this.#counters = counters;
+  }
+
+  /**
+   * Decides on a request, at once where nothing waits.
+   *
+   * Never throws or rejects: bad options and errors of `optionsOf`, which are the application's mistakes, go to `onError`, and the
+   * client gets 500.
+   *
+   * @param optionsOf Gives the options of this request.
+   */
+  decide(
+    request: HubRequest,
+    optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
+  ): Decision | PromiseLike<Decision> {
+    const counted = (decision: Decision): Decision => {
+      if ("status" in decision && decision.status >= 400) this.#counters.rejected += 1;
+      return decision;
+    };
+    const failed = (error: unknown): Decision => {
+      this.#settings.onError(error);
+      const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
+      const answer = refusal(problem, undefined, this.#settings, undefined, 0);
+      return counted(withoutBody(request, answer));
+    };
+    try {
+      const decision = andThen(optionsOf(), (options) => this.#decide(request, options));
+      return isPromiseLike(decision) ? decision.then(counted, failed) : counted(decision);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /** @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the same. */
+  #decide(request: HubRequest, options: RequestOptions): Decision | PromiseLike<Decision> {
+    const settings = this.#settings;
+    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
+    checkRequestOptions(options);
+    const ownPolicy = headers.get("content-security-policy");
+    const crossOrigin = corsHeaders(settings, request);
+    if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
+    let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
+    const refuse = (error: unknown): Answer => {
+      if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
+      const answer = refusal(error, choice, settings, options.nonce, this.#subscriptions.retryAfterMs);
+      if (ownPolicy !== null) answer.headers.set("content-security-policy", ownPolicy);
+      crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
+      return withoutBody(request, answer);
+    };
+    try {
+      if (request.method !== "GET" && request.method !== "HEAD") {
+        throw new CometError("ERR_METHOD", `A stream is opened with GET, not ${describe(request.method)}.`);
+      }
+      const query = queryOf(request);
+      choice = { ...plainComet, wire: chooseWire(request, query) };
+      choice = { ...choice, ...readMode(query) };
+      const { policy, ...stream } = readRequest(request, query, choice, settings, options);
+      decideWith(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+      this.#subscriptions.assertRoom();
+      const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
+        assertAllowed(authorization);
+        addHead(headers, stream, policy, crossOrigin);
+        return this.#grant(request, stream, headers, options);
+      });
+      return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
+    } catch (error) {
+      return refuse(error);
+    }
+  }
+
+  /** Reserves a place for a request that the application allows. */
+  #grant(
+    request: HubRequest,
+    stream: StreamRequest,
+    headers: Headers,
+    options: RequestOptions,
+  ): Decision | PromiseLike<Decision> {
+    if (request.method === "HEAD") {
+      this.#subscriptions.assertRoom();
+      return { status: 200, headers, body: "" };
+    }
+    const reservation = decideWith(this.#settings, () => this.#subscriptions.reserve(stream, options));
+    return andThen(reservation, ({ open, release }) => ({ headers, wire: stream.format.wire, open, release }));
+  }
+}
+
+/** @throws {CometError} `ERR_OPTION`. */
+function checkRequestOptions({ topics, overflow, identity }: RequestOptions): void {
+  checkIdentity(identity);
+  if (overflow !== undefined) checkOverflow(overflow);
+  const isList = Array.isArray(topics) && topics.length > 0 && topics.every((topic) => typeof topic === "string");
+  if (topics !== undefined && !isList) {
+    throw new CometError("ERR_OPTION", `topics must be a list of one or more names, not ${describe(topics)}.`);
+  }
+}
+
+/** Adds the headers of a stream to those of the application. */
+function addHead(
+  headers: Headers,
+  { format }: StreamRequest,
+  policy: string | undefined,
+  crossOrigin: Headers | undefined,
+): void {
+  crossOrigin?.forEach((value, name) => (name === "vary" ? headers.append(name, value) : headers.set(name, value)));
+  headers.append("vary", "Accept, Sec-Fetch-Dest");
+  if (!headers.has("content-type")) headers.set("content-type", format.contentType);
+  if (policy !== undefined && !headers.has("content-security-policy")) headers.set("content-security-policy", policy);
+  addDefaultHeaders(headers, undefined);
+}
+
+function withoutBody(request: HubRequest, answer: Answer): Answer {
+  return request.method === "HEAD" ? { ...answer, body: "" } : answer;
+}

@@ -1,0 +1,146 @@
+import { CometError, describe } from "../../core/errors.ts";
+import { checkTopicName, parsePositions } from "../../log/position.ts";
+import { checkCallback } from "../../wire/comet.ts";
+import { managedCometFormat, plainCometFormat } from "../../wire/comet-stream.ts";
+import type { Format } from "../../wire/format.ts";
+import type { Wire } from "../../wire/item.ts";
+import { ndjsonFormat, pollFormat } from "../../wire/ndjson.ts";
+import { managedSseFormat, sseFormat } from "../../wire/sse.ts";
+import { acceptedWire } from "./negotiate.ts";
+import type { StreamRequest } from "../delivery/stream-request.ts";
+import type { HubRequest, HubSettings, RequestOptions } from "../hub-options.ts";
+
+const wires = ["ndjson", "sse", "comet", "poll"] as const;
+
+/** The wire of a request, and its mode: PROTOCOL.md, section 3. */
+export interface WireChoice {
+  readonly wire: Wire;
+  readonly managed: boolean;
+  readonly callback: string;
+  /** The origin that the items of a managed comet are posted to. */
+  readonly target: string | undefined;
+}
+
+/** The query of a request. */
+export function queryOf(request: HubRequest): URLSearchParams {
+  const start = request.url.indexOf("?");
+  const end = request.url.indexOf("#");
+  return new URLSearchParams(start === -1 ? "" : request.url.slice(start, end === -1 ? undefined : end));
+}
+
+/** What the comet wire is without further parameters. */
+export const plainComet: WireChoice = {
+  wire: "comet",
+  managed: false,
+  callback: "parent.cometMessage",
+  target: undefined,
+};
+
+/** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. */
+export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
+  const given = single(query, "wire");
+  if (given === undefined) return acceptedWire(request.headers);
+  if (isWire(given)) return given;
+  throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
+}
+
+/** How the wire is wanted. Callback and target are not checked yet. @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`. */
+export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
+  const mode = single(query, "mode") ?? "plain";
+  if (mode !== "plain" && mode !== "managed") {
+    throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes are plain and managed.`);
+  }
+  return {
+    managed: mode === "managed",
+    callback: single(query, "callback") ?? plainComet.callback,
+    target: single(query, "target"),
+  };
+}
+
+/**
+ * Reads the rest of a request.
+ *
+ * @returns The stream, and the `Content-Security-Policy` of a comet, unless the application has its own.
+ * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
+ */
+export function readRequest(
+  request: HubRequest,
+  query: URLSearchParams,
+  wire: WireChoice,
+  settings: HubSettings,
+  { topics, nonce }: RequestOptions,
+): StreamRequest & { readonly policy: string | undefined } {
+  const from = single(query, "from") ?? "newest";
+  if (from !== "newest" && from !== "oldest") {
+    throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
+  }
+  const wait = single(query, "wait");
+  if (wait !== undefined && wait !== "0") {
+    throw new CometError("ERR_PARAMETER", `wait can only be 0, not ${describe(wait)}.`);
+  }
+  const inQuery = single(query, "lastEventId");
+  const position = request.headers.get("last-event-id") || inQuery;
+  const names = checkTopics(topics ?? query.getAll("topic"), settings);
+  query.delete("lastEventId");
+  return {
+    format: formatOf(wire, settings, nonce),
+    topics: names,
+    positions: position ? parsePositions(position, settings.maxPositionLength) : new Map(),
+    from,
+    waits: wait === undefined,
+    query: query.toString(),
+    policy: wire.wire === "comet" ? framePolicy(wire, settings) : undefined,
+  };
+}
+
+function single(query: URLSearchParams, name: string): string | undefined {
+  const values = query.getAll(name);
+  if (values.length > 1) throw new CometError("ERR_PARAMETER", `${name} may be given only once.`);
+  return values[0];
+}
+
+function isWire(text: string): text is Wire {
+  return (wires as readonly string[]).includes(text);
+}
+
+function checkTopics(given: readonly string[], settings: HubSettings): readonly string[] {
+  const { maxTopicsPerConnection, maxPositionLength } = settings;
+  const names = [...new Set(given)];
+  if (names.length === 0) {
+    throw new CometError("ERR_TOPIC", "No topic is named: give the parameter topic, once for each.");
+  }
+  if (names.length > maxTopicsPerConnection) {
+    throw new CometError("ERR_TOPIC", `A connection follows at most ${maxTopicsPerConnection} topics.`);
+  }
+  for (const name of names) checkTopicName(name);
+  // A position that the client could not send back would lose its place: epoch and offset take 50 characters at most.
+  const longest = names.reduce((length, name) => length + encodeURIComponent(name).length + 50, 0);
+  if (names.length > 1 && longest > maxPositionLength) {
+    throw new CometError("ERR_POSITION", `These topics would have positions of over ${maxPositionLength} characters.`);
+  }
+  return names;
+}
+
+/** Whether the hub gives messages to the callback or origin that a comet is asked for with. */
+export function isListener({ managed, callback, target }: WireChoice, { isCallback, cors }: HubSettings): boolean {
+  return target === undefined ? isCallback(callback) : managed && cors?.origins.has(target) === true;
+}
+
+/** Who may have the answer in a frame. */
+export function framePolicy(choice: WireChoice, settings: HubSettings): string {
+  const isForeign = choice.target !== undefined && isListener(choice, settings);
+  return `frame-ancestors 'self'${isForeign ? ` ${choice.target}` : ""}`;
+}
+
+function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {
+  const { wire, managed, callback, target } = choice;
+  if (wire === "ndjson") return ndjsonFormat;
+  if (wire === "poll") return pollFormat;
+  if (wire === "sse") return managed ? managedSseFormat : sseFormat(settings.retryMs);
+  checkCallback(callback);
+  if (!isListener(choice, settings)) {
+    const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;
+    throw new CometError("ERR_CALLBACK", `The ${what} is not among those that this server gives messages to.`);
+  }
+  return managed ? managedCometFormat(choice, nonce) : plainCometFormat(callback, nonce);
+}

@@ -1,0 +1,78 @@
+import type { CometError, CometErrorCode } from "../../core/errors.ts";
+import { COMET_HEAD, managedScript, type Listener } from "../../wire/comet-stream.ts";
+import { controlObject } from "../../wire/format.ts";
+import type { Problem } from "../../wire/item.ts";
+import type { Answer } from "./decision.ts";
+import type { HubSettings } from "../hub-options.ts";
+import { framePolicy, isListener, type WireChoice } from "./read-request.ts";
+
+const statuses: Partial<Record<CometErrorCode, number>> = {
+  ERR_UNAUTHORIZED: 401,
+  ERR_FORBIDDEN: 403,
+  ERR_TOPIC_UNKNOWN: 404,
+  ERR_METHOD: 405,
+  ERR_ACCEPT: 406,
+  ERR_AUTHORIZE: 500,
+  ERR_HANDLER: 500,
+  ERR_TIMEOUT: 503,
+  ERR_LIMIT: 503,
+  ERR_CLOSED: 503,
+  ERR_BROKER: 503,
+};
+
+const titles: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  406: "Not Acceptable",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/**
+ * The answer to a request that is refused: PROTOCOL.md, section 7.
+ *
+ * @param choice What is known of the wire: on comet the problem comes as a document.
+ * @param retryAfterMs When to come back, for what passes.
+ */
+export function refusal(
+  error: CometError,
+  choice: WireChoice | undefined,
+  settings: HubSettings,
+  nonce: string | undefined,
+  retryAfterMs: number,
+): Answer {
+  const status = statuses[error.code] ?? 400;
+  // To a client, an application that does not decide in time is one that fails to decide.
+  const code = error.code === "ERR_TIMEOUT" ? "ERR_AUTHORIZE" : error.code;
+  const title = titles[status] ?? "Error";
+  const retryMs = status === 503 ? Math.max(1000, Math.ceil(retryAfterMs / 1000) * 1000) : undefined;
+  const problem: Problem = {
+    type: `urn:comet-sockets:${code}`,
+    title,
+    status,
+    code,
+    detail: error.message,
+    ...(retryMs === undefined ? {} : { retryMs }),
+  };
+  const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  if (status === 401) headers.set("www-authenticate", "Bearer");
+  if (status === 405) headers.set("allow", "GET, HEAD");
+  if (retryMs !== undefined) headers.set("retry-after", String(retryMs / 1000));
+  if (choice?.wire !== "comet") {
+    headers.set("content-type", "application/problem+json");
+    return { status, headers, body: `${JSON.stringify(problem)}\n` };
+  }
+  headers.set("content-type", "text/html; charset=utf-8");
+  headers.set("content-security-policy", framePolicy(choice, settings));
+  const script = choice.managed && isListener(choice, settings) ? errorScript(problem, choice, nonce) : "";
+  const shown = JSON.stringify(problem, undefined, 2).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+  return { status, headers, body: `${COMET_HEAD}<pre>${shown}</pre>\n${script}` };
+}
+
+/** Tells our client in the page around. */
+function errorScript(problem: Problem, listener: Listener, nonce: string | undefined): string {
+  return managedScript(listener, nonce, controlObject("error", problem));
+}

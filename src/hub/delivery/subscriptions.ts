@@ -1,0 +1,247 @@
+import { now } from "../../core/clock.ts";
+import { CometError } from "../../core/errors.ts";
+import { inChunks } from "../../wire/chunked-coding.ts";
+import type { RequestOptions, HubSettings } from "../hub-options.ts";
+import type { HubCounters } from "../hub-stats.ts";
+import { Connection, type ConnectionContext } from "./connection.ts";
+import { drain } from "./drain.ts";
+import type { Flusher } from "../flusher.ts";
+import { resumePoint } from "./resume-point.ts";
+import type { StreamRequest } from "./stream-request.ts";
+import type { Sink } from "./sink.ts";
+import type { CloseReason, Subscription } from "../subscription.ts";
+import type { Sweeper } from "../sweeper.ts";
+import { Groups } from "./groups.ts";
+import type { LiveTopic } from "../topics/live-topic.ts";
+import type { Topics } from "../topics/topics.ts";
+
+/** How long a response that has ended may take to reach its client before it is broken off, in milliseconds. */
+const LINGER_MS = 5000;
+/** How long a client waits that finds no room, in milliseconds. */
+const RETRY_WHEN_FULL_MS = 5000;
+
+/** A place for one connection, with its topics kept alive. Either `open` or `release` gives it back, once. */
+export interface Reservation {
+  readonly open: (sink: Sink) => Connection;
+  readonly release: () => void;
+}
+
+/** Called with every subscription that opens (1) or is over (-1). */
+export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
+
+/**
+ * The connections of a hub, from the reservation of a place until the sink is released. Opening and closing touch several rooms - topics,
+ * groups, connections, the application's hooks - and this is the one place that knows their order.
+ */
+export class Subscriptions {
+  /** The connections that are open. */
+  readonly connections: Set<Connection> = new Set();
+  /** Connections that are over, but whose responses are still on their way. */
+  readonly #lingering = new Set<Connection>();
+  /** The connections that `onOpen` was called with. */
+  readonly #announced = new WeakSet<Connection>();
+  readonly #settings: HubSettings;
+  readonly #topics: Topics;
+  readonly #flusher: Flusher;
+  readonly #sweeper: Sweeper;
+  readonly #counters: HubCounters;
+  readonly #groups = new Groups();
+  readonly #context: ConnectionContext;
+  readonly #observers: SubscriptionObserver[] = [];
+  #reserved = 0;
+  /** When the drain is over, by the hub's clock, once the hub is closing. */
+  #drainedAt: number | undefined;
+  #onAllReleased: (() => void) | undefined;
+
+  constructor(settings: HubSettings, topics: Topics, flusher: Flusher, sweeper: Sweeper, counters: HubCounters) {
+    this.#settings = settings;
+    this.#topics = topics;
+    this.#flusher = flusher;
+    this.#sweeper = sweeper;
+    this.#counters = counters;
+    this.#context = {
+      heartbeatMs: settings.heartbeatMs,
+      counters,
+      onClosed: (connection, reason) => this.#onClosed(connection, reason),
+      onReleased: (connection) => this.#onReleased(connection),
+    };
+    sweeper.add((time) => this.#sweep(time));
+  }
+
+  /** Calls `observer` with every change from now on, before the application's hooks. */
+  observe(observer: SubscriptionObserver): void {
+    this.#observers.push(observer);
+  }
+
+  /** How long a refused client is told to wait, in milliseconds. */
+  get retryAfterMs(): number {
+    return this.#drainedAt === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#drainedAt - now());
+  }
+
+  /** @throws {CometError} `ERR_CLOSED` if the hub is closing, `ERR_LIMIT` if it has `maxConnections`. */
+  assertRoom(): void {
+    if (this.#drainedAt !== undefined) throw new CometError("ERR_CLOSED", "This server is going down.");
+    if (this.connections.size + this.#reserved < this.#settings.maxConnections) return;
+    throw new CometError("ERR_LIMIT", "There are too many connections.");
+  }
+
+  /**
+   * Reserves a place, and waits until the topics can say where the client begins.
+   *
+   * @returns Rejects with `ERR_BROKER` if the broker cannot be asked; `ERR_CLOSED` and `ERR_LIMIT` if there is no room any more.
+   * @throws {CometError} `ERR_CLOSED`, `ERR_LIMIT`; and as `Topics.getOrCreate`.
+   */
+  reserve(request: StreamRequest, options: RequestOptions): Reservation | Promise<Reservation> {
+    this.assertRoom();
+    const topics = this.#topics.getOrCreate(request.topics);
+    const waits = topics.flatMap((topic) => this.#topics.whenReady(topic, request.positions.get(topic.name)) ?? []);
+    if (waits.length === 0) return this.#reservation(topics, request, options);
+    // The topics stay alive meanwhile.
+    const stay = (): void => undefined;
+    for (const topic of topics) topic.addReader(stay);
+    return Promise.all(waits)
+      .then(
+        () => {
+          this.assertRoom();
+          return this.#reservation(topics, request, options);
+        },
+        (cause: unknown) => {
+          throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
+        },
+      )
+      .finally(() => {
+        for (const topic of topics) topic.removeReader(stay);
+      });
+  }
+
+  /**
+   * Ends all connections over a time. From now on there is no room.
+   *
+   * @returns Resolves when all are ended, though some of their responses may still be on their way.
+   */
+  async drain(drainMs: number): Promise<void> {
+    this.#drainedAt = now() + drainMs;
+    await drain(this.connections, drainMs, this.#flusher);
+  }
+
+  /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */
+  async allReleased(): Promise<void> {
+    if (this.connections.size + this.#lingering.size === 0) return;
+    await new Promise<void>((resolve) => (this.#onAllReleased = resolve));
+  }
+
+  #reservation(topics: readonly LiveTopic[], request: StreamRequest, options: RequestOptions): Reservation {
+    const stay = (): void => undefined;
+    for (const topic of topics) topic.addReader(stay);
+    this.#reserved += 1;
+    const release = (): void => {
+      this.#reserved -= 1;
+      for (const topic of topics) topic.removeReader(stay);
+    };
+    return {
+      release,
+      open: (sink) => {
+        try {
+          return this.#open(topics, request, options, sink);
+        } finally {
+          release();
+        }
+      },
+    };
+  }
+
+  #open(
+    topics: readonly LiveTopic[],
+    request: StreamRequest,
+    { overflow, identity }: RequestOptions,
+    sink: Sink,
+  ): Connection {
+    const { format, positions, from } = request;
+    const group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
+    const policies = topics.map(({ settings }) => overflow ?? settings.overflow);
+    const resumePoints = topics.map((topic, i) => {
+      topic.trim();
+      const policy = policies[i] as (typeof policies)[number];
+      return resumePoint(topic.log, positions.get(topic.name), from, policy, group.cursors[i] as number);
+    });
+    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
+    const ageMs = format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
+    this.#counters.opened += 1;
+    const connection = new Connection(this.#context, sink, {
+      id: this.#counters.opened,
+      identity,
+      group,
+      resumePoints,
+      policies,
+      query: format.wire === "comet" ? request.query : "",
+      expiresAt: now() + ageMs,
+      maxBytes: format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes,
+    });
+    this.connections.add(connection);
+    this.#counters.byWire[connection.wire] += 1;
+    for (const observe of this.#observers) observe(connection, 1);
+    connection.open(resumePoints);
+    if (!connection.over) {
+      this.#announced.add(connection);
+      this.#callHook(() => this.#settings.onOpen(connection));
+    }
+    connection.serve();
+    // A poll that has anything to say does not wait.
+    const isReady = !request.waits || resumePoints.some(({ state }) => state !== "recovered");
+    if (connection.wire === "poll" && isReady) connection.end("poll", 0);
+    // Between the reservation and this, the hub may have begun to close.
+    if (this.#drainedAt !== undefined) connection.end("drain", this.retryAfterMs);
+    return connection;
+  }
+
+  #onClosed(connection: Connection, reason: CloseReason): void {
+    this.connections.delete(connection);
+    this.#lingering.add(connection);
+    this.#counters.byWire[connection.wire] -= 1;
+    if (reason === "recycle") this.#counters.recycled += 1;
+    for (const observe of this.#observers) observe(connection, -1);
+    this.#groups.leave(connection.group);
+    if (this.#announced.has(connection)) this.#callHook(() => this.#settings.onClose(connection, reason));
+  }
+
+  #onReleased(connection: Connection): void {
+    this.#lingering.delete(connection);
+    if (this.connections.size === 0 && this.#lingering.size === 0) this.#onAllReleased?.();
+  }
+
+  /** An error in an application's hook goes to `onError`, and changes nothing here. */
+  #callHook(hook: () => void): void {
+    try {
+      hook();
+    } catch (error) {
+      this.#settings.onError(error);
+    }
+  }
+
+  #sweep(time: number): boolean {
+    for (const connection of this.connections) this.#sweepOne(connection, time);
+    for (const connection of this.#lingering) {
+      if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
+    }
+    this.#beat(time);
+    return this.connections.size > 0 || this.#lingering.size > 0;
+  }
+
+  #sweepOne(connection: Connection, time: number): void {
+    if (time - connection.stalledSince > this.#settings.stallMs) connection.destroy("stalled");
+    else if (time >= connection.expiresAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
+  }
+
+  /** Sends heartbeats to the groups that were silent. */
+  #beat(time: number): void {
+    const { heartbeatMs } = this.#settings;
+    if (heartbeatMs === 0) return;
+    for (const group of this.#groups) {
+      // A sweep later would be a heartbeat too late.
+      const isDue = time - group.lastPassAt >= heartbeatMs - this.#sweeper.periodMs;
+      if (group.format.heartbeat === "" || !isDue) continue;
+      group.beat();
+      this.#flusher.enqueue(group);
+    }
+  }
+}

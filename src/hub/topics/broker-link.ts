@@ -1,0 +1,89 @@
+import { CometError } from "../../core/errors.ts";
+import type { OnError } from "../../core/on-error.ts";
+import { Semaphore } from "../../core/semaphore.ts";
+import type { Broker, BrokerPublication } from "../../log/broker.ts";
+import type { LogBounds } from "../../log/entry.ts";
+import type { Position } from "../../log/position.ts";
+
+/** How much may wait for the broker's acknowledgement: messages, and their bytes. */
+const MAX_UNACKNOWLEDGED = 10_000;
+const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
+/** How many topics are read at a time, so that ten thousand do not hit a broker that has just recovered. */
+const MAX_READS = 64;
+
+/**
+ * A hub's side of its broker: whether it is connected, how much it has not acknowledged, how many reads are under way. The hub closes
+ * the broker through it.
+ */
+export class BrokerLink {
+  readonly broker: Broker;
+  /** Bounds the reads that replicas make. */
+  readonly reads: Semaphore = new Semaphore(MAX_READS);
+  readonly #onError: OnError;
+  #isConnected = true;
+  #unacknowledged = 0;
+  #unacknowledgedBytes = 0;
+
+  constructor(broker: Broker, onError: OnError) {
+    this.broker = broker;
+    this.#onError = onError;
+  }
+
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  /** Messages that the broker has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
+  /**
+   * Attaches the hub to the broker. Called once, before any other use of it.
+   *
+   * @param onRestored Called when the broker is connected again: notices and signals may have been missed.
+   * @param onSignal Called with every signal of a process, this one included.
+   */
+  attach(onRestored: () => void, onSignal: (text: string) => void): void {
+    this.broker.attach({
+      lost: (error) => {
+        this.#isConnected = false;
+        this.#onError(
+          new CometError("ERR_BROKER", "The broker is lost; the hub is trying to reconnect.", { cause: error }),
+        );
+      },
+      restored: () => {
+        this.#isConnected = true;
+        onRestored();
+      },
+      signalled: onSignal,
+    });
+  }
+
+  /** @returns Rejects with `ERR_BROKER` and `ERR_UNACKNOWLEDGED`, as the contract has it; and if too much is unacknowledged already. */
+  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
+    const isFull =
+      this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
+      this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;
+    if (isFull) {
+      const waiting = `${this.#unacknowledged} messages of ${this.#unacknowledgedBytes} bytes`;
+      throw new CometError("ERR_BROKER", `The message is not published: ${waiting} wait for the broker already.`);
+    }
+    this.#unacknowledged += 1;
+    this.#unacknowledgedBytes += message.bytes;
+    try {
+      return await this.broker.publish(topic, message, bounds);
+    } finally {
+      this.#unacknowledged -= 1;
+      this.#unacknowledgedBytes -= message.bytes;
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.broker.close();
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import { CometError } from "../../core/errors.ts";
+import type { Entry } from "../../log/entry.ts";
+import { parsePositions, type Position } from "../../log/position.ts";
+import { END, WAIT, type Run, type Step, type Wake } from "../../stream/run.ts";
+import type { JsonValue } from "../../wire/json.ts";
+import type { TopicMessage } from "../topic.ts";
+import type { LiveTopic } from "./live-topic.ts";
+import type { Topics } from "./topics.ts";
+
+/** One run of `Topic.messages`: a cursor in the topic's log. Nothing is queued for it. It ends when the hub closes. */
+export class LogReader implements Run<TopicMessage<JsonValue>> {
+  readonly #topic: LiveTopic;
+  readonly #wake: Wake;
+  readonly #isClosed: () => boolean;
+  /** The index of the last message read; `undefined` while it waits for the log. */
+  #cursor: number | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isOver = false;
+
+  /**
+   * @param from `newest`, `oldest` or a position.
+   * @param isClosed Whether the hub is closed.
+   * @throws {CometError} `ERR_POSITION`, `ERR_OVERFLOW`; and as `Topics.getOrCreate`.
+   */
+  constructor(topics: Topics, name: string, from: string, wake: Wake, isClosed: () => boolean) {
+    const [topic] = topics.getOrCreate([name]) as [LiveTopic];
+    this.#topic = topic;
+    this.#wake = wake;
+    this.#isClosed = isClosed;
+    const position = positionIn(topic, from);
+    const ready = topics.whenReady(topic, position);
+    if (ready === undefined) this.#cursor = cursorAt(topic, from, position);
+    else void this.#beginLater(ready, from, position);
+    topic.addReader(wake);
+  }
+
+  poll(): Step<TopicMessage<JsonValue>> {
+    const { log } = this.#topic;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#cursor === undefined) return this.#isClosed() ? END : WAIT;
+    if (this.#cursor < log.floor) throw overflow(log.missed(this.#cursor, log.floor));
+    if (this.#cursor < log.head) {
+      this.#cursor += 1;
+      return messageOf(log.entry(this.#cursor));
+    }
+    return this.#isClosed() ? END : WAIT;
+  }
+
+  close(): void {
+    this.#isOver = true;
+    this.#topic.removeReader(this.#wake);
+  }
+
+  async #beginLater(ready: Promise<void>, from: string, position: Position | undefined): Promise<void> {
+    try {
+      await ready;
+      this.#cursor = cursorAt(this.#topic, from, position);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    if (!this.#isOver) this.#wake();
+  }
+}
+
+/** The position that `from` is, if it is one. @throws {CometError} `ERR_POSITION`. */
+function positionIn({ name }: LiveTopic, from: string): Position | undefined {
+  if (from === "newest" || from === "oldest") return undefined;
+  const position = parsePositions(from, Infinity).get(name);
+  if (position === undefined) {
+    throw new CometError("ERR_POSITION", "The position to begin from is not one in this topic.");
+  }
+  return position;
+}
+
+function cursorAt({ log }: LiveTopic, from: string, position: Position | undefined): number {
+  if (position === undefined) return from === "oldest" ? log.floor : log.head;
+  const index = log.indexOf(position.epoch, position.offset);
+  if (index !== undefined) return index;
+  const why = "The position to begin from is of another epoch: what followed it is not known.";
+  throw new CometError("ERR_OVERFLOW", why);
+}
+
+function overflow(missed: number | null): CometError {
+  return new CometError(
+    "ERR_OVERFLOW",
+    `The reader is too slow: it misses ${missed ?? "some"} messages, which have left the log.`,
+  );
+}
+
+function messageOf({ id, json, event, key, messageId }: Entry): TopicMessage<JsonValue> {
+  return {
+    position: id,
+    ...(event === undefined ? {} : { event }),
+    ...(key === undefined ? {} : { key }),
+    ...(messageId === undefined ? {} : { messageId }),
+    data: JSON.parse(json) as JsonValue,
+  };
+}
