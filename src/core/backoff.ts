@@ -1,14 +1,15 @@
 /** The bounds of a {@link Backoff}, in milliseconds. */
 export interface BackoffOptions {
-  /** The longest delay before the first attempt; it doubles with each further one. */
+  /** The upper bound of the first delay. It doubles with each further failure. */
   readonly firstMs: number;
-  /** The longest delay before any attempt. */
+  /** The upper bound of all delays. */
   readonly maxMs: number;
 }
 
 /**
- * Delays between attempts that fail: exponential, with full jitter, so that many who lost the same server do not all return to it at
- * the same moment. Every delay is random between 0 and its bound.
+ * The delays before the next attempt of something that fails: exponential backoff with full jitter. Each delay is random between 0
+ * and a bound that doubles up to `maxMs`, so that clients of the same server do not all reconnect at one moment. Each series of
+ * attempts has a `Backoff` of its own. It has no timer: the caller waits.
  */
 export class Backoff {
   readonly #firstMs: number;
@@ -20,14 +21,14 @@ export class Backoff {
     this.#maxMs = maxMs;
   }
 
-  /** Counts one more failure, and returns the delay before the next attempt, in milliseconds. */
+  /** Counts a failure, and returns the delay before the next attempt in milliseconds. It need not be whole. */
   next(): number {
-    const longest = Math.min(this.#maxMs, this.#firstMs * 2 ** this.#failures);
+    const longestMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.#failures);
     this.#failures += 1;
-    return Math.random() * longest;
+    return Math.random() * longestMs;
   }
 
-  /** An attempt succeeded: the next delay is a short one again. */
+  /** Forgets the failures, after an attempt that succeeded: the next delay is at most `firstMs` again. */
   reset(): void {
     this.#failures = 0;
   }

@@ -1,20 +1,22 @@
-/**
- * Timers that keep no process alive. Node's timers have `unref` for that; a browser's are numbers, and Cloudflare's objects lack it, so
- * it is called where it exists.
- */
+/** A timer, as the platform's `setTimeout` returns it. */
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** As `setTimeout`. Cancel it with `clearTimeout`. */
+/**
+ * Starts a timeout that does not keep the process alive, for work that is pointless once everything else has ended: time limits,
+ * retries, heartbeats. Cancel it with `clearTimeout`. Where timers cannot be unreferenced, as in browsers and on Cloudflare, it is a
+ * plain timeout.
+ */
 export function unrefTimeout(task: () => void, ms: number): Timer {
   return unref(setTimeout(task, ms));
 }
 
-/** As `setInterval`. Cancel it with `clearInterval`. */
+/** Starts an interval that does not keep the process alive. Cancel it with `clearInterval`. @see {@link unrefTimeout} */
 export function unrefInterval(task: () => void, ms: number): Timer {
   return unref(setInterval(task, ms));
 }
 
 function unref(timer: Timer): Timer {
+  // Node, Bun and Deno have `unref`; a browser's timer is a number.
   (timer as { unref?: () => void }).unref?.();
   return timer;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { History, Place } from "../../src/log/broker.ts";
+import type { History } from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import {
   freshTopic,
   inFlight,
@@ -22,9 +23,9 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     for (const maxEntries of [1, 7, 100]) {
       const few = { ...wide, maxEntries };
       const topic = freshTopic("entries");
-      const places = await inFlight(800, 40, (i) => (i % 2 === 0 ? a : b).publish(topic, String(i), few));
+      const positions = await inFlight(800, 40, (i) => (i % 2 === 0 ? a : b).publish(topic, String(i), few));
       const history = await c.readAll(topic, 0, few);
-      expectSuffix(history, places);
+      expectSuffix(history, positions);
       expect(history.messages.length).toBeGreaterThanOrEqual(maxEntries);
       expect(history.messages.length).toBeLessThanOrEqual(maxEntries + LITTLE_MORE);
     }
@@ -34,11 +35,11 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     const { a, b } = processes;
     const topic = freshTopic("exact");
     const bounds = { ...wide, maxEntries: 50, maxBytes: 50 * 10 };
-    const places = await inFlight(50, 10, () => a.publish(topic, '"12345678"', bounds));
+    const positions = await inFlight(50, 10, () => a.publish(topic, '"12345678"', bounds));
     const history = await b.readAll(topic, 0, bounds);
-    expectSuffix(history, places);
+    expectSuffix(history, positions);
     expect(history.messages).toHaveLength(50);
-    expect(history.floor).toBeLessThan(history.messages[0]?.number as number);
+    expect(history.floor).toBeLessThan(history.messages[0]?.offset as number);
   });
 
   test("by bytes", async () => {
@@ -46,41 +47,41 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     const topic = freshTopic("bytes");
     const little = { ...wide, maxBytes: 100_000 };
     const json = JSON.stringify("é".repeat(499));
-    const places = await inFlight(600, 40, (i) => (i % 2 === 0 ? a : b).publish(topic, json, little));
+    const positions = await inFlight(600, 40, (i) => (i % 2 === 0 ? a : b).publish(topic, json, little));
     const history = await c.readAll(topic, 0, little);
-    expectSuffix(history, places);
+    expectSuffix(history, positions);
     expect(history.messages.length).toBeGreaterThanOrEqual(100);
     if (trimsByBytes) expect(history.messages.length).toBeLessThanOrEqual(100 + LITTLE_MORE);
-    else expect(history.messages).toHaveLength(places.length);
+    else expect(history.messages).toHaveLength(positions.length);
   });
 
   test("a message that is larger than all bytes allowed is held alone", async () => {
     const { a, b } = processes;
     const topic = freshTopic("giant");
     const little = { ...wide, maxBytes: 2000 };
-    const places: Place[] = [];
-    for (let i = 0; i < 3; i += 1) places.push(await a.publish(topic, '"small"', little));
-    places.push(await a.publish(topic, JSON.stringify("x".repeat(50_000)), little));
+    const positions: Position[] = [];
+    for (let i = 0; i < 3; i += 1) positions.push(await a.publish(topic, '"small"', little));
+    positions.push(await a.publish(topic, JSON.stringify("x".repeat(50_000)), little));
     const history = await b.readAll(topic, 0, little);
-    expectSuffix(history, places);
-    expect(history.messages.at(-1)?.number).toBe(places.at(-1)?.number);
+    expectSuffix(history, positions);
+    expect(history.messages.at(-1)?.offset).toBe(positions.at(-1)?.offset);
   });
 
-  test("by age: what is gone is said to be, and numbers never come again", async () => {
+  test("by age: what is gone is said to be, and offsets never come again", async () => {
     const { a, b } = processes;
     const topic = freshTopic("age");
     const brief = { ...wide, maxAgeMs: 400 };
-    const places = await inFlight(5, 1, (i) => a.publish(topic, String(i), brief));
-    const last = places.at(-1) as Place;
+    const positions = await inFlight(5, 1, (i) => a.publish(topic, String(i), brief));
+    const last = positions.at(-1) as Position;
     expect((await b.readAll(topic, 0, brief)).messages).toHaveLength(5);
     const gone = await untilEmpty(b, topic, brief);
     if (gone.epoch === last.epoch) {
-      expect(gone.floor).toBeGreaterThanOrEqual(last.number);
+      expect(gone.floor).toBeGreaterThanOrEqual(last.offset);
       // Nor does a process that had half of it hear that nothing is gone.
-      expect((await a.read(topic, (places[2] as Place).number, brief)).floor).toBeGreaterThanOrEqual(last.number);
+      expect((await a.read(topic, (positions[2] as Position).offset, brief)).floor).toBeGreaterThanOrEqual(last.offset);
     }
     const next = await b.publish(topic, '"next"', brief);
-    if (next.epoch === last.epoch) expect(next.number).toBeGreaterThan(last.number);
+    if (next.epoch === last.epoch) expect(next.offset).toBeGreaterThan(last.offset);
     expect((await a.readAll(topic, gone.head, brief)).messages.map(({ json }) => json)).toEqual(['"next"']);
   });
 
@@ -93,12 +94,12 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     const young = await inFlight(4, 1, (i) => b.publish(topic, String(i), brief));
     const youngest = Date.now();
     let history = await b.readAll(topic, 0, brief);
-    while (history.floor < (old.at(-1) as Place).number && Date.now() - youngest < 1400) {
+    while (history.floor < (old.at(-1) as Position).offset && Date.now() - youngest < 1400) {
       await new Promise((resolve) => setTimeout(resolve, 20));
       history = await b.readAll(topic, 0, brief);
       if (Date.now() - youngest < 1400) expectSuffix(history, [...old, ...young]);
     }
-    expect(history.messages.map(({ number }) => number)).toEqual(young.map(({ number }) => number));
+    expect(history.messages.map(({ offset }) => offset)).toEqual(young.map(({ offset }) => offset));
   });
 
   test("who has had everything is told of no gap, and who has not, is", async () => {
@@ -108,18 +109,18 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     const [one, two] = [await a.publish(topic, "1", brief), await a.publish(topic, "2", brief)];
     const gone = await untilEmpty(b, topic, brief);
     // It was there a moment ago, and had two messages.
-    const quiet = await b.read(topic, two.number, brief, 0);
-    if (gone.epoch === two.epoch) expect([quiet.epoch, quiet.floor <= two.number]).toEqual([two.epoch, true]);
+    const quiet = await b.read(topic, two.offset, brief, 0);
+    if (gone.epoch === two.epoch) expect([quiet.epoch, quiet.floor <= two.offset]).toEqual([two.epoch, true]);
     // It had one of them, before the second was there: that may be so long ago that the second is gone.
-    const late = await b.read(topic, one.number, brief, 60_000);
-    expect(late.epoch !== one.epoch || late.floor >= two.number).toBe(true);
+    const late = await b.read(topic, one.offset, brief, 60_000);
+    expect(late.epoch !== one.epoch || late.floor >= two.offset).toBe(true);
     const few = { ...wide, maxEntries: 2 };
     const crowded = freshTopic("crowded");
     const began = performance.now();
     const had = await a.publish(crowded, '"had"', few);
     await inFlight(700, 50, (i) => a.publish(crowded, String(i), few));
-    const after = await b.read(crowded, had.number, few, Math.ceil(performance.now() - began));
-    expect(after.floor).toBeGreaterThan(had.number);
+    const after = await b.read(crowded, had.offset, few, Math.ceil(performance.now() - began));
+    expect(after.floor).toBeGreaterThan(had.offset);
   });
 
   /** Reads until nothing is held any more. */
@@ -136,11 +137,11 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
 }
 
 /** Expects that what is held are the newest of what was published, all after `floor`, and that what is not held is before it. */
-function expectSuffix({ floor, head, messages }: History, places: readonly Place[]): void {
-  const numbers = places.map(({ number }) => number).sort((x, y) => x - y);
-  const held = messages.map(({ number }) => number);
-  expect(held).toEqual(numbers.slice(numbers.length - held.length));
-  for (const number of numbers)
-    if (number > floor && !held.includes(number)) expect.fail(`${number} is missing after ${floor}`);
-  expect(head).toBeGreaterThanOrEqual(numbers.at(-1) as number);
+function expectSuffix({ floor, head, messages }: History, positions: readonly Position[]): void {
+  const offsets = positions.map(({ offset }) => offset).sort((x, y) => x - y);
+  const held = messages.map(({ offset }) => offset);
+  expect(held).toEqual(offsets.slice(offsets.length - held.length));
+  for (const offset of offsets)
+    if (offset > floor && !held.includes(offset)) expect.fail(`${offset} is missing after ${floor}`);
+  expect(head).toBeGreaterThanOrEqual(offsets.at(-1) as number);
 }

@@ -23,7 +23,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     a.signal("after close");
     await Promise.all([publishing, late]);
     const last = await a.publish(topic, '"last"');
-    await until(() => stays.numbers.at(-1) === last.number && a.signals.includes("after close"), 5000);
+    await until(() => stays.offsets.at(-1) === last.offset && a.signals.includes("after close"), 5000);
     await turns(20);
     expect(gone.notices).toHaveLength(heard);
     expect(leaving.signals).toEqual([]);

@@ -17,10 +17,10 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     await until(() => ears.every((ear) => ear.notices.length >= count), 5000);
     await turns(20);
     const { epoch, messages } = await c.readAll(topic);
-    const numbers = messages.map(({ number }) => number);
+    const offsets = messages.map(({ offset }) => offset);
     for (const [i, ear] of ears.entries()) {
       expect(ear.notices.map(({ message }) => message)).toEqual(messages);
-      expect(ear.notices.map(({ previous }) => previous)).toEqual([0, ...numbers.slice(0, -1)]);
+      expect(ear.notices.map(({ previous }) => previous)).toEqual([0, ...offsets.slice(0, -1)]);
       expect(new Set(ear.notices.map((notice) => notice.epoch))).toEqual(new Set([epoch]));
       ([a, b, c][i] as typeof a).unlisten(topic, ear);
     }
@@ -44,12 +44,12 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
   test("what was published before is not told, and the first notice says what was before it", async () => {
     const { a, b } = processes;
     const topic = freshTopic("late");
-    const places = await inFlight(5, 1, (i) => a.publish(topic, String(i)));
+    const positions = await inFlight(5, 1, (i) => a.publish(topic, String(i)));
     const ear = await b.listen(topic);
-    const { number } = await a.publish(topic, '"new"');
-    await until(() => ear.numbers.includes(number), 5000);
+    const { offset } = await a.publish(topic, '"new"');
+    await until(() => ear.offsets.includes(offset), 5000);
     expect(ear.jsons).toEqual(['"new"']);
-    expect(ear.notices[0]?.previous).toBe(places.at(-1)?.number);
+    expect(ear.notices[0]?.previous).toBe(positions.at(-1)?.offset);
     b.unlisten(topic, ear);
   });
 

@@ -14,7 +14,7 @@ import {
 export function messageIdContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("what two processes publish at the same time is published once, and both are told the same place", async () => {
+  test("what two processes publish at the same time is published once, and both are told the same position", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("twice");
     const ear = await c.listen(topic);
@@ -29,15 +29,15 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     });
     const { epoch, messages } = await c.readAll(topic);
     expect(messages).toHaveLength(count);
-    for (const [i, places] of pairs.entries()) {
+    for (const [i, positions] of pairs.entries()) {
       const message = messages.find(({ messageId }) => messageId === `id ${i}`);
-      expect(places).toEqual(new Array(3).fill({ epoch, number: message?.number }));
+      expect(positions).toEqual(new Array(3).fill({ epoch, offset: message?.offset }));
       expect([`"a${i}"`, `"b${i}"`]).toContain(message?.json);
     }
     const again = await inFlight(count, 10, (i) => b.publish(topic, publication('"again"', { messageId: `id ${i}` })));
-    expect(again).toEqual(pairs.map(([place]) => place));
+    expect(again).toEqual(pairs.map(([position]) => position));
     const end = await a.publish(topic, '"end"');
-    await until(() => ear.numbers.at(-1) === end.number, 5000);
+    await until(() => ear.offsets.at(-1) === end.offset, 5000);
     const all = (await a.readAll(topic)).messages;
     expect(all).toHaveLength(count + 1);
     expectChain(ear, all);
@@ -84,9 +84,9 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     const first = await a.publish(topic, publication('"first"', { messageId: "kept" }), few);
     await inFlight(600, 50, (i) => a.publish(topic, String(i), few));
     const before = await b.readAll(topic, 0, few);
-    expect(before.floor).toBeGreaterThanOrEqual(first.number);
+    expect(before.floor).toBeGreaterThanOrEqual(first.offset);
     expect(await b.publish(topic, publication('"again"', { messageId: "kept" }), few)).toEqual(first);
     expect((await a.readAll(topic, before.head, few)).messages).toEqual([]);
-    expect((await b.publish(topic, '"next"', few)).number).toBeGreaterThan(before.head);
+    expect((await b.publish(topic, '"next"', few)).offset).toBeGreaterThan(before.head);
   });
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { History, Place } from "../../src/log/broker.ts";
+import type { History } from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 import { until } from "../support/sources.ts";
 import {
@@ -16,7 +17,7 @@ import {
 
 /** What was published to a topic, in its order: the reference. */
 interface Published {
-  readonly place: Place;
+  readonly position: Position;
   readonly json: string;
   readonly bytes: number;
   readonly messageId: string | undefined;
@@ -112,10 +113,10 @@ class ModelTopic {
         const isKnown = this.#published.findIndex((other) => id !== undefined && other.messageId === id);
         if (isKnown >= 0 && isKnown < this.#renewedAt) return;
         const message = publication(json, { messageId: id });
-        const place = await (this.#all[who] as Process).publish(this.#name, message, this.#bounds);
-        expect(place.epoch).toBe(this.#epoch);
-        if (isKnown >= 0) expect(place).toEqual(this.#published[isKnown]?.place);
-        else this.#published.push({ place, json, bytes: message.bytes, messageId: id });
+        const position = await (this.#all[who] as Process).publish(this.#name, message, this.#bounds);
+        expect(position.epoch).toBe(this.#epoch);
+        if (isKnown >= 0) expect(position).toEqual(this.#published[isKnown]?.position);
+        else this.#published.push({ position, json, bytes: message.bytes, messageId: id });
       }),
     );
     this.#published.sort((x, y) => this.#order(x) - this.#order(y));
@@ -123,19 +124,21 @@ class ModelTopic {
 
   async read(who: number, back: number): Promise<void> {
     const current = this.#published.slice(this.#renewedAt);
-    const from = current.at(-1 - back)?.place.number ?? 0;
+    const from = current.at(-1 - back)?.position.offset ?? 0;
     const { epoch, floor, head, messages } = await (this.#all[who] as Process).readAll(this.#name, from, this.#bounds);
     expect(epoch).toBe(this.#epoch);
     // Of what may be gone, some may be there.
-    const held = messages.filter(({ number }) => number > floor);
-    const expected = current.filter(({ place }) => place.number > Math.max(from, floor));
+    const held = messages.filter(({ offset }) => offset > floor);
+    const expected = current.filter(({ position }) => position.offset > Math.max(from, floor));
     expect(held).toMatchObject(
-      expected.map(({ place, json, messageId }) => ({ number: place.number, json, messageId })),
+      expected.map(({ position, json, messageId }) => ({ offset: position.offset, json, messageId })),
     );
-    expect(head).toBeGreaterThanOrEqual(current.at(-1)?.place.number ?? 0);
+    expect(head).toBeGreaterThanOrEqual(current.at(-1)?.position.offset ?? 0);
     // Before what was asked for, it may say anything.
-    const due = current.slice(current.length - this.#mustHold(current)).filter(({ place }) => place.number > from);
-    expect(floor).toBeLessThan(due[0]?.place.number ?? Infinity);
+    const due = current
+      .slice(current.length - this.#mustHold(current))
+      .filter(({ position }) => position.offset > from);
+    expect(floor).toBeLessThan(due[0]?.position.offset ?? Infinity);
   }
 
   async renew(who: number, isOutdated: boolean): Promise<void> {
@@ -177,8 +180,8 @@ class ModelTopic {
     const { ear, from } = this.#ears[who] as { ear: Ear; from: number };
     const expected = this.#published.slice(from);
     await until(() => ear.notices.length >= expected.length, 5000);
-    expect(ear.notices.map(({ epoch, message }) => ({ epoch, number: message.number, json: message.json }))).toEqual(
-      expected.map(({ place, json }) => ({ ...place, json })),
+    expect(ear.notices.map(({ epoch, message }) => ({ epoch, offset: message.offset, json: message.json }))).toEqual(
+      expected.map(({ position, json }) => ({ ...position, json })),
     );
   }
 
@@ -196,7 +199,9 @@ class ModelTopic {
   }
 
   /** Numbers tell the order within an epoch. What was published before a renewal is before all that came after it. */
-  #order({ place }: Published): number {
-    return place.epoch === this.#epoch ? 2 ** 40 + place.number : this.#published.findIndex((p) => p.place === place);
+  #order({ position }: Published): number {
+    return position.epoch === this.#epoch
+      ? 2 ** 40 + position.offset
+      : this.#published.findIndex((p) => p.position === position);
   }
 }

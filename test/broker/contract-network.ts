@@ -40,15 +40,15 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
       const history = await c.readAll(topic);
       expect(history.epoch).toBe(before[t]?.epoch);
       publishing.expectTruth(topic, history);
-      const numbers = history.messages.map(({ number }) => number);
+      const offsets = history.messages.map(({ offset }) => offset);
       for (const [who, ear] of (ears[t] as (typeof ears)[0]).entries()) {
-        await until(() => ear.numbers.includes((after[t] as (typeof after)[0]).number), 5000);
+        await until(() => ear.offsets.includes((after[t] as (typeof after)[0]).offset), 5000);
         // What was told is what is held: with holes only where the connection was lost.
         expect(ear.notices.map(({ message }) => message)).toEqual(
-          history.messages.filter(({ number }) => ear.numbers.includes(number)),
+          history.messages.filter(({ offset }) => ear.offsets.includes(offset)),
         );
         for (const { previous, message } of ear.notices) {
-          expect(previous).toBe(numbers[numbers.indexOf(message.number) - 1] ?? 0);
+          expect(previous).toBe(offsets[offsets.indexOf(message.offset) - 1] ?? 0);
         }
         (all[who] as typeof a).unlisten(topic, ear);
       }
@@ -93,9 +93,9 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
     expect(history.epoch).toBe(epoch);
     expect(history.messages).toHaveLength(22);
     expect(new Set(history.messages.map(({ messageId }) => messageId)).size).toBe(21);
-    await until(() => ear.numbers.at(-1) === last.number, 5000);
+    await until(() => ear.offsets.at(-1) === last.offset, 5000);
     await turns(10);
-    expect(new Set(ear.numbers).size).toBe(ear.numbers.length);
+    expect(new Set(ear.offsets).size).toBe(ear.offsets.length);
     c.unlisten(topic, ear);
   });
 

@@ -6,16 +6,16 @@ import { expectChain, freshTopic, inFlight, useProcesses, type BrokerWorld } fro
 export function orderContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("numbers grow, in one epoch", async () => {
+  test("offsets grow, in one epoch", async () => {
     const { a, b } = processes;
     const topic = freshTopic("grow");
     let last = 0;
     const epochs = new Set<string>();
     for (let i = 0; i < 20; i += 1) {
-      const { epoch, number } = await (i % 2 === 0 ? a : b).publish(topic, String(i));
-      if (a.broker.isDense) expect(number).toBe(last + 1);
-      else expect(number).toBeGreaterThan(last);
-      last = number;
+      const { epoch, offset } = await (i % 2 === 0 ? a : b).publish(topic, String(i));
+      if (a.broker.isDense) expect(offset).toBe(last + 1);
+      else expect(offset).toBeGreaterThan(last);
+      last = offset;
       epochs.add(epoch);
     }
     expect(epochs.size).toBe(1);
@@ -29,20 +29,20 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     expect(one.messages).toEqual([]);
     expect(other.epoch).toBe(one.epoch);
     if (a.broker.isDense) expect([one.floor, one.head]).toEqual([0, 0]);
-    const place = await c.publish(topic, '"first"');
-    expect(place.epoch).toBe(one.epoch);
-    expect(place.number).toBeGreaterThan(one.head);
-    expect((await a.read(topic, one.head)).messages.map(({ number }) => number)).toEqual([place.number]);
+    const position = await c.publish(topic, '"first"');
+    expect(position.epoch).toBe(one.epoch);
+    expect(position.offset).toBeGreaterThan(one.head);
+    expect((await a.read(topic, one.head)).messages.map(({ offset }) => offset)).toEqual([position.offset]);
   });
 
   test("processes that begin a topic at the same time begin the same", async () => {
     const { a, b, c } = processes;
     for (let round = 0; round < 20; round += 1) {
       const topic = freshTopic("race");
-      const places = await Promise.all([a, b, c].map((process, i) => process.publish(topic, String(i))));
+      const positions = await Promise.all([a, b, c].map((process, i) => process.publish(topic, String(i))));
       const { epoch, messages } = await a.readAll(topic);
-      expect(new Set(places.map((place) => place.epoch))).toEqual(new Set([epoch]));
-      expect(messages.map(({ number }) => number)).toEqual(places.map(({ number }) => number).sort((x, y) => x - y));
+      expect(new Set(positions.map((position) => position.epoch))).toEqual(new Set([epoch]));
+      expect(messages.map(({ offset }) => offset)).toEqual(positions.map(({ offset }) => offset).sort((x, y) => x - y));
     }
   });
 
@@ -50,10 +50,10 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const { a, b } = processes;
     const topic = freshTopic("unwaited");
     const count = 200;
-    const places = await Promise.all(Array.from({ length: count }, (_, i) => a.publish(topic, String(i))));
+    const positions = await Promise.all(Array.from({ length: count }, (_, i) => a.publish(topic, String(i))));
     const { messages } = await b.readAll(topic);
     expect(messages.map(({ json }) => json)).toEqual(Array.from({ length: count }, (_, i) => String(i)));
-    expect(messages.map(({ number }) => number)).toEqual(places.map(({ number }) => number));
+    expect(messages.map(({ offset }) => offset)).toEqual(positions.map(({ offset }) => offset));
   });
 
   test("two processes publish at full speed: all see one order, without a hole that is not told", async () => {
@@ -62,30 +62,30 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const count = 2500;
     const all = [a, b, c];
     const ears = await Promise.all(all.map((process) => process.listen(topic)));
-    const places = await Promise.all(
+    const positions = await Promise.all(
       [a, b].map((process, who) => inFlight(count, 100, (i) => process.publish(topic, `[${who},${i}]`))),
     );
     const total = await c.readAll(topic);
     expect(total.messages).toHaveLength(2 * count);
     if (a.broker.isDense)
-      expect(total.messages.map(({ number }) => number)).toEqual([...Array(2 * count + 1).keys()].slice(1));
-    for (const [who, mine] of places.entries()) {
+      expect(total.messages.map(({ offset }) => offset)).toEqual([...Array(2 * count + 1).keys()].slice(1));
+    for (const [who, mine] of positions.entries()) {
       expect(new Set(mine.map(({ epoch }) => epoch))).toEqual(new Set([total.epoch]));
       const own = total.messages.filter(({ json }) => json.startsWith(`[${who},`));
       expect(own.map(({ json }) => json)).toEqual(mine.map((_, i) => `[${who},${i}]`));
-      expect(own.map(({ number }) => number)).toEqual(mine.map(({ number }) => number));
+      expect(own.map(({ offset }) => offset)).toEqual(mine.map(({ offset }) => offset));
     }
     for (const process of [a, b]) expect((await process.readAll(topic)).messages).toEqual(total.messages);
     const end = await a.publish(topic, '"end"');
-    await until(() => ears.every((ear) => ear.numbers.at(-1) === end.number), 5000);
+    await until(() => ears.every((ear) => ear.offsets.at(-1) === end.offset), 5000);
     const everything = (await a.readAll(topic)).messages;
-    const byNumber = new Map(everything.map((message) => [message.number, message]));
+    const byOffset = new Map(everything.map((message) => [message.offset, message]));
     for (const [i, ear] of ears.entries()) {
       // What a listener was not told is missing before a notice that says so: with that filled in, it has everything.
       expectChain(ear, everything);
       for (const { epoch, message } of ear.notices) {
         expect(epoch).toBe(total.epoch);
-        expect(message).toEqual(byNumber.get(message.number));
+        expect(message).toEqual(byOffset.get(message.offset));
       }
       (all[i] as (typeof all)[number]).unlisten(topic, ear);
     }
@@ -96,25 +96,25 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const topic = freshTopic("visible");
     const rounds = inFlight(150, 5, async (i) => {
       const publisher = [a, b, c][i % 3] as typeof a;
-      const { number } = await publisher.publish(topic, String(i));
-      const histories = await Promise.all([a, b, c].map((process) => process.read(topic, number - 1)));
+      const { offset } = await publisher.publish(topic, String(i));
+      const histories = await Promise.all([a, b, c].map((process) => process.read(topic, offset - 1)));
       for (const { head, messages } of histories) {
-        expect(messages[0]).toMatchObject({ number, json: String(i) });
-        expect(head).toBeGreaterThanOrEqual(number);
+        expect(messages[0]).toMatchObject({ offset, json: String(i) });
+        expect(head).toBeGreaterThanOrEqual(offset);
       }
     });
     await rounds;
   });
 
-  test("read begins after any number, and ends at the newest", async () => {
+  test("read begins after any offset, and ends at the newest", async () => {
     const { a, b } = processes;
     const topic = freshTopic("anywhere");
-    const places = await inFlight(40, 10, (i) => a.publish(topic, String(i)));
-    const numbers = places.map(({ number }) => number).sort((x, y) => x - y);
-    const newest = numbers.at(-1) as number;
-    for (const after of new Set([0, ...numbers, ...numbers.map((number) => number - 1)])) {
+    const positions = await inFlight(40, 10, (i) => a.publish(topic, String(i)));
+    const offsets = positions.map(({ offset }) => offset).sort((x, y) => x - y);
+    const newest = offsets.at(-1) as number;
+    for (const after of new Set([0, ...offsets, ...offsets.map((offset) => offset - 1)])) {
       const { messages, head } = await b.readAll(topic, after);
-      expect(messages.map(({ number }) => number)).toEqual(numbers.filter((number) => number > after));
+      expect(messages.map(({ offset }) => offset)).toEqual(offsets.filter((offset) => offset > after));
       expect(head).toBeGreaterThanOrEqual(newest);
     }
     // As a process asks that has had what the broker has lost.
@@ -132,12 +132,12 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const count = 4000;
     await inFlight(count, 50, (i) => a.publish(topic, json(i)));
     const { messages, floor } = await b.readAll(topic);
-    expect(floor < (messages[0]?.number ?? 0)).toBe(true);
+    expect(floor < (messages[0]?.offset ?? 0)).toBe(true);
     const indexes = messages.map((message) => Number.parseInt(message.json.slice(1), 10));
     expect(new Set(indexes).size).toBe(count);
     for (const [at, index] of indexes.entries())
       if (messages[at]?.json !== json(index)) expect.fail(`${index} is damaged`);
-    const middle = messages[1234]?.number as number;
+    const middle = messages[1234]?.offset as number;
     expect((await a.readAll(topic, middle)).messages).toEqual(messages.slice(1235));
   });
 
@@ -148,7 +148,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const read = await Promise.all([b.readAll(one), a.readAll(other)]);
     for (const [odd, { messages }] of read.entries()) {
       expect(messages.map(({ json }) => Number(json) % 2)).toEqual(new Array(30).fill(odd));
-      if (a.broker.isDense) expect(messages.at(-1)?.number).toBe(30);
+      if (a.broker.isDense) expect(messages.at(-1)?.offset).toBe(30);
     }
   });
 }

@@ -1,13 +1,14 @@
 import { expect } from "vitest";
 import { CometError } from "../../src/index.ts";
-import type { History, Place } from "../../src/log/broker.ts";
+import type { History } from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import type { Process } from "./contract-world.ts";
 
 /** How soon a broker has come back to its server at the latest, and how soon it has answered anything. */
 export const BACK_MS = 10_000;
 
 /** What became of a message, as far as whoever has published it was told. */
-type Outcome = Place | "not published" | "unknown";
+type Outcome = Position | "not published" | "unknown";
 
 /** What a rejection says. Fails for an error that says neither. */
 export function outcomeOf(error: unknown): Outcome {
@@ -40,13 +41,13 @@ export class Publishing {
 
   /** Expects that a topic has what was acknowledged, where it was said to be, and nothing that is not published, and nothing twice. */
   expectTruth(topic: string, { epoch, messages }: History): void {
-    const numbers = new Map(messages.map(({ json, number }) => [json, number]));
+    const offsets = new Map(messages.map(({ json, offset }) => [json, offset]));
     const own = messages.filter(({ json }) => this.#outcomes.has(json));
     expect(new Set(own.map(({ json }) => json)).size).toBe(own.length);
     for (const [json, { topic: itsTopic, outcome }] of this.#outcomes) {
       if (itsTopic !== topic || outcome === "unknown") continue;
-      if (outcome === "not published") expect([json, numbers.get(json)]).toEqual([json, undefined]);
-      else expect([json, outcome]).toEqual([json, { epoch, number: numbers.get(json) }]);
+      if (outcome === "not published") expect([json, offsets.get(json)]).toEqual([json, undefined]);
+      else expect([json, outcome]).toEqual([json, { epoch, offset: offsets.get(json) }]);
     }
     // Each process's own order, of what it knows of.
     const last: number[] = [];

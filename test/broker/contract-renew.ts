@@ -19,11 +19,11 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
     const next = renewed[0]?.epoch as string;
     expect(next).not.toBe(epoch);
     for (const history of renewed) expect(history).toMatchObject({ epoch: next, head: renewed[0]?.head });
-    const places = await inFlight(6, 1, (i) => (all[i % 3] as typeof a).publish(topic, `"new ${i}"`));
+    const positions = await inFlight(6, 1, (i) => (all[i % 3] as typeof a).publish(topic, `"new ${i}"`));
     const { messages, ...history } = await c.readAll(topic);
     expect(history.epoch).toBe(next);
-    expect(messages.map(({ json }) => json)).toEqual(places.map((_, i) => `"new ${i}"`));
-    expect(places).toEqual(messages.map(({ number }) => ({ epoch: next, number })));
+    expect(messages.map(({ json }) => json)).toEqual(positions.map((_, i) => `"new ${i}"`));
+    expect(positions).toEqual(messages.map(({ offset }) => ({ epoch: next, offset })));
     const isNew = (notice: Notice): boolean => notice.epoch === next;
     await until(() => ears.every((ear) => ear.notices.filter(isNew).length === 6), 5000);
     for (const [i, ear] of ears.entries()) {
@@ -44,13 +44,13 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
     await a.renew(topic, old[0]?.epoch as string);
     const empty = await b.readAll(topic);
     expect(empty.messages).toEqual([]);
-    const place = await b.publish(topic, '"new"');
-    expect(place.number).toBeGreaterThan(empty.head);
+    const position = await b.publish(topic, '"new"');
+    expect(position.offset).toBeGreaterThan(empty.head);
     for (const process of [a, b]) {
       const { epoch, floor, messages } = await process.readAll(topic);
-      expect(epoch).toBe(place.epoch);
-      expect(messages).toMatchObject([{ number: place.number, json: '"new"' }]);
-      expect(floor).toBeLessThan(place.number);
+      expect(epoch).toBe(position.epoch);
+      expect(messages).toMatchObject([{ offset: position.offset, json: '"new"' }]);
+      expect(floor).toBeLessThan(position.offset);
     }
     await until(() => ear.notices.length > 0, 5000);
     // As if it were the first, or after what the new epoch began with.

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { CometError } from "../../src/index.ts";
-import type { Place } from "../../src/log/broker.ts";
+import type {} from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import { until } from "../support/sources.ts";
 import { BACK_MS, outcomeOf, Publishing } from "./contract-outage.ts";
 import { freshTopic, inFlight, publication, useProcesses, wide, type BrokerWorld, type Ear } from "./contract-world.ts";
@@ -31,15 +32,15 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
       expect(history.epoch).toBe(before[t]?.epoch);
       expect(history.messages.filter(({ json }) => json === '"before"')).toHaveLength(5);
       publishing.expectTruth(topic, history);
-      if (a.broker.isDense) expect(history.messages.at(-1)?.number).toBe(history.messages.length);
+      if (a.broker.isDense) expect(history.messages.at(-1)?.offset).toBe(history.messages.length);
     }
     // Nobody asks for it: what was listened to is.
     const after = await inFlight(12, 4, (i) => b.publish(topics[i] as string, '"after"'));
-    for (const [t, { epoch, number }] of after.entries()) {
+    for (const [t, { epoch, offset }] of after.entries()) {
       const heard = ears[t] as Ear[];
-      await until(() => heard.every((ear) => ear.numbers.includes(number)), 5000);
+      await until(() => heard.every((ear) => ear.offsets.includes(offset)), 5000);
       const { messages } = await a.readAll(topics[t] as string);
-      const previous = messages.at(-2)?.number;
+      const previous = messages.at(-2)?.offset;
       for (const [who, ear] of heard.entries()) {
         expect(ear.notices.at(-1)).toEqual({ epoch, previous, message: messages.at(-1) });
         (all[who] as typeof a).unlisten(topics[t] as string, ear);
@@ -62,9 +63,9 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     const isOver = (): boolean =>
       isRestored() && both.every(({ told }, i) => told.length > (lossesBefore[i] as number));
     // Whoever asks goes on asking, before, during and after, whatever the answer.
-    const places = await Promise.all(
+    const positions = await Promise.all(
       ids.map(async (messageId, i) => {
-        const answers: Place[] = [];
+        const answers: Position[] = [];
         for (let round = 0, isLast = false; !isLast; round += 1) {
           isLast = isOver();
           if (performance.now() > end) return expect.fail("it did not come back");
@@ -80,12 +81,12 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     await restarting;
     const { epoch, messages } = await b.readAll(topic);
     expect(messages.map(({ messageId }) => messageId).toSorted()).toEqual(ids.toSorted());
-    for (const [i, answers] of places.entries()) {
-      const place = { epoch, number: messages.find(({ messageId }) => messageId === ids[i])?.number };
+    for (const [i, answers] of positions.entries()) {
+      const position = { epoch, offset: messages.find(({ messageId }) => messageId === ids[i])?.offset };
       expect(answers.length).toBeGreaterThan(0);
-      expect(answers).toEqual(answers.map(() => place));
+      expect(answers).toEqual(answers.map(() => position));
     }
-    expect(places.slice(0, 10).map(([place]) => place)).toEqual(first);
+    expect(positions.slice(0, 10).map(([position]) => position)).toEqual(first);
   });
 
   test("during an outage every call is answered, and a broker is closed", async () => {

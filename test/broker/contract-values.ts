@@ -222,11 +222,11 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     const topics = [...new Set(own)];
     const heads = await ofEach(topics, async (topic) => (await a.read(topic)).head);
     const ears = await ofEach(topics, (topic) => c.listen(topic));
-    const places = await ofEach(topics, (topic) => a.publish(topic, JSON.stringify(topic)));
+    const positions = await ofEach(topics, (topic) => a.publish(topic, JSON.stringify(topic)));
     const histories = await ofEach(topics, (topic, i) => b.readAll(topic, heads[i]));
     for (const [i, topic] of topics.entries()) {
       expect(histories[i]?.messages.map(contentOf)).toEqual([contentOf(publication(JSON.stringify(topic)))]);
-      expect(histories[i]?.messages[0]?.number).toBe(places[i]?.number);
+      expect(histories[i]?.messages[0]?.offset).toBe(positions[i]?.offset);
     }
     await until(() => ears.every((ear) => ear.notices.length > 0), 5000);
     for (const [i, topic] of topics.entries()) {

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { utf8Length } from "../../src/core/utf8.ts";
-import type { Broker, BrokerMessage, BrokerPublication, History, Notice, Place } from "../../src/log/broker.ts";
+import type { Broker, BrokerMessage, BrokerPublication, History, Notice } from "../../src/log/broker.ts";
+import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 import type { TcpProxy } from "../support/tcp-proxy.ts";
 
@@ -63,8 +64,8 @@ export class Ear {
   readonly notices: Notice[] = [];
   isStopped = false;
 
-  get numbers(): number[] {
-    return this.notices.map(({ message }) => message.number);
+  get offsets(): number[] {
+    return this.notices.map(({ message }) => message.offset);
   }
 
   get jsons(): string[] {
@@ -103,12 +104,12 @@ export class Process {
     );
   }
 
-  publish(topic: string, message: BrokerPublication | string, bounds: LogBounds = wide): Promise<Place> {
+  publish(topic: string, message: BrokerPublication | string, bounds: LogBounds = wide): Promise<Position> {
     const given = typeof message === "string" ? publication(message) : message;
-    return this.#call(() => this.broker.publish(topic, given, bounds)).then((place) => {
-      expect(place.epoch).toMatch(/^[A-Za-z0-9]{1,32}$/);
-      expect(Number.isSafeInteger(place.number) && place.number >= 1).toBe(true);
-      return place;
+    return this.#call(() => this.broker.publish(topic, given, bounds)).then((position) => {
+      expect(position.epoch).toMatch(/^[A-Za-z0-9]{1,32}$/);
+      expect(Number.isSafeInteger(position.offset) && position.offset >= 1).toBe(true);
+      return position;
     });
   }
 
@@ -118,23 +119,23 @@ export class Process {
     expect(epoch).toMatch(/^[A-Za-z0-9]{1,32}$/);
     expect(Number.isSafeInteger(floor) && floor >= 0 && head >= floor).toBe(true);
     let last = after;
-    for (const { number, at } of messages) {
-      if (number <= last || number > head || at > now) expect.fail(JSON.stringify({ number, last, head, at, now }));
-      last = number;
+    for (const { offset, at } of messages) {
+      if (offset <= last || offset > head || at > now) expect.fail(JSON.stringify({ offset, last, head, at, now }));
+      last = offset;
     }
     return history;
   }
 
-  /** Everything after a number, page by page, and what the first page says of the topic. */
+  /** Everything after an offset, page by page, and what the first page says of the topic. */
   async readAll(topic: string, after = 0, bounds: LogBounds = wide): Promise<History> {
     const first = await this.read(topic, after, bounds);
     const messages = [...first.messages];
     let page: History = first;
-    for (let last = page.messages.at(-1); last !== undefined && last.number < page.head; last = page.messages.at(-1)) {
-      page = await this.read(topic, last.number, bounds);
+    for (let last = page.messages.at(-1); last !== undefined && last.offset < page.head; last = page.messages.at(-1)) {
+      page = await this.read(topic, last.offset, bounds);
       expect(page.epoch).toBe(first.epoch);
       // Nothing has left while it was read.
-      expect(page.floor).toBeLessThanOrEqual(last.number);
+      expect(page.floor).toBeLessThanOrEqual(last.offset);
       messages.push(...page.messages);
     }
     return { ...first, messages };
@@ -184,13 +185,13 @@ export class Process {
     this.#checkTurn("a notice");
     this.#check(!ear.isStopped, "a notice after unlisten");
     const { epoch, previous, message } = notice;
-    this.#check(previous < message.number, `the number before ${message.number} is ${previous}`);
+    this.#check(previous < message.offset, `the offset before ${message.offset} is ${previous}`);
     const last = ear.notices.at(-1);
     if (last?.epoch === epoch) {
-      this.#check(message.number > last.message.number, `${message.number} is told after ${last.message.number}`);
+      this.#check(message.offset > last.message.offset, `${message.offset} is told after ${last.message.offset}`);
       // 0 is for a broker that held none any more.
-      const isBefore = previous > 0 && previous < last.message.number;
-      this.#check(!isBefore, `${previous} is not the last before ${message.number}: there is ${last.message.number}`);
+      const isBefore = previous > 0 && previous < last.message.offset;
+      this.#check(!isBefore, `${previous} is not the last before ${message.offset}: there is ${last.message.offset}`);
     } else this.#check(!ear.notices.some((other) => other.epoch === epoch), "an epoch that is over comes again");
     ear.notices.push(notice);
   }
@@ -254,7 +255,7 @@ export function useProcesses(open: () => Promise<BrokerWorld>): Processes {
   };
 }
 
-/** What a message is without its place. */
+/** What a message is without its position. */
 export function contentOf({ json, event, key, messageId }: BrokerMessage | BrokerPublication): unknown {
   return { json, event, key, messageId };
 }
@@ -264,7 +265,7 @@ export function contentOf({ json, event, key, messageId }: BrokerMessage | Broke
  * is shown by a notice that was.
  */
 export function expectChain(ear: Ear, all: readonly BrokerMessage[]): void {
-  const before = new Map(all.map(({ number }, i) => [number, all[i - 1]?.number ?? 0]));
-  expect(ear.numbers.at(-1)).toBe(all.at(-1)?.number);
-  for (const { previous, message } of ear.notices) expect(previous).toBe(before.get(message.number));
+  const before = new Map(all.map(({ offset }, i) => [offset, all[i - 1]?.offset ?? 0]));
+  expect(ear.offsets.at(-1)).toBe(all.at(-1)?.offset);
+  for (const { previous, message } of ear.notices) expect(previous).toBe(before.get(message.offset));
 }

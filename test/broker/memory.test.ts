@@ -39,7 +39,7 @@ describe("the memory broker", () => {
     return { broker, told };
   }
 
-  const numbersOf = (history: History): number[] => history.messages.map(({ number }) => number);
+  const offsetsOf = (history: History): number[] => history.messages.map(({ offset }) => offset);
 
   test("keeps exactly as many entries as it may", async () => {
     const { broker } = joined();
@@ -48,7 +48,7 @@ describe("the memory broker", () => {
       const history = await broker.read("t", 0, bounds, Infinity);
       const floor = Math.max(0, i - 5);
       expect(history).toMatchObject({ floor, head: i });
-      expect(numbersOf(history)).toEqual(Array.from({ length: i - floor }, (_, at) => floor + at + 1));
+      expect(offsetsOf(history)).toEqual(Array.from({ length: i - floor }, (_, at) => floor + at + 1));
     }
   });
 
@@ -61,7 +61,7 @@ describe("the memory broker", () => {
     };
     expect([await floorAfter(400), await floorAfter(600), await floorAfter(3)]).toEqual([0, 0, 1]);
     expect([await floorAfter(397), await floorAfter(601), await floorAfter(5000)]).toEqual([1, 3, 5]);
-    expect(numbersOf(await broker.read("t", 0, many, Infinity))).toEqual([6]);
+    expect(offsetsOf(await broker.read("t", 0, many, Infinity))).toEqual([6]);
   });
 
   test("holds a message for as long as it may, to the millisecond, and knows its id for as long", async () => {
@@ -69,11 +69,11 @@ describe("the memory broker", () => {
     const { broker } = joined();
     const first = await broker.publish("t", publication("1", { messageId: "a" }), bounds);
     vi.advanceTimersByTime(1000);
-    expect(numbersOf(await broker.read("t", 0, bounds, Infinity))).toEqual([1]);
+    expect(offsetsOf(await broker.read("t", 0, bounds, Infinity))).toEqual([1]);
     expect(await broker.publish("t", publication("2", { messageId: "a" }), bounds)).toEqual(first);
     vi.advanceTimersByTime(1);
     expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: 1, head: 1, messages: [] });
-    expect(await broker.publish("t", publication("3", { messageId: "a" }), bounds)).toEqual({ ...first, number: 2 });
+    expect(await broker.publish("t", publication("3", { messageId: "a" }), bounds)).toEqual({ ...first, offset: 2 });
   });
 
   test("lets go of what is too old when there is another message", async () => {
@@ -82,9 +82,9 @@ describe("the memory broker", () => {
     const patient = { ...bounds, maxAgeMs: 100_000 };
     for (let i = 0; i < 3; i += 1) await broker.publish("t", publication("1"), bounds);
     vi.advanceTimersByTime(1001);
-    expect(numbersOf(await broker.read("t", 0, patient, Infinity))).toEqual([1, 2, 3]);
+    expect(offsetsOf(await broker.read("t", 0, patient, Infinity))).toEqual([1, 2, 3]);
     await broker.publish("t", publication("1"), bounds);
-    expect(await broker.read("t", 0, patient, Infinity)).toMatchObject({ floor: 3, messages: [{ number: 4 }] });
+    expect(await broker.read("t", 0, patient, Infinity)).toMatchObject({ floor: 3, messages: [{ offset: 4 }] });
   });
 
   test("its clock does not go back", async () => {
@@ -101,9 +101,9 @@ describe("the memory broker", () => {
     const { broker } = joined();
     const wide = { maxEntries: 5000, maxBytes: 2 ** 26, maxAgeMs: 100_000 };
     for (let i = 0; i < 1200; i += 1) await broker.publish("many", publication("1"), wide);
-    expect(numbersOf(await broker.read("many", 100, wide, Infinity))).toHaveLength(500);
+    expect(offsetsOf(await broker.read("many", 100, wide, Infinity))).toHaveLength(500);
     for (let i = 0; i < 9; i += 1) await broker.publish("large", publication(`"${"x".repeat(99_998)}"`), wide);
-    expect(numbersOf(await broker.read("large", 4, wide, Infinity))).toEqual([5, 6]);
+    expect(offsetsOf(await broker.read("large", 4, wide, Infinity))).toEqual([5, 6]);
   });
 
   test("forgets topics that have had nothing for long, and no others", async () => {

@@ -97,8 +97,8 @@ describe("the broker of NATS", () => {
   }
 
   const bounds = wide;
-  const numbersOf = (messages: readonly { readonly number: number }[]): number[] =>
-    messages.map(({ number }) => number);
+  const offsetsOf = (messages: readonly { readonly offset: number }[]): number[] =>
+    messages.map(({ offset }) => offset);
 
   describe("begins", () => {
     const started: Broker[] = [];
@@ -219,12 +219,12 @@ describe("the broker of NATS", () => {
     test("with another epoch where a bound was changed by hand", async () => {
       const stream = nextStream();
       const one = await join({ stream, log: { maxEntries: 5 } });
-      const places = await inFlight(9, 1, (i) => one.broker.publish("t", publication(String(i)), bounds));
+      const positions = await inFlight(9, 1, (i) => one.broker.publish("t", publication(String(i)), bounds));
       const { config } = await api(`STREAM.INFO.${stream}`);
       await api(`STREAM.UPDATE.${stream}`, { ...config, max_msgs_per_subject: 50 });
       const other = await join({ stream, log: { maxEntries: 50 } });
       const { epoch } = await other.broker.read("t", 0, bounds, Infinity);
-      expect(epoch).not.toBe(places[0]?.epoch);
+      expect(epoch).not.toBe(positions[0]?.epoch);
       await until(() => one.told.length === 2, 2000);
       expect(one.told).toEqual(["lost", "restored"]);
       expect((await one.broker.publish("t", publication("1"), bounds)).epoch).toBe(epoch);
@@ -242,31 +242,31 @@ describe("the broker of NATS", () => {
     test("nothing, where others have published before", async () => {
       const { broker } = await join({ stream: nextStream() });
       await inFlight(50, 10, (i) => broker.publish("other", publication(String(i)), bounds));
-      const { number } = await broker.publish("t", publication("1"), bounds);
-      expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: 0, head: number });
+      const { offset } = await broker.publish("t", publication("1"), bounds);
+      expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: 0, head: offset });
     });
 
     test("what the bound of entries has removed, and no more", async () => {
       const { broker } = await join({ stream: nextStream(), log: { maxEntries: 3 } });
-      const places = await inFlight(5, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      const positions = await inFlight(5, 1, (i) => broker.publish("t", publication(String(i)), bounds));
       await broker.publish("other", publication("1"), bounds);
-      const numbers = numbersOf(places);
+      const offsets = offsetsOf(positions);
       const { floor, head, messages } = await broker.read("t", 0, bounds, Infinity);
-      expect([numbersOf(messages), head]).toEqual([numbers.slice(2), numbers[4]]);
-      expect(floor).toBe(numbers[1]);
-      expect((await broker.read("t", numbers[0] as number, bounds, 0)).floor).toBe(numbers[1]);
-      expect((await broker.read("t", numbers[2] as number, bounds, 0)).floor).toBeLessThanOrEqual(numbers[2] as number);
+      expect([offsetsOf(messages), head]).toEqual([offsets.slice(2), offsets[4]]);
+      expect(floor).toBe(offsets[1]);
+      expect((await broker.read("t", offsets[0] as number, bounds, 0)).floor).toBe(offsets[1]);
+      expect((await broker.read("t", offsets[2] as number, bounds, 0)).floor).toBeLessThanOrEqual(offsets[2] as number);
       // What has removed the first of the stream may have removed some of any topic.
-      expect((await broker.read("never", 0, bounds, Infinity)).floor).toBe(numbers[1]);
-      expect((await broker.read("other", 0, bounds, Infinity)).floor).toBe(numbers[1]);
+      expect((await broker.read("never", 0, bounds, Infinity)).floor).toBe(offsets[1]);
+      expect((await broker.read("other", 0, bounds, Infinity)).floor).toBe(offsets[1]);
     });
 
     test("what has become too old, but not to who was there", async () => {
       const stream = nextStream();
       const { broker } = await join({ stream, log: { maxAgeMs: 1500 } });
       await broker.listen("t", () => undefined);
-      const places = await inFlight(3, 1, (i) => broker.publish("t", publication(String(i)), bounds));
-      const last = (places[2] as (typeof places)[0]).number;
+      const positions = await inFlight(3, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      const last = (positions[2] as (typeof positions)[0]).offset;
       await eventually(async () => (await api(`STREAM.INFO.${stream}`)).state.first_seq > last);
       expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: last, head: last });
       await broker.publish("other", publication("1"), bounds);
@@ -278,12 +278,12 @@ describe("the broker of NATS", () => {
 
     test("what the bytes of the stream have removed", async () => {
       const { broker } = await join({ stream: nextStream(), maxStreamBytes: 2 ** 20 });
-      const places = await inFlight(4, 1, (i) => broker.publish("t", publication(String(i)), bounds));
-      const last = (places[3] as (typeof places)[0]).number;
+      const positions = await inFlight(4, 1, (i) => broker.publish("t", publication(String(i)), bounds));
+      const last = (positions[3] as (typeof positions)[0]).offset;
       expect((await broker.read("t", 0, bounds, Infinity)).floor).toBe(0);
       const large = publication(JSON.stringify("x".repeat(100_000)));
       await inFlight(20, 5, () => broker.publish("large", large, bounds));
-      const { floor, messages } = await broker.read("t", (places[1] as (typeof places)[0]).number, bounds, 0);
+      const { floor, messages } = await broker.read("t", (positions[1] as (typeof positions)[0]).offset, bounds, 0);
       expect([messages, floor >= last]).toEqual([[], true]);
     });
 
@@ -298,22 +298,22 @@ describe("the broker of NATS", () => {
       const progress = { isOver: false };
       let published: number[] = [];
       const publishing = inFlight(6000, 60, async (i) => {
-        published.push((await one.broker.publish("t", publication(String(i)), bounds)).number);
+        published.push((await one.broker.publish("t", publication(String(i)), bounds)).offset);
       }).finally(() => (progress.isOver = true));
       const histories = [];
       let after = 0;
       while (!progress.isOver) {
         const history = await other.broker.read("t", after, bounds, Infinity);
         histories.push({ after, ...history });
-        after = Math.max(history.messages.at(-1)?.number ?? history.floor, after);
+        after = Math.max(history.messages.at(-1)?.offset ?? history.floor, after);
       }
       await publishing;
       published = published.sort((x, y) => x - y);
       for (const { after, floor, messages } of histories) {
         const begin = Math.max(after, floor);
-        const last = messages.at(-1)?.number ?? 0;
-        expect(numbersOf(messages).filter((number) => number > begin)).toEqual(
-          published.filter((number) => number > begin && number <= last),
+        const last = messages.at(-1)?.offset ?? 0;
+        expect(offsetsOf(messages).filter((offset) => offset > begin)).toEqual(
+          published.filter((offset) => offset > begin && offset <= last),
         );
       }
       expect(histories.length).toBeGreaterThan(5);
@@ -337,12 +337,12 @@ describe("the broker of NATS", () => {
         await expectCode("ERR_BROKER", () => broker.read("t", 0, bounds, 0));
         await expectCode("ERR_BROKER", () => broker.listen("u", () => undefined));
         expect(performance.now() - began).toBeLessThan(50);
-        const { number } = await other.broker.publish("t", publication('"missed"'), bounds);
+        const { offset } = await other.broker.publish("t", publication('"missed"'), bounds);
         proxy.accept();
         await until(() => told.length === 2 * round, 5000);
         const next = await other.broker.publish("t", publication('"told"'), bounds);
-        await until(() => heard.at(-1)?.message.number === next.number, 2000);
-        expect(heard.at(-1)?.previous).toBe(number);
+        await until(() => heard.at(-1)?.message.offset === next.offset, 2000);
+        expect(heard.at(-1)?.previous).toBe(offset);
       }
       expect(told).toEqual(["lost", "restored", "lost", "restored", "lost", "restored"]);
       for (const error of losses) expect(error).toMatchObject({ code: "ERR_BROKER" });
@@ -381,7 +381,7 @@ describe("the broker of NATS", () => {
       const stream = nextStream();
       const [{ broker, told }, other] = [await join({ stream }, proxy.port), await join({ stream })];
       const codes = new Set<string>();
-      const places = await inFlight(400, 50, async (i) => {
+      const positions = await inFlight(400, 50, async (i) => {
         if (i === 150 || i === 300) proxy.cut();
         for (;;) {
           try {
@@ -398,7 +398,7 @@ describe("the broker of NATS", () => {
       expect(messages.map(({ messageId }) => messageId).toSorted()).toEqual(
         Array.from({ length: 400 }, (_, i) => `id ${i}`).toSorted(),
       );
-      expect(new Set(numbersOf(messages))).toEqual(new Set(numbersOf(places)));
+      expect(new Set(offsetsOf(messages))).toEqual(new Set(offsetsOf(positions)));
       expect(told.slice(0, 2)).toEqual(["lost", "restored"]);
     });
 
@@ -465,10 +465,10 @@ describe("the broker of NATS", () => {
     await broker.listen("t", (notice) => heard.push(notice));
     await broker.publish("t", publication("1"), bounds);
     await admin.request(`${stream}.t`, "</script>");
-    const { number } = await broker.publish("t", publication("2"), bounds);
+    const { offset } = await broker.publish("t", publication("2"), bounds);
     await until(() => heard.length === 2, 2000);
     const { floor, messages } = await broker.read("t", 0, bounds, Infinity);
-    expect([floor < number, messages.at(-1)?.number]).toEqual([true, number]);
+    expect([floor < offset, messages.at(-1)?.offset]).toEqual([true, offset]);
     expect(messages.some(({ json }) => json.includes("script"))).toBe(false);
   });
 
@@ -506,13 +506,13 @@ describe("the broker of NATS", () => {
     closers.push(() => killed.close());
     const { broker, told } = await join({}, killed.port);
     await broker.listen("t", () => undefined);
-    const places = await inFlight(500, 50, (i) => broker.publish("t", publication(String(i)), bounds));
+    const positions = await inFlight(500, 50, (i) => broker.publish("t", publication(String(i)), bounds));
     await killed.kill();
     await killed.start();
     await until(() => told.length === 2, 5000);
     const after = await broker.read("t", 0, bounds, Infinity);
-    expect(after.epoch).toBe(places[0]?.epoch);
-    expect(numbersOf(after.messages)).toEqual(numbersOf(places).sort((x, y) => x - y));
+    expect(after.epoch).toBe(positions[0]?.epoch);
+    expect(offsetsOf(after.messages)).toEqual(offsetsOf(positions).sort((x, y) => x - y));
 
     await killed.stop();
     cpSync(killed.store, `${killed.store}-before`, { recursive: true });
@@ -526,8 +526,8 @@ describe("the broker of NATS", () => {
     await until(() => told.length === 6, 5000);
     const restored = await broker.read("t", 0, bounds, Infinity);
     expect(restored.epoch).not.toBe(after.epoch);
-    const { epoch, number } = await broker.publish("t", publication('"new"'), bounds);
+    const { epoch, offset } = await broker.publish("t", publication('"new"'), bounds);
     expect(epoch).toBe(restored.epoch);
-    expect((await broker.read("t", 0, bounds, Infinity)).messages.map((message) => message.number)).toEqual([number]);
+    expect((await broker.read("t", 0, bounds, Infinity)).messages.map((message) => message.offset)).toEqual([offset]);
   });
 });

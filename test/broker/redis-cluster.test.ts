@@ -129,8 +129,8 @@ describe("the Redis broker on a cluster", () => {
     expect(b.told).toEqual(["lost", "restored"]);
     // The process that only publishes learns it from the server.
     await until(() => a.told.length !== 1, 10_000);
-    const place = await b.publish(topic, "2");
-    expect(place).toEqual({ epoch, number: 2 });
+    const position = await b.publish(topic, "2");
+    expect(position).toEqual({ epoch, offset: 2 });
     await until(() => ear.jsons.includes("2"), 2000);
     expect((await a.read(topic)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
   });

@@ -103,7 +103,7 @@ describe("the Redis broker", () => {
         }
         expect(most).toBe(170);
         const { messages, floor } = await a.readAll(topic, 0, bounds);
-        expect(messages.map(({ number }) => number)).toEqual(Array.from({ length: 160 }, (_, i) => 441 + i));
+        expect(messages.map(({ offset }) => offset)).toEqual(Array.from({ length: 160 }, (_, i) => 441 + i));
         expect(floor).toBe(440);
         expect(await client.xLen(`little:{${topic}}:log`)).toBe(160);
       }
@@ -127,15 +127,15 @@ describe("the Redis broker", () => {
       await a.listen("kept");
       await untilGone("kept:{gone}:meta");
       await sleep(500);
-      expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, number: 2 });
+      expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, offset: 2 });
     });
 
-    test("a stream that is not the one that its numbers are of begins another epoch", async () => {
+    test("a stream that is not the one that its offsets are of begins another epoch", async () => {
       const a = await join({ prefix: "odd" });
       const first = await a.publish("t", "1");
       await server.cli("XADD", "odd:{t}:log", "77-0", "at", "0", "before", "0", "about", "{}", "data", "0");
       const second = await a.publish("t", "2");
-      expect(second.number).toBe(1);
+      expect(second.offset).toBe(1);
       expect(second.epoch).not.toBe(first.epoch);
       expect((await a.readAll("t")).messages.map(({ json }) => json)).toEqual(["2"]);
     });
@@ -147,7 +147,7 @@ describe("the Redis broker", () => {
       const first = await a.publish("t", "1");
       await other.cli("FLUSHALL");
       const second = await a.publish("t", "2");
-      expect(second.number).toBe(1);
+      expect(second.offset).toBe(1);
       expect(second.epoch).not.toBe(first.epoch);
       await until(() => ear.notices.length === 2, 2000);
       expect(ear.notices.map(({ epoch, previous }) => [epoch, previous])).toEqual([
@@ -163,12 +163,12 @@ describe("the Redis broker", () => {
         const before = topics.map((topic) => a.publish(topic, `"${round} first"`));
         const flush = { isDone: false };
         void server.cli("SCRIPT", "FLUSH").then(() => (flush.isDone = true));
-        const places = [];
+        const positions = [];
         for (let i = 0; i < 50 || !flush.isDone; i += 1) {
-          places.push(...topics.map((topic) => a.publish(topic, `[${round},${i}]`)));
+          positions.push(...topics.map((topic) => a.publish(topic, `[${round},${i}]`)));
           if (i % 5 === 0) await sleep(0);
         }
-        await Promise.all([...before, ...places]);
+        await Promise.all([...before, ...positions]);
       }
       for (const topic of topics) {
         const { messages } = await a.readAll(topic);
@@ -353,7 +353,7 @@ describe("the Redis broker", () => {
       });
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(["1"]);
       await other.cli("CONFIG", "SET", "maxmemory", "0");
-      expect((await a.publish("t", "3")).number).toBe(2);
+      expect((await a.publish("t", "3")).offset).toBe(2);
       expect(a.told).toEqual([]);
     });
 
@@ -445,7 +445,7 @@ describe("the Redis broker", () => {
       other.thaw();
       await until(() => a.told.length === 2, 10_000);
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"']);
-      expect((await a.publish("t", message)).number).toBe(1);
+      expect((await a.publish("t", message)).offset).toBe(1);
       // It does not come to the server.
       proxy.stall();
       const lost = expect(a.publish("t", publication('"two"', { messageId: "two" }))).rejects.toMatchObject({
@@ -456,7 +456,7 @@ describe("the Redis broker", () => {
       await lost;
       proxy.resume();
       await until(() => a.told.length === 4, 10_000);
-      expect((await a.publish("t", publication('"two"', { messageId: "two" }))).number).toBe(2);
+      expect((await a.publish("t", publication('"two"', { messageId: "two" }))).offset).toBe(2);
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"', '"two"']);
     });
 
@@ -509,7 +509,7 @@ describe("the Redis broker", () => {
         while (!isOver) {
           const json = String(next++);
           await a.publish("t", json).then(
-            ({ number }) => acknowledged.set(number, json),
+            ({ offset }) => acknowledged.set(offset, json),
             () => sleep(5),
           );
         }
@@ -526,8 +526,8 @@ describe("the Redis broker", () => {
       await Promise.all(workers);
       const { messages, floor, head } = await a.readAll("t");
       expect([floor, head]).toEqual([0, messages.length]);
-      const held = new Map(messages.map(({ number, json }) => [number, json]));
-      for (const [number, json] of acknowledged) expect(held.get(number)).toBe(json);
+      const held = new Map(messages.map(({ offset, json }) => [offset, json]));
+      for (const [offset, json] of acknowledged) expect(held.get(offset)).toBe(json);
       expect(new Set(held.values()).size).toBe(held.size);
     });
   });

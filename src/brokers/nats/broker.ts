@@ -1,7 +1,8 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice, Place } from "../../log/broker.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
+import type { Position } from "../../log/position.ts";
 import { ServerClock } from "./clock.ts";
 import { readHistory, type Known } from "./history.ts";
 import { Link } from "./link.ts";
@@ -34,7 +35,7 @@ const MAX_READS = 3;
 /** What is listened to. */
 interface Listening {
   readonly listener: (notice: Notice) => void;
-  /** The number of the message that it was told last. */
+  /** The offset of the message that it was told last. */
   last: number;
   /** The newest that it was told, or given. */
   known: Known | undefined;
@@ -49,8 +50,8 @@ interface Acknowledgement {
 }
 
 /**
- * The messages of all topics in one stream, with a subject for each topic. A message's number is that in the stream. The server publishes what
- * it has stored once more, with the number of the message before; listening is a plain subscription to that.
+ * The messages of all topics in one stream, with a subject for each topic. A message's offset is that in the stream. The server publishes what
+ * it has stored once more, with the offset of the message before; listening is a plain subscription to that.
  *
  * The epoch is the stream's. Every process asks for it when it connects, with each read, when another has begun one, and at
  * every heartbeat.
@@ -74,9 +75,9 @@ export class NatsBroker implements Broker {
   #failures = 0;
   #epoch: Epoch = { name: "", base: 0 };
   #epochBefore = "";
-  /** The greatest number that is known in this epoch. */
+  /** The greatest offset that is known in this epoch. */
   #highest = 0;
-  /** The last number that was acknowledged. */
+  /** The last offset that was acknowledged. */
   #acknowledged = 0;
   #asking: Promise<StreamInfo> | undefined;
   #askingNext: Promise<StreamInfo> | undefined;
@@ -107,7 +108,7 @@ export class NatsBroker implements Broker {
     });
   }
 
-  async publish(topic: string, message: BrokerPublication, _bounds: LogBounds): Promise<Place> {
+  async publish(topic: string, message: BrokerPublication, _bounds: LogBounds): Promise<Position> {
     // Up to the request there is nothing to wait for: messages keep the order of the calls.
     const link = this.#open();
     const at = this.#clock.now();
@@ -117,24 +118,24 @@ export class NatsBroker implements Broker {
       headers: encodeHeaders(topic, message, at),
       unanswered: "ERR_UNACKNOWLEDGED",
     });
-    return await this.#placeOf(link, answer);
+    return await this.#positionOf(link, answer);
   }
 
-  async #placeOf(link: Link, answer: Promise<Msg>): Promise<Place> {
+  async #positionOf(link: Link, answer: Promise<Msg>): Promise<Position> {
     const { seq, duplicate, error } = (await this.#checked(link, answer)).json<Acknowledgement>();
     if (error !== undefined) throw new ApiError(error, "take a message");
-    if (duplicate === true) return this.#place(seq);
-    // Numbers that go back are those of another stream.
+    if (duplicate === true) return this.#positionAt(seq);
+    // Offsets that go back are those of another stream.
     const isOther = seq <= this.#acknowledged;
     this.#acknowledged = seq;
     if (isOther) await this.#info().catch(() => undefined);
     this.#highest = Math.max(this.#highest, seq);
-    return this.#place(seq);
+    return this.#positionAt(seq);
   }
 
-  #place(number: number): Place {
+  #positionAt(offset: number): Position {
     const { name, base } = this.#epoch;
-    return { epoch: number > base ? name : this.#epochBefore, number };
+    return { epoch: offset > base ? name : this.#epochBefore, offset };
   }
 
   /** What nobody answers is perhaps a stream that is gone. */
@@ -260,19 +261,19 @@ export class NatsBroker implements Broker {
   }
 
   #hear(listening: Listening, message: Msg): void {
-    const number = Number(message.headers?.get("Nats-Sequence"));
+    const offset = Number(message.headers?.get("Nats-Sequence"));
     const previous = Number(message.headers?.get("Nats-Last-Sequence"));
-    const decoded = decodeMessage(number, message.string(), fieldsOf(message.headers));
+    const decoded = decodeMessage(offset, message.string(), fieldsOf(message.headers));
     // What no hub has published is no message.
-    if (decoded.at === 0 || !(number > this.#epoch.base)) return;
-    if (number <= listening.last) {
-      // Numbers that go back are those of another stream.
+    if (decoded.at === 0 || !(offset > this.#epoch.base)) return;
+    if (offset <= listening.last) {
+      // Offsets that go back are those of another stream.
       this.#refresh();
       return;
     }
-    listening.last = number;
+    listening.last = offset;
     know(listening, decoded);
-    this.#highest = Math.max(this.#highest, number);
+    this.#highest = Math.max(this.#highest, offset);
     const { name, base } = this.#epoch;
     listening.listener({ epoch: name, previous: previous > base ? previous : 0, message: decoded });
   }
@@ -404,7 +405,7 @@ export class NatsBroker implements Broker {
 }
 
 function know(listening: Listening, message: Known | undefined): void {
-  if (message !== undefined && message.number > (listening.known?.number ?? 0)) {
-    listening.known = { number: message.number, at: message.at };
+  if (message !== undefined && message.offset > (listening.known?.offset ?? 0)) {
+    listening.known = { offset: message.offset, at: message.at };
   }
 }

@@ -13,7 +13,7 @@ const LEAST_MS = 2;
 export class ServerClock {
   readonly #settings: Settings;
   readonly #subject: string;
-  #offset = 0;
+  #skewMs = 0;
   #newest = 0;
 
   /** @param subject A subject without messages. */
@@ -23,7 +23,7 @@ export class ServerClock {
   }
 
   now(): number {
-    return (this.#newest = Math.max(this.#newest, Math.round(Date.now() + this.#offset)));
+    return (this.#newest = Math.max(this.#newest, Math.round(Date.now() + this.#skewMs)));
   }
 
   /**
@@ -40,7 +40,7 @@ export class ServerClock {
       ts = await serverTime(link, this.#settings, this.#subject);
     }
     const after = Date.now();
-    const offset = Date.parse(ts) - (before + after) / 2;
-    this.#offset = Math.abs(offset) <= after - before + LEAST_MS ? 0 : offset;
+    const skewMs = Date.parse(ts) - (before + after) / 2;
+    this.#skewMs = Math.abs(skewMs) <= after - before + LEAST_MS ? 0 : skewMs;
   }
 }

@@ -9,7 +9,7 @@ import { askApi } from "./stream.ts";
 /** What a consumer is asked for. */
 export interface ConsumerRequest {
   readonly subject: string;
-  /** The number of the first message, or a greater one. */
+  /** The offset of the first message, or a greater one. */
   readonly from: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
@@ -101,7 +101,7 @@ function fetch(link: Link, { api, stream, timeoutMs }: Settings, name: string, p
         end();
         return;
       }
-      messages.push(decodeMessage(numberOf(message), message.string(), fieldsOf(message.headers)));
+      messages.push(decodeMessage(offsetOf(message), message.string(), fieldsOf(message.headers)));
       if (messages.length === pull.batch) end();
     };
     const timer = setTimeout(
@@ -114,8 +114,8 @@ function fetch(link: Link, { api, stream, timeoutMs }: Settings, name: string, p
   });
 }
 
-/** The number of a message in the stream, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.number...` */
-function numberOf({ reply = "" }: Msg): number {
+/** The offset of a message in the stream, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.number...` */
+function offsetOf({ reply = "" }: Msg): number {
   const tokens = reply.split(".");
   return Number(tokens[tokens.length > 9 ? 7 : 5]);
 }

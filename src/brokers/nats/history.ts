@@ -26,7 +26,7 @@ const NO_MESSAGE_FOUND = 10037;
 
 /** The newest message of a topic that the hub was told of, or given. */
 export interface Known {
-  readonly number: number;
+  readonly offset: number;
   readonly at: number;
 }
 
@@ -38,7 +38,7 @@ export interface Reading {
   readonly after: number;
   readonly bounds: LogBounds;
   readonly current: number;
-  /** Messages up to this number are of another epoch. */
+  /** Messages up to this offset are of another epoch. */
   readonly base: number;
   readonly known: Known | undefined;
   /** Whether several servers hold the stream. */
@@ -53,10 +53,10 @@ export interface Reading {
 interface Page {
   readonly from: number;
   readonly messages: readonly BrokerMessage[];
-  /** The numbers of the oldest and of the newest message that were held; 0 if there was none. */
+  /** The offsets of the oldest and of the newest message that were held; 0 if there was none. */
   readonly oldest: number;
   readonly head: number;
-  /** Up to which number there are no other messages than these. */
+  /** Up to which offset there are no other messages than these. */
   readonly through: number;
 }
 
@@ -85,9 +85,9 @@ export async function readHistory(reading: Reading): Promise<History> {
       from = through;
       continue;
     }
-    const dropped = messages[cut - 1]?.number ?? (from > begin ? from : base);
+    const dropped = messages[cut - 1]?.offset ?? (from > begin ? from : base);
     const floor = Math.max(await floorOf(reading, page, stream, time), dropped);
-    const newest = Math.max(head, messages.at(-1)?.number ?? 0, floor);
+    const newest = Math.max(head, messages.at(-1)?.offset ?? 0, floor);
     return { epoch: epochOf(stream).name, floor, head: newest, messages: messages.slice(cut), now: time };
   }
 }
@@ -111,19 +111,19 @@ function countOver(
 async function readPage(reading: Reading, from: number): Promise<Page> {
   const { base, subject } = reading;
   const newest = await get(reading, { last_by_subj: subject });
-  const head = newest === undefined || newest.number <= base ? 0 : newest.number;
+  const head = newest === undefined || newest.offset <= base ? 0 : newest.offset;
   if (head === 0) return { from, messages: [], oldest: 0, head, through: from };
   const messages: BrokerMessage[] = [];
   await readOn(reading, messages, from, head);
-  const last = messages.at(-1)?.number ?? from;
-  const oldest = (await next(reading, base + 1))?.number ?? 0;
+  const last = messages.at(-1)?.offset ?? from;
+  const oldest = (await next(reading, base + 1))?.offset ?? 0;
   // The server may have trimmed meanwhile. Of those that are still there none is missing.
-  const held = oldest === 0 ? [] : messages.filter(({ number }) => number >= oldest);
+  const held = oldest === 0 ? [] : messages.filter(({ offset }) => offset >= oldest);
   const gone = oldest === 0 ? head : oldest - 1;
   return { from, messages: held, oldest, head, through: Math.max(last, Math.min(gone, head)) };
 }
 
-/** Adds the messages after a number, until there is one with the number `head` or a page is full. */
+/** Adds the messages after an offset, until there is one with the offset `head` or a page is full. */
 async function readOn(reading: Reading, messages: BrokerMessage[], after: number, head: number): Promise<void> {
   const { link, settings, subject, isReplicated } = reading;
   const singles = isReplicated ? SINGLE_MESSAGES_OF_LEADER : SINGLE_MESSAGES;
@@ -134,7 +134,7 @@ async function readOn(reading: Reading, messages: BrokerMessage[], after: number
     if (message === undefined) return;
     messages.push(message);
     bytes += message.json.length;
-    last = message.number;
+    last = message.offset;
   }
   if (isReplicated || last >= head || bytes >= PAGE_BYTES) return;
   const maxMessages = PAGE_ENTRIES - messages.length;
@@ -142,7 +142,7 @@ async function readOn(reading: Reading, messages: BrokerMessage[], after: number
   messages.push(...(await consume(link, settings, { subject, from: last + 1, maxMessages, maxBytes })));
 }
 
-/** Up to which number messages may be gone. */
+/** Up to which offset messages may be gone. */
 async function floorOf(reading: Reading, page: Page, stream: StreamInfo, now: number): Promise<number> {
   const { settings, known } = reading;
   const { from, oldest } = page;
@@ -156,11 +156,11 @@ async function floorOf(reading: Reading, page: Page, stream: StreamInfo, now: nu
   const oldestAge = settings.maxAgeMs - AGE_MARGIN_MS;
   if (isFull || reading.current >= oldestAge || settings.maxStreamBytes !== undefined) return floor;
   // All that came since then is too young to be gone; and so may be what came before.
-  const had = known !== undefined && now - known.at >= oldestAge ? known.number : 0;
+  const had = known !== undefined && now - known.at >= oldestAge ? known.offset : 0;
   return Math.min(floor, Math.max(from, had));
 }
 
-/** How many messages of the subject are held, and the number of the first of the stream, asked for at the same time or later. */
+/** How many messages of the subject are held, and the offset of the first of the stream, asked for at the same time or later. */
 async function countHeld(
   reading: Reading,
   page: Page,
@@ -172,14 +172,14 @@ async function countHeld(
   if (oldest === 0) return { firstInStream, count: 0 };
   // Those of the page are all if none has come since. To have them counted costs the server much more than this.
   const newest = through < head ? undefined : await get(reading, { last_by_subj: subject });
-  if (newest?.number === through) return { firstInStream, count: messages.length };
+  if (newest?.offset === through) return { firstInStream, count: messages.length };
   const { state } = await streamInfo(link, settings, subject);
   return { firstInStream: state.first_seq, count: state.subjects?.[subject] ?? Infinity };
 }
 
-/** The first message of the subject with this number or a greater one. */
-function next(reading: Reading, number: number): Promise<BrokerMessage | undefined> {
-  return get(reading, { next_by_subj: reading.subject, seq: number });
+/** The first message of the subject with this offset or a greater one. */
+function next(reading: Reading, offset: number): Promise<BrokerMessage | undefined> {
+  return get(reading, { next_by_subj: reading.subject, seq: offset });
 }
 
 /**
@@ -217,9 +217,9 @@ function decodeDirect(answer: Msg): BrokerMessage | undefined {
   const { headers } = answer;
   const code = headers?.code ?? 0;
   if (code === MESSAGE_NOT_FOUND) return undefined;
-  const number = Number(headers?.get("Nats-Sequence"));
-  if (code > 0 || !Number.isSafeInteger(number) || number < 1) {
-    throw new CometError("ERR_BROKER", `JetStream does not give a message: ${headers?.status ?? "no number"}.`);
+  const offset = Number(headers?.get("Nats-Sequence"));
+  if (code > 0 || !Number.isSafeInteger(offset) || offset < 1) {
+    throw new CometError("ERR_BROKER", `JetStream does not give a message: ${headers?.status ?? "no sequence"}.`);
   }
-  return decodeMessage(number, answer.string(), fieldsOf(headers));
+  return decodeMessage(offset, answer.string(), fieldsOf(headers));
 }

@@ -37,9 +37,9 @@ export function fieldsIn(encoded: string): string {
 }
 
 /** A message out of its data and the fields of its headers. One that no hub has published has the time 0. */
-export function decodeMessage(number: number, json: string, fields: string): BrokerMessage {
+export function decodeMessage(offset: number, json: string, fields: string): BrokerMessage {
   const { at, event, key, id } = parseFields(fields);
-  return { number, at, json, event, key, messageId: id };
+  return { offset, at, json, event, key, messageId: id };
 }
 
 function parseFields(text: string): Fields {

@@ -189,7 +189,7 @@ function isSame(has: unknown, value: unknown): boolean {
 }
 
 /**
- * The mark of an epoch: how many the stream has had, the number of the last message before it, and how many entries of a topic
+ * The mark of an epoch: how many the stream has had, the offset of the last message before it, and how many entries of a topic
  * the stream held when it began. It is in the stream's description, since streams have no metadata before nats-server 2.10.
  */
 interface Mark {
@@ -213,7 +213,7 @@ function markOf({ config }: StreamInfo): Mark {
 /** An epoch of all topics. */
 export interface Epoch {
   readonly name: string;
-  /** The number of the last message of the epoch before: it is not of this one. */
+  /** The offset of the last message of the epoch before: it is not of this one. */
   readonly base: number;
 }
 

@@ -10,7 +10,7 @@ export function topicToken(topic: string): string {
 export interface Subjects {
   readonly all: string;
   readonly trial: string;
-  /** Where the server publishes every message that it has stored, with its number and that of the message before. */
+  /** Where the server publishes every message that it has stored, with its offset and that of the message before. */
   readonly live: string;
   readonly liveTrial: string;
   readonly signal: string;

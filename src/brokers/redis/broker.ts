@@ -1,10 +1,11 @@
 import { CometError } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice, Place } from "../../log/broker.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
+import type { Position } from "../../log/position.ts";
 import { Keys } from "./keys.ts";
 import type { Settings } from "./options.ts";
-import { aboutOf, brokerError, historyOf, isWrongType, noticeOf, placeOf, publishError, textOf } from "./replies.ts";
+import { aboutOf, brokerError, historyOf, isWrongType, noticeOf, positionOf, publishError, textOf } from "./replies.ts";
 import { Session } from "./session.ts";
 
 /** How much one answer to `read` holds, at most about. */
@@ -24,7 +25,7 @@ interface Listening {
   readonly listener: (notice: Notice) => void;
   /** What was told last. */
   epoch: string;
-  number: number;
+  offset: number;
 }
 
 /**
@@ -72,7 +73,7 @@ export class RedisBroker implements Broker {
     });
   }
 
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Place> {
+  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
     const session = this.#current();
     const pending = message.bytes + ENVELOPE_BYTES;
     if (this.#pendingBytes > 0 && this.#pendingBytes + pending > this.#settings.maxPendingBytes) {
@@ -87,7 +88,7 @@ export class RedisBroker implements Broker {
     ].map(String);
     this.#pendingBytes += pending;
     try {
-      return placeOf(await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED"));
+      return positionOf(await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED"));
     } catch (error) {
       if (isWrongType(error)) throw await this.#wrongType(keys, error);
       throw publishError(error);
@@ -114,7 +115,7 @@ export class RedisBroker implements Broker {
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
     const session = this.#current();
     const { channel, meta } = this.#keys.topic(topic);
-    const listening: Listening = { meta, listener, epoch: "", number: 0 };
+    const listening: Listening = { meta, listener, epoch: "", offset: 0 };
     this.#listening.set(channel, listening);
     try {
       await session.subscribe([channel]);
@@ -235,9 +236,9 @@ export class RedisBroker implements Broker {
     const notice = noticeOf(text);
     if (notice === undefined) return;
     const { epoch, message } = notice;
-    if (epoch === listening.epoch && message.number <= listening.number) return;
+    if (epoch === listening.epoch && message.offset <= listening.offset) return;
     listening.epoch = epoch;
-    listening.number = message.number;
+    listening.offset = message.offset;
     listening.listener(notice);
   }
 
@@ -247,7 +248,7 @@ export class RedisBroker implements Broker {
     this.#session?.unsubscribe(channel).catch(() => undefined);
   }
 
-  /** Keeps the epochs and numbers of the topics that are listened to here from being forgotten. */
+  /** Keeps the epochs and offsets of the topics that are listened to here from being forgotten. */
   async #keepTopics(): Promise<void> {
     const ms = String(Math.ceil(this.#settings.topicTtlMs * 1.25));
     const metas = Array.from(this.#listening.values(), ({ meta }) => meta);

@@ -1,8 +1,8 @@
 /** The names of one topic's keys, and of its channel. They share a hash tag, and so a slot of a cluster. */
 export interface TopicKeys {
-  /** A stream: the messages, with the numbers as their ids. */
+  /** A stream: the messages, with the offsets as their ids. */
   readonly log: string;
-  /** A hash: the epoch, the newest number and what else outlives the messages. */
+  /** A hash: the epoch, the newest offset and what else outlives the messages. */
   readonly meta: string;
   /** The channel where messages are told of. */
   readonly channel: string;
@@ -27,7 +27,7 @@ export class Keys {
     return { log: `${base}log`, meta: `${base}meta`, channel: `${base}live` };
   }
 
-  /** A string: the place of the message with this id. */
+  /** A string: the position of the message with this id. */
   messageId(topic: string, messageId: string): string {
     return `${this.#tagged(topic)}id:${messageId}`;
   }

@@ -22,7 +22,7 @@ export interface RedisBrokerOptions {
   /** How often both connections are tried out, in milliseconds: 2,000 by default, from 10. One that is silent for nearly two of these times is given up. */
   readonly heartbeatMs?: number;
   /**
-   * How long the epoch and the last number of a topic outlive its last message, in milliseconds: a day by default, from 1,000. While a
+   * How long the epoch and the last offset of a topic outlive its last message, in milliseconds: a day by default, from 1,000. While a
    * process follows the topic they stay; afterwards a client that comes back later finds another epoch, which is a `gap`.
    */
   readonly topicTtlMs?: number;

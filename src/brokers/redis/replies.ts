@@ -1,5 +1,6 @@
 import { CometError } from "../../core/errors.ts";
-import type { BrokerMessage, History, Notice, Place } from "../../log/broker.ts";
+import type { BrokerMessage, History, Notice } from "../../log/broker.ts";
+import type { Position } from "../../log/position.ts";
 
 /** Replies of a server that has not done what it was asked for, and may do it later. */
 const transient =
@@ -61,10 +62,10 @@ export function textOf(reply: unknown): string {
   return typeof reply === "string" ? reply : String(reply);
 }
 
-/** `epoch number`. */
-export function placeOf(reply: unknown): Place {
-  const [epoch = "", number = ""] = textOf(reply).split(" ");
-  return { epoch, number: Number(number) };
+/** `epoch offset`. */
+export function positionOf(reply: unknown): Position {
+  const [epoch = "", offset = ""] = textOf(reply).split(" ");
+  return { epoch, offset: Number(offset) };
 }
 
 /** What the read script gives. */
@@ -79,13 +80,13 @@ export function historyOf(reply: unknown): History {
   return { epoch, floor: Number(floor), head: Number(head), messages, now: Number(now) };
 }
 
-/** `epoch number time fields`, and in the next line the data; undefined if it is something else. */
+/** `epoch offset time fields`, and in the next line the data; undefined if it is something else. */
 export function noticeOf(text: string): Notice | undefined {
   const match = /^([A-Za-z0-9]{1,32}) (\d+) (\d+) (\{[^\n]*\})\n/.exec(text);
   if (match === null) return undefined;
-  const [line, epoch, number, at, about] = match as unknown as [string, string, string, string, string];
-  const message = messageFrom(number, at, about, text.slice(line.length));
-  return { epoch, previous: message.number - 1, message };
+  const [line, epoch, offset, at, about] = match as unknown as [string, string, string, string, string];
+  const message = messageFrom(offset, at, about, text.slice(line.length));
+  return { epoch, previous: message.offset - 1, message };
 }
 
 /** The fields of a message but its data. */
@@ -93,7 +94,7 @@ export function aboutOf({ event, key, messageId }: Pick<BrokerMessage, "event" |
   return JSON.stringify({ event, key, messageId });
 }
 
-function messageFrom(number: string, at: string, about: string, json: string): BrokerMessage {
+function messageFrom(offset: string, at: string, about: string, json: string): BrokerMessage {
   const { event, key, messageId } = (about === "{}" ? {} : JSON.parse(about)) as Partial<Record<string, string>>;
-  return { number: Number(number), at: Number(at), json, event, key, messageId };
+  return { offset: Number(offset), at: Number(at), json, event, key, messageId };
 }

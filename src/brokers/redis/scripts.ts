@@ -10,7 +10,7 @@ local function timeSince(last)
   return math.max(time[1] * 1000 + math.floor(time[2] / 1000), last)
 end
 
-local function numberOf(entry) return tonumber(string.match(entry[1], '^%d+')) end
+local function offsetOf(entry) return tonumber(string.match(entry[1], '^%d+')) end
 
 -- Somewhat longer than is asked for, so that it need not be said again each time.
 local function keepFor(key, ms)
@@ -25,7 +25,7 @@ local function trim(log, head, total, now, maxEntries, maxBytes, maxAge)
     local page = redis.call('XRANGE', log, from, '+', 'COUNT', count)
     for _, entry in ipairs(page) do
       local since, before = tonumber(entry[2][2]), tonumber(entry[2][4])
-      if (total - before <= maxBytes or numberOf(entry) == head) and now - since <= maxAge then
+      if (total - before <= maxBytes or offsetOf(entry) == head) and now - since <= maxAge then
         if gone then redis.call('XTRIM', log, 'MINID', entry[1]) end
         return since, before
       end
@@ -40,7 +40,7 @@ end
 `;
 
 /**
- * Publishes a message: gives it the next number, adds it, trims, and tells of it. Gives its place, or that of the first message with its
+ * Publishes a message: gives it the next offset, adds it, trims, and tells of it. Gives its position, or that of the first message with its
  * id. A sixteenth more than the bounds allow may be held, so that many are trimmed at a time.
  *
  * KEYS: log, meta, channel, and the message id's, if there is one.
@@ -50,8 +50,8 @@ export const publishScript: string = `${shared}
 local log, meta, id = KEYS[1], KEYS[2], KEYS[4]
 local about, data = ARGV[3], ARGV[2]
 if id then
-  local place = redis.call('GET', id)
-  if place then return place end
+  local position = redis.call('GET', id)
+  if position then return position end
 end
 local held = redis.call('HMGET', meta, 'epoch', 'head', 'total', 'at', 'since', 'before')
 local epoch, head, total, last = held[1], tonumber(held[2] or 0), tonumber(held[3] or 0), tonumber(held[4] or 0)
@@ -65,7 +65,7 @@ local function add()
 end
 local added = add()
 if type(added) == 'table' and added.err and string.find(added.err, 'smaller', 1, true) then
-  -- The stream is not the one that the numbers are of: what was known of it is gone.
+  -- The stream is not the one that the offsets are of: what was known of it is gone.
   redis.call('DEL', log)
   isNew, epoch, head, total, since, before = true, ARGV[1], 0, 0, now, 0
   added = add()
@@ -85,17 +85,17 @@ if isNew or head % 16 == 0 or now - last > maxAge / 64 then
   keepFor(log, maxAge)
   keepFor(meta, math.max(ARGV[8], maxAge))
 end
-local place = epoch .. ' ' .. head
-if id then redis.call('SET', id, place, 'PX', maxAge) end
-redis.call(ARGV[9], KEYS[3], place .. ' ' .. now .. ' ' .. about .. '\\n' .. data)
-return place
+local position = epoch .. ' ' .. head
+if id then redis.call('SET', id, position, 'PX', maxAge) end
+redis.call(ARGV[9], KEYS[3], position .. ' ' .. now .. ' ' .. about .. '\\n' .. data)
+return position
 `;
 
 /**
- * Trims a topic, and reads the messages after a number, as many as make one answer.
+ * Trims a topic, and reads the messages after an offset, as many as make one answer.
  *
- * KEYS: log, meta. ARGV: an epoch in case there is none, the number, maxEntries, maxBytes, maxAgeMs, topicTtlMs, and how many
- * messages and bytes make an answer. Gives epoch, floor, head, time, and of each message number, time, fields and data.
+ * KEYS: log, meta. ARGV: an epoch in case there is none, the offset, maxEntries, maxBytes, maxAgeMs, topicTtlMs, and how many
+ * messages and bytes make an answer. Gives epoch, floor, head, time, and of each message offset, time, fields and data.
  */
 export const readScript: string = `${shared}
 local log, meta = KEYS[1], KEYS[2]
@@ -111,7 +111,7 @@ keepFor(meta, math.max(ARGV[6], maxAge))
 local now = timeSince(last)
 trim(log, head, total, now, tonumber(ARGV[3]), tonumber(ARGV[4]), maxAge)
 local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-local floor = oldest and numberOf(oldest) - 1 or head
+local floor = oldest and offsetOf(oldest) - 1 or head
 
 local answer = { epoch, floor, head, now }
 local from, count, entries, bytes = (math.max(ARGV[2], floor) + 1) .. '-0', 4, 0, 0
@@ -119,7 +119,7 @@ while entries < answerEntries and bytes < answerBytes do
   local page = redis.call('XRANGE', log, from, '+', 'COUNT', count)
   for _, entry in ipairs(page) do
     local fields = entry[2]
-    for _, value in ipairs({ numberOf(entry), fields[2], fields[6], fields[8] }) do answer[#answer + 1] = value end
+    for _, value in ipairs({ offsetOf(entry), fields[2], fields[6], fields[8] }) do answer[#answer + 1] = value end
     entries, bytes, from = entries + 1, bytes + #fields[8], '(' .. entry[1]
     if entries >= answerEntries or bytes >= answerBytes then break end
   end
