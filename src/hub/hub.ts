@@ -32,10 +32,6 @@ export interface CloseOptions {
 
 const DEFAULT_DRAIN_MS = 5000;
 
-/** The options of one request, or a function that gives them: it is called before anything else, and may wait. */
-export type OptionsOf<Arguments extends unknown[]> =
-  RequestOptions | ((...request: Arguments) => RequestOptions | PromiseLike<RequestOptions>);
-
 /**
  * Topics and their subscribers. A message that is published to a topic reaches each of its subscribers, on whichever wire, in order. A
  * client that reconnects with its position gets what it missed, or is told that it cannot have it.
@@ -216,7 +212,8 @@ export function fetchHandler<
   Platform extends any[],
 >(
   hub: Hub,
-  options: OptionsOf<[request: Request, ...platform: Platform]> = {},
+  options:
+    RequestOptions | ((request: Request, ...platform: Platform) => RequestOptions | PromiseLike<RequestOptions>) = {},
 ): (request: Request, ...platform: Platform) => Promise<Response> {
   return (request, ...platform) => {
     const optionsOf = typeof options === "function" ? () => options(request, ...platform) : () => options;
