@@ -14,7 +14,7 @@ async function topicsOf(response: Response): Promise<string[]> {
 describe("hub.fetch", () => {
   test("is bound to its hub, and ignores what a platform passes besides the request", async () => {
     const { hub } = notedHub();
-    const handler = { fetch: hub.fetch };
+    const handler: { fetch(request: Request, ...platform: unknown[]): Promise<Response> } = { fetch: hub.fetch };
     const response = await handler.fetch(request("topic=a&wire=poll"), { topics: ["env"] }, { waitUntil: () => 0 });
     expect(await topicsOf(response)).toEqual(["a"]);
   });
