@@ -4,7 +4,7 @@ import type { Enumeratee as Adapter, Enumerator } from "../stream/enumerator.ts"
 import { compose } from "../stream/operators/compose.ts";
 import { heading } from "../stream/operators/heading.ts";
 import { map } from "../stream/operators/map.ts";
-import { INITIAL_CHUNK, scriptFrame } from "../wire/comet.ts";
+import { INITIAL_CHUNK, scriptFrame } from "../wire/script-frame.ts";
 import { Html } from "../html/html.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";

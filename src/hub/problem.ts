@@ -1,5 +1,5 @@
 import type { CometError, CometErrorCode } from "../core/errors.ts";
-import { COMET_HEAD, managedScript, type Listener } from "../wire/comet-stream.ts";
+import { COMET_HEAD, managedScript, type Listener } from "../wire/comet-format.ts";
 import { controlObject } from "../wire/format.ts";
 import type { Problem } from "../wire/item.ts";
 import type { Settings } from "./options.ts";

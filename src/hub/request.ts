@@ -1,11 +1,11 @@
 import { CometError, describe } from "../core/errors.ts";
 import { checkTopicName, parsePosition, type Position } from "../log/position.ts";
-import { checkCallback } from "../wire/comet.ts";
-import { managedCometFormat, plainCometFormat } from "../wire/comet-stream.ts";
+import { checkCallback } from "../wire/script-frame.ts";
+import { managedCometFormat, plainCometFormat } from "../wire/comet-format.ts";
 import type { Format } from "../wire/format.ts";
 import type { Wire } from "../wire/item.ts";
-import { ndjsonFormat, pollFormat } from "../wire/ndjson.ts";
-import { managedSseFormat, sseFormat } from "../wire/sse.ts";
+import { ndjsonFormat, pollFormat } from "../wire/ndjson-format.ts";
+import { managedSseFormat, sseFormat } from "../wire/sse-format.ts";
 import type { HubRequest } from "./hub-request.ts";
 import { acceptedWire } from "./negotiate.ts";
 import type { ConnectOptions, Settings } from "./options.ts";

@@ -1,5 +1,5 @@
 import { CometError, describe } from "../../../src/core/errors.ts";
-import { checkCallback } from "../../../src/wire/comet.ts";
+import { checkCallback } from "../../../src/wire/script-frame.ts";
 import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, malformed, parseJson } from "./decoder.ts";
 import { controlItem, itemOf } from "./item-reader.ts";
 import type { WireItem } from "../../../src/wire/item.ts";

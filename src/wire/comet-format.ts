@@ -1,4 +1,4 @@
-import { checkCallback, scriptFrame, scriptTag } from "./comet.ts";
+import { checkCallback, scriptFrame, scriptTag } from "./script-frame.ts";
 import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
 import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
