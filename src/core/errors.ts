@@ -14,7 +14,6 @@
  * | `ERR_TIMEOUT` | a source gave nothing within the time that it was allowed |
  * | `ERR_CHANNEL_ENDED` | a channel was used after its `end` or `fail` |
  * | `ERR_ELEMENT` | an element of a chunked response is not `Html`, a string or bytes, or not of the response's own kind |
- * | `ERR_FRAME` | a decoder was given bytes that are no frame of its wire, or a frame longer than its bound |
  * | `ERR_RESPONSE` | a status or header cannot stand on a chunked response, or the response has begun already |
  * | `ERR_PARAMETER` | a query parameter is given too often, or has no such value |
  * | `ERR_WIRE` | there is no such wire, or no such mode of it |
@@ -46,7 +45,6 @@ export type CometErrorCode =
   | "ERR_CHANNEL_ENDED"
   | "ERR_ELEMENT"
   | "ERR_RESPONSE"
-  | "ERR_FRAME"
   | "ERR_PARAMETER"
   | "ERR_WIRE"
   | "ERR_ACCEPT"

@@ -57,12 +57,3 @@ export interface ControlItems {
   readonly end: EndItem;
   readonly error: Problem;
 }
-
-/** What a decoder makes of a stream. */
-export type WireItem =
-  | ({ readonly type: "message" } & WireMessage)
-  | ({ readonly type: "open" } & OpenItem)
-  | ({ readonly type: "gap" } & GapItem)
-  | ({ readonly type: "end" } & EndItem)
-  | { readonly type: "error"; readonly problem: Problem }
-  | { readonly type: "heartbeat" };

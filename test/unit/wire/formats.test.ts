@@ -4,7 +4,7 @@ import { CometDecoder } from "../../support/decoders/comet-decoder.ts";
 import { COMET_HEAD, managedCometFormat, plainCometFormat } from "../../../src/wire/comet-format.ts";
 import type { DecoderOptions } from "../../support/decoders/decoder.ts";
 import type { Format, LoggedMessage } from "../../../src/wire/format.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
+import type { WireItem } from "../../support/decoders/wire-item.ts";
 import { jsonLiteral } from "../../../src/wire/literal.ts";
 import { NdjsonDecoder } from "../../support/decoders/ndjson-decoder.ts";
 import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson-format.ts";
