@@ -7,8 +7,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Delays between attempts that fail: exponential, with full jitter, so that many who lost the same server do not all return to it at
- * the same moment. Every delay is random between 0 and its bound.
+ * Delays between failed attempts: exponential backoff with full jitter. Every delay is random between 0 and its bound, so that
+ * clients of the same server do not all reconnect to it at the same moment.
  */
 export class Backoff {
   readonly #firstMs: number;
@@ -20,14 +20,14 @@ export class Backoff {
     this.#maxMs = maxMs;
   }
 
-  /** Counts one more failure, and returns the delay before the next attempt, in milliseconds. */
+  /** Counts a failure. @returns The delay before the next attempt, in milliseconds. */
   next(): number {
     const longest = Math.min(this.#maxMs, this.#firstMs * 2 ** this.#failures);
     this.#failures += 1;
     return Math.random() * longest;
   }
 
-  /** An attempt succeeded: the next delay is a short one again. */
+  /** Resets the failures after an attempt has succeeded. */
   reset(): void {
     this.#failures = 0;
   }

@@ -1,4 +1,4 @@
-/** Runs at most a number of tasks at a time. The others wait, first come, first served. */
+/** Runs at most a number of tasks at a time. The others wait in the order of their calls. */
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;

@@ -1,15 +1,15 @@
 /**
- * Timers that keep no process alive. Node's timers have `unref` for that; a browser's are numbers, and Cloudflare's objects lack it, so
- * it is called where it exists.
+ * A timer that does not keep the process alive. Node's timers have `unref` for that; a browser's are numbers, and Cloudflare's
+ * objects lack it, so it is called if it exists.
  */
 export type Timer = ReturnType<typeof setTimeout>;
 
-/** As `setTimeout`. Cancel it with `clearTimeout`. */
+/** Like `setTimeout`, but does not keep the process alive. Cancel it with `clearTimeout`. */
 export function unrefTimeout(task: () => void, ms: number): Timer {
   return unref(setTimeout(task, ms));
 }
 
-/** As `setInterval`. Cancel it with `clearInterval`. */
+/** Like `setInterval`, but does not keep the process alive. Cancel it with `clearInterval`. */
 export function unrefInterval(task: () => void, ms: number): Timer {
   return unref(setInterval(task, ms));
 }
