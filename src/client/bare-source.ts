@@ -8,7 +8,10 @@ import type {
 import type { Wire } from "../wire/item.ts";
 import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
 
-/** The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without one. */
+/**
+ * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
+ * one.
+ */
 export interface AnyEvents {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in EventSource: only the application knows the types.
   readonly [event: string]: any;
@@ -49,14 +52,16 @@ export interface BareSource<Events> {
 }
 
 /**
- * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires; `CometSource`
- * chooses among several and is iterable.
+ * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires;
+ * `CometSource` chooses among several and is iterable.
  *
- * It reconnects with its position whenever its connection ends, breaks or times out, so each message arrives once; a `gap` event
- * reports messages that are missing. Messages are events: `message`, or the name that they were published with. Its own events
- * are `open`, `gap`, `error` and `close`. It lives until `close()` is called, the server ends it for good, or an error is fatal.
+ * It reconnects with its position whenever its connection ends, breaks or times out, so each message arrives once; a
+ * `gap` event reports messages that are missing. Messages are events: `message`, or the name that they were published
+ * with. Its own events are `open`, `gap`, `error` and `close`. It lives until `close()` is called, the server ends it
+ * for good, or an error is fatal.
  *
- * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its types.
+ * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its
+ * types.
  *
  * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
  * @example

@@ -8,10 +8,11 @@ export interface TopicPosition {
 }
 
 /**
- * The client's position: the newest topic-position of each topic, by the topic's encoded name. PROTOCOL.md, sections 2 and 6.
+ * The client's position: the newest topic-position of each topic, by the topic's encoded name. PROTOCOL.md, sections 2
+ * and 6.
  *
- * Prefixes are compared as texts and sent back unchanged. Do not decode or normalise them: the server may encode a name in
- * another way than this client would.
+ * Prefixes are compared as texts and sent back unchanged. Do not decode or normalise them: the server may encode a name
+ * in another way than this client would.
  */
 export class ClientPosition extends Map<string, TopicPosition> {
   /** @throws {SyntaxError} if a part of the position is malformed. An empty position has no parts. */

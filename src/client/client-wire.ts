@@ -1,6 +1,8 @@
 import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
 
-/** One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed. */
+/**
+ * One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed.
+ */
 export interface ReceivedItem extends Partial<WireMessage> {
   readonly open?: OpenItem;
   readonly gap?: GapItem;
@@ -45,8 +47,8 @@ export interface WireEvents {
 /**
  * One way for a page to hold a stream open. Applications may implement it.
  *
- * Every new member MUST be optional: a required one breaks the wires of applications. A wire around another inherits from it
- * (`Object.create(wire)`), since `name` may change while the client runs.
+ * Every new member MUST be optional: a required one breaks the wires of applications. A wire around another inherits
+ * from it (`Object.create(wire)`), since `name` may change while the client runs.
  */
 export interface ClientWire {
   /** The encoding that it receives. `open` events carry it. */
@@ -54,7 +56,8 @@ export interface ClientWire {
   /** Whether it can send the application's headers. @default false */
   readonly sendsHeaders?: boolean;
   /**
-   * The idle timeout until a stream opens, in milliseconds, for a wire whose responses may wait for messages; 0 disables it.
+   * The idle timeout until a stream opens, in milliseconds, for a wire whose responses may wait for messages; 0
+   * disables it.
    * @default the source's `openTimeoutMs`
    */
   readonly idleTimeoutMs?: number;
@@ -85,7 +88,10 @@ export const connectionLost: WireFailure = { code: "ERR_NETWORK", detail: "No co
 /** The failure of a page that can use none of the wires. It is fatal: the client does not reconnect. */
 export const noWire: WireFailure = { code: "ERR_WIRE", detail: "No wire.", retryMs: null };
 
-/** Parses items from JSON texts, and skips empty ones. A text that is not JSON, or is falsy, becomes an `ERR_FRAME` error item. */
+/**
+ * Parses items from JSON texts, and skips empty ones. A text that is not JSON, or is falsy, becomes an `ERR_FRAME`
+ * error item.
+ */
 export function parseItems(texts: readonly string[]): ReceivedItem[] {
   return texts.filter(Boolean).map(parseItem);
 }

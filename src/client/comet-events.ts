@@ -15,8 +15,9 @@ export interface CometGapEvent extends Event {
 }
 
 /**
- * Dispatched as `error` when there is no connection and the server did not ask the client to reconnect at once. Applications
- * compare the codes, so a code never changes its meaning. They are those of refusals (PROTOCOL.md, section 7), and:
+ * Dispatched as `error` when there is no connection and the server did not ask the client to reconnect at once.
+ * Applications compare the codes, so a code never changes its meaning. They are those of refusals (PROTOCOL.md, section
+ * 7), and:
  *
  * | code | cause |
  * | --- | --- |
@@ -35,11 +36,17 @@ export interface CometErrorEvent extends Event {
   readonly detail: string;
   /** The status of the response, if there was one that the page can see. */
   readonly status?: number;
-  /** When the client returns, in milliseconds from now and no sooner than the server allows; `null` if it does not reconnect. */
+  /**
+   * When the client returns, in milliseconds from now and no sooner than the server allows; `null` if it does not
+   * reconnect.
+   */
   readonly retryMs: number | null;
 }
 
-/** Dispatched as `close` when the source is closed by the server or by a fatal error; the page's own `close()` dispatches none. */
+/**
+ * Dispatched as `close` when the source is closed by the server or by a fatal error; the page's own `close()`
+ * dispatches none.
+ */
 export interface CometCloseEvent extends Event {
   /** The server's reason, or `error` after a fatal error. */
   readonly reason: EndReason | "error";

@@ -12,8 +12,8 @@ import { withHeaders, type HeadersOption } from "./wires/with-headers.ts";
 /** Options of a {@link CometSource}. */
 export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
   /**
-   * Headers of every request, or a function that returns them; it is called before each request, and once more after a 401.
-   * With headers the source uses only wires that can send them.
+   * Headers of every request, or a function that returns them; it is called before each request, and once more after a
+   * 401. With headers the source uses only wires that can send them.
    */
   readonly headers?: HeadersOption;
   /** The wires to try, the best first. @default [ndjson, sse, comet, poll] */
@@ -24,12 +24,14 @@ export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
   readonly openTimeoutMs?: number;
 }
 
-/** A reader with so many messages waiting is full. It holds at most twice as many: these, and those that it is reading. */
+/**
+ * A reader with so many messages waiting is full. It holds at most twice as many: these, and those that it is reading.
+ */
 const MAX_WAITING = 500;
 
 /**
- * Follows a hub's topics over the first wire that delivers. A page that uses only the standard's members can use it in place of
- * an `EventSource`. It is also an `AsyncIterable` of all messages.
+ * Follows a hub's topics over the first wire that delivers. A page that uses only the standard's members can use it in
+ * place of an `EventSource`. It is also an `AsyncIterable` of all messages.
  *
  * The iterator stops the follower while a reader is full; do not buffer instead: the hub's log is the buffer.
  *
@@ -66,9 +68,9 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   /**
-   * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the `error`
-   * event of a fatal error. While a reader has 1,000 messages to read, the source has no connection; it resumes from the hub's
-   * log.
+   * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the
+   * `error` event of a fatal error. While a reader has 1,000 messages to read, the source has no connection; it resumes
+   * from the hub's log.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];

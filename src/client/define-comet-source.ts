@@ -4,12 +4,12 @@ import { forwardEvents } from "./forward-events.ts";
 /**
  * Defines an element that follows the hub at its attribute `src` while it is in the document.
  *
- * The element dispatches the events of its source: `open`, `message`, named messages, `gap`, `error` and `close`. They do not
- * bubble. A new `src` closes the source and opens another from the beginning; removing `src` closes it. An invalid address
- * dispatches an `error` with the code `ERR_URL`.
+ * The element dispatches the events of its source: `open`, `message`, named messages, `gap`, `error` and `close`. They
+ * do not bubble. A new `src` closes the source and opens another from the beginning; removing `src` closes it. An
+ * invalid address dispatches an `error` with the code `ERR_URL`.
  *
- * It does nothing where there are no custom elements, or where the name is defined already. The class is made inside of this
- * function on purpose: elsewhere there may be no `HTMLElement`, and pages that do not call it do not bundle it.
+ * It does nothing where there are no custom elements, or where the name is defined already. The class is made inside of
+ * this function on purpose: elsewhere there may be no `HTMLElement`, and pages that do not call it do not bundle it.
  *
  * @param name The element's name. @default "comet-source"
  * @param options The options of every source of these elements.

@@ -10,8 +10,8 @@ export interface FollowOptions {
   /** Whether requests to another origin carry cookies. @default false */
   readonly withCredentials?: boolean;
   /**
-   * The bound of the first reconnection delay, in milliseconds, from 0; each further failure doubles it. Delays are random
-   * between 0 and their bound, and no shorter than the server asks for.
+   * The bound of the first reconnection delay, in milliseconds, from 0; each further failure doubles it. Delays are
+   * random between 0 and their bound, and no shorter than the server asks for.
    * @default 1000
    */
   readonly backoffMs?: number;
@@ -50,7 +50,7 @@ interface FollowerConnection {
   readonly close: () => void;
 }
 
-/** A connection that lasted longer than this was stable: the backoff begins anew. */
+/** A connection that lasted longer than this was stable: its end resets the backoff. */
 const STABLE_MS = 5000;
 /** The statuses of refusals that are permanent: 4xx except 408, 425 and 429. */
 const PERMANENT = /^4(?!08|25|29)/;
@@ -58,9 +58,9 @@ const PERMANENT = /^4(?!08|25|29)/;
 /**
  * Creates a {@link Follower}, which is not started.
  *
- * At most two connections exist: the current one, whose messages count, and the next one, which is opening to replace it. The
- * position moves before a message is emitted. A listener may call `stop` or `start` from within any callback, so nothing after a
- * callback may rely on the state before it.
+ * At most two connections exist: the current one, whose messages count, and the next one, which is opening to replace
+ * it. The position moves before a message is emitted. A listener may call `stop` or `start` from within any callback,
+ * so nothing after a callback may rely on the state before it.
  */
 export function createFollower(url: URL, options: FollowOptions, on: FollowEvents): Follower {
   const { wire, openTimeoutMs = 10_000, backoffMs = 1000, maxBackoffMs = 30_000, withCredentials } = options;
@@ -83,7 +83,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     let isOver = false;
     let openedAt = Infinity;
     /** When the last items arrived, by the wall clock: it runs on while a machine sleeps. */
-    let heardAt = Date.now();
+    let receivedAt = Date.now();
     let idleTimeoutMs = wire.idleTimeoutMs ?? openTimeoutMs;
     let idleTimer: ReturnType<typeof setTimeout> | undefined;
     let close: (() => void) | undefined;
@@ -92,7 +92,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       check: () => {
         clearTimeout(idleTimer);
         if (idleTimeoutMs === 0) return;
-        const leftMs = heardAt + idleTimeoutMs - Date.now();
+        const leftMs = receivedAt + idleTimeoutMs - Date.now();
         if (leftMs > 0) idleTimer = setTimeout(self.check, leftMs);
         else broken({ code: "ERR_SILENT", detail: `Silent for ${idleTimeoutMs} ms.` });
       },
@@ -113,7 +113,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     };
 
     const received = (items: readonly ReceivedItem[]): void => {
-      heardAt = Date.now();
+      receivedAt = Date.now();
       try {
         for (const item of items) if (!isOver) take(item);
       } catch (error) {
@@ -140,7 +140,8 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
     const opened = ({ position: begins, states, heartbeatMs }: OpenItem): void => {
       const start = new ClientPosition(request.position);
-      // A connection that replaces another opens at the position of its request. A server that lost its last messages opens before it.
+      // A connection that replaces another opens at the position of its request. A server that lost its last messages
+      // opens before it.
       for (const part of begins.split(",")) {
         // At a gap only the `gap` item moves the position, since the connection may break before that item.
         const state = states[decodeURIComponent(part.split("=")[0] as string)];
@@ -216,7 +217,8 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     // A page that was asleep, hidden or offline checks at once whether its connection lives.
     const listeners: Record<string, () => void> = {
       online: connect,
-      // Browsers keep no page with an open stream for the back button; WebKit keeps it, with a stream that is silently dead.
+      // Browsers keep no page with an open stream for the back button; WebKit keeps it, with a stream that is silently
+      // dead.
       pagehide: drop,
       pageshow: () => {
         if (!current && !next) connect();

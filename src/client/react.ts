@@ -3,9 +3,13 @@ import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { forwardEvents } from "./forward-events.ts";
 
-/** Options of {@link useComet}. The first component that follows an address opens its connection, with its own options. */
+/**
+ * Options of {@link useComet}. The first component that follows an address opens its connection, with its own options.
+ */
 export interface UseCometOptions<T> extends CometSourceOptions {
-  /** Called with every message, whatever its name; for components that need more than the newest, to append or to count. */
+  /**
+   * Called with every message, whatever its name; for components that need more than the newest, to append or to count.
+   */
   readonly onMessage?: (event: CometMessageEvent<T>) => void;
 }
 
@@ -32,8 +36,9 @@ const initial: CometState<never> = { data: undefined, state: "connecting", error
 const shared = new Map<string, SharedSource>();
 
 /**
- * Follows the topics of an address while the component is mounted. All components with the same address share one connection,
- * which is closed a second after the last of them has unmounted. On a server it opens nothing, and the state is `connecting`.
+ * Follows the topics of an address while the component is mounted. All components with the same address share one
+ * connection, which is closed a second after the last of them has unmounted. On a server it opens nothing, and the
+ * state is `connecting`.
  *
  * The state object must stay the same between changes, or React renders without end.
  *
@@ -102,7 +107,10 @@ class SharedSource {
   }
 }
 
-/** Calls one component's callback. An error in it is reported as uncaught, and the other components still get the message. */
+/**
+ * Calls one component's callback. An error in it is reported as uncaught, and the other components still get the
+ * message.
+ */
 function notify(onMessage: OnMessage | undefined, event: CometMessageEvent<never>): void {
   try {
     onMessage?.(event);

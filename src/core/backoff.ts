@@ -7,8 +7,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Delays between failed attempts: exponential backoff with full jitter. Every delay is random between 0 and its bound, so that
- * clients of the same server do not all reconnect to it at the same moment.
+ * Delays between failed attempts: exponential backoff with full jitter. Every delay is random between 0 and its bound,
+ * so that clients of the same server do not all reconnect to it at the same moment.
  */
 export class Backoff {
   readonly #firstMs: number;

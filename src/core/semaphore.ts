@@ -3,7 +3,7 @@ export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   #free: number;
 
-  /** @param permits How many tasks may run at a time, from 1. */
+  /** @param permits The number of tasks that may run at a time, from 1. */
   constructor(permits: number) {
     this.#free = permits;
   }

@@ -1,6 +1,6 @@
 /**
- * A timer that does not keep the process alive. Node's timers have `unref` for that; a browser's are numbers, and Cloudflare's
- * objects lack it, so it is called if it exists.
+ * A timer that does not keep the process alive. Node's timers have `unref` for that; a browser's are numbers, and
+ * Cloudflare's objects lack it, so it is called if it exists.
  */
 export type Timer = ReturnType<typeof setTimeout>;
 

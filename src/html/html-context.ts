@@ -44,10 +44,11 @@ type State =
   | "comment";
 
 /**
- * Tracks the fixed parts of an HTML template as the HTML tokenizer would (HTML, 13.2.5), and returns the context of each hole.
+ * Tracks the fixed parts of an HTML template as the HTML tokenizer would (HTML, 13.2.5), and returns the context of
+ * each hole.
  *
- * It knows less than a browser, and rejects everything that it does not know: keep it so. test/property/html.test.ts compares it with
- * a parser.
+ * It knows less than a browser, and rejects everything that it does not know: keep it so. test/property/html.test.ts
+ * compares it with a parser.
  */
 export class HtmlContext {
   #state: State = "data";

@@ -4,8 +4,8 @@ import type { JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 
 /**
- * A piece of HTML that is safe to send. The {@link html} template makes it, which escapes its values, or {@link Html.trusted}. A
- * string is never treated as HTML: do not add a conversion.
+ * A piece of HTML that is safe to send. The {@link html} template makes it, which escapes its values, or
+ * {@link Html.trusted}. A string is never treated as HTML: do not add a conversion.
  */
 export class Html {
   readonly #markup: string;
@@ -37,13 +37,14 @@ export type HtmlValue = Html | JsonValue | bigint | readonly HtmlValue[];
  * Makes {@link Html} from a template, and escapes each value for its context, or rejects it:
  *
  * - between tags: strings, numbers, bigints and booleans as text, `Html` unchanged, arrays of these one after another;
- * - in a quoted attribute, `<title>` or `<textarea>`: strings, numbers, bigints and booleans as text. In an attribute that
- *   holds an address (`href`, `src` ...) only with the scheme http, https, mailto or tel, or none;
- * - in a `<script>`: strings and JSON as JavaScript literals, with their quotes: `` html`<script>show(${name})</script>` ``;
+ * - in a quoted attribute, `<title>` or `<textarea>`: strings, numbers, bigints and booleans as text. In an attribute
+ *   that holds an address (`href`, `src` ...) only with the scheme http, https, mailto or tel, or none;
+ * - in a `<script>`: strings and JSON as JavaScript literals, with their quotes: ``
+ *   html`<script>show(${name})</script>` ``;
  * - in a `<script type="application/json">`: strings and JSON as JSON.
  *
- * It rejects values everywhere else: in attributes without quotes, names of tags and attributes, event handlers, styles, comments,
- * and the inside of JavaScript strings. A template must end where it began, between tags.
+ * It rejects values everywhere else: in attributes without quotes, names of tags and attributes, event handlers,
+ * styles, comments, and the inside of JavaScript strings. A template must end where it began, between tags.
  *
  * @throws {CometError} `ERR_HTML` for a hole where no value is safe, and for a value that its context does not accept;
  *   `ERR_ENCODER` for a value in a script that is neither a string nor JSON.
@@ -59,7 +60,9 @@ export function html(template: TemplateStringsArray, ...values: readonly HtmlVal
   return Html.trusted(markup);
 }
 
-/** The contexts of each template's holes. A template literal passes the same array each time, so each is analysed once. */
+/**
+ * The contexts of each template's holes. A template literal passes the same array each time, so each is analysed once.
+ */
 const known = new WeakMap<TemplateStringsArray, readonly HoleContext[]>();
 
 function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {

@@ -1,8 +1,9 @@
 /**
- * Tracks JavaScript text, to decide whether a value may follow: not within a string, a template, a comment or a regular expression.
+ * Tracks JavaScript text, to decide whether a value may follow: not within a string, a template, a comment or a regular
+ * expression.
  *
- * A slash that begins no comment is a regular expression or a division, which only a parser can distinguish; after one it rejects all
- * values. Do not guess here: a wrong guess is an injection.
+ * A slash that begins no comment is a regular expression or a division, which only a parser can distinguish; after one
+ * it rejects all values. Do not guess here: a wrong guess is an injection.
  */
 export class ScriptContext {
   #state: "code" | "'" | '"' | "`" | "//" | "/*" | "unknown" = "code";

@@ -16,8 +16,8 @@ export interface CometOptions {
    */
   readonly callback: string;
   /**
-   * The first chunk of the document; `null` for none. Browsers hold scripts back until they have received enough: WebKit needs
-   * 512 bytes.
+   * The first chunk of the document; `null` for none. Browsers hold scripts back until they have received enough:
+   * WebKit needs 512 bytes.
    * @default 5,120 spaces and `<html><body>`
    */
   readonly initialChunk?: Html | null;
@@ -26,7 +26,8 @@ export interface CometOptions {
 }
 
 /**
- * Encodes a message of type `E` as a string or JSON. The result is written as a JSON literal, and is as safe as any other value.
+ * Encodes a message of type `E` as a string or JSON. The result is written as a JSON literal, and is as safe as any
+ * other value.
  */
 export type CometMessage<E> = (message: E) => JsonValue;
 
@@ -42,14 +43,15 @@ export type CometEnumeratee = <E>(source: AsyncIterable<E> & IfJsonable<E>) => E
 /**
  * Turns events into a comet socket: an endless HTML document whose scripts call a callback with each event on arrival.
  *
- * It emits the initial chunk first, then for each event one element `<script>callback('event');</script>`. It is pulled, stopped and
- * failed like every {@link Adapter}.
+ * It emits the initial chunk first, then for each event one element `<script>callback('event');</script>`. It is
+ * pulled, stopped and failed like every {@link Adapter}.
  *
- * Strings become JavaScript strings, JSON values become JavaScript literals; other types need an `encoder`. No value can end its
- * script, begin a comment or name anything. Every value arrives unchanged, with a key `__proto__` and lone surrogates too.
+ * Strings become JavaScript strings, JSON values become JavaScript literals; other types need an `encoder`. No value
+ * can end its script, begin a comment or name anything. Every value arrives unchanged, with a key `__proto__` and lone
+ * surrogates too.
  *
- * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE` and `ERR_OPTION` at once for invalid options; `ERR_ENCODER` to the reader for a
- *   message that is neither a string nor JSON.
+ * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE` and `ERR_OPTION` at once for invalid options; `ERR_ENCODER` to the
+ *   reader for a message that is neither a string nor JSON.
  * @example
  * events.through(comet({ callback: "parent.cometMessage" }));
  */

@@ -30,8 +30,8 @@ export function declareKind<S extends AsyncIterable<unknown>>(source: S, kind: E
 }
 
 /**
- * Returns the kind of a source's elements if it is known without waiting: it was declared, or the first element is available. The
- * caller MUST read `elements` instead of the source.
+ * Returns the kind of a source's elements if it is known without waiting: it was declared, or the first element is
+ * available. The caller MUST read `elements` instead of the source.
  */
 export function knownKind(source: AsyncIterable<ChunkElement>): {
   readonly kind: ElementKind | undefined;
@@ -46,9 +46,10 @@ export function knownKind(source: AsyncIterable<ChunkElement>): {
 /**
  * Returns the text or bytes of an element.
  *
- * @param kind The kind for which the content type was chosen; `undefined` if the application chose it: then kinds may be mixed.
- * @throws {CometError} `ERR_ELEMENT` for a value that is no element, and for an element of another kind: a string in an HTML document
- *   would not be escaped.
+ * @param kind The kind for which the content type was chosen; `undefined` if the application chose it: then kinds may
+ *   be mixed.
+ * @throws {CometError} `ERR_ELEMENT` for a value that is no element, and for an element of another kind: a string in an
+ *   HTML document would not be escaped.
  */
 export function contentOf(element: unknown, kind: ElementKind | undefined): string | Uint8Array {
   const own = kindOf(element);

@@ -8,13 +8,14 @@ export interface ChunkedInit {
   /** The status: a whole number from 200 to 599, except those without a body (204, 205, 304). @default 200 */
   readonly status?: number;
   /**
-   * Headers to send. They replace the defaults: `Content-Type` by the elements, `Cache-Control: no-store, no-transform`,
-   * `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML `Content-Security-Policy: frame-ancestors 'self'`.
+   * Headers to send. They replace the defaults: `Content-Type` by the elements,
+   * `Cache-Control: no-store, no-transform`, `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML
+   * `Content-Security-Policy: frame-ancestors 'self'`.
    */
   readonly headers?: HeadersInit;
   /**
-   * Called once if the source fails, or if its clean-up fails after the client has disconnected. The client sees a response that
-   * breaks off. A disconnect is not an error.
+   * Called once if the source fails, or if its clean-up fails after the client has disconnected. The client sees a
+   * response that breaks off. A disconnect is not an error.
    * @default `console.error`
    */
   readonly onError?: OnError;
@@ -33,7 +34,8 @@ const bodiless = new Set([204, 205, 304]);
 /**
  * Checks the options of a chunked response.
  *
- * @throws {CometError} `ERR_RESPONSE` for a status or header that cannot be sent; `ERR_OPTION` for an `onError` that is no function.
+ * @throws {CometError} `ERR_RESPONSE` for a status or header that cannot be sent; `ERR_OPTION` for an `onError` that is
+ *   no function.
  */
 export function checkInit(init: ChunkedInit): CheckedInit {
   const { status } = init;

@@ -4,8 +4,9 @@ import type { ControlItems, EndItem } from "./item.ts";
 import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
 
 /**
- * The head of a hub's comet document. Blanks before `<html>` add nothing to the document. With the rest they make up the 1,024
- * bytes and the explicit body that browsers need before they run scripts on arrival; test/browser checks it in each of them.
+ * The head of a hub's comet document. Blanks before `<html>` add nothing to the document. With the rest they make up
+ * the 1,024 bytes and the explicit body that browsers need before they run scripts on arrival; test/browser checks it
+ * in each of them.
  */
 export const COMET_HEAD: string = headWith("");
 
@@ -25,7 +26,8 @@ const document = {
 /**
  * The format of plain comet: one script a message, which calls any page's callback with the data and nothing else.
  *
- * PROTOCOL.md, section 5, fixes the bytes. Control items are comments, so that a page that knows only its callback never sees them.
+ * PROTOCOL.md, section 5, fixes the bytes. Control items are comments, so that a page that knows only its callback
+ * never sees them.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
@@ -76,7 +78,9 @@ export function managedScript(listener: ManagedListener, nonce: string | undefin
   return `${scriptTag(nonce)}${callOf(listener, `[${jsonString(item)}]`)}</script>\n`;
 }
 
-/** Writes the script that removes the comments from its document as they arrive, and passes their lines to a listener. */
+/**
+ * Writes the script that removes the comments from its document as they arrive, and passes their lines to a listener.
+ */
 function listenerScript(listener: ManagedListener, nonce: string | undefined): string {
   // A line without an end is incomplete: the connection was cut.
   const lines = "if(n.nodeType===8){var l=n.data.split('\\n');l.pop();t=(t||[]).concat(l)}";
@@ -88,11 +92,11 @@ function listenerScript(listener: ManagedListener, nonce: string | undefined): s
 }
 
 /**
- * The format of managed comet, for pages that run this package's client: one comment a batch, with one line an item, which a script
- * in the head passes to a listener.
+ * The format of managed comet, for pages that run this package's client: one comment a batch, with one line an item,
+ * which a script in the head passes to a listener.
  *
- * Comments, and not scripts, since the page drops them: a script's text and compiled code would stay in memory. PROTOCOL.md, section
- * 5, fixes the bytes.
+ * Comments, and not scripts, since the page drops them: a script's text and compiled code would stay in memory.
+ * PROTOCOL.md, section 5, fixes the bytes.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */

@@ -17,11 +17,12 @@ export interface LoggedMessage {
 export type ControlName = "open" | "gap";
 
 /**
- * Writes a stream in the encoding of one wire, with the parameters of a connection. A stream is `head`, an `open` item, then any
- * number of batches (`before`, message frames, `after`), `gap` items and heartbeats, and at last an `end` item.
+ * Writes a stream in the encoding of one wire, with the parameters of a connection. A stream is `head`, an `open` item,
+ * then any number of batches (`before`, message frames, `after`), `gap` items and heartbeats, and at last an `end`
+ * item.
  *
- * PROTOCOL.md, section 5, fixes the bytes, and test/unit/wire/formats.test.ts decodes them. A format is immutable and holds no
- * state of a connection: many connections share its frames.
+ * PROTOCOL.md, section 5, fixes the bytes, and test/unit/wire/formats.test.ts decodes them. A format is immutable and
+ * holds no state of a connection: many connections share its frames.
  */
 export interface Format {
   /** Connections whose formats have equal keys receive the same bytes. */
@@ -30,9 +31,14 @@ export interface Format {
   readonly contentType: string;
   /** The key under which message frames are cached and shared; `undefined` if frames belong to one connection. */
   readonly frameKey: string | undefined;
-  /** Whether a frame names the positions of all of a connection's topics, so that only connections to one topic share it. */
+  /**
+   * Whether a frame names the positions of all of a connection's topics, so that only connections to one topic share
+   * it.
+   */
   readonly idsNameAllTopics: boolean;
-  /** Whether everything except message frames is in HTTP/1.1's chunked coding, and the sender must put batches into it. */
+  /**
+   * Whether everything except message frames is in HTTP/1.1's chunked coding, and the sender must put batches into it.
+   */
   readonly isChunked: boolean;
   /** The first bytes of the stream. */
   readonly head: string;
@@ -44,7 +50,10 @@ export interface Format {
 
   /** Writes a message frame. `id` is the message's own, or the whole position where {@link idsNameAllTopics}. */
   readonly message: (message: LoggedMessage, id: string) => string;
-  /** Writes a control item. `position` is the whole position after it; empty if further items must arrive before it holds. */
+  /**
+   * Writes a control item. `position` is the whole position after it; empty if further items must arrive before it
+   * holds.
+   */
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
   /** Writes the end of the stream. `query` is the request's, without its position. */
   readonly end: (item: EndItem, query: string) => string;

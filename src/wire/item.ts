@@ -3,7 +3,9 @@ import type { JsonValue } from "./json.ts";
 /** The four encodings of a stream: PROTOCOL.md, section 5. New names are a change of the protocol. */
 export type Wire = "comet" | "sse" | "ndjson" | "poll";
 
-/** The opening state of a topic: from now on, with every message after the client's position, or with messages missing. */
+/**
+ * The opening state of a topic: from now on, with every message after the client's position, or with messages missing.
+ */
 export type OpenState = "fresh" | "recovered" | "gap";
 
 /** The reason with which a server ends a stream: PROTOCOL.md, section 4. */

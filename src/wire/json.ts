@@ -3,8 +3,9 @@ export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined };
 
 /**
- * `T` itself if JSON can carry every value of it, and otherwise a type that `T` does not extend. Unlike {@link JsonValue} it accepts
- * interfaces. It rejects types with functions, and so `Date`, `Map` and all other classes with methods.
+ * `T` itself if JSON can carry every value of it, and otherwise a type that `T` does not extend. Unlike
+ * {@link JsonValue} it accepts interfaces. It rejects types with functions, and so `Date`, `Map` and all other classes
+ * with methods.
  */
 export type Jsonable<T> = T extends JsonValue
   ? T
@@ -22,7 +23,7 @@ export interface NeedsEncoder {
 }
 
 /**
- * `unknown` if JSON can carry `E`, and {@link NeedsEncoder} otherwise. Use it in an intersection with a parameter's type: `unknown`
- * changes nothing there. test/types checks which types compile.
+ * `unknown` if JSON can carry `E`, and {@link NeedsEncoder} otherwise. Use it in an intersection with a parameter's
+ * type: `unknown` changes nothing there. test/types checks which types compile.
  */
 export type IfJsonable<E> = [E] extends [Jsonable<E>] ? unknown : NeedsEncoder;

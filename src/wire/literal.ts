@@ -5,12 +5,12 @@ import type { JsonValue } from "./json.ts";
 const MAX_DEPTH = 500;
 
 /*
- * Literals for the inside of a <script> element. JSON.stringify escapes the characters that end or break a string: quotes,
- * backslashes, control characters (also NUL and line ends, which an HTML parser would change) and lone surrogates (which UTF-8
- * cannot carry). This file escapes the others: `<`, since `</script`, `<!--` and `<script` have a meaning to the HTML parser
- * anywhere in a script (HTML, 13.2.5.4, script data states); `&`, since scripts within SVG and in XHTML decode character
- * references; and U+2028/9, line ends in JavaScript before 2019. Removing an escape is a hole in every page:
- * test/property/script-safety.test.ts has the hostile values.
+ * Literals for the inside of a <script> element. JSON.stringify escapes the characters that end or break a string:
+ * quotes, backslashes, control characters (also NUL and line ends, which an HTML parser would change) and lone
+ * surrogates (which UTF-8 cannot carry). This file escapes the others: `<`, since `</script`, `<!--` and `<script` have
+ * a meaning to the HTML parser anywhere in a script (HTML, 13.2.5.4, script data states); `&`, since scripts within SVG
+ * and in XHTML decode character references; and U+2028/9, line ends in JavaScript before 2019. Each missing escape is
+ * an injection: test/property/script-safety.test.ts has the hostile values.
  */
 const unsafe = /[<&\u2028\u2029]/g;
 
@@ -36,7 +36,10 @@ export function insideQuotes(value: string, json: string): string {
   return inside.includes("'") ? inside.replaceAll("'", "\\'") : inside;
 }
 
-/** Whether a string is unchanged in its {@link jsonString}. Every escape is longer than its character, so lengths decide. */
+/**
+ * Whether a string is unchanged in its {@link jsonString}. Every escape is longer than its character, so lengths
+ * decide.
+ */
 export function isVerbatim(value: string, json: string): boolean {
   return json.length === value.length + 2;
 }
@@ -46,7 +49,10 @@ export function jsonString(value: string): string {
   return safe(JSON.stringify(value));
 }
 
-/** Escapes the characters that are unsafe in a script; only strings contain them. Most JSON has none, which `includes` finds fastest. */
+/**
+ * Escapes the characters that are unsafe in a script; only strings contain them. Most JSON has none, which `includes`
+ * finds fastest.
+ */
 function safe(json: string): string {
   if (json.includes("<") || json.includes("&") || json.includes("\u2028") || json.includes("\u2029")) {
     return json.replace(unsafe, escape);
@@ -58,11 +64,12 @@ function safe(json: string): string {
 export type LiteralReader = "javascript" | "json";
 
 /**
- * Writes a JSON value as a literal that is safe inside a `<script>` element: `{"a":1}`. JavaScript reads the same value from it: a
- * key `__proto__`, which would set the prototype, is written `["__proto__"]`.
+ * Writes a JSON value as a literal that is safe inside a `<script>` element: `{"a":1}`. JavaScript reads the same value
+ * from it: a key `__proto__`, which would set the prototype, is written `["__proto__"]`.
  *
- * A property that is `undefined` is left out, as in JSON. It rejects every other value that JSON cannot carry - `undefined`, `NaN`,
- * a bigint, a function, a `Date`, a `Map`, an instance of a class - and never writes another value instead.
+ * A property that is `undefined` is left out, as in JSON. It rejects every other value that JSON cannot carry -
+ * `undefined`, `NaN`, a bigint, a function, a `Date`, a `Map`, an instance of a class - and never writes another value
+ * instead.
  *
  * @throws {CometError} `ERR_ENCODER` for such a value, or one nested more than 500 levels deep, as every cycle is.
  */
@@ -71,8 +78,8 @@ export function jsonLiteral(value: unknown, reader: LiteralReader = "javascript"
 }
 
 /**
- * Whether JSON.stringify writes the literal of a value. It is several times as fast as {@link write}, but wrong for -0, for keys
- * `__proto__`, and for values that must be rejected.
+ * Whether JSON.stringify writes the literal of a value. It is several times as fast as {@link write}, but wrong for -0,
+ * for keys `__proto__`, and for values that must be rejected.
  */
 function isOrdinary(value: unknown, depth: number): boolean {
   if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
@@ -129,7 +136,10 @@ function writeObject(
   return `${text}}`;
 }
 
-/** Whether an object has no class: a literal, or made by `JSON.parse` or `Object.create(null)`, in this realm or another. */
+/**
+ * Whether an object has no class: a literal, or made by `JSON.parse` or `Object.create(null)`, in this realm or
+ * another.
+ */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

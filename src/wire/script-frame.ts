@@ -20,8 +20,8 @@ const reserved = new Set(
 );
 
 /**
- * Checks a callback: ASCII identifiers joined by dots, such as `console.log`, of at most 128 characters; the first is no reserved
- * word. Anybody can write a callback into an address, and it becomes code: do not accept more.
+ * Checks a callback: ASCII identifiers joined by dots, such as `console.log`, of at most 128 characters; the first is
+ * no reserved word. Anybody can write a callback into an address, and it becomes code: do not accept more.
  *
  * @throws {CometError} `ERR_CALLBACK` otherwise.
  */
@@ -72,7 +72,7 @@ export function scriptTag(nonce: unknown): string {
 }
 
 /**
- * The default start of a comet document outside of a hub: 5,120 spaces, since browsers hold back the first bytes of a page, and an
- * explicit body, which Firefox and WebKit need before they run scripts on arrival.
+ * The default start of a comet document outside of a hub: 5,120 spaces, since browsers hold back the first bytes of a
+ * page, and an explicit body, which Firefox and WebKit need before they run scripts on arrival.
  */
 export const INITIAL_CHUNK: string = `${" ".repeat(5120)}<html><body>`;

@@ -44,8 +44,8 @@ function inLines(text: string): string {
 }
 
 /**
- * The format of managed Server-Sent Events, for pages that run this package's client: each event is one batch of ndjson lines, so
- * that data keeps its types. PROTOCOL.md, section 5, fixes the bytes.
+ * The format of managed Server-Sent Events, for pages that run this package's client: each event is one batch of ndjson
+ * lines, so that data keeps its types. PROTOCOL.md, section 5, fixes the bytes.
  */
 export const managedSseFormat: Format = {
   key: "sse managed",

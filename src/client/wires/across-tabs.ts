@@ -8,16 +8,18 @@ const LEADER_TIMEOUT_MS = 3000;
 const LEADER_JITTER_MS = 1000;
 
 /**
- * Wraps a wire so that all tabs of an origin share one connection, with the topics of all of them. Use it as the option `share`.
+ * Wraps a wire so that all tabs of an origin share one connection, with the topics of all of them. Use it as the option
+ * `share`.
  *
- * Sources share if their addresses differ only in their topics. One of them leads: it holds the connection and passes on the items.
- * When its tab closes, crashes or freezes, another source leads, and each resumes from its own position. A source whose topics the
- * hub refuses together with the others' gets a connection of its own.
+ * Sources share if their addresses differ only in their topics. One of them leads: it holds the connection and passes
+ * on the items. When its tab closes, crashes or freezes, another source leads, and each resumes from its own position.
+ * A source whose topics the hub refuses together with the others' gets a connection of its own.
  *
  * The leader's cookies and headers count for all: share only between tabs of one user. It needs the Web Locks and the
  * `BroadcastChannel` of a secure context; without them each source has a connection of its own.
  *
- * A lock names the leader, and each member holds a lock of its own. Never send a message instead of a lock: a crash sends none.
+ * A lock names the leader, and each member holds a lock of its own. Never send a message instead of a lock: a crash
+ * sends none.
  *
  * @example
  * new CometSource("/live?topic=news", { share: acrossTabs });
@@ -35,7 +37,10 @@ export function acrossTabs(wire: ClientWire): ClientWire {
   return self;
 }
 
-/** Joins the tabs that share a connection, as a member and as a candidate for the lead. @returns A function that leaves them. */
+/**
+ * Joins the tabs that share a connection, as a member and as a candidate for the lead.
+ * @returns A function that leaves them.
+ */
 function join(
   wire: ClientWire,
   request: WireRequest,
@@ -82,7 +87,8 @@ function join(
         });
       });
     } catch (error) {
-      // An AbortError is a stolen lock, or a wait that `leave` aborted. Any other error means that the page may not use locks.
+      // An AbortError is a stolen lock, or a wait that `leave` aborted. Any other error means that the page may not use
+      // locks.
       if ((error as Error).name !== "AbortError") goAlone();
     }
     stop?.();

@@ -7,8 +7,8 @@ type FrameCallbacks = Record<string, ((texts: readonly string[]) => void) | unde
 /**
  * The wire `comet`: a forever iframe of the page's own origin, which calls a function of the page.
  *
- * Callback names must begin with `comet`, since a hub calls no others by default. A callback is replaced by one that does nothing
- * before it is deleted: the iframe may call it until it is removed.
+ * Callback names must begin with `comet`, since a hub calls no others by default. A callback is replaced by one that
+ * does nothing before it is deleted: the iframe may call it until it is removed.
  */
 export const comet: ClientWire = {
   name: "comet",

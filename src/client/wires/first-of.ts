@@ -7,9 +7,10 @@ const MAX_FAILURES = 3;
 /**
  * Creates a wire that uses the first of several wires that opens.
  *
- * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back; the first
- * to open wins, and the others are closed. A wire that was silent twice while another delivered is skipped, until the tab closes.
- * Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds for all wires.
+ * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back;
+ * the first to open wins, and the others are closed. A wire that was silent twice while another delivered is skipped,
+ * until the tab closes. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
+ * for all wires.
  *
  * @param wires The wires to try, the best first.
  * @param openTimeoutMs In milliseconds, from 0.
@@ -31,7 +32,8 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
       );
       let untried = able.filter((wire) => !past.has(wire));
       if (untried.length === 0) untried = able;
-      // A wire that fails at once may be forbidden here, or there is no network: so each wire becomes the first in turn.
+      // A wire that fails at once may be forbidden here, or there is no network: so each wire becomes the first in
+      // turn.
       if (failures >= MAX_FAILURES) untried.unshift(...untried.splice(failures % untried.length, 1));
       /** The wires that are opening or in use, and the functions that close their connections. */
       const tried = new Map<ClientWire, () => void>();

@@ -18,7 +18,9 @@ interface SharedConnection {
   isOpen: boolean;
   /** The most recent items. */
   readonly recent: ReceivedItem[];
-  /** The position before the first of the recent items; before the connection has opened, the position of its request. */
+  /**
+   * The position before the first of the recent items; before the connection has opened, the position of its request.
+   */
   floor: ClientPosition;
   /** The newest position that any connection had reached when this one opened. */
   newest: ClientPosition;
@@ -30,13 +32,15 @@ const asText = (position: TopicPosition | undefined): string =>
   position === undefined ? "" : `${position.prefix}${position.offset}`;
 
 /**
- * Leads the tabs that share a channel: holds the one connection, with the topics of all members, and broadcasts its items.
+ * Leads the tabs that share a channel: holds the one connection, with the topics of all members, and broadcasts its
+ * items.
  *
- * A connection that must begin earlier, or with other topics, is opened before the current one is closed, and each member drops the
- * items that it has. So the leader may send an item twice, but must never skip one: `startPosition` and `serves` are the two places
- * that decide this.
+ * A connection that must begin earlier, or with other topics, is opened before the current one is closed, and each
+ * member drops the items that it has. So the leader may send an item twice, but must never skip one: `startPosition`
+ * and `serves` are the two places that decide this.
  *
- * @param resign Called after the leader has ended because another tab leads, which stole the lock while this one was frozen.
+ * @param resign Called after the leader has ended because another tab leads, which stole the lock while this one was
+ *   frozen.
  * @returns A function that ends the lead.
  */
 export function leadTabs(
@@ -182,7 +186,8 @@ export function leadTabs(
       const owns = [...waiting]
         .filter((member) => member.topics.includes(topic))
         .map((member) => memberPosition(member, topic));
-      // A member without a position begins where the server says. The connection after this one serves those that have one.
+      // A member without a position begins where the server says. The connection after this one serves those that have
+      // one.
       if (owns.includes(undefined) && (beginsWithAll || least === undefined)) continue;
       for (const own of owns) {
         if (own === undefined) continue;
@@ -236,7 +241,10 @@ export function leadTabs(
     channel.close();
   }
 
-  /** Sends the members away to connections of their own: a server refuses all topics because of one, and may allow the others. */
+  /**
+   * Sends the members away to connections of their own: a server refuses all topics because of one, and may allow the
+   * others.
+   */
   function giveUp(refused: SharedConnection): void {
     const isNext = refused === next;
     for (const { id: to } of isNext && shared !== undefined ? waiting : members.values())

@@ -4,8 +4,8 @@ import { addressOf, connectionLost, type WireEvents, type WireFailure, type Wire
 /**
  * Opens a connection by `fetch`, and passes the response to `read` if it is 200 and of the right content type.
  *
- * Anything else breaks the connection: the members of a problem body override the failure that the head gives, so a refusal keeps
- * the hub's own code. The client returns no sooner than `Retry-After` or the body's `retryMs` says.
+ * Anything else breaks the connection: the members of a problem body override the failure that the head gives, so a
+ * refusal keeps the hub's own code. The client returns no sooner than `Retry-After` or the body's `retryMs` says.
  *
  * @param read Reads the response; resolves at its end, which is a lost connection unless an `end` item was in it.
  * @returns A function that aborts the request.

@@ -1,8 +1,9 @@
 import { connectionLost, type WireEvents } from "../client-wire.ts";
 
 /**
- * The number of batches and of characters after which another document should replace one. In WebKit each batch of a document
- * costs more than the one before. The length is just below the 4 MiB at which a hub ends a comet socket by default.
+ * The number of batches and of characters after which another document should replace one. In WebKit each batch of a
+ * document costs more than the one before. The length is just below the 4 MiB at which a hub ends a comet socket by
+ * default.
  */
 const MAX_BATCHES = 10_000;
 const MAX_LENGTH = 3_500_000;

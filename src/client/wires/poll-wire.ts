@@ -2,8 +2,8 @@ import { parseItems, type ClientWire } from "../client-wire.ts";
 import { openFetch } from "./open-fetch.ts";
 
 /**
- * The wire `poll`: one complete response after the other, for proxies that hold a stream back until it ends. It sends the
- * application's headers.
+ * The wire `poll`: one complete response after the other, for proxies that hold a stream back until it ends. It sends
+ * the application's headers.
  *
  * Its idle timeout must stay longer than a hub's `pollMs` (25 s by default), or every quiet poll is an `ERR_SILENT`.
  */

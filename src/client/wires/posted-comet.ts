@@ -4,8 +4,9 @@ import { openFrame } from "./open-frame.ts";
 /**
  * Creates a wire over a forever iframe of another origin, or in a sandbox, which posts its messages to the page.
  *
- * The hub must allow this page's origin (its option `cors`). Browsers deliver the messages only to a page of that origin. The wire
- * accepts them only from its own iframe and that iframe's origin: do not relax this check, since any page can post messages.
+ * The hub must allow this page's origin (its option `cors`). Browsers deliver the messages only to a page of that
+ * origin. The wire accepts them only from its own iframe and that iframe's origin: do not relax this check, since any
+ * page can post messages.
  *
  * @param options.sandbox Whether the iframe is sandboxed, with `allow-scripts` alone. @default false
  */

@@ -1,6 +1,8 @@
 import type { ClientWire } from "../client-wire.ts";
 
-/** A wire is silent after two failures: one may be a moment without a network, and not a proxy that holds streams back. */
+/**
+ * A wire is silent after two failures: one may be a moment without a network, and not a proxy that holds streams back.
+ */
 const MAX_FAILURES = 2;
 
 /** The wires that were silent at one address while another wire delivered. The tab's session storage keeps them. */

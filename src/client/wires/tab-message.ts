@@ -2,8 +2,8 @@ import type { Wire } from "../../wire/item.ts";
 import type { ReceivedItem, WireFailure } from "../client-wire.ts";
 
 /**
- * One source in one tab, while it holds one connection. It holds the lock {@link memberLock}, so the leader sees that it is gone
- * when the lock is free.
+ * One source in one tab, while it holds one connection. It holds the lock {@link memberLock}, so the leader sees that
+ * it is gone when the lock is free.
  */
 export interface TabMember {
   readonly id: string;
@@ -12,10 +12,11 @@ export interface TabMember {
 }
 
 /**
- * A message on the channel of the tabs that share a connection. All but `join` come from the leader, `from`, and go to all members
- * or to one, `to`.
+ * A message on the channel of the tabs that share a connection. All but `join` come from the leader, `from`, and go to
+ * all members or to one, `to`.
  *
- * Tabs of one origin may run different versions of the page, so a change of these messages also needs another channel name.
+ * Tabs of one origin may run different versions of the page, so a change of these messages also needs another channel
+ * name.
  */
 export type TabMessage =
   /** A member asks for its topics, from its position on. */

@@ -7,9 +7,10 @@ export type HeadersOption = HeadersInit | (() => HeadersInit | PromiseLike<Heade
 /**
  * Wraps a wire so that it sends the application's headers.
  *
- * A function is called before each connection, and once more after a 401 or when the hub ends the stream as `unauthorized`: so an
- * expired token is renewed without an error. It is called only once more, or a hub that refuses every token would be asked without
- * end. If the function fails, the connection breaks with `ERR_HEADERS`, and the next attempt calls it again.
+ * A function is called before each connection, and once more after a 401 or when the hub ends the stream as
+ * `unauthorized`: so an expired token is renewed without an error. It is called only once more, or a hub that refuses
+ * every token would be asked without end. If the function fails, the connection breaks with `ERR_HEADERS`, and the next
+ * attempt calls it again.
  *
  * @example
  * new BareSource("/live?topic=mine", { wire: withHeaders(ndjson, { authorization: "Bearer abc" }) });

@@ -30,22 +30,24 @@ const rawElement = /^(?:script|style|title|textarea|xmp|iframe|noembed|noframes|
 const ENOUGH_NAME = 9;
 
 /**
- * The state of the reader: the states of HTML's tokenizer (13.2.5), merged. `less` is after `<`, `close` after `</`, `bang` after
- * `<!`, `dash` after `<!-`; `bogus` is a bogus comment or a doctype, which end at the next `>`.
+ * The state of the reader: the states of HTML's tokenizer (13.2.5), merged. `less` is after `<`, `close` after `</`,
+ * `bang` after `<!`, `dash` after `<!-`; `bogus` is a bogus comment or a doctype, which end at the next `>`.
  */
 type State = "text" | "less" | "close" | "bang" | "dash" | "bogus" | "name" | "tag" | "raw" | "comment";
 
 /**
- * Reads a comet document: PROTOCOL.md, section 5. It finds scripts and comments as an HTML parser does, runs nothing, and skips
- * the rest: the head, the padding, and scripts that do not begin with a call of the callback. A frame is the text of a script or
- * comment; skipped text is not held, and may have any length.
+ * Reads a comet document: PROTOCOL.md, section 5. It finds scripts and comments as an HTML parser does, runs nothing,
+ * and skips the rest: the head, the padding, and scripts that do not begin with a call of the callback. A frame is the
+ * text of a script or comment; skipped text is not held, and may have any length.
  *
- * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. {@link readLiteral} reads its
- *   data. `open`, `gap` and `end` are in comments. A line end that does not follow an element is, after the first item, a heartbeat.
- * - **managed**: a comment carries items, one a line; an empty one is a heartbeat. A call carries the item of a refusal.
+ * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. {@link readLiteral}
+ *   reads its data. `open`, `gap` and `end` are in comments. A line end that does not follow an element is, after the
+ *   first item, a heartbeat.
+ * - **managed**: a comment carries items, one a line; an empty one is a heartbeat. A call carries the item of a
+ *   refusal.
  *
- * It reads only documents of servers of this protocol: it does not know the effect of `<!--<script>` inside a script, nor SVG and
- * MathML.
+ * It reads only documents of servers of this protocol: it does not know the effect of `<!--<script>` inside a script,
+ * nor SVG and MathML.
  *
  * @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK` from the constructor.
  */
@@ -59,13 +61,18 @@ export class CometDecoder extends FrameReader {
   #begun = false;
   #afterTag = false;
   #name = "";
-  /** Whether the tag's last character, spaces aside, was `=`; and the quote around the current attribute value, or 0. */
+  /**
+   * Whether the tag's last character, spaces aside, was `=`; and the quote around the current attribute value, or 0.
+   */
   #equals = false;
   #quote = 0;
   #endTag = "";
   /** The text that the content of a frame begins with; `undefined` once the content is known to be no frame. */
   #prefix: string | undefined;
-  /** The length of the content so far, and the number of its last bytes that may belong to its end: `</script`, `--`, `--!`. */
+  /**
+   * The length of the content so far, and the number of its last bytes that may belong to its end: `</script`, `--`,
+   * `--!`.
+   */
   #length = 0;
   #pending = 0;
 

@@ -10,13 +10,13 @@ export interface Decoder {
    * Decodes the next bytes. It does not keep them: the caller may reuse their memory.
    *
    * @throws {FrameError} if they are no frame of the wire, make a frame too long, or arrive after {@link end}.
-   * @throws {CometError} `ERR_OPTION` if they are not bytes. It rethrows errors of `onItem`. After any error but `ERR_OPTION`,
-   *   every further call throws the same error.
+   * @throws {CometError} `ERR_OPTION` if they are not bytes. It rethrows errors of `onItem`. After any error but
+   *   `ERR_OPTION`, every further call throws the same error.
    */
   feed(bytes: Uint8Array): void;
   /**
-   * Ends the input. An incomplete frame is dropped, as that of a broken connection; only a poll body must be complete. It is
-   * idempotent.
+   * Ends the input. An incomplete frame is dropped, as that of a broken connection; only a poll body must be complete.
+   * It is idempotent.
    *
    * @throws {FrameError} if a poll body is incomplete. It rethrows the error of {@link feed}, if there was one.
    */
@@ -25,7 +25,10 @@ export interface Decoder {
 
 /** Options of every decoder. */
 export interface DecoderOptions {
-  /** Called with each item, in order, within the call of `feed` (or `end`) that completes it. It must not call the decoder. */
+  /**
+   * Called with each item, in order, within the call of `feed` (or `end`) that completes it. It must not call the
+   * decoder.
+   */
   readonly onItem: (item: WireItem) => void;
   /** The longest frame, in bytes, from 1,024 to 2,147,483,647. Each decoder documents its frames. @default 1048576 */
   readonly maxFrameBytes?: number;

@@ -29,8 +29,8 @@ const reasons: { readonly [Reason in EndReason]: true } = {
 };
 
 /**
- * Reads the item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and `error`
- * that it has. Unknown members are left out; an object with none of these is `undefined`.
+ * Reads the item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and
+ * `error` that it has. Unknown members are left out; an object with none of these is `undefined`.
  *
  * @throws {FrameError} if it is no object, or a known member is missing or of the wrong type.
  */
@@ -51,7 +51,8 @@ export function itemOf(value: JsonValue): WireItem | undefined {
 }
 
 /**
- * Reads the item of this name. An unknown end reason becomes `recycle`, and an unknown state `gap`: PROTOCOL.md, section 4.
+ * Reads the item of this name. An unknown end reason becomes `recycle`, and an unknown state `gap`: PROTOCOL.md,
+ * section 4.
  *
  * @throws {FrameError} if the value is no object, or a member is missing or of the wrong type.
  */

@@ -4,8 +4,8 @@ import { FrameError } from "./frame-error.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 
 /**
- * Reads a literal as plain comet writes it, and nothing else of JavaScript: JSON; a string in single quotes, with the escapes of
- * JSON and `\'`; in objects a key `["__proto__"]`, for the key that JavaScript would use as the prototype.
+ * Reads a literal as plain comet writes it, and nothing else of JavaScript: JSON; a string in single quotes, with the
+ * escapes of JSON and `\'`; in objects a key `["__proto__"]`, for the key that JavaScript would use as the prototype.
  *
  * @throws {FrameError} for anything else.
  */

@@ -7,8 +7,9 @@ const LF = 10;
 const blank = /^[ \t\r]*$/;
 
 /**
- * Reads newline-delimited JSON: PROTOCOL.md, section 5. A frame is a line, without its LF. An empty line is a heartbeat; a CR
- * before the LF is whitespace to JSON; a last line without an LF is dropped. Invalid UTF-8 is a `FrameError`.
+ * Reads newline-delimited JSON: PROTOCOL.md, section 5. A frame is a line, without its LF. An empty line is a
+ * heartbeat; a CR before the LF is whitespace to JSON; a last line without an LF is dropped. Invalid UTF-8 is a
+ * `FrameError`.
  *
  * It holds at most one line, and its cost does not depend on where the bytes are cut.
  *

@@ -5,11 +5,12 @@ import { itemOf } from "./item-reader.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 
 /**
- * Reads the body of one poll: PROTOCOL.md, section 5. The frame is the whole body, so `maxFrameBytes` bounds all of it. The body
- * is held until `end`, which emits all items at once: a batch is sent in one piece, so an earlier parse gains nothing. Each poll
- * needs a decoder of its own.
+ * Reads the body of one poll: PROTOCOL.md, section 5. The frame is the whole body, so `maxFrameBytes` bounds all of it.
+ * The body is held until `end`, which emits all items at once: a batch is sent in one piece, so an earlier parse gains
+ * nothing. Each poll needs a decoder of its own.
  *
- * A body that is not one complete JSON array is a `FrameError`. The client checks that `open` is its first item and `end` its last.
+ * A body that is not one complete JSON array is a `FrameError`. The client checks that `open` is its first item and
+ * `end` its last.
  *
  * @throws {CometError} `ERR_OPTION` from the constructor.
  */

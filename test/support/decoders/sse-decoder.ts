@@ -11,13 +11,14 @@ export interface SseDecoderOptions extends DecoderOptions {
 }
 
 /**
- * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. In managed mode an event without a
- * name is lines of ndjson, and others are left out. In plain mode the events `comet:open`, `comet:gap`, `comet:end` and
- * `comet:heartbeat` are the items of these names, others that begin with `comet:` are left out, and every other event is a message.
+ * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. In managed mode an event
+ * without a name is lines of ndjson, and others are left out. In plain mode the events `comet:open`, `comet:gap`,
+ * `comet:end` and `comet:heartbeat` are the items of these names, others that begin with `comet:` are left out, and
+ * every other event is a message.
  *
- * In plain mode this wire does not carry the type of data: a message's `data` is always the text, and a caller that expects JSON
- * parses it. A message's `id` is the stream's last event id, the client's whole position, or empty if the server sends none. So
- * this also reads the event streams of other servers.
+ * In plain mode this wire does not carry the type of data: a message's `data` is always the text, and a caller that
+ * expects JSON parses it. A message's `id` is the stream's last event id, the client's whole position, or empty if the
+ * server sends none. So this also reads the event streams of other servers.
  *
  * @throws {CometError} `ERR_OPTION` from the constructor.
  */

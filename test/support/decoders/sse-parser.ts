@@ -18,16 +18,21 @@ export interface SseEvent {
 export interface SseParserOptions {
   /** Called with each event, within the call of `feed` that completes it. It must not call the parser. */
   readonly onEvent: (event: SseEvent) => void;
-  /** Called with each `retry:`, in milliseconds: a whole number of any size, `Infinity` beyond the range of a number. */
+  /**
+   * Called with each `retry:`, in milliseconds: a whole number of any size, `Infinity` beyond the range of a number.
+   */
   readonly onRetry?: (retryMs: number) => void;
-  /** The longest line, with the `data` lines before it in its event, in bytes, from 1,024 to 2,147,483,647. @default 1048576 */
+  /**
+   * The longest line, with the `data` lines before it in its event, in bytes, from 1,024 to 2,147,483,647.
+   * @default 1048576
+   */
   readonly maxFrameBytes?: number;
 }
 
 /**
- * Parses any event stream (`text/event-stream`) as the WHATWG specifies: lines that end with LF, CR or CRLF, wherever the bytes
- * are cut; a byte order mark at the very start; invalid UTF-8 as U+FFFD. It emits an event as soon as the CR or LF of its empty
- * line has arrived. A last event without an empty line is dropped.
+ * Parses any event stream (`text/event-stream`) as the WHATWG specifies: lines that end with LF, CR or CRLF, wherever
+ * the bytes are cut; a byte order mark at the very start; invalid UTF-8 as U+FFFD. It emits an event as soon as the CR
+ * or LF of its empty line has arrived. A last event without an empty line is dropped.
  *
  * It accepts every stream, except frames that are longer than `maxFrameBytes`: those are a `FrameError`.
  *
@@ -54,7 +59,8 @@ export class SseParser extends FrameReader {
     super();
     this.#onEvent = assertFunction("onEvent", options.onEvent);
     this.#onRetry = assertFunction("onRetry", options.onRetry ?? (() => {}));
-    // Decoding line by line is the same as decoding all: no character of UTF-8, not even an invalid one, crosses a line end.
+    // Decoding line by line is the same as decoding all: no character of UTF-8, not even an invalid one, crosses a line
+    // end.
     this.#line = new FrameBuffer(checkMaxFrameBytes(options.maxFrameBytes), false);
   }
 
@@ -65,7 +71,8 @@ export class SseParser extends FrameReader {
 
   protected override read(bytes: Uint8Array): void {
     let start = 0;
-    // Each is searched again only once it was passed; otherwise every line of a stream without CR would search to its end.
+    // Each is searched again only once it was passed; otherwise every line of a stream without CR would search to its
+    // end.
     let cr = -1;
     let lf = -1;
     for (;;) {
