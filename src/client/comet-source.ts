@@ -25,7 +25,7 @@ export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
 }
 
 /**
- * A reader with so many messages waiting is full. It holds at most twice as many: these, and those that it is reading.
+ * A reader with this number of messages waiting is full. It holds at most twice as many: these and those that it reads.
  */
 const MAX_WAITING = 500;
 
@@ -69,8 +69,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
 
   /**
    * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the
-   * `error` event of a fatal error. While a reader has 1,000 messages to read, the source has no connection; it resumes
-   * from the hub's log.
+   * `error` event of a fatal error. While a reader lags by 500 to 1,000 messages, the source has no connection;
+   * then it resumes from the hub's log.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];
