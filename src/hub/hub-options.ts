@@ -3,7 +3,7 @@ import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts"
 import { reportOnConsole, type OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
-import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
+import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/script-frame.ts";
 import { checkField } from "../core/validate-field.ts";
 import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence/signals.ts";
 import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";

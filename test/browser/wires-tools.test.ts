@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { JsonValue } from "../../src/index.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 import { hostileMessage } from "../support/hostile.ts";
 import { serveHub, wires, type HubServer } from "../support/hub.ts";
 import { until } from "../support/sources.ts";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Hub } from "../../src/index.ts";
 import { MemoryBrokers } from "../../src/brokers/memory/memory-brokers.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 import { FaultyBroker } from "../support/faulty-broker.ts";
 import { Follower } from "../support/hub.ts";
 

@@ -5,7 +5,7 @@ import { defineCometSource, type CometErrorEvent, type CometMessageEvent } from 
 import { useComet } from "../../src/client/react.ts";
 
 /** Waits are short here. */
-const quick = { retryMs: 20, maxRetryMs: 100 };
+const quick = { backoffMs: 20, maxBackoffMs: 100 };
 
 /** What a component shows, and all that its `onMessage` was given. */
 export interface Shown {

@@ -20,7 +20,7 @@ const wires: Readonly<Record<string, ClientWire>> = {
 };
 
 /** Waits are short here. */
-const quick = { retryMs: 20, maxRetryMs: 200, openTimeoutMs: 500 };
+const quick = { backoffMs: 20, maxBackoffMs: 200, openTimeoutMs: 500 };
 
 export interface FollowWish {
   /** All of the source's own choice by default. */

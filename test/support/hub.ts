@@ -13,7 +13,8 @@ import {
 } from "../../src/index.ts";
 import { CometDecoder } from "./decoders/comet-decoder.ts";
 import type { Decoder, DecoderOptions } from "./decoders/decoder.ts";
-import type { EndItem, OpenItem, Problem, WireItem } from "../../src/wire/item.ts";
+import type { EndItem, OpenItem, Problem } from "../../src/wire/item.ts";
+import type { WireItem } from "./decoders/wire-item.ts";
 import type { JsonValue } from "../../src/wire/json.ts";
 import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
 import { PollDecoder } from "./decoders/poll-decoder.ts";

@@ -1,10 +1,10 @@
 /** How long it takes to encode a message, up to bytes in a buffer: one way, of one kind of message, in a process of its own. */
 import { encodeMessage } from "../../../dist/hub/messages.js";
 import { Log } from "../../../dist/log/log.js";
-import { plainCometFormat } from "../../../dist/wire/comet-stream.js";
+import { plainCometFormat } from "../../../dist/wire/comet-format.js";
 import type { Format, LoggedMessage } from "../../../dist/wire/format.js";
 import { jsonLiteral } from "../../../dist/wire/literal.js";
-import { sseFormat } from "../../../dist/wire/sse.js";
+import { sseFormat } from "../../../dist/wire/sse-format.js";
 import { measure } from "../../support/measure.ts";
 
 /** A message of about 100 characters: words with nothing to escape, words with something, an object. Many different ones, so that none is cached. */

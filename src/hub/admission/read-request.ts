@@ -1,11 +1,11 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { checkTopicName, parsePositions } from "../../log/position.ts";
-import { checkCallback } from "../../wire/comet.ts";
-import { managedCometFormat, plainCometFormat } from "../../wire/comet-stream.ts";
+import { checkCallback } from "../../wire/script-frame.ts";
+import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Wire } from "../../wire/item.ts";
-import { ndjsonFormat, pollFormat } from "../../wire/ndjson.ts";
-import { managedSseFormat, sseFormat } from "../../wire/sse.ts";
+import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
+import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import { acceptedWire } from "./negotiate.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubRequest, HubSettings, RequestOptions } from "../hub-options.ts";

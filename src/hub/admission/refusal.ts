@@ -1,5 +1,5 @@
 import type { CometError, CometErrorCode } from "../../core/errors.ts";
-import { COMET_HEAD, managedScript, type Listener } from "../../wire/comet-stream.ts";
+import { COMET_HEAD, managedScript, type ManagedListener } from "../../wire/comet-format.ts";
 import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import type { Answer } from "./decision.ts";
@@ -73,6 +73,6 @@ export function refusal(
 }
 
 /** Tells our client in the page around. */
-function errorScript(problem: Problem, listener: Listener, nonce: string | undefined): string {
+function errorScript(problem: Problem, listener: ManagedListener, nonce: string | undefined): string {
   return managedScript(listener, nonce, controlObject("error", problem));
 }

@@ -4,7 +4,7 @@ import type { BrokerMessage } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
-import { RESERVED_EVENT_PREFIX } from "../../wire/sse.ts";
+import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
 

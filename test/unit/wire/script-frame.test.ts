@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkCallback, checkNonce, scriptFrame } from "../../../src/wire/comet.ts";
+import { checkCallback, checkNonce, scriptFrame } from "../../../src/wire/script-frame.ts";
 import { expectCode } from "../../support/sources.ts";
 
 test.each(["console.log", "parent.cometMessage", "$", "_a.b$1", "parent.delete", "a".repeat(128)])(

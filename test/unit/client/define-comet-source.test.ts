@@ -12,7 +12,7 @@ const { document, leave } = havePage([
   "EventTarget",
   "MessageEvent",
 ]);
-/** Only now, since its classes extend the page's. */
+/** Imported after the page exists, since its classes extend the page's. */
 const client = await import("../../../src/client/index.ts");
 
 beforeAll(() => client.defineCometSource("comet-source", { wires: [client.ndjson] }));
@@ -22,36 +22,36 @@ afterAll(leave);
 const types = ["open", "message", "tick", "gap", "error", "close"];
 
 /** An element in the page, and its events. */
-function place(src: string | undefined): { element: Element; told: Event[]; of: (type: string) => Event[] } {
+function place(src: string | undefined): { element: Element; events: Event[]; of: (type: string) => Event[] } {
   const element = document.createElement("comet-source");
-  const told: Event[] = [];
+  const events: Event[] = [];
   const around = document.createElement("div");
-  for (const type of types) element.addEventListener(type, (event) => told.push(event));
+  for (const type of types) element.addEventListener(type, (event) => events.push(event));
   for (const type of types) around.addEventListener(type, ({ type: bubbled }) => expect.fail(`${bubbled} has bubbled`));
   around.append(element);
   if (src !== undefined) element.setAttribute("src", src);
   document.body.append(around);
-  return { element, told, of: (type) => told.filter((event) => event.type === type) };
+  return { element, events, of: (type) => events.filter((event) => event.type === type) };
 }
 
-test("the source's events are its own, whatever the names of the messages, and do not bubble", async () => {
+test("dispatches the source's events, whatever the names of messages, and they do not bubble", async () => {
   const { hub, origin } = await serveHub();
-  const { element, told, of } = place(`${origin}/?topic=a`);
+  const { element, events, of } = place(`${origin}/?topic=a`);
   await until(() => of("open").length === 1);
   await hub.topic("a").publish({ title: "x" });
   await hub.topic("a").publish(2, { event: "tick", key: "k" });
-  await until(() => told.length === 3);
-  expect(told.map(({ type, target }) => [type, target === element])).toEqual([
+  await until(() => events.length === 3);
+  expect(events.map(({ type, target }) => [type, target === element])).toEqual([
     ["open", true],
     ["message", true],
     ["tick", true],
   ]);
-  expect(told[0]).toMatchObject({ states: { a: "fresh" }, wire: "ndjson" });
-  expect((told[1] as CometMessageEvent).data).toEqual({ title: "x" });
-  expect(told[2]).toMatchObject({ data: 2, key: "k" });
+  expect(events[0]).toMatchObject({ states: { a: "fresh" }, wire: "ndjson" });
+  expect((events[1] as CometMessageEvent).data).toEqual({ title: "x" });
+  expect(events[2]).toMatchObject({ data: 2, key: "k" });
 });
 
-test("it connects while it is in the document, and has no connection before and after", async () => {
+test("connects only while it is in the document", async () => {
   const { hub, origin, opened, reasons } = await serveHub();
   const element = document.createElement("comet-source");
   element.setAttribute("src", `${origin}/?topic=a`);
@@ -66,7 +66,7 @@ test("it connects while it is in the document, and has no connection before and 
   expect(hub.stats().connections).toBeDefined();
 });
 
-test("another src is another stream; the same again, or another attribute, is not; none is none", async () => {
+test("follows a new src, ignores the same src and other attributes, and closes without src", async () => {
   const { hub, origin, opened, reasons } = await serveHub();
   const { element, of } = place(`${origin}/?topic=a`);
   await until(() => of("open").length === 1);
@@ -83,19 +83,19 @@ test("another src is another stream; the same again, or another attribute, is no
   expect(opened).toHaveLength(2);
 });
 
-test("without a src it does nothing, and with one that is no address it says so", () => {
-  expect(place(undefined).told).toEqual([]);
-  expect((place("http://").told[0] as CometErrorEvent | undefined)?.code).toBe("ERR_URL");
+test("does nothing without a src, and dispatches ERR_URL for an invalid one", () => {
+  expect(place(undefined).events).toEqual([]);
+  expect((place("http://").events[0] as CometErrorEvent | undefined)?.code).toBe("ERR_URL");
 });
 
-test("a refusal is an error and a close", async () => {
+test("dispatches error and close after a refusal", async () => {
   const { origin } = await serveHub({ authorize: () => 403 });
-  const { told, of } = place(`${origin}/?topic=a`);
+  const { events, of } = place(`${origin}/?topic=a`);
   await until(() => of("close").length === 1);
-  expect(told).toMatchObject([{ code: "ERR_FORBIDDEN", retryMs: null }, { reason: "error" }]);
+  expect(events).toMatchObject([{ code: "ERR_FORBIDDEN", retryMs: null }, { reason: "error" }]);
 });
 
-test("it may be defined twice, and by another name", async () => {
+test("can be defined twice, and under another name", async () => {
   client.defineCometSource();
   client.defineCometSource("other-source", { wires: [client.poll] });
   const { origin, opened } = await serveHub();

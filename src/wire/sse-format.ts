@@ -2,16 +2,18 @@ import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems } from "./item.ts";
 import { isVerbatim } from "./literal.ts";
 
-/** Event names that begin so are the protocol's own. */
+/** The prefix of the protocol's own event names; a hub rejects it in those of applications. */
 export const RESERVED_EVENT_PREFIX = "comet:";
 
-/** How lines end in an event stream (WHATWG HTML, 9.2.5). */
+/** The line ends of an event stream (WHATWG HTML, 9.2.5). */
 const lineEnds = /\r\n|\r|\n/g;
 
 /**
- * Server-Sent Events.
+ * The format of plain Server-Sent Events, for any `EventSource`. PROTOCOL.md, section 5, fixes the bytes.
  *
- * @param retryMs How long an `EventSource` whose connection breaks waits before it comes back.
+ * Control items have event names of their own, so that a page that listens to `message` never sees them.
+ *
+ * @param retryMs The delay before an `EventSource` reconnects after its connection broke, in milliseconds.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 export function sseFormat(retryMs: number): Format {
@@ -28,7 +30,7 @@ export function sseFormat(retryMs: number): Format {
     heartbeat: `event: ${RESERVED_EVENT_PREFIX}heartbeat\ndata:\n\n`,
     message: ({ event, text, json }, id) => {
       const data = text === undefined ? json : isVerbatim(text, json) ? text : inLines(text);
-      // Not put together of parts: a string of many pieces takes longer to encode.
+      // One template, and not a concatenation: a string of many pieces takes longer to encode.
       return event === undefined ? `id: ${id}\ndata: ${data}\n\n` : `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
     },
     control: (name, item, position) => control(name, item, position, name === "open" ? retryMs : null),
@@ -36,14 +38,14 @@ export function sseFormat(retryMs: number): Format {
   };
 }
 
-/** A text of several lines has a field for each. */
+/** Begins a `data` field for each line of a text. */
 function inLines(text: string): string {
   return text.includes("\n") || text.includes("\r") ? text.replace(lineEnds, "\ndata: ") : text;
 }
 
 /**
- * Server-Sent Events for a page that runs our client: each event is some lines of ndjson, so that data keep their types, and
- * what comes together is one event.
+ * The format of managed Server-Sent Events, for pages that run this package's client: each event is one batch of ndjson
+ * lines, so that data keeps its types. PROTOCOL.md, section 5, fixes the bytes.
  */
 export const managedSseFormat: Format = {
   key: "sse managed",

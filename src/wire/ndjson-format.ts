@@ -1,6 +1,6 @@
 import { controlObject, messageObject, type Format } from "./format.ts";
 
-/** One JSON object a line. */
+/** The format of ndjson: one JSON object a line. PROTOCOL.md, section 5, fixes the bytes. */
 export const ndjsonFormat: Format = {
   key: "ndjson",
   wire: "ndjson",
@@ -17,7 +17,7 @@ export const ndjsonFormat: Format = {
   end: (item) => `${controlObject("end", item)}\n`,
 };
 
-/** The same objects in one JSON array a request. */
+/** The format of poll: the objects of ndjson in one JSON array a request. PROTOCOL.md, section 5, fixes the bytes. */
 export const pollFormat: Format = {
   key: "poll",
   wire: "poll",

@@ -10,7 +10,7 @@ const dottedPath = /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/;
 /** `base64-value` of CSP Level 3, section 2.3.1, both alphabets. */
 const base64Value = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** Words that cannot begin an expression that names a function (ECMAScript, 12.7.2): `return('x')` calls nothing. */
+/** The words that cannot begin the name of a function (ECMAScript, 12.7.2): `return('x')` calls nothing. */
 const reserved = new Set(
   (
     "await break case catch class const continue debugger default delete do else enum export extends false finally for " +
@@ -20,8 +20,8 @@ const reserved = new Set(
 );
 
 /**
- * Checks a callback: a path of ASCII identifiers joined by dots, such as `console.log`, at most 128 characters long, the
- * first not a reserved word.
+ * Checks a callback: ASCII identifiers joined by dots, such as `console.log`, of at most 128 characters; the first is
+ * no reserved word. Anybody can write a callback into an address, and it becomes code: do not accept more.
  *
  * @throws {CometError} `ERR_CALLBACK` otherwise.
  */
@@ -56,7 +56,9 @@ export interface ScriptFrame {
 }
 
 /**
- * The script around each message: `<script>callback(` and `);</script>`.
+ * Writes the script around each message: `<script>callback(` and `);</script>`.
+ *
+ * Only a literal of literal.ts may stand between the two: anything else could end the script.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
@@ -64,13 +66,13 @@ export function scriptFrame(callback: unknown, nonce: unknown): ScriptFrame {
   return { before: `${scriptTag(nonce)}${checkCallback(callback)}(`, after: ");</script>" };
 }
 
-/** The tag that begins a script. @throws {CometError} `ERR_NONCE`. */
+/** Writes the start tag of a script, with its nonce if there is one. @throws {CometError} `ERR_NONCE`. */
 export function scriptTag(nonce: unknown): string {
   return nonce === undefined ? "<script>" : `<script nonce="${checkNonce(nonce)}">`;
 }
 
 /**
- * What a comet document begins with: 5,120 spaces, which browsers that hold back the first bytes of a page wait for,
- * and an explicit body, which Firefox and WebKit want before they run scripts as they come.
+ * The default start of a comet document outside of a hub: 5,120 spaces, since browsers hold back the first bytes of a
+ * page, and an explicit body, which Firefox and WebKit need before they run scripts on arrival.
  */
 export const INITIAL_CHUNK: string = `${" ".repeat(5120)}<html><body>`;

@@ -1,10 +1,19 @@
-import type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";
+import type {
+  CometCloseEvent,
+  CometErrorEvent,
+  CometGapEvent,
+  CometMessageEvent,
+  CometOpenEvent,
+} from "./comet-events.ts";
 import type { Wire } from "../wire/item.ts";
-import { follower, type Follower, type FollowOptions } from "./follower.ts";
+import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
 
-/** What the messages of a source are, by their event names; `message` are those without. */
+/**
+ * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
+ * one.
+ */
 export interface AnyEvents {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in EventSource, what comes is the application's to know.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in EventSource: only the application knows the types.
   readonly [event: string]: any;
 }
 
@@ -22,35 +31,41 @@ type EventOf<Events, Type> = Type extends keyof OwnEvents
     ? CometMessageEvent<Events[Type]>
     : CometMessageEvent;
 
-type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
+type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
 
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
 
-/** Its listeners are typed by the names of events. */
+/** Declares the listeners, typed by the names of events. */
 export interface BareSource<Events> {
   addEventListener<Type extends string>(
     type: Type,
-    listener: Listener<EventOf<Events, Type>>,
+    listener: SourceListener<EventOf<Events, Type>>,
     options?: boolean | AddEventListenerOptions,
   ): void;
   removeEventListener<Type extends string>(
     type: Type,
-    listener: Listener<EventOf<Events, Type>>,
+    listener: SourceListener<EventOf<Events, Type>>,
     options?: boolean | EventListenerOptions,
   ): void;
 }
 
 /**
- * A stream of a hub's messages, in the shape of an `EventSource`: it comes back with its position whenever its connection
- * ends, breaks or falls silent, so that every message comes once, or a `gap` says what is missing. It has the one wire that it is given:
- * a bundler leaves out all others. `CometSource` chooses among several, and can be iterated.
+ * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires;
+ * `CometSource` chooses among several and is iterable.
  *
- * Messages are events: `message`, or the name that they were published with. Its own events are `open`, `gap`, `error` and `close`.
- * It lives until `close()` is called or the server ends it for good.
+ * It reconnects with its position whenever its connection ends, breaks or times out, so each message arrives once; a
+ * `gap` event reports messages that are missing. Messages are events: `message`, or the name that they were published
+ * with. Its own events are `open`, `gap`, `error` and `close`. It lives until `close()` is called, the server ends it
+ * for good, or an error is fatal.
  *
- * @throws {TypeError} at the constructor, if the address is none; {SyntaxError} if its `lastEventId` is no position.
+ * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its
+ * types.
+ *
+ * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
+ * @example
+ * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
  */
 // eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- only the types of its methods are declared.
 export class BareSource<Events = AnyEvents> extends EventTarget {
@@ -61,7 +76,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   readonly OPEN: 1 = OPEN;
   readonly CLOSED: 2 = CLOSED;
 
-  /** The address, complete. */
+  /** The absolute address. */
   readonly url: string;
   readonly withCredentials: boolean;
   onopen: ((event: CometOpenEvent) => void) | null = null;
@@ -80,35 +95,34 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     super();
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
     const address = new URL(url, globalThis.location?.href);
-    const { href, origin } = address;
-    this.url = href;
+    this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
     for (const type of ["open", "message", "gap", "error", "close"]) {
       super.addEventListener(type, (event) =>
         (this as never as Record<string, ((e: Event) => void) | null>)[`on${type}`]?.(event),
       );
     }
-    const tell = (type: string, members: object): unknown =>
+    const emit = (type: string, members: object): unknown =>
       this.dispatchEvent(Object.assign(new Event(type), members));
     const ended = (reason: CometCloseEvent["reason"]): void => {
       this.#readyState = CLOSED;
-      tell("close", { reason });
+      emit("close", { reason });
     };
-    this.follower = follower(address, options, {
+    this.follower = createFollower(address, options, {
       opened: (states, wire) => {
         if (this.#readyState === OPEN && this.#wire === wire) return;
         this.#readyState = OPEN;
         this.#wire = wire;
-        tell("open", { states, wire });
+        emit("open", { states, wire });
       },
       message: ({ event = "message", key, messageId, data }, lastEventId) => {
-        const message = new MessageEvent<unknown>(event, { data, lastEventId, origin });
+        const message = new MessageEvent<unknown>(event, { data, lastEventId, origin: address.origin });
         this.dispatchEvent(Object.assign(message, { key, messageId }));
       },
-      gap: ({ topic, missed }) => tell("gap", { topic, missed }),
+      gap: ({ topic, missed }) => emit("gap", { topic, missed }),
       lost: ({ code, detail, status }, retryMs) => {
         this.#readyState = retryMs === null ? CLOSED : CONNECTING;
-        tell("error", { code, detail, status, retryMs });
+        emit("error", { code, detail, status, retryMs });
         if (retryMs === null) ended("error");
       },
       ended,
@@ -116,17 +130,17 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     this.follower.start();
   }
 
-  /** 0 while it is connecting or waits to come back, 1 while it is open, 2 once it is closed. */
+  /** 0 while it connects or backs off, 1 while it is open, 2 once it is closed. */
   get readyState(): 0 | 1 | 2 {
     return this.#readyState;
   }
 
-  /** The position: what to come back with. */
+  /** The position from which a source resumes if it is given as the parameter `lastEventId`. */
   get lastEventId(): string {
     return this.follower.position();
   }
 
-  /** Closes the connection. No event tells of it. */
+  /** Closes the connection. It dispatches no event, and the source cannot be opened again. */
   close(): void {
     this.#readyState = CLOSED;
     this.follower.stop();

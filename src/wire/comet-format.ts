@@ -1,11 +1,12 @@
-import { checkCallback, scriptFrame, scriptTag } from "./comet.ts";
+import { checkCallback, scriptFrame, scriptTag } from "./script-frame.ts";
 import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
 import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
 
 /**
- * What the document of a hub's comet socket begins with. Blanks before `<html>` are no part of the document; with the rest
- * they are the 1,024 bytes and the explicit body after which every browser runs scripts as they come.
+ * The head of a hub's comet document. Blanks before `<html>` add nothing to the document. With the rest they make up
+ * the 1,024 bytes and the explicit body that browsers need before they run scripts on arrival; test/browser checks it
+ * in each of them.
  */
 export const COMET_HEAD: string = headWith("");
 
@@ -14,7 +15,7 @@ function headWith(script: string): string {
   return `<!doctype html>${blanks}\n<html><head><meta charset="utf-8"><title>Comet</title>${script}</head><body>\n`;
 }
 
-/** What both modes have in common. */
+/** The members that both modes share. */
 const document = {
   wire: "comet",
   contentType: "text/html; charset=utf-8",
@@ -23,7 +24,10 @@ const document = {
 } as const;
 
 /**
- * One script a message, which gives the data to any page's callback and nothing else.
+ * The format of plain comet: one script a message, which calls any page's callback with the data and nothing else.
+ *
+ * PROTOCOL.md, section 5, fixes the bytes. Control items are comments, so that a page that knows only its callback
+ * never sees them.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
@@ -44,57 +48,62 @@ export function plainCometFormat(callback: string, nonce: string | undefined): F
       return `${beforeString}${insideQuotes(text, json)}${afterString}`;
     },
     control: comment,
-    end: (item, query) => comment("end", item) + comeBack(item, query, nonce),
+    end: (item, query) => comment("end", item) + reconnectScript(item, query, nonce),
   };
 }
 
-/** Who is given the items of a managed stream. */
-export interface Listener {
+/** The receiver of a managed stream's items: a callback of the page, or the window around it. */
+export interface ManagedListener {
   readonly callback: string;
-  /** The origin of the page around, if it is another's: then they are posted to it, and the callback does not count. */
+  /** The origin of the window around, if it is another: then items are posted to it, and the callback is not used. */
   readonly target: string | undefined;
 }
 
 /**
- * The call that gives a listener an array of strings, each the JSON of an item.
+ * Writes the call that passes an array of strings, each the JSON of an item, to a listener.
  *
  * @throws {CometError} `ERR_CALLBACK`.
  */
-function callOf({ callback, target }: Listener, array: string): string {
+function callOf({ callback, target }: ManagedListener, array: string): string {
   if (target !== undefined) return `parent.postMessage(${array},${jsonString(target)});`;
   return `${checkCallback(callback)}(${array});`;
 }
 
 /**
- * A script that gives a listener one item.
+ * Writes a script that passes one item to a listener.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
-export function managedScript(listener: Listener, nonce: string | undefined, item: string): string {
+export function managedScript(listener: ManagedListener, nonce: string | undefined, item: string): string {
   return `${scriptTag(nonce)}${callOf(listener, `[${jsonString(item)}]`)}</script>\n`;
 }
 
-/** Takes the comments out of its document as they come, and gives their lines to a listener. */
-function listenerScript(listener: Listener, nonce: string | undefined): string {
-  // A line that has no end is that of a connection that was cut.
+/**
+ * Writes the script that removes the comments from its document as they arrive, and passes their lines to a listener.
+ */
+function listenerScript(listener: ManagedListener, nonce: string | undefined): string {
+  // A line without an end is incomplete: the connection was cut.
   const lines = "if(n.nodeType===8){var l=n.data.split('\\n');l.pop();t=(t||[]).concat(l)}";
   const read = `var t;r.forEach(function(m){m.addedNodes.forEach(function(n){${lines}})});`;
-  // That these are gone is not to be told.
+  // The observer must not report its own removals.
   const clear = "document.body.textContent='';o.takeRecords();";
   const watch = `var o=new MutationObserver(function(r){${read}if(t){${clear}${callOf(listener, "t")}}});`;
   return `${scriptTag(nonce)}${watch}o.observe(document,{childList:true,subtree:true})</script>`;
 }
 
 /**
- * One comment a batch, with a line an item, which one script at the beginning gives to a listener: for a page that runs our client. Nothing of what has
- * come stays in the page, where scripts would: their text, and what the browser compiled of it.
+ * The format of managed comet, for pages that run this package's client: one comment a batch, with one line an item,
+ * which a script in the head passes to a listener.
+ *
+ * Comments, and not scripts, since the page drops them: a script's text and compiled code would stay in memory.
+ * PROTOCOL.md, section 5, fixes the bytes.
  *
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
-export function managedCometFormat(listener: Listener, nonce: string | undefined): Format {
+export function managedCometFormat(listener: ManagedListener, nonce: string | undefined): Format {
   const script = listenerScript(listener, nonce);
   const [before, after] = ["<!--", "-->"];
-  // Only a string can have this character, and only with it a comment ends.
+  // Only strings contain this character, and without it no comment can end.
   const line = (json: string): string => `${json.replaceAll(">", "\\u003e")}\n`;
   const alone = <Name extends keyof ControlItems>(name: Name, item: ControlItems[Name]): string =>
     before + line(controlObject(name, item)) + after;
@@ -112,7 +121,7 @@ export function managedCometFormat(listener: Listener, nonce: string | undefined
   };
 }
 
-/** JSON as JavaScript, which it is already but for a key `__proto__`. */
+/** JSON as a JavaScript literal. They are the same, except for a key `__proto__`. */
 function dataLiteral(json: string): string {
   return json.includes('"__proto__"') ? messageLiteral(JSON.parse(json)) : json;
 }
@@ -122,8 +131,8 @@ function comment<Name extends keyof ControlItems>(name: Name, item: ControlItems
   return `<!--comet:${name} ${json}-->\n`;
 }
 
-/** A page that knows nothing of positions is brought back by its document itself. */
-function comeBack({ retryMs, position }: EndItem, query: string, nonce: string | undefined): string {
+/** A script that reloads the document from its last position, since a plain page does not know positions. */
+function reconnectScript({ retryMs, position }: EndItem, query: string, nonce: string | undefined): string {
   if (retryMs === null) return "";
   const address = `?${query}${query === "" ? "" : "&"}lastEventId=${encodeURIComponent(position)}`;
   const { before, after } = scriptFrame("setTimeout", nonce);

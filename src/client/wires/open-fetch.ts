@@ -1,12 +1,16 @@
 import type { Problem } from "../../wire/item.ts";
-import { addressOf, cut, type Failure, type WireEvents, type WireRequest } from "../wire.ts";
+import { addressOf, connectionLost, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
 
 /**
- * Opens a connection by `fetch`, and gives the answer to `read`, unless it is a refusal or of another type.
+ * Opens a connection by `fetch`, and passes the response to `read` if it is 200 and of the right content type.
  *
- * @returns What lets go of it.
+ * Anything else breaks the connection: the members of a problem body override the failure that the head gives, so a
+ * refusal keeps the hub's own code. The client returns no sooner than `Retry-After` or the body's `retryMs` says.
+ *
+ * @param read Reads the response; resolves at its end, which is a lost connection unless an `end` item was in it.
+ * @returns A function that aborts the request.
  */
-export function ask(
+export function openFetch(
   wire: "ndjson" | "poll",
   type: string,
   request: WireRequest,
@@ -14,7 +18,7 @@ export function ask(
   read: (response: Response) => Promise<void>,
 ): () => void {
   const controller = new AbortController();
-  const follow = async (): Promise<Failure> => {
+  const follow = async (): Promise<WireFailure> => {
     const response = await fetch(addressOf(request, { wire }), {
       headers: request.headers as HeadersInit,
       ...(request.withCredentials && { credentials: "include" }),
@@ -23,13 +27,12 @@ export function ask(
     const { status, headers } = response;
     const given = headers.get("content-type") ?? "";
     const later = headers.get("retry-after") ?? "";
-    const isRight = status === 200;
-    if (isRight && given.startsWith(type)) {
+    if (status === 200 && given.startsWith(type)) {
       await read(response);
-      return cut;
+      return connectionLost;
     }
     return {
-      code: isRight ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
+      code: status === 200 ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
       detail: `${status} ${given}`,
       status,
       retryMs: Number(later) * 1000 || Date.parse(later) - Date.now() || 0,
@@ -37,7 +40,7 @@ export function ask(
     };
   };
   void follow()
-    .catch((error: unknown) => ({ ...cut, detail: String(error) }))
+    .catch((error: unknown) => ({ ...connectionLost, detail: String(error) }))
     .then((failure) => {
       controller.abort();
       broken(failure);

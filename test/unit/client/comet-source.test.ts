@@ -15,8 +15,8 @@ import { serve as serveAny, type TestServer } from "../../support/servers.ts";
 import { serveHub, type HubServer } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";
 
-/** Waits are short here. */
-const quick = { retryMs: 5, maxRetryMs: 20, openTimeoutMs: 300 } as const;
+/** Short delays. */
+const quick = { backoffMs: 5, maxBackoffMs: 20, openTimeoutMs: 300 } as const;
 const wires: readonly (readonly [string, ClientWire])[] = [
   ["ndjson", ndjson],
   ["poll", poll],
@@ -28,7 +28,7 @@ afterEach(() => {
   sources.clear();
 });
 
-/** A source, and everything it has told. */
+/** A source, and its events. */
 function follow(
   url: string,
   options: CometSourceOptions = {},
@@ -42,20 +42,20 @@ function follow(
 } {
   const source = new CometSource(url, { ...quick, ...options });
   sources.add(source);
-  const told = { source, opens: [], messages: [], gaps: [], errors: [], closes: [] } as ReturnType<typeof follow>;
-  source.onopen = (event) => told.opens.push(event);
-  source.onmessage = (event) => told.messages.push(event as CometMessageEvent<never>);
-  source.ongap = (event) => told.gaps.push(event);
-  source.onerror = (event) => told.errors.push(event);
-  source.onclose = ({ reason }) => told.closes.push(reason);
-  return told;
+  const record = { source, opens: [], messages: [], gaps: [], errors: [], closes: [] } as ReturnType<typeof follow>;
+  source.onopen = (event) => record.opens.push(event);
+  source.onmessage = (event) => record.messages.push(event as CometMessageEvent<never>);
+  source.ongap = (event) => record.gaps.push(event);
+  source.onerror = (event) => record.errors.push(event);
+  source.onclose = ({ reason }) => record.closes.push(reason);
+  return record;
 }
 
 /** Serves over HTTP/1.1. */
 const serve = (handler: (response: ServerResponse) => void): Promise<TestServer> =>
   serveAny((response) => handler(response as ServerResponse));
 
-/** Asks another server the same, and gives its answer to `take` as it comes. */
+/** Forwards a request to another server, and passes each piece of the response to `take`. */
 function relay(origin: string, response: ServerResponse, take: (bytes: Uint8Array) => void, end?: () => void): void {
   const leave = new AbortController();
   response.on("close", () => leave.abort());
@@ -73,7 +73,7 @@ function relay(origin: string, response: ServerResponse, take: (bytes: Uint8Arra
 const data = (messages: readonly CometMessageEvent[]): unknown[] => messages.map((event) => event.data);
 
 describe.each(wires)("over %s", (_, wire) => {
-  test("messages come with their types, names, keys and positions", async () => {
+  test("dispatches messages with their types, names, keys and positions", async () => {
     const { hub, origin } = await serveHub();
     const { source, opens, messages } = follow(`${origin}/?topic=a`, { wires: [wire] });
     expect(source.readyState).toBe(source.CONNECTING);
@@ -93,7 +93,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect(source.lastEventId).toBe(named[0]?.lastEventId);
   });
 
-  test("several topics have one position, and resume by it", async () => {
+  test("resumes several topics from one position", async () => {
     const { hub, origin } = await serveHub();
     const first = follow(`${origin}/?topic=a&topic=%C3%A4%20b`, { wires: [wire] });
     await until(() => first.opens.length === 1);
@@ -110,7 +110,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect(data(second.messages).sort()).toEqual([3, 4]);
   });
 
-  test("nothing is lost or doubled over recycling, of which the page hears nothing", async () => {
+  test("loses and doubles nothing when connections are recycled, and dispatches no event for it", async () => {
     const { hub, origin, reasons } = await serveHub({ maxConnectionBytes: 1024, pollMs: 20 });
     const { source, opens, messages, gaps, errors } = follow(`${origin}/?topic=a`, { wires: [wire] });
     await until(() => opens.length === 1);
@@ -124,7 +124,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect([opens.length, gaps.length, errors.length, source.readyState]).toEqual([1, 0, 0, 1]);
   });
 
-  test("a log that has passed it is a gap", async () => {
+  test("dispatches a gap after the log has evicted messages", async () => {
     const { hub, origin } = await serveHub({ log: { maxEntries: 5 } });
     const position = await hub.topic("a").publish(0);
     for (let i = 1; i <= 10; i += 1) await hub.topic("a").publish(i);
@@ -134,7 +134,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect(data(messages)).toEqual([6, 7, 8, 9, 10]);
   });
 
-  test("a server of another epoch is a gap of nobody knows how many", async () => {
+  test("dispatches a gap of unknown size at another epoch", async () => {
     const { hub, origin } = await serveHub();
     const { messages, gaps } = follow(`${origin}/?topic=a&from=oldest&lastEventId=a=other.7`, { wires: [wire] });
     await until(() => gaps.length === 1);
@@ -143,7 +143,7 @@ describe.each(wires)("over %s", (_, wire) => {
     await until(() => messages.length === 1);
   });
 
-  test("what is refused for good closes it, with the server's own words", async () => {
+  test("closes after a permanent refusal, with the server's own detail", async () => {
     const { origin } = await serveHub({ authorize: () => 403 });
     const { source, errors, closes } = follow(`${origin}/?topic=a`, { wires: [wire] });
     await until(() => closes.length === 1);
@@ -153,7 +153,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect([source.readyState, closes]).toEqual([2, ["error"]]);
   });
 
-  test("after a 401 the headers are asked for once more, and the position is kept", async () => {
+  test("calls `headers` once more after a 401, and keeps the position", async () => {
     let allowed = "one";
     const { hub, origin, opened } = await serveHub({
       authorize: ({ headers }) => (headers.get("authorization") === allowed ? true : 401),
@@ -183,7 +183,7 @@ describe.each(wires)("over %s", (_, wire) => {
     expect(closes).toEqual([]);
   });
 
-  test("it is iterable, and takes a connection only while there is room", async () => {
+  test("iterates over all messages, with a connection only while the reader keeps up", async () => {
     const { hub, origin } = await serveHub();
     const { source, opens } = follow(`${origin}/?topic=a`, { wires: [wire] });
     const read: unknown[] = [];
@@ -229,7 +229,7 @@ describe("the server", () => {
     ["a malformed frame", [200, "application/x-ndjson", "{]\n"], { code: "ERR_FRAME" }],
     ["a frame without its members", [200, "application/x-ndjson", '{"open":{}}\n'], { code: "ERR_FRAME" }],
     ["a stream that is no stream", [200, "application/x-ndjson", ""], { code: "ERR_NETWORK" }],
-  ] as const)("may answer with %s, and is asked again", async (_, answer, error) => {
+  ] as const)("is asked again after it answers with %s", async (_, answer, error) => {
     const { origin, server } = await flaky([() => answer as never]);
     const { opens, errors, messages, closes } = follow(`${origin}/?topic=a`, { wires: [ndjson] });
     await until(() => opens.length === 1);
@@ -240,7 +240,7 @@ describe("the server", () => {
     expect(closes).toEqual([]);
   });
 
-  test("may break off between an opening and its gap, which is heard of all the same", async () => {
+  test("may cut the connection between an opening and its gap, which is still dispatched", async () => {
     let position = "";
     const { origin, server } = await flaky([
       () => [200, "application/x-ndjson", `{"open":{"states":{"a":"gap"},"position":"${position}","heartbeatMs":0}}\n`],
@@ -252,14 +252,14 @@ describe("the server", () => {
     expect(source.lastEventId).toBe(position);
   });
 
-  test("may be away", async () => {
+  test("may be unreachable", async () => {
     const { errors, source } = follow("http://127.0.0.1:9/?topic=a", { wires: [ndjson] });
     await until(() => errors.length >= 3);
     expect(errors[0]).toMatchObject({ code: "ERR_NETWORK" });
     expect(source.readyState).toBe(0);
   });
 
-  test("may go down, and says when to come back", async () => {
+  test("may shut down, and delays the reconnect", async () => {
     const first = await serveHub();
     const { opens, errors, closes } = follow(`${first.origin}/?topic=a`, { wires: [ndjson] });
     await until(() => opens.length === 1);
@@ -271,20 +271,20 @@ describe("the server", () => {
   });
 });
 
-test("an address that is none is an error at once", () => {
+test("throws at once for an invalid URL", () => {
   expect(() => new CometSource("http://")).toThrow(TypeError);
   expect(() => new CometSource("/relative")).toThrow(TypeError);
 });
 
-test("a page that has none of the wires is told", async () => {
+test("closes with ERR_WIRE if no wire is possible", async () => {
   const { errors, closes } = follow("http://127.0.0.1:9/", { wires: [] });
   await until(() => closes.length === 1);
   expect(errors).toMatchObject([{ code: "ERR_WIRE", retryMs: null }]);
 });
 
-test("a wire that opens but is held back gives way to the next, for good once it was so twice", async () => {
+test("replaces a wire that a proxy holds back by the next, and skips it after the second time", async () => {
   const { hub, origin } = await serveHub({ pollMs: 50 });
-  // A proxy that passes nothing on before the end.
+  // The proxy passes nothing on before the end.
   const asked: string[] = [];
   const proxy = await serve((response) => {
     asked.push(new URL(response.req.url ?? "", origin).searchParams.get("wire") ?? "");
@@ -309,7 +309,7 @@ test("a wire that opens but is held back gives way to the next, for good once it
   expect(errors).toEqual([]);
 });
 
-test("a connection that falls silent is left", async () => {
+test("breaks a connection that is silent for two heartbeats", async () => {
   const server = await serveHub({ heartbeatMs: 50 });
   const { origin } = await serve((response) => {
     const { url = "" } = response.req;
@@ -323,7 +323,7 @@ test("a connection that falls silent is left", async () => {
   expect(errors).toMatchObject([{ code: "ERR_SILENT" }]);
 });
 
-test("what a listener throws costs neither the others nor the next message anything", async () => {
+test("delivers to other listeners and the next message after a listener has thrown", async () => {
   const { hub, origin } = await serveHub();
   const { source, opens, messages } = follow(`${origin}/?topic=a`, { wires: [ndjson] });
   const thrown: unknown[] = [];
@@ -344,7 +344,7 @@ test("what a listener throws costs neither the others nor the next message anyth
   await until(() => messages.length === 2 && thrown.length === 2);
 });
 
-test("an iteration fails with the error that there is no coming back from", async () => {
+test("rejects an iteration with the fatal error", async () => {
   const { origin } = await serveHub({ authorize: () => 404 });
   const { source } = follow(`${origin}/?topic=a`, { wires: [ndjson] });
   await expect(
