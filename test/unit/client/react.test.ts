@@ -73,7 +73,7 @@ test("components with one address share a connection, which is let go of soon af
   // The one that came back in time has the same connection; that of nobody is gone.
   expect([opened.length, reasons.length]).toEqual([2, 1]);
   show();
-  await until(() => reasons.length === 2, 3000);
+  await until(() => reasons.length === 2);
   show(two.Follower);
   await until(() => opened.length === 3);
   expect(two.now()?.data).toBeUndefined();
