@@ -75,7 +75,7 @@ describe.each(browserNames)("in %s", (name) => {
       expect([site.asked.length, site.reasons, await given("two")]).toEqual([1, [], [2]]);
       const leftAt = performance.now();
       await render({});
-      await until(() => site.reasons.length === 1, 10_000);
+      await until(() => site.reasons.length === 1);
       expect(performance.now() - leftAt).toBeGreaterThan(900);
       await render({ one: url });
       await holds(used.page, "page.shown('one').state === 'open'");
@@ -153,7 +153,7 @@ describe.each(browserNames)("in %s", (name) => {
       expect(heard.map(({ type, data }) => data ?? type)).toEqual([1, "gap", ...numbers(4, 8)]);
       expect(await strays()).toEqual([]);
       await used.page.evaluate("document.getElementById('one').remove()");
-      await until(() => site.hub.stats().connections === 0, 10_000);
+      await until(() => site.hub.stats().connections === 0);
     });
 
     test("would be heard by window.onerror and window.onmessage, were its events to bubble", async () => {
@@ -196,11 +196,11 @@ describe.each(browserNames)("in %s", (name) => {
         {},
         `<script type="importmap">${JSON.stringify({ imports })}</script>${html.replace("/live?", "/events?")}`,
       );
-      await until(() => opened.length === 1, 10_000);
+      await until(() => opened.length === 1);
       await hub.topic("news").publish("Comet returns");
       const logged = (): string[] =>
         used.page.console.slice(before).flatMap(({ level, text }) => (level === "log" ? [text] : []));
-      await until(() => logged().length === 1, 10_000);
+      await until(() => logged().length === 1);
       expect(logged()).toEqual(["Comet returns"]);
     });
 
@@ -227,13 +227,13 @@ describe.each(browserNames)("in %s", (name) => {
       await holds(used.page, "page.told.own.length === 1");
       await used.page.evaluate("void document.getElementById('one').setAttribute('src', '/events?topic=b')");
       await holds(used.page, "page.told.own.length === 2");
-      await until(() => site.reasons.length === 1, 10_000);
+      await until(() => site.reasons.length === 1);
       await publish(site, 1);
       await publish(site, 2, 2, "b");
       await holds(used.page, "page.told.own.length === 3");
       expect((await own())[2]).toEqual({ type: "message", from: "one", data: 2 });
       await used.page.evaluate("void document.getElementById('one').removeAttribute('src')");
-      await until(() => site.reasons.length === 2, 10_000);
+      await until(() => site.reasons.length === 2);
       expect(site.opened).toHaveLength(2);
     });
 
@@ -268,7 +268,7 @@ describe.each(browserNames)("in %s", (name) => {
       await place("one", url);
       await holds(used.page, "page.told.own.length === 1");
       await used.page.evaluate("void (globalThis.one = document.getElementById('one')).remove()");
-      await until(() => site.reasons.length === 1, 10_000);
+      await until(() => site.reasons.length === 1);
       await publish(site, 1);
       await used.page.evaluate("void document.body.append(one)");
       await holds(used.page, "page.told.own.length === 2");

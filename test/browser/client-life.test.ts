@@ -71,7 +71,7 @@ describe.each(browserNames)("in %s", (name) => {
     };
     await start();
     const asked = (wire: string): number => site.asked.filter((query) => query.get("wire") === wire).length;
-    await until(() => asked("poll") > 4, 10_000);
+    await until(() => asked("poll") > 4);
     for (const wire of ["ndjson", "sse", "comet"]) expect(asked(wire)).toBe(2);
     await site.hub.topic("a").publish({ number: 1 });
     await holds(page, "page.told.any.last === 1");

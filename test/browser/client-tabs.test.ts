@@ -117,7 +117,7 @@ describe.each(browserNames)("in %s", (name) => {
       }
       while (tabs.size < 5) await open();
       for (const page of tabs.keys()) await holds(page, "page.told.tab.messages > 0");
-      await until(() => site.hub.stats().connections === 1, 20_000);
+      await until(() => site.hub.stats().connections === 1);
     }
     const last = stop();
     for (const [page, topics] of tabs) await expectAll(page, topics, last);
@@ -148,7 +148,7 @@ describe.each(browserNames)("in %s", (name) => {
     await expectAll(pages[0] as Page, ["a"], last);
     await expectAll(pages[1] as Page, ["a", "b"], last);
     await expectAll(pages[2] as Page, ["b"], last);
-    await until(() => site.hub.stats().connections === 1, 20_000);
+    await until(() => site.hub.stats().connections === 1);
     expect(others.length).toBeGreaterThan(0);
   });
 });

@@ -141,7 +141,7 @@ describe.each(browserNames)("the demo in %s", (name) => {
     const received = (): string[] =>
       page.console.slice(before).flatMap(({ text }) => (text.startsWith("Received") ? [text] : []));
     await page.goto(`${origin}/iframe`);
-    await until(() => received().length >= 4, 5000);
+    await until(() => received().length >= 4);
     expect(received()).toEqual(["kiki", "foo", "bar", "end"].map((event) => `Received event: ${event}`));
     expect(await page.evaluate<string>("document.body.innerText")).toMatch(/kiki\s+foo\s+bar\s+end/);
     await page.screenshot(join(pictures, `iframe-${name}.png`));
@@ -164,7 +164,7 @@ describe.each(browserNames)("the demo in %s", (name) => {
     const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/comet/${stream}?delay=50`);
-    await until(() => page.console.length - before >= 4, 5000);
+    await until(() => page.console.length - before >= 4);
     expect(page.console.slice(before).map(({ text }) => text)).toEqual(["kiki", "foo", "bar", "end"]);
     // Firefox may lose a navigation that begins in the moment in which the document before it has loaded.
     await poll(20, "not loaded", async () => (await page.evaluate<boolean>(loaded)) || undefined);

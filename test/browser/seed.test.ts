@@ -56,7 +56,7 @@ describe.each(browserNames)("in %s", (name) => {
     });
     const before = page.console.length;
     await page.goto(`${origin}/`);
-    await until(() => page.console.length >= before + events.length, 20_000);
+    await until(() => page.console.length >= before + events.length);
     const logged = page.console.slice(before).map(({ text, at }) => [text, at] as const);
     expectPrompt(logged, written);
   });
@@ -71,7 +71,7 @@ describe.each(browserNames)("in %s", (name) => {
       else void sendChunked(response, Enumerator.of(framePage));
     });
     await page.goto(`${origin}/`);
-    await until(() => written.length === events.length, 20_000);
+    await until(() => written.length === events.length);
     await sleep(200);
     expectPrompt(await page.evaluate<[string, number][]>("received"), written);
   });
@@ -85,7 +85,7 @@ describe.each(browserNames)("in %s", (name) => {
     });
     const before = page.console.length;
     await page.goto(`${origin}/`);
-    await until(() => page.console.length >= before + 3, 5000);
+    await until(() => page.console.length >= before + 3);
     expect(page.console.slice(before).map(({ text }) => text)).toEqual(["kiki", "foo", "bar"]);
   });
 
@@ -123,7 +123,7 @@ describe.each(browserNames)("in %s", (name) => {
     await sleep(700);
     expect(page.console.slice(before).filter(({ text }) => text === "x")).toEqual([]);
     await page.goto(origin);
-    await until(() => page.console.slice(before).some(({ text }) => text === "x"), 5000);
+    await until(() => page.console.slice(before).some(({ text }) => text === "x"));
   });
 });
 

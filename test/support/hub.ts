@@ -196,20 +196,20 @@ export class Follower {
 
   /** Waits for so many messages. */
   async has(count: number): Promise<this> {
-    await until(() => this.failure !== undefined || this.data.length >= count, 10_000);
+    await until(() => this.failure !== undefined || this.data.length >= count);
     expect(this.failure).toBeUndefined();
     return this;
   }
 
   /** Waits for the stream's first item. */
   async begun(): Promise<this> {
-    await until(() => this.items.length > 0, 10_000);
+    await until(() => this.items.length > 0);
     return this;
   }
 
   /** Waits for the end of the body. */
   async ended(): Promise<this> {
-    await until(() => this.over, 10_000);
+    await until(() => this.over);
     expect(this.failure).toBeUndefined();
     return this;
   }

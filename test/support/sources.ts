@@ -64,8 +64,8 @@ export async function turns(count = 5): Promise<void> {
   for (let i = 0; i < count; i += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Waits until `condition` holds, for two seconds at most unless told. */
-export async function until(condition: () => boolean, timeoutMs = 2000): Promise<void> {
+/** Waits until `condition` holds. The limit is for what will never happen: a slow machine does not reach it. */
+export async function until(condition: () => boolean, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > end) expect.fail(`not within ${timeoutMs} ms: ${condition.toString()}`);

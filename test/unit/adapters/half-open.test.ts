@@ -120,7 +120,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     expect(server.reasons).toEqual([]);
     if (how === "RST") socket.resetAndDestroy();
     else socket.end();
-    await until(() => server.reasons.length > 0, 5000);
+    await until(() => server.reasons.length > 0);
     await expectGone(server, reason);
   });
 
@@ -132,7 +132,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     socket.pause().write(get("sse"));
     await until(() => server.opened.length === 1);
     await flood(server);
-    await until(() => server.reasons.length > 0, 5000);
+    await until(() => server.reasons.length > 0);
     await expectGone(server, "stalled");
     socket.resume();
     await until(() => over);

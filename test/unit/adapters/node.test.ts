@@ -203,7 +203,7 @@ describe("on HTTP/1.1", () => {
     await request.has(1);
     if (how === "FIN") request.socket.end();
     else request.socket.resetAndDestroy();
-    await until(() => feed.runs.open === 0, 1000);
+    await until(() => feed.runs.open === 0);
     expect(await outcome).toBe("disconnected");
     expect(feed.channel.push("b")).toBe(false);
     expect(onError).not.toHaveBeenCalled();
@@ -215,7 +215,7 @@ describe("on HTTP/1.1", () => {
     const request = RawRequest.get(port);
     await until(() => feed.runs.open === 1);
     request.socket.destroy();
-    await until(() => feed.runs.open === 0, 1000);
+    await until(() => feed.runs.open === 0);
   });
 
   test("a client that leaves stops the source of a response that waits behind another, too", async () => {
@@ -230,7 +230,7 @@ describe("on HTTP/1.1", () => {
     const request = new RawRequest(port, get + get);
     await until(() => feed.runs.open === 2);
     request.socket.destroy();
-    await until(() => feed.runs.open === 0, 1000);
+    await until(() => feed.runs.open === 0);
     await until(() => outcomes.length === 2);
     expect(outcomes).toEqual(["disconnected", "disconnected"]);
   });
@@ -359,7 +359,7 @@ describe("backpressure", () => {
     expect(buffered()).toBeLessThan(256 * 1024);
     // Listing the chunks of 20 MB again and again would be slow: only the end is waited for.
     request.socket.resume();
-    await until(() => request.received.endsWith("\r\n0\r\n\r\n"), 20_000);
+    await until(() => request.received.endsWith("\r\n0\r\n\r\n"));
     expect(request.texts).toHaveLength(total + 1);
   });
 
@@ -391,12 +391,12 @@ describe("leaves nothing behind", () => {
     const before = timers();
     for (let round = 0; round < 20; round += 1) {
       const requests = Array.from({ length: 50 }, (_, i) => RawRequest.get(port, i % 2 === 0 ? "/tick" : "/"));
-      await until(() => served === (round + 1) * 50, 5000);
+      await until(() => served === (round + 1) * 50);
       for (const request of requests) request.socket.destroy();
     }
     expect(feed.runs.all).toBe(500);
-    await until(() => feed.runs.open === 0, 1000);
-    await until(() => timers() <= before, 1000);
+    await until(() => feed.runs.open === 0);
+    await until(() => timers() <= before);
     const connections = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)));
     expect(connections).toBe(0);
   });
@@ -506,7 +506,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
           })(http2.connect(origin, { rejectUnauthorized: false }));
     await until(() => feed.runs.open === 1);
     leave();
-    await until(() => feed.runs.open === 0, 1000);
+    await until(() => feed.runs.open === 0);
     expect(outcomes).toEqual(["disconnected"]);
   });
 

@@ -92,7 +92,7 @@ test("adds a topic to the shared connection, and drops one that no tab follows",
     ["b1", "b2"],
   ]);
   b.source.close();
-  await until(() => server.opened.at(-1)?.topics.join() === "a" && server.hub.stats().connections === 1, 5000);
+  await until(() => server.opened.at(-1)?.topics.join() === "a" && server.hub.stats().connections === 1);
   await server.hub.topic("a").publish("a3");
   await until(() => a.data.length === 3);
   expect(a.errors).toEqual([]);
@@ -123,7 +123,7 @@ test("refuses a forbidden topic only to the tab that follows it", async () => {
   await server.hub.topic("a").publish(1);
   await until(() => open.data.length === 1);
   expect([open.errors, open.closes]).toEqual([[], []]);
-  await until(() => server.hub.stats().connections === 1, 5000);
+  await until(() => server.hub.stats().connections === 1);
 });
 
 test("dispatches an outage in each tab, and loses no message", async () => {

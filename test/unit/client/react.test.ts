@@ -73,7 +73,7 @@ test("shares one connection among components with one address, and closes it soo
   // The component that mounted again in time has the same connection; the unused one is closed.
   expect([opened.length, reasons.length]).toEqual([2, 1]);
   show();
-  await until(() => reasons.length === 2, 3000);
+  await until(() => reasons.length === 2);
   show(two.Follower);
   await until(() => opened.length === 3);
   expect(two.now()?.data).toBeUndefined();
