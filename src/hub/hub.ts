@@ -3,6 +3,7 @@ import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { Gate } from "./admission/gate.ts";
+import { Capacity } from "./capacity.ts";
 import type { Decision } from "./admission/decision.ts";
 import { Flusher } from "./flusher.ts";
 import {
@@ -51,6 +52,7 @@ const DEFAULT_DRAIN_MS = 5000;
 export class Hub {
   readonly #settings: HubSettings;
   readonly #counters = new HubCounters();
+  readonly #capacity: Capacity;
   readonly #link: BrokerLink | undefined;
   readonly #topics: Topics;
   readonly #publisher: Publisher;
@@ -64,14 +66,15 @@ export class Hub {
     const settings = checkHubOptions(options);
     const { broker, onError } = settings;
     const sweeper = new Sweeper(settings);
+    this.#capacity = new Capacity(settings.maxConnections);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
     this.#link = broker && new BrokerLink(broker, onError);
     this.#topics = new Topics(settings, flusher, sweeper, this.#link);
     this.#publisher = new Publisher(this.#topics, flusher, this.#link, this.#counters, settings.maxMessageBytes);
-    this.#subscriptions = new Subscriptions(settings, this.#topics, flusher, sweeper, this.#counters);
+    this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
-    this.#gate = new Gate(settings, this.#topics, this.#subscriptions, this.#counters);
+    this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters);
     this.#link?.attach(
       () => {
         this.#topics.restored();
@@ -184,6 +187,7 @@ export class Hub {
   }
 
   async #close(drainMs: number): Promise<void> {
+    this.#capacity.close(drainMs);
     await this.#subscriptions.drain(drainMs);
     this.#isClosed = true;
     this.#publisher.close();

@@ -10,6 +10,7 @@ import {
   type RequestOptions,
 } from "../hub-options.ts";
 import type { HubCounters } from "../hub-stats.ts";
+import type { Capacity } from "../capacity.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Topics } from "../topics/topics.ts";
@@ -22,12 +23,20 @@ import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice
 /** Decides on requests: PROTOCOL.md, sections 3, 4 and 7. A refused request has an answer, and no other effect. */
 export class Gate {
   readonly #settings: HubSettings;
+  readonly #capacity: Capacity;
   readonly #topics: Topics;
   readonly #subscriptions: Subscriptions;
   readonly #counters: HubCounters;
 
-  constructor(settings: HubSettings, topics: Topics, subscriptions: Subscriptions, counters: HubCounters) {
+  constructor(
+    settings: HubSettings,
+    capacity: Capacity,
+    topics: Topics,
+    subscriptions: Subscriptions,
+    counters: HubCounters,
+  ) {
     this.#settings = settings;
+    this.#capacity = capacity;
     this.#topics = topics;
     this.#subscriptions = subscriptions;
     this.#counters = counters;
@@ -74,7 +83,7 @@ export class Gate {
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-      const answer = refusal(error, choice, settings, options.nonce, this.#subscriptions.retryAfterMs);
+      const answer = refusal(error, choice, settings, options.nonce, this.#capacity.retryAfterMs);
       if (ownPolicy !== null) answer.headers.set("content-security-policy", ownPolicy);
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
       return withoutBody(request, answer);
@@ -88,7 +97,7 @@ export class Gate {
       choice = { ...choice, ...readMode(query) };
       const { policy, ...stream } = readRequest(request, query, choice, settings, options);
       decideWith(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
-      this.#subscriptions.assertRoom();
+      this.#capacity.assertRoom();
       const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
         assertAllowed(authorization);
         addHead(headers, stream, policy, crossOrigin);
@@ -108,11 +117,34 @@ export class Gate {
     options: RequestOptions,
   ): Decision | PromiseLike<Decision> {
     if (request.method === "HEAD") {
-      this.#subscriptions.assertRoom();
+      this.#capacity.assertRoom();
       return { status: 200, headers, body: "" };
     }
-    const reservation = decideWith(this.#settings, () => this.#subscriptions.reserve(stream, options));
-    return andThen(reservation, ({ open, release }) => ({ headers, wire: stream.format.wire, open, release }));
+    this.#capacity.assertRoom();
+    const holding = decideWith(this.#settings, () => this.#topics.hold(stream.topics, stream.positions));
+    return andThen(holding, ({ topics, release }) => {
+      try {
+        this.#capacity.take();
+      } catch (error) {
+        release();
+        throw error;
+      }
+      return {
+        headers,
+        wire: stream.format.wire,
+        open: (sink) => {
+          try {
+            return this.#subscriptions.open(topics, stream, options, sink);
+          } finally {
+            release();
+          }
+        },
+        release: () => {
+          this.#capacity.free();
+          release();
+        },
+      };
+    });
   }
 }
 

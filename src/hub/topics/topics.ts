@@ -2,7 +2,7 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import type { LogBounds } from "../../log/entry.ts";
-import type { Position } from "../../log/position.ts";
+import type { Position, Positions } from "../../log/position.ts";
 import type { Flusher } from "../flusher.ts";
 import { checkLogBounds, checkOverflow, type HubSettings, type TopicOptions } from "../hub-options.ts";
 import type { OverflowPolicy } from "../subscription.ts";
@@ -15,6 +15,12 @@ import { Replica } from "./replica.ts";
 const LOOKS_PER_SWEEP = 10_000;
 /** For how long a replica stays when its topic has lost its last follower, in milliseconds: a recycled client returns to it. */
 const REPLICA_GRACE_MS = 30_000;
+
+/** Topics that stay alive until they are released. */
+export interface HeldTopics {
+  readonly topics: readonly LiveTopic[];
+  readonly release: () => void;
+}
 
 /**
  * The topics of a hub that are alive: published to or followed, or with messages in their logs. Each life of a topic is an epoch of its own,
@@ -85,6 +91,30 @@ export class Topics {
     }
     this.#sweeper.start();
     return topics;
+  }
+
+  /**
+   * Creates topics where needed, keeps them alive, and waits until their logs can say where a client with these positions begins.
+   *
+   * @returns Rejects with `ERR_BROKER` if the broker cannot be asked.
+   * @throws {CometError} as {@link getOrCreate}.
+   */
+  hold(names: readonly string[], positions: Positions): HeldTopics | Promise<HeldTopics> {
+    const topics = this.getOrCreate(names);
+    const stay = (): void => undefined;
+    for (const topic of topics) topic.addReader(stay);
+    const release = (): void => {
+      for (const topic of topics) topic.removeReader(stay);
+    };
+    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
+    if (waits.length === 0) return { topics, release };
+    return Promise.all(waits).then(
+      () => ({ topics, release }),
+      (cause: unknown) => {
+        release();
+        throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
+      },
+    );
   }
 
   /**
