@@ -17,7 +17,7 @@ brokerContract(
   "redis",
   async () =>
     serverWorld(await startRedis({ persistent: true }), (port) =>
-      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), connectTimeoutMs: 1000, ...impatient }),
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...impatient }),
     ),
   { hasNetwork: true },
 );
