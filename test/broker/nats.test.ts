@@ -143,7 +143,7 @@ describe("the broker of NATS", () => {
       const proxy = await proxied();
       proxy.stall();
       const began = performance.now();
-      const error = await rejection({ timeoutMs: 300 }, proxy.port);
+      const error = await rejection({ connectTimeoutMs: 300 }, proxy.port);
       expect(performance.now() - began).toBeLessThan(1000);
       expect(error.code).toBe("ERR_BROKER");
       proxy.resume();

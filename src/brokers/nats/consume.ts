@@ -1,120 +1,86 @@
 import type { Msg } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
+import { unrefTimeout } from "../../core/timers.ts";
 import type { BrokerMessage } from "../../log/broker.ts";
-import type { Link } from "./link.ts";
-import { decodeMessage, fieldsOf } from "./message.ts";
-import type { Settings } from "./options.ts";
-import { askApi } from "./stream.ts";
+import { consumerName, createConsumer, deleteConsumer } from "./jetstream-api.ts";
+import { decodeMessage, fieldsOf } from "./message-codec.ts";
+import type { NatsSettings } from "./nats-broker-options.ts";
+import type { NatsLink } from "./nats-link.ts";
 
-/** What a consumer is asked for. */
-export interface ConsumerRequest {
+export interface ConsumeRequest {
   readonly subject: string;
-  /** The offset of the first message, or a greater one. */
+  /** The least offset of a message. */
   readonly from: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
 }
 
-/** What JetStream says of a consumer that it has made. */
-interface ConsumerInfo {
-  readonly created: string;
-  /** How many messages there are for it. */
-  readonly num_pending: number;
-}
-
-/** How long a consumer outlives the process that has made it. */
-const INACTIVE_NS = 5_000_000_000;
-
-/** Messages of one subject, oldest first, by a consumer that is made for this and removed. */
-export async function consume(link: Link, settings: Settings, request: ConsumerRequest): Promise<BrokerMessage[]> {
-  const { subject, from, maxMessages, maxBytes } = request;
-  const name = consumerName();
-  const config = { deliver_policy: "by_start_sequence", opt_start_seq: from };
-  const { num_pending } = await makeConsumer(link, settings, name, subject, config);
-  try {
-    const batch = Math.min(maxMessages, num_pending);
-    if (batch === 0) return [];
-    return await fetch(link, settings, name, { batch, max_bytes: maxBytes, no_wait: true });
-  } finally {
-    removeConsumer(link, settings, name);
-  }
-}
-
-/** What the server's clock says, by a consumer that is made for this and removed: before nats-server 2.10 nothing else tells. */
-export async function serverTime(link: Link, settings: Settings, subject: string): Promise<string> {
-  const name = consumerName();
-  const { created } = await makeConsumer(link, settings, name, subject, { deliver_policy: "new" });
-  removeConsumer(link, settings, name);
-  return created;
-}
-
-function consumerName(): string {
-  return `read-${crypto.randomUUID()}`;
-}
-
-function makeConsumer(
-  link: Link,
-  { api, stream }: Settings,
-  name: string,
-  subject: string,
-  start: object,
-): Promise<ConsumerInfo> {
-  const config = {
-    name,
-    ...start,
-    filter_subject: subject,
-    ack_policy: "none",
-    replay_policy: "instant",
-    inactive_threshold: INACTIVE_NS,
-    num_replicas: 1,
-    mem_storage: true,
-  };
-  const request = { stream_name: stream, config };
-  return askApi<ConsumerInfo>(link, `${api}.CONSUMER.CREATE.${stream}.${name}.${subject}`, request, "make a consumer");
-}
-
-function removeConsumer(link: Link, { api, stream }: Settings, name: string): void {
-  link.tell(`${api}.CONSUMER.DELETE.${stream}.${name}`, "");
-}
-
-interface Pull {
+/** A pull request, by JetStream's names. */
+interface PullRequest {
   readonly batch: number;
   readonly max_bytes: number;
   readonly no_wait: true;
 }
 
-/** Asks a consumer for as many messages as there are, up to the bounds of the pull. */
-function fetch(link: Link, { api, stream, timeoutMs }: Settings, name: string, pull: Pull): Promise<BrokerMessage[]> {
+/**
+ * Reads messages of one subject, oldest first, by a consumer that exists only during this call. The consumer is always deleted: one that
+ * remains costs the server memory for 5 s.
+ */
+export async function consume(
+  link: NatsLink,
+  settings: NatsSettings,
+  request: ConsumeRequest,
+): Promise<BrokerMessage[]> {
+  const { subject, from, maxMessages, maxBytes } = request;
+  const name = consumerName();
+  const start = { deliver_policy: "by_start_sequence", opt_start_seq: from };
+  const { num_pending } = await createConsumer(link, settings, name, subject, start);
+  try {
+    const batch = Math.min(maxMessages, num_pending);
+    if (batch === 0) return [];
+    return await pull(link, settings, name, { batch, max_bytes: maxBytes, no_wait: true });
+  } finally {
+    deleteConsumer(link, settings, name);
+  }
+}
+
+/** Pulls the messages of a consumer, as many as there are within the bounds of the request. */
+function pull(
+  link: NatsLink,
+  { api, stream, timeoutMs }: NatsSettings,
+  name: string,
+  request: PullRequest,
+): Promise<BrokerMessage[]> {
   const messages: BrokerMessage[] = [];
   const inbox = link.inbox();
   return new Promise((resolve, reject) => {
     const end = (error?: CometError): void => {
       clearTimeout(timer);
-      stay();
+      removeOnEnd();
       subscription.unsubscribe();
       if (error === undefined) resolve(messages);
       else reject(error);
     };
-    const take = (message: Msg): void => {
-      // A status: there are no more, or the next would be too much.
+    const receive = (message: Msg): void => {
+      // A status ends the batch: there are no more messages, or the next one would exceed the bytes.
       if (message.headers !== undefined && message.headers.code > 0) {
         end();
         return;
       }
       messages.push(decodeMessage(offsetOf(message), message.string(), fieldsOf(message.headers)));
-      if (messages.length === pull.batch) end();
+      if (messages.length === request.batch) end();
     };
-    const timer = setTimeout(
-      () => end(new CometError("ERR_BROKER", `NATS has not sent the messages of ${stream} within ${timeoutMs} ms.`)),
+    const timer = unrefTimeout(
+      () => end(new CometError("ERR_BROKER", `NATS did not send the messages of ${stream} within ${timeoutMs} ms.`)),
       timeoutMs,
-    ).unref();
-    const subscription = link.subscribe(inbox, take);
-    const stay = link.onEnd(end);
-    link.tell(`${api}.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(pull), inbox);
+    );
+    const subscription = link.subscribe(inbox, receive);
+    const removeOnEnd = link.onEnd(end);
+    link.send(`${api}.CONSUMER.MSG.NEXT.${stream}.${name}`, JSON.stringify(request), inbox);
   });
 }
 
-/** The offset of a message in the stream, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.number...` */
+/** The offset of a message, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.sequence...` */
 function offsetOf({ reply = "" }: Msg): number {
   const tokens = reply.split(".");
   return Number(tokens[tokens.length > 9 ? 7 : 5]);

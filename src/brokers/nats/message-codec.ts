@@ -2,49 +2,55 @@ import { headers, type MsgHdrs } from "@nats-io/transport-node";
 import type { BrokerMessage, BrokerPublication } from "../../log/broker.ts";
 import { topicToken } from "./subjects.ts";
 
-/** The header with all that a message has beside its data: JSON in ASCII, since not every client takes headers for UTF-8. */
-const HEADER = "Comet-Message";
-/** The header by which JetStream knows a message that it has already. */
+/** The header of all fields of a message other than its data: JSON in ASCII, since not every client decodes headers as UTF-8. */
+const FIELDS_HEADER = "Comet-Message";
+/** The header by which JetStream deduplicates messages. */
 const ID_HEADER = "Nats-Msg-Id";
 
-interface Fields {
+/** The fields, by the names that they have in the header. */
+interface HeaderFields {
   readonly at: number;
   readonly event?: string | undefined;
   readonly key?: string | undefined;
   readonly id?: string | undefined;
 }
 
-/** The headers of a message that is to be published. */
+/**
+ * Encodes the fields of a message, other than its data, as headers. Stored messages have this format, and processes of other versions
+ * decode it: names may be added, and none changed.
+ *
+ * @param at The time of the message, by the server's clock.
+ */
 export function encodeHeaders(topic: string, message: BrokerPublication, at: number): MsgHdrs {
   const { event, key, messageId } = message;
-  const fields: Fields = { at, event, key, id: messageId };
+  const fields: HeaderFields = { at, event, key, id: messageId };
   const encoded = headers();
-  encoded.set(HEADER, asciiJson(fields));
-  // A token has no space, so that the id of one topic is never that of another.
+  encoded.set(FIELDS_HEADER, asciiJson(fields));
+  // A token has no space, so ids of different topics never collide.
   if (messageId !== undefined) encoded.set(ID_HEADER, `${topicToken(topic)} ${asciiJson(messageId)}`);
   return encoded;
 }
 
-/** What a message has beside its data, as it is in its headers. */
+/** The encoded fields of a message, out of its headers. */
 export function fieldsOf(encoded: MsgHdrs | undefined): string {
-  return encoded?.get(HEADER) ?? "";
+  return encoded?.get(FIELDS_HEADER) ?? "";
 }
 
-/** The same, out of headers as they are sent. */
+/** The encoded fields of a message, out of its headers as they are sent. */
 export function fieldsIn(encoded: string): string {
-  const line = encoded.split("\r\n").find((each) => each.startsWith(`${HEADER}:`));
-  return line?.slice(HEADER.length + 1) ?? "";
+  const line = encoded.split("\r\n").find((each) => each.startsWith(`${FIELDS_HEADER}:`));
+  return line?.slice(FIELDS_HEADER.length + 1) ?? "";
 }
 
-/** A message out of its data and the fields of its headers. One that no hub has published has the time 0. */
+/** Decodes a message. Its time is 0 if it was not published by a hub. */
 export function decodeMessage(offset: number, json: string, fields: string): BrokerMessage {
   const { at, event, key, id } = parseFields(fields);
   return { offset, at, json, event, key, messageId: id };
 }
 
-function parseFields(text: string): Fields {
+function parseFields(text: string): HeaderFields {
   try {
-    return JSON.parse(text) as Fields;
+    return JSON.parse(text) as HeaderFields;
   } catch {
     return { at: 0 };
   }

@@ -1,46 +1,54 @@
-import { serverTime } from "./consumer.ts";
-import type { Link } from "./link.ts";
-import type { Settings } from "./options.ts";
-import { streamInfo } from "./stream.ts";
+import { consumerName, createConsumer, deleteConsumer, streamInfo } from "./jetstream-api.ts";
+import type { NatsSettings } from "./nats-broker-options.ts";
+import type { NatsLink } from "./nats-link.ts";
 
-/** A smaller difference is none: a clock of milliseconds does not tell. */
-const LEAST_MS = 2;
+/** A smaller difference counts as none: it is within the resolution of a clock of milliseconds. */
+const MIN_SKEW_MS = 2;
 
 /**
- * The server's clock, as this process knows it: its own, and how much that is wrong. A difference that is smaller than what it took to
- * measure it counts as none. It never goes back.
+ * The server's clock: this process's own, corrected by its measured skew. A skew that is smaller than the error of the measurement
+ * counts as none. The clock never goes back, since the times of messages must grow with their offsets.
  */
 export class ServerClock {
-  readonly #settings: Settings;
+  readonly #settings: NatsSettings;
   readonly #subject: string;
   #skewMs = 0;
   #newest = 0;
 
   /** @param subject A subject without messages. */
-  constructor(settings: Settings, subject: string) {
+  constructor(settings: NatsSettings, subject: string) {
     this.#settings = settings;
     this.#subject = subject;
   }
 
+  /** The time in milliseconds since 1970. */
   now(): number {
     return (this.#newest = Math.max(this.#newest, Math.round(Date.now() + this.#skewMs)));
   }
 
   /**
-   * Asks the server. One of a cluster does not tell before nats-server 2.10: there all clocks must be right, as they must in a cluster
-   * anyway.
+   * Measures the skew. A cluster before nats-server 2.10 does not return its time: there the skew stays 0, and all clocks must be right,
+   * as the servers of a cluster need anyway.
    */
-  async set(link: Link): Promise<void> {
+  async synchronize(link: NatsLink): Promise<void> {
     let before = Date.now();
-    const { ts: told, config } = await streamInfo(link, this.#settings);
-    let ts = told;
+    const { ts: time, config } = await streamInfo(link, this.#settings);
+    let ts = time;
     if (ts === undefined) {
       if ((config.num_replicas ?? 1) > 1) return;
       before = Date.now();
-      ts = await serverTime(link, this.#settings, this.#subject);
+      ts = await this.#timeOfConsumer(link);
     }
     const after = Date.now();
     const skewMs = Date.parse(ts) - (before + after) / 2;
-    this.#skewMs = Math.abs(skewMs) <= after - before + LEAST_MS ? 0 : skewMs;
+    this.#skewMs = Math.abs(skewMs) <= after - before + MIN_SKEW_MS ? 0 : skewMs;
+  }
+
+  /** The server's time, out of a consumer that is created and deleted: before nats-server 2.10 no other answer has it. */
+  async #timeOfConsumer(link: NatsLink): Promise<string> {
+    const name = consumerName();
+    const { created } = await createConsumer(link, this.#settings, name, this.#subject, { deliver_policy: "new" });
+    deleteConsumer(link, this.#settings, name);
+    return created;
   }
 }
