@@ -41,7 +41,7 @@ export interface NatsRequest {
   readonly unanswered: CometErrorCode;
 }
 
-type OnLost = (link: NatsLink, error: CometError) => void;
+type OnLinkLost = (link: NatsLink, error: CometError) => void;
 
 /** Nothing is subscribed to the subject of a request. */
 export class NoRespondersError extends CometError {
@@ -58,7 +58,7 @@ export class NoRespondersError extends CometError {
 export class NatsLink {
   readonly #connection: NatsConnection;
   readonly #settings: NatsSettings;
-  readonly #onLost: OnLost;
+  readonly #onLost: OnLinkLost;
   readonly #inbox: string;
   /** In the order of the requests, which all have the same time limit. */
   readonly #pending = new Map<number, PendingRequest>();
@@ -72,7 +72,7 @@ export class NatsLink {
   #end: CometError | undefined;
   #denial: CometError | undefined;
 
-  private constructor(connection: NatsConnection, settings: NatsSettings, onLost: OnLost) {
+  private constructor(connection: NatsConnection, settings: NatsSettings, onLost: OnLinkLost) {
     this.#connection = connection;
     this.#settings = settings;
     this.#onLost = onLost;
@@ -92,7 +92,7 @@ export class NatsLink {
    * @param onLost Called once, from a turn of its own, when the connection is lost. Not after `close`.
    * @throws {CometError} As {@link dial}.
    */
-  static async open(settings: NatsSettings, aborted: AbortSignal, onLost: OnLost): Promise<NatsLink> {
+  static async open(settings: NatsSettings, aborted: AbortSignal, onLost: OnLinkLost): Promise<NatsLink> {
     const connection = await dial(settings.connection, settings.connectTimeoutMs, aborted);
     try {
       return new NatsLink(connection, settings, onLost);

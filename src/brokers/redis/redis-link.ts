@@ -9,8 +9,8 @@ import {
 } from "./redis-client.ts";
 import { textOf } from "./replies.ts";
 
-type OnMessage = (channel: string, text: string) => void;
-type OnFailure = (error: unknown) => void;
+type OnChannelMessage = (channel: string, text: string) => void;
+type OnLinkFailure = (error: unknown) => void;
 
 /**
  * The connections of one session: copies of the application's client, to one server or to a cluster. A link is used once. It never
@@ -47,8 +47,8 @@ const overrides: RedisOverrides = { commandOptions: { timeout: 0 } };
  */
 export function createLink(
   client: RedisClient | RedisClusterClient,
-  onMessage: OnMessage,
-  onFailure: OnFailure,
+  onMessage: OnChannelMessage,
+  onFailure: OnLinkFailure,
 ): RedisLink {
   return isClusterClient(client)
     ? new ClusterLink(client, onMessage, onFailure)
@@ -62,10 +62,10 @@ class ServerLink implements RedisLink {
   readonly #commands: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #listener: RedisListener;
-  readonly #onFailure: OnFailure;
+  readonly #onFailure: OnLinkFailure;
   #isClosed = false;
 
-  constructor(client: RedisClient, onMessage: OnMessage, onFailure: OnFailure) {
+  constructor(client: RedisClient, onMessage: OnChannelMessage, onFailure: OnLinkFailure) {
     this.#listener = (text, channel) => {
       if (!this.#isClosed) onMessage(textOf(channel), textOf(text));
     };
@@ -137,7 +137,7 @@ class ClusterLink implements RedisLink {
   #isConnected = false;
   #isClosed = false;
 
-  constructor(client: RedisClusterClient, onMessage: OnMessage, onFailure: OnFailure) {
+  constructor(client: RedisClusterClient, onMessage: OnChannelMessage, onFailure: OnLinkFailure) {
     this.#listener = (text, channel) => {
       if (!this.#isClosed) onMessage(textOf(channel), textOf(text));
     };
