@@ -15,12 +15,14 @@ import { Groups } from "./groups.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
 import type { Topics } from "../topics/topics.ts";
 
-/** How long a response that has ended may take to reach its client before it is broken off, in milliseconds. */
+/** The time in milliseconds that a response which has ended may take to reach its client before it is destroyed. */
 const LINGER_MS = 5000;
-/** How long a client waits that finds no room, in milliseconds. */
+/** The retry delay in milliseconds of a client that finds no room. */
 const RETRY_WHEN_FULL_MS = 5000;
 
-/** A place for one connection, with its topics kept alive. Either `open` or `release` gives it back, once. */
+/**
+ * A place for one connection, which keeps its topics alive. Call either `open` or `release`, once; both free the place.
+ */
 export interface Reservation {
   readonly open: (sink: Sink) => Connection;
   readonly release: () => void;
@@ -30,11 +32,14 @@ export interface Reservation {
 export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
 
 /**
- * The connections of a hub, from the reservation of a place until the sink is released. Opening and closing touch several rooms - topics,
- * groups, connections, the application's hooks - and this is the one place that knows their order.
+ * The connections of a hub, from the reservation of a place until the sink is released.
+ *
+ * Opening and closing touch several rooms - topics, groups, connections, the application's hooks - and only this class
+ * knows their order. Keep it: counters and observers change before the first byte and before a hook runs; `onOpen` runs
+ * once the first bytes are written; `onClose` runs exactly once, for each subscription that `onOpen` was called with.
  */
 export class Subscriptions {
-  /** The connections that are open. */
+  /** The open connections. */
   readonly connections: Set<Connection> = new Set();
   /** Connections that are over, but whose responses are still on their way. */
   readonly #lingering = new Set<Connection>();
@@ -49,7 +54,7 @@ export class Subscriptions {
   readonly #context: ConnectionContext;
   readonly #observers: SubscriptionObserver[] = [];
   #reserved = 0;
-  /** When the drain is over, by the hub's clock, once the hub is closing. */
+  /** The time at which the drain is over, by the hub's clock, once the hub is closing. */
   #drainedAt: number | undefined;
   #onAllReleased: (() => void) | undefined;
 
@@ -73,12 +78,16 @@ export class Subscriptions {
     this.#observers.push(observer);
   }
 
-  /** How long a refused client is told to wait, in milliseconds. */
+  /** The retry delay for rejected clients, in milliseconds. */
   get retryAfterMs(): number {
     return this.#drainedAt === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#drainedAt - now());
   }
 
-  /** @throws {CometError} `ERR_CLOSED` if the hub is closing, `ERR_LIMIT` if it has `maxConnections`. */
+  /**
+   * Throws unless there is room for one more connection.
+   *
+   * @throws {CometError} `ERR_CLOSED` if the hub is closing, `ERR_LIMIT` if it has `maxConnections`.
+   */
   assertRoom(): void {
     if (this.#drainedAt !== undefined) throw new CometError("ERR_CLOSED", "This server is going down.");
     if (this.connections.size + this.#reserved < this.#settings.maxConnections) return;
@@ -86,19 +95,20 @@ export class Subscriptions {
   }
 
   /**
-   * Reserves a place, and waits until the topics can say where the client begins.
+   * Reserves a place, once the topics know where the client starts.
    *
-   * @returns Rejects with `ERR_BROKER` if the broker cannot be asked; `ERR_CLOSED` and `ERR_LIMIT` if there is no room any more.
-   * @throws {CometError} `ERR_CLOSED`, `ERR_LIMIT`; and as `Topics.getOrCreate`.
+   * @returns The place, at once where nothing waits. Rejects with `ERR_BROKER` if the broker cannot be read; with
+   *   `ERR_CLOSED` and `ERR_LIMIT` if there is no more room.
+   * @throws {CometError} `ERR_CLOSED`, `ERR_LIMIT`, and the codes of `Topics.getOrCreate`.
    */
   reserve(request: StreamRequest, options: RequestOptions): Reservation | Promise<Reservation> {
     this.assertRoom();
     const topics = this.#topics.getOrCreate(request.topics);
     const waits = topics.flatMap((topic) => this.#topics.whenReady(topic, request.positions.get(topic.name)) ?? []);
     if (waits.length === 0) return this.#reservation(topics, request, options);
-    // The topics stay alive meanwhile.
-    const stay = (): void => undefined;
-    for (const topic of topics) topic.addReader(stay);
+    // A reader keeps the topics alive while this waits.
+    const holder = (): void => undefined;
+    for (const topic of topics) topic.addReader(holder);
     return Promise.all(waits)
       .then(
         () => {
@@ -110,14 +120,14 @@ export class Subscriptions {
         },
       )
       .finally(() => {
-        for (const topic of topics) topic.removeReader(stay);
+        for (const topic of topics) topic.removeReader(holder);
       });
   }
 
   /**
-   * Ends all connections over a time. From now on there is no room.
+   * Ends all connections over a time in milliseconds. From now on there is no room.
    *
-   * @returns Resolves when all are ended, though some of their responses may still be on their way.
+   * @returns Resolves when all connections are ended. Some of their responses may still be on their way.
    */
   async drain(drainMs: number): Promise<void> {
     this.#drainedAt = now() + drainMs;
@@ -131,12 +141,12 @@ export class Subscriptions {
   }
 
   #reservation(topics: readonly LiveTopic[], request: StreamRequest, options: RequestOptions): Reservation {
-    const stay = (): void => undefined;
-    for (const topic of topics) topic.addReader(stay);
+    const holder = (): void => undefined;
+    for (const topic of topics) topic.addReader(holder);
     this.#reserved += 1;
     const release = (): void => {
       this.#reserved -= 1;
-      for (const topic of topics) topic.removeReader(stay);
+      for (const topic of topics) topic.removeReader(holder);
     };
     return {
       release,
@@ -186,10 +196,10 @@ export class Subscriptions {
       this.#callHook(() => this.#settings.onOpen(connection));
     }
     connection.serve();
-    // A poll that has anything to say does not wait.
+    // A poll whose stream has anything to report does not wait.
     const isReady = !request.waits || resumePoints.some(({ state }) => state !== "recovered");
     if (connection.wire === "poll" && isReady) connection.end("poll", 0);
-    // Between the reservation and this, the hub may have begun to close.
+    // The hub may have begun to close since the reservation.
     if (this.#drainedAt !== undefined) connection.end("drain", this.retryAfterMs);
     return connection;
   }
@@ -209,7 +219,7 @@ export class Subscriptions {
     if (this.connections.size === 0 && this.#lingering.size === 0) this.#onAllReleased?.();
   }
 
-  /** An error in an application's hook goes to `onError`, and changes nothing here. */
+  /** Calls a hook of the application. Its error goes to `onError`, and changes nothing here. */
   #callHook(hook: () => void): void {
     try {
       hook();
@@ -223,7 +233,7 @@ export class Subscriptions {
     for (const connection of this.#lingering) {
       if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
     }
-    this.#beat(time);
+    this.#sendHeartbeats(time);
     return this.connections.size > 0 || this.#lingering.size > 0;
   }
 
@@ -232,15 +242,15 @@ export class Subscriptions {
     else if (time >= connection.expiresAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
   }
 
-  /** Sends heartbeats to the groups that were silent. */
-  #beat(time: number): void {
+  /** Requests heartbeats for the groups that were silent. */
+  #sendHeartbeats(time: number): void {
     const { heartbeatMs } = this.#settings;
     if (heartbeatMs === 0) return;
     for (const group of this.#groups) {
-      // A sweep later would be a heartbeat too late.
+      // Waiting for the next sweep would make the heartbeat late.
       const isDue = time - group.lastPassAt >= heartbeatMs - this.#sweeper.periodMs;
       if (group.format.heartbeat === "" || !isDue) continue;
-      group.beat();
+      group.requestHeartbeat();
       this.#flusher.enqueue(group);
     }
   }
