@@ -14,13 +14,20 @@ import type { Capacity } from "../capacity.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Topics } from "../topics/topics.ts";
-import { assertAllowed, authorize, decideWith } from "./authorize.ts";
+import { assertAllowed, authorize, callApplication } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { isForDocument } from "./negotiate.ts";
 import { refusal } from "./refusal.ts";
 import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice } from "./read-request.ts";
 
-/** Decides on requests: PROTOCOL.md, sections 3, 4 and 7. A refused request has an answer, and no other effect. */
+/**
+ * Decides on requests: PROTOCOL.md, sections 3, 4 and 7. The decision is an `Answer`, or an `Admission` with a reserved
+ * place.
+ *
+ * A refused request has an answer and no other effect. Keep the order of checks: the request's form, its topics, room,
+ * and only then `authorize` and the reservation. So a stranger's bad request costs no call of the application's
+ * `authorize`, and nothing is reserved for a client that may not follow.
+ */
 export class Gate {
   readonly #settings: HubSettings;
   readonly #capacity: Capacity;
@@ -43,12 +50,12 @@ export class Gate {
   }
 
   /**
-   * Decides on a request, at once where nothing waits.
+   * Decides on a request; synchronously where nothing waits.
    *
-   * Never throws or rejects: bad options and errors of `optionsOf`, which are the application's mistakes, go to `onError`, and the
-   * client gets 500.
+   * Never throws or rejects: bad options and errors of `optionsOf`, which are the application's mistakes, go to
+   * `onError`, and the client gets 500.
    *
-   * @param optionsOf Gives the options of this request.
+   * @param optionsOf Returns the options of this request.
    */
   decide(
     request: HubRequest,
@@ -72,7 +79,12 @@ export class Gate {
     }
   }
 
-  /** @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the same. */
+  /**
+   * Decides on a request whose options are known.
+   *
+   * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
+   *   same.
+   */
   #decide(request: HubRequest, options: RequestOptions): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
     const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
@@ -96,12 +108,12 @@ export class Gate {
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
       const { policy, ...stream } = readRequest(request, query, choice, settings, options);
-      decideWith(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+      callApplication(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
       this.#capacity.assertRoom();
       const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
         assertAllowed(authorization);
-        addHead(headers, stream, policy, crossOrigin);
-        return this.#grant(request, stream, headers, options);
+        addStreamHeaders(headers, stream, policy, crossOrigin);
+        return this.#admit(request, stream, headers, options);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
@@ -109,8 +121,8 @@ export class Gate {
     }
   }
 
-  /** Reserves a place for a request that the application allows. */
-  #grant(
+  /** Reserves a place for a request that the application allows. A HEAD request reserves nothing. */
+  #admit(
     request: HubRequest,
     stream: StreamRequest,
     headers: Headers,
@@ -121,7 +133,7 @@ export class Gate {
       return { status: 200, headers, body: "" };
     }
     this.#capacity.assertRoom();
-    const holding = decideWith(this.#settings, () => this.#topics.hold(stream.topics, stream.positions));
+    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, stream.positions));
     return andThen(holding, ({ topics, release }) => {
       try {
         this.#capacity.take();
@@ -148,7 +160,7 @@ export class Gate {
   }
 }
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks the options of a request. @throws {CometError} `ERR_OPTION`. */
 function checkRequestOptions({ topics, overflow, identity }: RequestOptions): void {
   checkIdentity(identity);
   if (overflow !== undefined) checkOverflow(overflow);
@@ -158,8 +170,8 @@ function checkRequestOptions({ topics, overflow, identity }: RequestOptions): vo
   }
 }
 
-/** Adds the headers of a stream to those of the application. */
-function addHead(
+/** Adds the headers of a stream. Headers of the application take precedence. */
+function addStreamHeaders(
   headers: Headers,
   { format }: StreamRequest,
   policy: string | undefined,

@@ -14,17 +14,20 @@ import type { Sweeper } from "../sweeper.ts";
 import { Groups } from "./groups.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
 
-/** How long a response that has ended may take to reach its client before it is broken off, in milliseconds. */
+/** The time in milliseconds that a response which has ended may take to reach its client before it is destroyed. */
 const LINGER_MS = 5000;
 /** Called with every subscription that opens (1) or is over (-1). */
 export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
 
 /**
- * The connections of a hub, from their opening until the sink is released. Opening and closing touch several rooms - topics,
- * groups, connections, the application's hooks - and this is the one place that knows their order.
+ * The connections of a hub, from their opening until their sinks are released.
+ *
+ * Opening and closing touch several rooms - topics, groups, connections, the application's hooks - and only this class
+ * knows their order. Keep it: counters and observers change before the first byte and before a hook runs; `onOpen` runs
+ * once the first bytes are written; `onClose` runs exactly once, for each subscription that `onOpen` was called with.
  */
 export class Subscriptions {
-  /** The connections that are open. */
+  /** The open connections. */
   readonly connections: Set<Connection> = new Set();
   /** Connections that are over, but whose responses are still on their way. */
   readonly #lingering = new Set<Connection>();
@@ -101,7 +104,7 @@ export class Subscriptions {
       this.#callHook(() => this.#settings.onOpen(connection));
     }
     connection.serve();
-    // A poll that has anything to say does not wait.
+    // A poll whose stream has anything to report does not wait.
     const isReady = !request.waits || resumePoints.some(({ state }) => state !== "recovered");
     if (connection.wire === "poll" && isReady) connection.end("poll", 0);
     // The hub may have begun to shut down since the request was admitted.
@@ -140,7 +143,7 @@ export class Subscriptions {
     if (this.connections.size === 0 && this.#lingering.size === 0) this.#onAllReleased?.();
   }
 
-  /** An error in an application's hook goes to `onError`, and changes nothing here. */
+  /** Calls a hook of the application. Its error goes to `onError`, and changes nothing here. */
   #callHook(hook: () => void): void {
     try {
       hook();
@@ -154,7 +157,7 @@ export class Subscriptions {
     for (const connection of this.#lingering) {
       if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
     }
-    this.#beat(time);
+    this.#sendHeartbeats(time);
     return this.connections.size > 0 || this.#lingering.size > 0;
   }
 
@@ -163,15 +166,15 @@ export class Subscriptions {
     else if (time >= connection.expiresAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
   }
 
-  /** Sends heartbeats to the groups that were silent. */
-  #beat(time: number): void {
+  /** Requests heartbeats for the groups that were silent. */
+  #sendHeartbeats(time: number): void {
     const { heartbeatMs } = this.#settings;
     if (heartbeatMs === 0) return;
     for (const group of this.#groups) {
-      // A sweep later would be a heartbeat too late.
+      // Waiting for the next sweep would make the heartbeat late.
       const isDue = time - group.lastPassAt >= heartbeatMs - this.#sweeper.periodMs;
       if (group.format.heartbeat === "" || !isDue) continue;
-      group.beat();
+      group.requestHeartbeat();
       this.#flusher.enqueue(group);
     }
   }
