@@ -1,6 +1,6 @@
 import { connect as openSocket } from "node:net";
 import { expect, onTestFinished } from "vitest";
-import { connect } from "../../src/adapters/node/index.ts";
+import { connect, type NodeResponse } from "../../src/adapters/node/index.ts";
 import {
   Hub,
   type CloseReason,
@@ -60,6 +60,7 @@ export function notedHub(options: HubOptions = {}): NotedHub {
 export interface HubServer extends NotedHub, TestServer {
   /** What `connect` of the adapter rejected with. */
   readonly rejections: unknown[];
+  readonly responses: NodeResponse[];
   /** Fetches, and follows on the wire that is named or that the content type tells. */
   follow(query: string, init?: RequestInit): Promise<Follower>;
 }
@@ -71,12 +72,19 @@ export async function serveHub(
 ): Promise<HubServer> {
   const noted = notedHub(options);
   const rejections: unknown[] = [];
+  const responses: NodeResponse[] = [];
   const server = await serve((response) => {
+    responses.push(response);
     connect(noted.hub, response.req, response, connectOptions).catch((error: unknown) => rejections.push(error));
   }, protocol);
   const follow = (query: string, init?: RequestInit): Promise<Follower> =>
     Follower.fetch(`${server.origin}/?${query}`, init);
-  return { ...noted, ...server, rejections, follow };
+  return { ...noted, ...server, rejections, responses, follow };
+}
+
+/** Whether the server has seen that the client of a response has left. A listener would change how the hub writes. */
+export function isLeft(response: NodeResponse): boolean {
+  return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
 }
 
 /** Connects to a hub with no network between. */

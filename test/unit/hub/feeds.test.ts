@@ -84,7 +84,7 @@ describe("hubs of several processes", () => {
     for (let i = 0; i < 30; i += 1) {
       if (i % 3 === 1) other.broker.loses = 1 + (i % 2);
       await one.hub.topic("t").publish(i);
-      await new Promise((resolve) => setTimeout(resolve));
+      await turns(1);
     }
     expect(other.broker.reads).toBeGreaterThan(5);
     other.broker.loses = 0;
