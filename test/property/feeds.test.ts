@@ -5,6 +5,7 @@ import { MemoryBrokers } from "../../src/brokers/memory/memory-brokers.ts";
 import type { WireItem } from "../../src/wire/item.ts";
 import { FaultyBroker } from "../support/faulty-broker.ts";
 import { Follower } from "../support/hub.ts";
+import { turns } from "../support/sources.ts";
 
 const PROCESSES = 3;
 const CLIENTS = 4;

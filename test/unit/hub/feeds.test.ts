@@ -4,7 +4,7 @@ import type { Broker, BrokerMessage, History } from "../../../src/log/broker.ts"
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 interface Process extends NotedHub {
   readonly broker: FaultyBroker;
