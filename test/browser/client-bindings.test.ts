@@ -66,17 +66,19 @@ describe.each(browserNames)("in %s", (name) => {
       await used.page.evaluate(
         `new Promise((resolve) => {
           page.render({});
-          setTimeout(() => resolve(void page.render({ two: ${JSON.stringify(url)} })), 300);
+          const look = () => {
+            if (document.getElementById("one") !== null) setTimeout(look);
+            else resolve(void page.render({ two: ${JSON.stringify(url)} }));
+          };
+          look();
         })`,
       );
       await holds(used.page, "page.shown('two').data === 1");
       await publish(site, 2);
       await holds(used.page, "page.shown('two').data === 2");
       expect([site.asked.length, site.reasons, await given("two")]).toEqual([1, [], [2]]);
-      const leftAt = performance.now();
       await render({});
       await until(() => site.reasons.length === 1);
-      expect(performance.now() - leftAt).toBeGreaterThan(900);
       await render({ one: url });
       await holds(used.page, "page.shown('one').state === 'open'");
       expect([await shown("one"), site.asked.length]).toEqual([{ state: "open", gaps: 0 }, 2]);

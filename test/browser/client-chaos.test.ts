@@ -55,7 +55,7 @@ describe.each(browserNames)("in %s", (name) => {
       const chosen = path === "any" ? {} : { wires: [path] };
       await follow(page, path, `${origins[i]}/events?topic=a&n=${i}`, chosen);
     }
-    await holds(page, `Object.values(page.told).every(({ opens }) => opens.length > 0)`, 20_000);
+    await holds(page, `Object.values(page.told).every(({ opens }) => opens.length > 0)`);
     const random = seeded(seed);
     let number = 0;
     const publish = (): Promise<unknown> =>
@@ -67,7 +67,7 @@ describe.each(browserNames)("in %s", (name) => {
     }
     for (const { heal } of proxies) heal();
     await publish();
-    for (const path of paths) await holds(page, `page.told.${path}.last === ${number}`, 20_000);
+    for (const path of paths) await holds(page, `page.told.${path}.last === ${number}`);
     for (const path of paths) {
       const told = await toldTo(page, path);
       expectNothingLost(told, number);

@@ -55,6 +55,14 @@ async function expectAll(page: Page, topics: readonly string[], last: number): P
   expect(errors.filter(({ retryMs }) => retryMs === null)).toEqual([]);
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 describe.each(browserNames)("in %s", (name) => {
   let browser: Browser;
   beforeAll(async () => {
@@ -81,7 +89,7 @@ describe.each(browserNames)("in %s", (name) => {
     await until(() => site.hub.stats().connections === 1);
     const before = site.opened.length;
     const stop = publishing(site.hub, ["a", "b", "c"]);
-    await sleep(500);
+    for (const page of pages) await holds(page, "page.told.tab.messages > 30");
     const last = stop();
     for (const [i, page] of pages.entries()) await expectAll(page, topics[i] ?? [], last);
     expect([site.hub.stats().connections, site.opened.length]).toEqual([1, before]);
@@ -108,7 +116,7 @@ describe.each(browserNames)("in %s", (name) => {
         const pid = await processOf(leader);
         // Others may live in the same process.
         process.kill(pid, "SIGKILL");
-        await sleep(200);
+        await until(() => !isRunning(pid));
         for (const page of tabs.keys()) {
           const isAlive = await Promise.race([page.evaluate("true").catch(() => false), sleep(1000, false)]);
           if (isAlive !== true) tabs.delete(page);
@@ -136,14 +144,14 @@ describe.each(browserNames)("in %s", (name) => {
     process.kill(pid, "SIGSTOP");
     try {
       const had = await Promise.all(others.map(async (page) => (await toldTo(page, "tab")).messages));
-      await sleep(1000);
-      for (const [i, page] of others.entries()) {
-        await holds(page, `page.told.tab.messages > ${(had[i] ?? 0) + 300}`, 40_000);
-      }
+      for (const [i, page] of others.entries()) await holds(page, `page.told.tab.messages > ${(had[i] ?? 0) + 300}`);
     } finally {
       process.kill(pid, "SIGCONT");
     }
-    await sleep(1000);
+    for (const page of pages) {
+      const { messages } = await toldTo(page, "tab");
+      await holds(page, `page.told.tab.messages > ${messages + 30}`);
+    }
     const last = stop();
     await expectAll(pages[0] as Page, ["a"], last);
     await expectAll(pages[1] as Page, ["a", "b"], last);

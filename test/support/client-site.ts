@@ -94,7 +94,7 @@ export function toldTo(page: Page, name: string): Promise<Told> {
 }
 
 /** Waits until an expression holds in the page. */
-export async function holds(page: Page, expression: string, timeoutMs = 10_000): Promise<void> {
+export async function holds(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
     if (await page.evaluate<boolean>(`Boolean(${expression})`)) return;

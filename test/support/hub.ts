@@ -1,6 +1,6 @@
 import { connect as openSocket } from "node:net";
 import { expect, onTestFinished } from "vitest";
-import { nodeHandler, type NodeHandlerOptions } from "../../src/adapters/node/index.ts";
+import { nodeHandler, type NodeHandlerOptions, type NodeResponse } from "../../src/adapters/node/index.ts";
 import {
   fetchHandler,
   Hub,
@@ -60,6 +60,7 @@ export function notedHub(options: HubOptions = {}): NotedHub {
 
 /** A hub behind a server of its own. */
 export interface HubServer extends NotedHub, TestServer {
+  readonly responses: NodeResponse[];
   /** Fetches, and follows on the wire that is named or that the content type tells. */
   follow(query: string, init?: RequestInit): Promise<Follower>;
 }
@@ -70,13 +71,20 @@ export async function serveHub(
   requestOptions?: NodeHandlerOptions,
 ): Promise<HubServer> {
   const noted = notedHub(options);
+  const responses: NodeResponse[] = [];
   const handle = nodeHandler(noted.hub, requestOptions);
   const server = await serve((response) => {
+    responses.push(response);
     void handle(response.req, response);
   }, protocol);
   const follow = (query: string, init?: RequestInit): Promise<Follower> =>
     Follower.fetch(`${server.origin}/?${query}`, init);
-  return { ...noted, ...server, follow };
+  return { ...noted, ...server, responses, follow };
+}
+
+/** Whether the server has seen that the client of a response has left. A listener would change how the hub writes. */
+export function isLeft(response: NodeResponse): boolean {
+  return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
 }
 
 /** Connects to a hub with no network between. */

@@ -142,10 +142,8 @@ describe("the program", () => {
       const live = await fetch(`${address}/live?topic=machine`);
       const stream = await fetch(`${address}/comet/helper?delay=10000`);
       const broken = stream.text().catch(() => "broken off");
-      const before = performance.now();
       stop(signal);
       expect(await ended).toBe(0);
-      expect(performance.now() - before).toBeLessThan(2000);
       expect(await live.text()).toMatch(/^{"end":{"reason":"drain",.*}}\n$/m);
       expect(await broken).toBe("broken off");
       expect(errors()).toBe("");

@@ -13,7 +13,7 @@ import {
 } from "../../../src/client/index.ts";
 import { serve as serveAny, type TestServer } from "../../support/servers.ts";
 import { serveHub, type HubServer } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 /** Short delays. */
 const quick = { backoffMs: 5, maxBackoffMs: 20, openTimeoutMs: 300 } as const;
@@ -116,7 +116,7 @@ describe.each(wires)("over %s", (_, wire) => {
     await until(() => opens.length === 1);
     for (let i = 0; i < 200; i += 1) {
       await hub.topic("a").publish(`message ${i}`.padEnd(100));
-      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      if (i % 10 === 0) await turns();
     }
     await until(() => messages.length === 200);
     expect(data(messages).map((text) => Number.parseInt((text as string).slice(8)))).toEqual([...Array(200).keys()]);
@@ -186,20 +186,20 @@ describe.each(wires)("over %s", (_, wire) => {
   test("iterates over all messages, with a connection only while the reader keeps up", async () => {
     const { hub, origin } = await serveHub();
     const { source, opens } = follow(`${origin}/?topic=a`, { wires: [wire] });
-    const read: unknown[] = [];
-    const reading = (async () => {
-      for await (const event of source) {
-        if (read.length === 0) await new Promise((resolve) => setTimeout(resolve, 300));
-        read.push(event.data);
-        if (read.length === 3000) break;
+    const published = (async () => {
+      await until(() => opens.length === 1);
+      for (let i = 0; i < 3000; i += 1) {
+        await hub.topic("a").publish(i);
+        if (i % 100 === 99) await turns();
       }
     })();
-    await until(() => opens.length === 1);
-    for (let i = 0; i < 3000; i += 1) {
-      await hub.topic("a").publish(i);
-      if (i % 100 === 99) await new Promise((resolve) => setTimeout(resolve, 5));
+    const read: unknown[] = [];
+    for await (const event of source) {
+      // It reads nothing more until there is more than it has room for.
+      if (read.length === 0) await published;
+      read.push(event.data);
+      if (read.length === 3000) break;
     }
-    await reading;
     expect(read).toEqual([...Array(3000).keys()]);
   });
 });
@@ -301,9 +301,8 @@ test("replaces a wire that a proxy holds back by the next, and skips it after th
   expect(opens[0]?.wire).toBe("poll");
   for (let i = 0; i < 20; i += 1) {
     await hub.topic("a").publish(i);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await until(() => messages.length === i + 1);
   }
-  await until(() => messages.length === 20);
   expect(data(messages)).toEqual([...Array(20).keys()]);
   expect(asked.filter((wire) => wire === "ndjson")).toHaveLength(2);
   expect(errors).toEqual([]);

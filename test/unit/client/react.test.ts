@@ -1,4 +1,4 @@
-import { createElement, StrictMode, type FunctionComponent } from "react";
+import { createElement, StrictMode, useEffect, type FunctionComponent } from "react";
 import { renderToString } from "react-dom/server";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { ndjson, type CometMessageEvent } from "../../../src/client/index.ts";
@@ -36,8 +36,6 @@ function render(...components: FunctionComponent[]): { show: (...others: Functio
   return { show };
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 test("returns the newest message and calls onMessage with each, over one connection in strict mode", async () => {
   const { hub, origin, opened } = await serveHub();
   const all: CometMessageEvent[] = [];
@@ -55,22 +53,30 @@ test("returns the newest message and calls onMessage with each, over one connect
 
 test("shares one connection among components with one address, and closes it soon after the last unmounts", async () => {
   const { hub, origin, opened, reasons } = await serveHub();
+  let isUnmounted = false;
+  const Mounted = (): null => {
+    useEffect(() => () => void (isUnmounted = true), []);
+    return null;
+  };
   const url = `${origin}/?topic=a`;
   const one = follower(url);
   const two = follower(url);
   const other = follower(`${origin}/?topic=b`);
-  const { show } = render(one.Follower, two.Follower, other.Follower);
+  const { show } = render(one.Follower, two.Follower, other.Follower, Mounted);
   await until(() => one.now()?.state === "open" && other.now()?.state === "open");
   expect(opened).toHaveLength(2);
   await hub.topic("a").publish("x");
   await until(() => one.now()?.data === "x" && two.now()?.data === "x");
   expect(one.now()).toBe(two.now());
   expect(other.now()?.data).toBeUndefined();
+  isUnmounted = false; // In strict mode, each effect is undone once at the beginning.
   show();
-  await sleep(100);
+  await until(() => isUnmounted);
   show(one.Follower);
-  await sleep(1300);
   // The component that mounted again in time has the same connection; the unused one is closed.
+  await until(() => reasons.length === 1);
+  await hub.topic("a").publish("y");
+  await until(() => one.now()?.data === "y");
   expect([opened.length, reasons.length]).toEqual([2, 1]);
   show();
   await until(() => reasons.length === 2);
@@ -132,9 +138,10 @@ test("reports an error in one onMessage, and calls the others", async () => {
 });
 
 test("is connecting on the server, and opens nothing", async () => {
-  const { origin, opened } = await serveHub();
-  const Shown = (): string => JSON.stringify(useComet(`${origin}/?topic=a`, options));
+  const server = await serveHub();
+  const Shown = (): string => JSON.stringify(useComet(`${server.origin}/?topic=a`, options));
   expect(renderToString(createElement(Shown)).replaceAll("&quot;", '"')).toBe('{"state":"connecting","gaps":0}');
-  await sleep(50);
-  expect(opened).toHaveLength(0);
+  // A later request comes after one of the component's would have come.
+  await (await server.follow("topic=b&wire=poll&wait=0")).ended();
+  expect(server.opened.map(({ topics }) => topics)).toEqual([["b"]]);
 });

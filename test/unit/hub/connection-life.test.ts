@@ -225,7 +225,7 @@ test.each(streams)(
     const publishing = (async () => {
       for (let i = 0; i < 200; i += 1) {
         await server.hub.topic("a").publish(`message ${i}`);
-        if (i % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+        if (i % 5 === 0) await turns();
       }
     })();
     while (seen.length < 200) {

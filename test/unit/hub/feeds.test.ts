@@ -4,7 +4,7 @@ import type { Broker, BrokerMessage, History } from "../../../src/log/broker.ts"
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 interface Process extends NotedHub {
   readonly broker: FaultyBroker;
@@ -87,7 +87,7 @@ describe("hubs of several processes", () => {
     for (let i = 0; i < 30; i += 1) {
       if (i % 3 === 1) other.broker.loses = 1 + (i % 2);
       await one.hub.topic("t").publish(i);
-      await new Promise((resolve) => setTimeout(resolve));
+      await turns(1);
     }
     expect(other.broker.reads).toBeGreaterThan(5);
     other.broker.loses = 0;
