@@ -63,7 +63,9 @@ async function shown(pages: readonly Page[], ...expected: readonly string[]): Pr
 /** Waits until a page is there and has loaded. */
 async function isAt(page: Page, path: string): Promise<void> {
   const now = `location.pathname === "${path}" && document.readyState === "complete"`;
-  await poll(20, `the page is not at ${path}`, async () => (await page.evaluate<boolean>(now)) || undefined);
+  // The page that is left may not answer any more.
+  const isThere = (): Promise<boolean> => page.evaluate<boolean>(now).catch(() => false);
+  await poll(20, `the page is not at ${path}`, async () => (await isThere()) || undefined);
 }
 
 /** Waits until every page says that its state is this one, or begins so. */
