@@ -7,8 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../dist/index.js";
+import { connect } from "../../dist/adapters/node/index.js";
 import { ownUsage } from "../support/usage.ts";
 
 /** How many events a publisher may be before its page. So much the buffers of a connection hold, and each event stays a frame of its own. */

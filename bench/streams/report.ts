@@ -1,4 +1,4 @@
-import { figure, table } from "../support/table.ts";
+import { figure, table } from "../../test/support/table.ts";
 import type { First } from "./first/main.ts";
 import type { Result } from "./results.ts";
 

@@ -1,4 +1,4 @@
-import { median } from "../support/statistics.ts";
+import { median } from "../../test/support/statistics.ts";
 import type { Scenario, Variant } from "./catalogue.ts";
 import type { Measurement } from "./variant.ts";
 

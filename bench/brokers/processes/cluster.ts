@@ -5,8 +5,8 @@
 import cluster from "node:cluster";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../../dist/index.js";
+import { connect } from "../../../dist/adapters/node/index.js";
 import { freePort } from "../../../test/support/free-port.ts";
 import { listenOptions } from "../../fanout/servers/host.ts";
 import { ownUsage, type Usage } from "../../support/usage.ts";

@@ -1,8 +1,8 @@
 /** A hub process, with all defaults: over HTTP to its clients, and alone or joined to others by an engine. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../../dist/index.js";
+import { connect } from "../../../dist/adapters/node/index.js";
 import { listenOptions } from "../../fanout/servers/host.ts";
 import { joining, type Engine } from "../engines.ts";
 import { host } from "./host.ts";

@@ -1,5 +1,5 @@
-import { median } from "../../support/statistics.ts";
-import { table } from "../../support/table.ts";
+import { median } from "../../../test/support/statistics.ts";
+import { table } from "../../../test/support/table.ts";
 import { inFreshProcess } from "../../support/fresh-process.ts";
 import { inRounds } from "../../support/rounds.ts";
 import type { Section } from "./section.ts";

@@ -1,5 +1,5 @@
-import { median, medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { median, medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { Cost, FanoutResult } from "../trials/fanout.ts";
 import type { Variant } from "../variant.ts";
 

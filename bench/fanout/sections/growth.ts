@@ -1,4 +1,4 @@
-import { figure, table } from "../../support/table.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { FanoutResult } from "../trials/fanout.ts";
 import { rowsOf, type FanoutRow } from "./fanout-table.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";

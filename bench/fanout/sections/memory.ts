@@ -1,5 +1,5 @@
-import { median } from "../../support/statistics.ts";
-import { table } from "../../support/table.ts";
+import { median } from "../../../test/support/statistics.ts";
+import { table } from "../../../test/support/table.ts";
 import type { MemoryResult } from "../trials/memory.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";

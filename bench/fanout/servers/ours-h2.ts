@@ -1,7 +1,7 @@
 /** comet-sockets on node:http2 in clear text, with all its defaults. The wire is the client's choice. */
 import { createServer } from "node:http2";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../../dist/index.js";
+import { connect } from "../../../dist/adapters/node/index.js";
 import { host, listenOptions } from "./host.ts";
 
 const hub = new Hub();

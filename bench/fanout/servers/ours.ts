@@ -3,8 +3,8 @@
  * For resuming, `fill` messages are published before anybody comes.
  */
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../../dist/index.js";
+import { connect } from "../../../dist/adapters/node/index.js";
 import { messages } from "../messages.ts";
 import { host, listenOptions } from "./host.ts";
 

@@ -4,7 +4,7 @@
  * message has come to everybody: so what is measured is the cost of a delivery, not of a queue.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { usageBetween } from "../../support/usage.ts";
 import { variantNamed } from "../catalogue.ts";
 import type { Crowd } from "../clients/crowd.ts";

@@ -2,7 +2,7 @@
  * The way of the first element through no operator and through ten, in a process of its own: how many microtasks and
  * macrotasks, and how long from making the pipeline to having stopped it. Prints one line of JSON, {@link First}s.
  */
-import { median } from "../../support/statistics.ts";
+import { median } from "../../../test/support/statistics.ts";
 import { orderOfFirst, type Order } from "./order.ts";
 import { pipelines, type Pipeline } from "./pipelines.ts";
 

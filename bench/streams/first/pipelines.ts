@@ -1,4 +1,4 @@
-import { Enumeratee, Enumerator } from "comet-sockets";
+import { Enumeratee, Enumerator } from "../../../dist/index.js";
 import { increment, request } from "../workload.ts";
 
 /** A source of a number, seen through some operators. */

@@ -1,4 +1,4 @@
-import { Enumeratee, Enumerator, Iteratee } from "comet-sockets";
+import { Enumeratee, Enumerator, Iteratee } from "../../../dist/index.js";
 import { addUp, double, increment, isKept, request, type Works } from "../workload.ts";
 
 const operators = Enumeratee.compose(Enumeratee.map(increment), Enumeratee.map(double), Enumeratee.filter(isKept));
