@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Hub } from "../../../dist/index.js";
-import { connect } from "../../../dist/adapters/node/index.js";
+import { nodeHandler } from "../../../dist/adapters/node/index.js";
 import { listenOptions } from "../../fanout/servers/host.ts";
 import { joining, type Engine } from "../engines.ts";
 import { host } from "./host.ts";
@@ -10,7 +10,7 @@ import { host } from "./host.ts";
 const [engine = "memory", url = ""] = process.argv.slice(2) as [Engine?, string?];
 
 const hub = new Hub(await joining(engine, url));
-const server = createServer((request, response) => void connect(hub, request, response));
+const server = createServer(nodeHandler(hub));
 server.listen(listenOptions, () => {
   host(
     { port: (server.address() as AddressInfo).port },

@@ -5,7 +5,7 @@ import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
 const AT_ONCE = 50;
-const names = ["c", "ours", "bare-write", "ws"];
+const names = ["ours", "bare-write", "ws"];
 
 /** What it costs to come. */
 export const connect: Section = {
