@@ -54,6 +54,7 @@ export default defineConfig(
       "eslint.config.js",
       ".dependency-cruiser.js",
       "dist/",
+      "docs-site/",
       "coverage/",
       "demo/pages/",
       "test/package/consumers/",
