@@ -56,6 +56,7 @@ export default defineConfig(
       // A package of its own: bench/eslint.config.js.
       "bench/",
       "dist/",
+      "docs-site/",
       "coverage/",
       "demo/pages/",
       "test/package/consumers/",
