@@ -56,6 +56,8 @@ export default defineConfig(
       "dist/",
       "coverage/",
       "demo/pages/",
+      // Plain JavaScript, to be pasted: tests run it.
+      "examples/**/*.mjs",
       "test/package/consumers/",
       "test-results/",
     ],
