@@ -19,7 +19,10 @@ function shownIn(document: string): ReadonlyMap<string, string> {
 /** The files of a folder under `examples`, and how many lines each has. */
 function filesIn(path: string): ReadonlyMap<string, number> {
   const names = readdirSync(join(root, path)).filter((name) => name.includes("."));
-  const lines = (name: string): number => readFileSync(join(root, path, name), "utf8").trimEnd().split("\n").length;
+  const lines = (name: string): number =>
+    readFileSync(join(root, path, name), "utf8")
+      .trimEnd()
+      .split("\n").length;
   return new Map(names.map((name) => [`${path}/${name}`, lines(name)]));
 }
 
