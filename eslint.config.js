@@ -59,6 +59,8 @@ export default defineConfig(
       "docs-site/",
       "coverage/",
       "demo/pages/",
+      // Plain JavaScript, to be pasted: tests run it.
+      "examples/**/*.mjs",
       "test/package/consumers/",
       "test-results/",
     ],
