@@ -26,6 +26,7 @@ const needs = {
     debianPackage: "libwebkit2gtk-4.1-0",
   },
   curl: { candidates: ["curl"], debianPackage: "curl" },
+  python3: { candidates: ["python3"], debianPackage: "python3" },
   // Debian keeps it where only root's PATH leads.
   nginx: { candidates: ["nginx", "/usr/sbin/nginx"], debianPackage: "nginx", startsDaemon: true },
   nchan: {

@@ -4,9 +4,9 @@ import https from "node:https";
 import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import { exchange, notedHub, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
+import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
 import { RawRequest, serve, type Protocol } from "../../support/servers.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 
@@ -96,8 +96,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
     const stays = open(protocol, server, "/?topic=a&wire=ndjson");
     await until(() => answers.length === 2);
     client.leave();
-    // The one that stays shows that the server has seen the other leave: it asks after it.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => server.responses.some(isLeft));
     for (const answer of answers) answer(true);
     await until(() => stays.body !== "");
     expect(server.opened).toHaveLength(1);
@@ -188,8 +187,9 @@ describe("on HTTP/1.1", () => {
     request.socket.destroy();
     await until(() => server.reasons.length === 1);
     answers[0]?.(true);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    await until(() => server.hub.stats().connections === 0);
+    await turns();
+    expect(server.opened).toHaveLength(1);
+    expect(server.hub.stats().connections).toBe(0);
   });
 
   test("a request with a body is answered, and the connection goes on", async () => {
@@ -221,7 +221,7 @@ test("1,000 comings and goings leave nothing", async () => {
     await Promise.all(Array.from({ length: 50 }, (_, j) => visit(i + j)));
     void server.hub.topic("t1").publish(i);
   }
-  await until(() => server.reasons.length === 1000, 10_000);
+  await until(() => server.reasons.length === 1000);
   expect(server.opened).toHaveLength(1000);
   expect(server.hub.stats()).toMatchObject({ ...idle, opened: 1000, rejected: 0 });
   expect([...server.hub.subscriptions()]).toEqual([]);

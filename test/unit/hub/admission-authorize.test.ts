@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Authorization, HubOptions, HubRequest } from "../../../src/index.ts";
 import { CometError } from "../../../src/index.ts";
 import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 const never = new Promise<never>(() => undefined);
 
@@ -67,7 +67,7 @@ describe("a request that authorize does not let in, with no effect on others:", 
     await problemOf(await noted.hub.fetch(request("topic=a")), 503, "ERR_AUTHORIZE");
     const before = noted.hub.stats();
     allow(true);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await turns();
     expect(noted.hub.stats()).toEqual(before);
     expect(noted.opened).toEqual([]);
   });
@@ -144,7 +144,7 @@ describe("the application's topics", () => {
 
   test.each(broken)("if it %s, is an error of the server's and not the client's", async (_, topics) => {
     const server = await serveHub({ topics });
-    const response = await fetch(`${server.origin}/?topic=a`, { signal: AbortSignal.timeout(3000) });
+    const response = await fetch(`${server.origin}/?topic=a`);
     expect(response.status).toBe(500);
   });
 });
@@ -172,7 +172,7 @@ describe("the number of connections", () => {
   });
 
   test("is limited for those who waited for authorize at the same time, too", async () => {
-    const { hub } = notedHub({ maxConnections: 1, authorize: () => new Promise((r) => setTimeout(r, 5, true)) });
+    const { hub } = notedHub({ maxConnections: 1, authorize: () => turns().then(() => true) });
     const responses = await Promise.all([1, 2, 3].map(() => hub.fetch(request("topic=a"))));
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
   });
@@ -199,7 +199,7 @@ describe("the number of topics", () => {
 
   test("is limited in one request", async () => {
     const { hub } = notedHub({ maxTopics: 2 });
-    const response = await hub.fetch(request("topic=a&topic=b&topic=c", { signal: AbortSignal.timeout(1000) }));
+    const response = await hub.fetch(request("topic=a&topic=b&topic=c"));
     await problemOf(response, 503, "ERR_LIMIT");
     expect(hub.stats().topics).toBeLessThanOrEqual(2);
   });

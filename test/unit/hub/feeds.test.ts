@@ -4,7 +4,7 @@ import type { Broker, BrokerMessage, History } from "../../../src/log/broker.ts"
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 interface Process extends NotedHub {
   readonly broker: FaultyBroker;
@@ -87,7 +87,7 @@ describe("hubs of several processes", () => {
     for (let i = 0; i < 30; i += 1) {
       if (i % 3 === 1) other.broker.loses = 1 + (i % 2);
       await one.hub.topic("t").publish(i);
-      await new Promise((resolve) => setTimeout(resolve));
+      await turns(1);
     }
     expect(other.broker.reads).toBeGreaterThan(5);
     other.broker.loses = 0;
@@ -179,9 +179,9 @@ describe("hubs of several processes", () => {
     let go = (): void => undefined;
     other.broker.gate = new Promise<void>((resolve) => (go = resolve));
     other.broker.restore();
-    await until(() => other.broker.reads === 2, 5000);
+    await until(() => other.broker.reads === 2);
     for (let i = 0; i < 1500; i += 1) await one.hub.topic("t").publish(i);
-    await until(() => other.broker.told === 1500, 5000);
+    await until(() => other.broker.told === 1500);
     other.broker.gate = Promise.resolve();
     go();
     await client.has(1500);
@@ -201,7 +201,7 @@ describe("hubs of several processes", () => {
     broker.add("d");
     broker.isSilent = false;
     broker.host?.restored();
-    await until(() => broker.epoch !== epoch, 5000);
+    await until(() => broker.epoch !== epoch);
     broker.add("e");
     await client.has(4);
     expect(client.data).toEqual(["a", "b", "c", "e"]);
@@ -260,9 +260,9 @@ describe("hubs of several processes", () => {
       return data;
     };
     const newest = read("newest", 1);
-    await until(() => other.hub.stats().broker?.replicas === 1, 5000);
+    await until(() => other.hub.stats().broker?.replicas === 1);
     await other.broker.gate;
-    await until(() => other.broker.reads > 0, 5000);
+    await until(() => other.broker.reads > 0);
     await one.hub.topic("t").publish("b");
     expect(await read(position, 1)).toEqual(["b"]);
     expect(await read("oldest", 2)).toEqual(["a", "b"]);
@@ -289,7 +289,7 @@ describe("hubs of several processes", () => {
     expect(one.errors).toMatchObject([{ message: "broken" }]);
     one.broker.failure = undefined;
     await other.hub.topic("t").publish("x");
-    await until(() => one.broker.reads > 1, 5000);
+    await until(() => one.broker.reads > 1);
     await one.broker.gate;
     const client = await (await followHub(one.hub, "topic=t&from=oldest")).has(1);
     expect(client.data).toEqual(["x"]);

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Questions } from "../../../src/hub/presence/questions.ts";
 import { partsInSignals, type Signal } from "../../../src/hub/presence/signals.ts";
 
@@ -21,7 +21,9 @@ function questions(): { readonly asking: Questions; readonly wants: Want[] } {
 }
 
 const head = { from: "abc", beatMs: 10, haves: 0 };
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] }));
+afterEach(() => void vi.useRealTimers());
 
 test("topics that are asked for in one go are asked for together", async () => {
   const { asking, wants } = questions();
@@ -42,7 +44,7 @@ test("who says hello is asked at once, and who is silent again after a beat", as
   expect(wants.splice(0)).toEqual([{ ...again, of: undefined }, again]);
   asking.askAgain();
   expect(wants).toEqual([]);
-  await sleep(12);
+  vi.advanceTimersByTime(12);
   asking.askAgain();
   expect(wants).toEqual([again]);
   asking.end();
@@ -59,7 +61,7 @@ test("what takes longer to be told than a beat is not asked for again", async ()
   expect(signals.length).toBeGreaterThan(3);
   asking.hear(signals[0] as Signal);
   for (const signal of signals.slice(1)) {
-    await sleep(12);
+    vi.advanceTimersByTime(12);
     asking.hear(signal);
   }
   expect([wants, asking.rollsOf("a")[0]?.subscribers]).toEqual([[], 10_000]);

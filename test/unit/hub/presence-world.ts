@@ -62,13 +62,11 @@ export async function presenceOf(hub: Hub, topic = "room"): Promise<ReturnType<t
   return plain(await hub.topic(topic).presence());
 }
 
+/** After so many milliseconds, a hub that does not know something yet will not. */
+const PATIENCE_MS = 30_000;
+
 /** Waits until a hub knows this of a topic, and gives how long that took, in milliseconds. */
-export async function untilPresence(
-  hub: Hub,
-  expected: ReturnType<typeof plain>,
-  timeoutMs = 5000,
-  topic = "room",
-): Promise<number> {
+export async function untilPresence(hub: Hub, expected: ReturnType<typeof plain>, topic = "room"): Promise<number> {
   const start = performance.now();
   for (;;) {
     const now = await presenceOf(hub, topic);
@@ -77,8 +75,19 @@ export async function untilPresence(
       expect(now).toEqual(expected);
       return elapsed;
     } catch (error) {
-      if (elapsed > timeoutMs) throw error;
+      if (elapsed > PATIENCE_MS) throw error;
     }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Waits until a hub knows of so many subscribers, of whom there may be too many to compare. */
+export async function untilSubscribers(hub: Hub, expected: number, topic = "room"): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const { subscribers } = await hub.topic(topic).presence();
+    if (subscribers === expected) return;
+    if (performance.now() > end) expect(subscribers).toBe(expected);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -1,8 +1,9 @@
-import { describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { Hub, type HubOptions, type PresenceChange } from "../../../src/index.ts";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { followHub, notedHub } from "../../support/hub.ts";
 import { until } from "../../support/sources.ts";
+import { virtualTime } from "../../support/virtual-time.ts";
 import {
   attend,
   changesOf,
@@ -16,6 +17,8 @@ import {
   type Three,
   type Two,
 } from "./presence-world.ts";
+
+beforeEach(() => void virtualTime());
 
 describe("a hub without a broker", () => {
   test("tells at once who follows a topic, and how many are anonymous", async () => {
@@ -144,7 +147,7 @@ describe("hubs of several processes", () => {
     const tabs = [await attend(one.hub, "ada"), await attend(two.hub, "ada"), await attend(two.hub, "ada")];
     for (const { hub } of [one, two, three]) await untilPresence(hub, { subscribers: 3, ada: 3 });
     for (const tab of tabs) tab.gone();
-    for (const changes of all) await until(() => changes.length >= 2, 5000);
+    for (const changes of all) await until(() => changes.length >= 2);
     for (const changes of all) {
       expect(changes.map(({ type, identity }) => [type, identity])).toEqual([
         ["join", "ada"],
@@ -166,7 +169,7 @@ describe("hubs of several processes", () => {
       for (const process of [one, two]) await untilPresence(process.hub, { subscribers: 1, ada: 1 });
     }
     connection.gone();
-    await until(() => changes.every(({ length }) => length === 2), 5000);
+    await until(() => changes.every(({ length }) => length === 2));
     for (const told of changes) expect(told).toEqual([join("ada", 1), leave("ada", 0)]);
   });
 
