@@ -379,6 +379,11 @@ describe("monitoring", () => {
 });
 
 test("testing: the tests of the guide pass", async () => {
-  const output = await run(process.execPath, [...onSources, "--test", "--test-reporter=tap", join(guidesFolder, "orders.test.ts")]);
+  const output = await run(process.execPath, [
+    ...onSources,
+    "--test",
+    "--test-reporter=tap",
+    join(guidesFolder, "orders.test.ts"),
+  ]);
   expect(output).toMatch(/^# pass 3$/m);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Peer } from "../../../src/hub/presence/peer.ts";
+import { Peer } from "../../../../src/hub/presence/peer.ts";
 import {
   decodeSignal,
   encodeSignal,
@@ -8,7 +8,7 @@ import {
   topicsInSignals,
   type Signal,
   type Telling,
-} from "../../../src/hub/presence/signals.ts";
+} from "../../../../src/hub/presence/signals.ts";
 
 const head = { from: "abc", beatMs: 2000 };
 

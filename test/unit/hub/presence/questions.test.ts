@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Questions } from "../../../src/hub/presence/questions.ts";
-import { partsInSignals, type Signal } from "../../../src/hub/presence/signals.ts";
+import { Questions } from "../../../../src/hub/presence/questions.ts";
+import { partsInSignals, type Signal } from "../../../../src/hub/presence/signals.ts";
 
 interface Want {
   readonly topics: readonly string[];
