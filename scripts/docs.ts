@@ -20,6 +20,7 @@ const readingOrder = [
   "cors-and-csp",
   "testing",
   "deployment",
+  "monitoring",
   "brokers",
   "comet",
   "streams",
@@ -29,7 +30,7 @@ const readingOrder = [
 /** The group of a document in the navigation, by its file. The first pattern that matches counts. */
 const groups: readonly (readonly [file: RegExp, group: string])[] = [
   [/^docs\/decisions\//, "Decisions"],
-  [/^(?!docs\/)|^docs\/(?:options|performance|architecture)\.md$/, "Reference"],
+  [/^(?!docs\/)|^docs\/(?:options|guarantees|performance|architecture)\.md$/, "Reference"],
   [/^/, "Guides"],
 ];
 
@@ -89,7 +90,7 @@ export async function buildSite(root: string, out: string): Promise<void> {
     githubPages: false,
     searchInComments: true,
     searchInDocuments: true,
-    ignoredHighlightLanguages: ["abnf"],
+    ignoredHighlightLanguages: ["abnf", "conf"],
     validation: { notExported: false },
     logLevel: LogLevel.Error,
   });
