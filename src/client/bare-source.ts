@@ -18,20 +18,20 @@ export interface AnyEvents {
 }
 
 /** The events of the source itself. */
-interface OwnEvents {
+export interface OwnEvents {
   readonly open: CometOpenEvent;
   readonly gap: CometGapEvent;
   readonly error: CometErrorEvent;
   readonly close: CometCloseEvent;
 }
 
-type EventOf<Events, Type> = Type extends keyof OwnEvents
+export type EventOf<Events, Type> = Type extends keyof OwnEvents
   ? OwnEvents[Type]
   : Type extends keyof Events
     ? CometMessageEvent<Events[Type]>
     : CometMessageEvent;
 
-type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
+export type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
 
 const CONNECTING = 0;
 const OPEN = 1;

@@ -1,6 +1,6 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
 export { defineCometSource } from "./define-comet-source.ts";
-export { BareSource, type AnyEvents } from "./bare-source.ts";
+export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
 export type { FollowOptions } from "./follower.ts";
 export type {
   CometCloseEvent,
@@ -9,6 +9,7 @@ export type {
   CometMessageEvent,
   CometOpenEvent,
 } from "./comet-events.ts";
+export type { EndItem, GapItem, OpenItem, WireMessage } from "../wire/item.ts";
 export type { ClientWire, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
 export { acrossTabs } from "./wires/across-tabs.ts";
 export { comet } from "./wires/comet-wire.ts";

@@ -76,9 +76,9 @@ export interface BrokerHost {
 }
 
 /**
- * Orders and keeps the messages of topics for several processes, each of which has a hub. For every topic that is
- * followed there, a hub keeps a replica of the newest messages, which it fills by `read` and `listen`, and serves its
- * clients from it.
+ * Orders and keeps the messages of topics for several processes, each of which has a hub. A hub keeps a replica of
+ * the newest messages of every topic that is followed there. It fills the replica by `read` and `listen`, and serves
+ * its clients from it.
  *
  * A broker
  *

@@ -14,7 +14,7 @@ import { onSources } from "../support/on-sources.ts";
 import { run } from "../support/run.ts";
 import { until } from "../support/sources.ts";
 import { ensureSystemPackages, systemPath } from "../support/system-packages.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 
 beforeAll(() => ensureSystemPackages(["curl", "python3"]));
 
@@ -379,6 +379,11 @@ describe("monitoring", () => {
 });
 
 test("testing: the tests of the guide pass", async () => {
-  const output = await run(process.execPath, [...onSources, "--test", "--test-reporter=tap", join(guidesFolder, "orders.test.ts")]);
+  const output = await run(process.execPath, [
+    ...onSources,
+    "--test",
+    "--test-reporter=tap",
+    join(guidesFolder, "orders.test.ts"),
+  ]);
   expect(output).toMatch(/^# pass 3$/m);
 });

@@ -121,7 +121,7 @@ export class Gate {
     }
   }
 
-  /** Reserves a place for a request that the application allows. A HEAD request reserves nothing. */
+  /** Holds the topics and takes a place for a request that the application allows. A HEAD request takes none. */
   #admit(
     request: HubRequest,
     stream: StreamRequest,

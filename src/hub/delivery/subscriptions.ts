@@ -16,6 +16,7 @@ import type { LiveTopic } from "../topics/live-topic.ts";
 
 /** The time in milliseconds that a response which has ended may take to reach its client before it is destroyed. */
 const LINGER_MS = 5000;
+
 /** Called with every subscription that opens (1) or is over (-1). */
 export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
 
@@ -64,9 +65,9 @@ export class Subscriptions {
   }
 
   /**
-   * Opens a connection, in a place that was taken for it: the place is free again when the connection is over.
+   * Opens a connection in a place that was taken for it. The place is freed when the connection is over.
    *
-   * @param topics The topics of the request, which are alive.
+   * @param topics The topics of the request. The caller keeps them alive until this returns.
    */
   open(
     topics: readonly LiveTopic[],
@@ -113,9 +114,9 @@ export class Subscriptions {
   }
 
   /**
-   * Ends all connections over a time.
+   * Ends all connections over a time in milliseconds.
    *
-   * @returns Resolves when all are ended, though some of their responses may still be on their way.
+   * @returns Resolves when all connections are ended. Some of their responses may still be on their way.
    */
   drain(drainMs: number): Promise<void> {
     return drain(this.connections, drainMs, this.#flusher);

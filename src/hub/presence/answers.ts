@@ -2,7 +2,7 @@ import { now } from "../../core/clock.ts";
 import { unrefTimeout, type Timer } from "../../core/timers.ts";
 import type { Roll } from "./rolls.ts";
 import type { Rolls } from "./rolls.ts";
-import { partsInSignals, type Part, type Telling } from "./signals.ts";
+import { partsInSignals, type Part, type TopicState } from "./signals.ts";
 
 /** The time in milliseconds during which changes are coalesced before they are sent. */
 const COALESCE_MS = 100;
@@ -107,7 +107,7 @@ export class Answers {
     );
   }
 
-  *#states(): Generator<Telling> {
+  *#states(): Generator<TopicState> {
     for (const topic of this.#due) {
       const lease = this.#leases.get(topic) as Lease;
       const roll = this.#rolls.get(topic) as Roll;

@@ -102,7 +102,7 @@ export class Gossip {
       this.#answers.lease(signal.topics, now() + LEASE_BEATS * signal.beatMs, signal.afresh);
       this.#start();
     }
-    if (this.questions.size > 0) this.questions.hear(signal);
+    if (this.questions.size > 0) this.questions.receive(signal);
   }
 
   /**

@@ -11,7 +11,7 @@ export interface PeerHost {
   /** Called with identities whose number of subscribers may have changed. */
   changed(topic: string, identities: Iterable<string>): void;
   /** Called when the peer's state of a topic becomes incomplete (`true`) or complete (`false`). */
-  lacks(topic: string, lacks: boolean): void;
+  incompleteChanged(topic: string, isIncomplete: boolean): void;
 }
 
 /**
@@ -48,12 +48,12 @@ export class Peer {
   }
 
   /** Whether a state that takes several signals is arriving. */
-  get isTelling(): boolean {
+  get isReceivingState(): boolean {
     return this.#partial !== undefined;
   }
 
   /** Handles a signal of this peer. If a signal before it was missed, every topic is incomplete. */
-  hear(signal: Signal, now: number): void {
+  receive(signal: Signal, now: number): void {
     this.heardAt = now;
     this.beatMs = signal.beatMs;
     if (signal.type !== "have") {
@@ -71,11 +71,11 @@ export class Peer {
   markIncomplete(topic: string): void {
     if (this.incomplete.has(topic)) return;
     this.incomplete.add(topic);
-    this.#host.lacks(topic, true);
+    this.#host.incompleteChanged(topic, true);
   }
 
   /** Marks every topic that is asked for as incomplete. */
-  lackAll(): void {
+  markAllIncomplete(): void {
     for (const topic of this.#host.asked.keys()) this.markIncomplete(topic);
   }
 
@@ -100,16 +100,16 @@ export class Peer {
     if (haves <= this.#haves) return;
     this.#haves = haves;
     this.#partial = undefined;
-    this.lackAll();
+    this.markAllIncomplete();
   }
 
   #markComplete(topic: string): void {
-    if (this.incomplete.delete(topic)) this.#host.lacks(topic, false);
+    if (this.incomplete.delete(topic)) this.#host.incompleteChanged(topic, false);
   }
 
-  #applyPart({ topic, begins, goesOn, anonymous, identities }: Part): void {
+  #applyPart({ topic, replaces, continues, anonymous, identities }: Part): void {
     if (!this.#host.asked.has(topic)) return;
-    if (begins) this.#partial = { topic, roll: new Roll() };
+    if (replaces) this.#partial = { topic, roll: new Roll() };
     if (this.#partial?.topic !== topic) {
       // Numbers are absolute: a change is right whether the state that it changes is complete or not.
       const roll = this.#rolls.get(topic);
@@ -123,7 +123,7 @@ export class Peer {
     }
     const { roll } = this.#partial;
     fill(roll, anonymous, identities);
-    if (goesOn) return;
+    if (continues) return;
     this.#partial = undefined;
     const before = this.#rolls.get(topic);
     this.#rolls.set(topic, roll);

@@ -114,7 +114,7 @@ export class Questions {
   }
 
   /** Handles a signal of another process. */
-  hear(signal: Signal): void {
+  receive(signal: Signal): void {
     const time = now();
     const known = this.#peers.get(signal.from);
     if (signal.type === "bye") {
@@ -123,9 +123,9 @@ export class Questions {
     }
     if (known === undefined && this.#peers.size >= MAX_PEERS) return;
     const peer = known ?? this.#addPeer(signal);
-    peer.hear(signal, time);
+    peer.receive(signal, time);
     // A state that is arriving needs no further question.
-    if (peer.isTelling) peer.askedAt = time;
+    if (peer.isReceivingState) peer.askedAt = time;
     const isDue = signal.type === "hello" || time - peer.askedAt >= peer.beatMs;
     if (isDue && peer.incomplete.size > 0) this.#askPeerAgain(peer);
   }
@@ -140,7 +140,7 @@ export class Questions {
 
   /** Asks all processes for everything, because any signal may have been missed. */
   askAllAfresh(): void {
-    for (const peer of this.#peers.values()) peer.lackAll();
+    for (const peer of this.#peers.values()) peer.markAllIncomplete();
     this.#askAll([...this.#asked.keys()]);
   }
 
@@ -214,16 +214,16 @@ export class Questions {
     const peer = new Peer(signal, now(), {
       asked: this.#asked,
       changed: (topic, identities) => this.#host.changed(topic, identities),
-      lacks: (topic, lacks) => {
+      incompleteChanged: (topic, isIncomplete) => {
         const asked = this.#asked.get(topic);
         if (asked === undefined) return;
-        asked.incompletePeers += lacks ? 1 : -1;
-        if (!lacks) this.#trySettle(asked);
+        asked.incompletePeers += isIncomplete ? 1 : -1;
+        if (!isIncomplete) this.#trySettle(asked);
       },
     });
     this.#peers.set(peer.id, peer);
     peer.askedAt = this.#askedAllAt;
-    peer.lackAll();
+    peer.markAllIncomplete();
     return peer;
   }
 

@@ -40,16 +40,16 @@ export type Signal = SignalBody & {
 export interface Part {
   readonly topic: string;
   /** Whether it voids everything sent before about this topic. */
-  readonly begins: boolean;
+  readonly replaces: boolean;
   /** Whether the next part belongs to it. Only all parts together are a state that the topic had. */
-  readonly goesOn: boolean;
+  readonly continues: boolean;
   readonly anonymous: number;
   /** The number of subscribers that each identity has now; 0 if it has left. */
   readonly identities: readonly (readonly [identity: string, count: number])[];
 }
 
 /** The state of one topic, to be divided into parts. */
-export interface Telling {
+export interface TopicState {
   readonly topic: string;
   /** Whether `identities` has all of them, and not only changes. */
   readonly isWhole: boolean;
@@ -75,8 +75,8 @@ const PREFIX = "comet presence 1 ";
 /** Returns a signal as text. */
 export function encodeSignal({ type, ...rest }: Signal): string {
   if (!("parts" in rest)) return `${PREFIX}${type} ${JSON.stringify(rest)}`;
-  const parts = rest.parts.map(({ topic, begins, goesOn, anonymous, identities }) => {
-    return [topic, (begins ? 1 : 0) + (goesOn ? 2 : 0), anonymous, ...identities.flat()];
+  const parts = rest.parts.map(({ topic, replaces, continues, anonymous, identities }) => {
+    return [topic, (replaces ? 1 : 0) + (continues ? 2 : 0), anonymous, ...identities.flat()];
   });
   return `${PREFIX}${type} ${JSON.stringify({ ...rest, parts })}`;
 }
@@ -133,7 +133,7 @@ function checkPart(value: unknown): Part | undefined {
     if (!isName(identity, MAX_FIELD_LENGTH) || !isCount(count, MAX_COUNT)) return undefined;
     identities.push([identity, count]);
   }
-  return { topic, begins: (flags & 1) !== 0, goesOn: (flags & 2) !== 0, anonymous, identities };
+  return { topic, replaces: (flags & 1) !== 0, continues: (flags & 2) !== 0, anonymous, identities };
 }
 
 function isName(value: unknown, maxLength: number): value is string {
@@ -160,19 +160,19 @@ export function* topicsInSignals(topics: Iterable<string>): Generator<string[]> 
 }
 
 /** Divides states into parts, and the parts into batches that fit into one signal each. */
-export function* partsInSignals(tellings: Iterable<Telling>): Generator<Part[]> {
+export function* partsInSignals(states: Iterable<TopicState>): Generator<Part[]> {
   let [inOne, bytes]: [Part[], number] = [[], 0];
   const full = (): Part[] => {
     const parts = inOne;
     [inOne, bytes] = [[], 0];
     return parts;
   };
-  for (const { topic, isWhole, anonymous, identities } of tellings) {
-    let begins = isWhole;
+  for (const { topic, isWhole, anonymous, identities } of states) {
+    let replaces = isWhole;
     let some: (readonly [string, number])[] = [];
-    const add = (goesOn: boolean): void => {
-      inOne.push({ topic, begins, goesOn, anonymous, identities: some });
-      begins = false;
+    const add = (continues: boolean): void => {
+      inOne.push({ topic, replaces, continues, anonymous, identities: some });
+      replaces = false;
       some = [];
     };
     const head = sizeOf(topic) + 16;

@@ -19,7 +19,7 @@ const CHECKS_PER_SWEEP = 10_000;
  */
 const REPLICA_GRACE_MS = 30_000;
 
-/** Topics that stay alive until they are released. */
+/** Topics that are kept alive until `release` is called, once. */
 export interface HeldTopics {
   readonly topics: readonly LiveTopic[];
   readonly release: () => void;
@@ -108,17 +108,18 @@ export class Topics {
   }
 
   /**
-   * Creates topics where needed, keeps them alive, and waits until their logs can say where a client with these positions begins.
+   * Keeps topics alive, and waits until their logs know where a client with these positions starts. Creates missing
+   * topics.
    *
-   * @returns Rejects with `ERR_BROKER` if the broker cannot be asked.
-   * @throws {CometError} as {@link getOrCreate}.
+   * @returns The topics, at once where nothing waits. Rejects with `ERR_BROKER` if the broker cannot be read.
+   * @throws {CometError} The codes of {@link getOrCreate}.
    */
   hold(names: readonly string[], positions: Positions): HeldTopics | Promise<HeldTopics> {
     const topics = this.getOrCreate(names);
-    const stay = (): void => undefined;
-    for (const topic of topics) topic.addReader(stay);
+    const holder = (): void => undefined;
+    for (const topic of topics) topic.addReader(holder);
     const release = (): void => {
-      for (const topic of topics) topic.removeReader(stay);
+      for (const topic of topics) topic.removeReader(holder);
     };
     const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
     if (waits.length === 0) return { topics, release };

@@ -1,7 +1,7 @@
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
-import { asking } from "./asking.ts";
+import { asking } from "./asking-source.ts";
 
 /** Creates a source that ends at once. */
 export function empty<E = never>(): Enumerator<E> {
@@ -63,7 +63,7 @@ export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | 
  */
 export function timer(delayMs: number): Enumerator<number> {
   assertInteger("The delay of timer", delayMs, 0, MAX_TIMER_MS);
-  return new Enumerator((wake) => new TimerRun(delayMs, wake));
+  return new Enumerator((wake) => new OneShotRun(delayMs, wake));
 }
 
 /** A run that consists of its poll. */
@@ -79,7 +79,7 @@ class PollRun<E> implements Run<E> {
   }
 }
 
-class TimerRun implements Run<number> {
+class OneShotRun implements Run<number> {
   readonly #timer: ReturnType<typeof setTimeout>;
   #state: typeof WAIT | 0 | typeof END = WAIT;
 

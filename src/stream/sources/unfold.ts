@@ -1,7 +1,7 @@
 import { assertFunction } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, type Run, type Step } from "../run.ts";
-import { asking } from "./asking.ts";
+import { asking } from "./asking-source.ts";
 
 /**
  * Creates a source from a state: `step` takes the state and returns the next element and the next state, or `undefined`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { fetchHandler, type HubOptions } from "../../../src/index.ts";
-import type { Problem } from "../../../src/wire/item.ts";
-import { expectProblem, notedHub, request, serveHub, withBystander } from "../../support/hub.ts";
+import { fetchHandler, type HubOptions } from "../../../../src/index.ts";
+import type { Problem } from "../../../../src/wire/item.ts";
+import { expectProblem, notedHub, request, serveHub, withBystander } from "../../../support/hub.ts";
 
 const page = "https://page.test";
 const options: HubOptions = {

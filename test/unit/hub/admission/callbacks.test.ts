@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
-import type { Problem } from "../../../src/wire/item.ts";
-import { expectProblem, notedHub, request, withBystander } from "../../support/hub.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import type { Problem } from "../../../../src/wire/item.ts";
+import { expectProblem, notedHub, request, withBystander } from "../../../support/hub.ts";
 
 const options: HubOptions = { topics: (name) => name !== "secret" };
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
-import { Follower, followHub, notedHub, request, serveHub, streams, wires } from "../../support/hub.ts";
-import { RawRequest } from "../../support/servers.ts";
-import { turns, until } from "../../support/sources.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import { Follower, followHub, notedHub, request, serveHub, streams, wires } from "../../../support/hub.ts";
+import { RawRequest } from "../../../support/servers.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 afterEach(() => void vi.useRealTimers());
 

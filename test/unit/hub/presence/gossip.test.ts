@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { MAX_SIGNAL_BYTES } from "../../../src/hub/presence/signals.ts";
-import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import { until } from "../../support/sources.ts";
-import { virtualTime, type VirtualTime } from "../../support/virtual-time.ts";
+import { MAX_SIGNAL_BYTES } from "../../../../src/hub/presence/signals.ts";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { until } from "../../../support/sources.ts";
+import { virtualTime, type VirtualTime } from "../../../support/virtual-time.ts";
 import {
   attend,
   changesOf,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { followHub, notedHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { followHub, notedHub } from "../../../support/hub.ts";
+import { until } from "../../../support/sources.ts";
 
 test("an EventSource that is cut off before it has heard of every gap comes back from where it was", async () => {
   const { hub } = notedHub({ log: { maxEntries: 2 } });

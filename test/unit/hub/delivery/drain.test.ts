@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Enumeratee } from "../../../src/index.ts";
-import { followHub, notedHub, request, serveHub, type Follower } from "../../support/hub.ts";
-import { RawRequest } from "../../support/servers.ts";
-import { collect, expectCode, turns } from "../../support/sources.ts";
+import { Enumeratee } from "../../../../src/index.ts";
+import { followHub, notedHub, request, serveHub, type Follower } from "../../../support/hub.ts";
+import { RawRequest } from "../../../support/servers.ts";
+import { collect, expectCode, turns } from "../../../support/sources.ts";
 
 afterEach(() => void vi.useRealTimers());
 

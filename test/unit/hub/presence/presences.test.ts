@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { Hub, type HubOptions, type PresenceChange } from "../../../src/index.ts";
-import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import { followHub, notedHub } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
-import { virtualTime } from "../../support/virtual-time.ts";
+import { Hub, type HubOptions, type PresenceChange } from "../../../../src/index.ts";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { followHub, notedHub } from "../../../support/hub.ts";
+import { until } from "../../../support/sources.ts";
+import { virtualTime } from "../../../support/virtual-time.ts";
 import {
   attend,
   changesOf,

@@ -1,4 +1,4 @@
-// What `connect` does on Node's HTTP/1.1 beneath what is documented, on every Node: `node --expose-gc --test let-go.mjs`.
+// What `nodeHandler` does on Node's HTTP/1.1 beneath what is documented, on every Node: `node --expose-gc --test detach.mjs`.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Authorization, HubOptions, HubRequest } from "../../../src/index.ts";
-import { CometError } from "../../../src/index.ts";
-import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub } from "../../support/hub.ts";
-import { turns, until } from "../../support/sources.ts";
+import type { Authorization, HubOptions, HubRequest } from "../../../../src/index.ts";
+import { CometError } from "../../../../src/index.ts";
+import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub } from "../../../support/hub.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 const never = new Promise<never>(() => undefined);
 

@@ -2,16 +2,16 @@ import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { gunzipSync, createGzip } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import { notedHub, serveHub, type NotedHub } from "../../support/hub.ts";
-import { RawRequest, serve, type TestServer } from "../../support/servers.ts";
-import { until } from "../../support/sources.ts";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { notedHub, serveHub, type NotedHub } from "../../../support/hub.ts";
+import { RawRequest, serve, type TestServer } from "../../../support/servers.ts";
+import { until } from "../../../support/sources.ts";
 
 const stream = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /**
  * A hub whose connections are kept when their streams end, as they are where somebody listens to the response: otherwise Node
- * has let go of them, and they end with their streams (decision 12; `test/package/let-go.test.ts`).
+ * has let go of them, and they end with their streams (decision 12; `test/package/detach.test.ts`).
  */
 async function serveKept(): Promise<NotedHub & TestServer> {
   const noted = notedHub();

@@ -1,10 +1,10 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
-import type { Broker, BrokerMessage, History } from "../../../src/log/broker.ts";
-import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import { FaultyBroker } from "../../support/faulty-broker.ts";
-import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../support/hub.ts";
-import { turns, until } from "../../support/sources.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import type { Broker, BrokerMessage, History } from "../../../../src/log/broker.ts";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { FaultyBroker } from "../../../support/faulty-broker.ts";
+import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../../support/hub.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 interface Process extends NotedHub {
   readonly broker: FaultyBroker;

@@ -1,11 +1,11 @@
 /** Clients that go without a word, or half: over bare sockets, both where the hub writes to the socket and where it writes to the response. */
 import { connect as openSocket, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import type { HubOptions } from "../../../src/index.ts";
-import { notedHub, streams, type NotedHub } from "../../support/hub.ts";
-import { serve } from "../../support/servers.ts";
-import { turns, until } from "../../support/sources.ts";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import { notedHub, streams, type NotedHub } from "../../../support/hub.ts";
+import { serve } from "../../../support/servers.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 const get = (wire: string): string => `GET /?topic=a&wire=${wire} HTTP/1.1\r\nHost: x\r\n\r\n`;

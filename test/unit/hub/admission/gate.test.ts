@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
-import type { Problem } from "../../../src/wire/item.ts";
-import { exchange, followHub, notedHub, problemOf, request, wires, withBystander } from "../../support/hub.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import type { Problem } from "../../../../src/wire/item.ts";
+import { exchange, followHub, notedHub, problemOf, request, wires, withBystander } from "../../../support/hub.ts";
 
 const many = (count: number): string => Array.from({ length: count }, (_, i) => `topic=t${i}`).join("&");
 const long = "x".repeat(201);

@@ -3,10 +3,10 @@ import http2 from "node:http2";
 import https from "node:https";
 import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
-import { RawRequest, serve, type Protocol } from "../../support/servers.ts";
-import { turns, until } from "../../support/sources.ts";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../../support/hub.ts";
+import { RawRequest, serve, type Protocol } from "../../../support/servers.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 

@@ -1,8 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { fetchHandler, type HubOptions } from "../../../src/index.ts";
-import { exchange, notedHub, problemOf, request, serveHub, streams, wires, type HubServer } from "../../support/hub.ts";
-import { RawRequest } from "../../support/servers.ts";
-import { until } from "../../support/sources.ts";
+import { fetchHandler, type HubOptions } from "../../../../src/index.ts";
+import {
+  exchange,
+  notedHub,
+  problemOf,
+  request,
+  serveHub,
+  streams,
+  wires,
+  type HubServer,
+} from "../../../support/hub.ts";
+import { RawRequest } from "../../../support/servers.ts";
+import { until } from "../../../support/sources.ts";
 
 /** The headers of an answer but those that differ from one to the next, or belong to the connection. */
 function essence(head: string): string[] {

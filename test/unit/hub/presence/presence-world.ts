@@ -1,11 +1,11 @@
 import { expect } from "vitest";
-import type { Hub, HubOptions, Presence, PresenceChange } from "../../../src/index.ts";
-import type { Broker } from "../../../src/log/broker.ts";
-import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import type { Connection } from "../../../src/hub/delivery/connection.ts";
-import { FakeSink, open } from "../../support/fake-sink.ts";
-import { FaultyBroker } from "../../support/faulty-broker.ts";
-import { notedHub, type NotedHub } from "../../support/hub.ts";
+import type { Hub, HubOptions, Presence, PresenceChange } from "../../../../src/index.ts";
+import type { Broker } from "../../../../src/log/broker.ts";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import type { Connection } from "../../../../src/hub/delivery/connection.ts";
+import { FakeSink, open } from "../../../support/fake-sink.ts";
+import { FaultyBroker } from "../../../support/faulty-broker.ts";
+import { notedHub, type NotedHub } from "../../../support/hub.ts";
 
 /** A broker whose signals are noted, and get lost. */
 export class NotedBroker extends FaultyBroker {

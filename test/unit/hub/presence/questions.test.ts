@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Questions } from "../../../src/hub/presence/questions.ts";
-import { partsInSignals, type Signal } from "../../../src/hub/presence/signals.ts";
+import { Questions } from "../../../../src/hub/presence/questions.ts";
+import { partsInSignals, type Signal } from "../../../../src/hub/presence/signals.ts";
 
 interface Want {
   readonly topics: readonly string[];
@@ -39,7 +39,7 @@ test("who says hello is asked at once, and who is silent again after a beat", as
   const { asking, wants } = questions();
   void asking.ask("a");
   await Promise.resolve();
-  asking.hear({ type: "hello", ...head });
+  asking.receive({ type: "hello", ...head });
   const again = { topics: ["a"], afresh: true, of: "abc" };
   expect(wants.splice(0)).toEqual([{ ...again, of: undefined }, again]);
   asking.askAgain();
@@ -59,10 +59,10 @@ test("what takes longer to be told than a beat is not asked for again", async ()
   const all = [...partsInSignals([{ topic: "a", isWhole: true, anonymous: 0, identities }])];
   const signals = all.map((parts, i): Signal => ({ type: "have", ...head, haves: i + 1, parts }));
   expect(signals.length).toBeGreaterThan(3);
-  asking.hear(signals[0] as Signal);
+  asking.receive(signals[0] as Signal);
   for (const signal of signals.slice(1)) {
     vi.advanceTimersByTime(12);
-    asking.hear(signal);
+    asking.receive(signal);
   }
   expect([wants, asking.rollsOf("a")[0]?.subscribers]).toEqual([[], 10_000]);
   asking.end();
@@ -81,8 +81,8 @@ test("of a thousand processes and one more, a thousand are known", () => {
   const { asking } = questions();
   void asking.ask("a");
   for (let i = 0; i <= 1000; i += 1) {
-    const part = { topic: "a", begins: true, goesOn: false, anonymous: 1, identities: [] };
-    asking.hear({ type: "have", ...head, from: `process-${i}`, haves: 1, parts: [part] });
+    const part = { topic: "a", replaces: true, continues: false, anonymous: 1, identities: [] };
+    asking.receive({ type: "have", ...head, from: `process-${i}`, haves: 1, parts: [part] });
   }
   expect(asking.rollsOf("a")).toHaveLength(1000);
   asking.end();

@@ -1,9 +1,9 @@
 import { createServer, type ServerResponse } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import { notedHub } from "../../support/hub.ts";
-import { RawRequest, serve } from "../../support/servers.ts";
-import { expectCode, until } from "../../support/sources.ts";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { notedHub } from "../../../support/hub.ts";
+import { RawRequest, serve } from "../../../support/servers.ts";
+import { expectCode, until } from "../../../support/sources.ts";
 
 describe("headers", () => {
   /** Serves one hub with something done to the response first. */

@@ -4,11 +4,11 @@ import type { Socket } from "node:net";
 import https from "node:https";
 import type { Readable } from "node:stream";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { sendChunked, type ChunkedOutcome, type NodeResponse } from "../../../src/adapters/node/index.ts";
-import { comet, Enumeratee, Enumerator, html, type Channel, type ChunkElement } from "../../../src/index.ts";
-import { liveBytes } from "../../support/memory.ts";
-import { collect, expectCode, Probe, until } from "../../support/sources.ts";
-import { RawRequest, serve, type Protocol } from "../../support/servers.ts";
+import { sendChunked, type ChunkedOutcome, type NodeResponse } from "../../../../src/adapters/node/index.ts";
+import { comet, Enumeratee, Enumerator, html, type Channel, type ChunkElement } from "../../../../src/index.ts";
+import { liveBytes } from "../../../support/memory.ts";
+import { collect, expectCode, Probe, until } from "../../../support/sources.ts";
+import { RawRequest, serve, type Protocol } from "../../../support/servers.ts";
 
 /** A source fed by the test, one run at a time. */
 function fed(): {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Enumeratee, Iteratee } from "../../../src/index.ts";
-import { Hub, type TopicMessage } from "../../../src/index.ts";
-import { FakeSink, open, turn } from "../../support/fake-sink.ts";
-import { expectCode } from "../../support/sources.ts";
+import { Enumeratee, Iteratee } from "../../../../src/index.ts";
+import { Hub, type TopicMessage } from "../../../../src/index.ts";
+import { FakeSink, open, turn } from "../../../support/fake-sink.ts";
+import { expectCode } from "../../../support/sources.ts";
 
 afterEach(() => vi.useRealTimers());
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Hub } from "../../../src/index.ts";
-import { FakeSink, open, turn } from "../../support/fake-sink.ts";
+import { Hub } from "../../../../src/index.ts";
+import { FakeSink, open, turn } from "../../../support/fake-sink.ts";
 
 const letters = (text: string): string[] => text.split("");
 

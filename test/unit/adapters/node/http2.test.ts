@@ -1,11 +1,11 @@
-/** What only HTTP/2 has: streams that share a connection, and windows of their own. What all protocols do is in node-connect.test.ts. */
+/** What only HTTP/2 has: streams that share a connection, and windows of their own. What all protocols do is in node-handler.test.ts. */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import type { HubOptions } from "../../../src/index.ts";
-import { notedHub, type NotedHub } from "../../support/hub.ts";
-import { turns, until } from "../../support/sources.ts";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import { notedHub, type NotedHub } from "../../../support/hub.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = http2.constants;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { notedHub, problemOf, request, wireOfResponse } from "../../support/hub.ts";
+import { notedHub, problemOf, request, wireOfResponse } from "../../../support/hub.ts";
 
 async function wireFor(query: string, headers: Record<string, string>): Promise<string> {
   const { hub } = notedHub();
