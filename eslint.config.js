@@ -53,9 +53,14 @@ export default defineConfig(
     ignores: [
       "eslint.config.js",
       ".dependency-cruiser.js",
+      // A package of its own: bench/eslint.config.js.
+      "bench/",
       "dist/",
+      "docs-site/",
       "coverage/",
       "demo/pages/",
+      // Plain JavaScript, to be pasted: tests run it.
+      "examples/**/*.mjs",
       "test/package/consumers/",
       "test-results/",
     ],
@@ -83,6 +88,6 @@ export default defineConfig(
       "@typescript-eslint/prefer-promise-reject-errors": "off",
     },
   },
-  { files: ["demo/**", "scripts/**", "bench/**", "examples/**", "test/**"], rules: { "no-console": "off" } },
+  { files: ["demo/**", "scripts/**", "examples/**", "test/**"], rules: { "no-console": "off" } },
   ...layerRules,
 );

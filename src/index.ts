@@ -7,7 +7,7 @@ export { chunked } from "./http/chunked.ts";
 export { comet, CometMessage, type CometEnumeratee, type CometOptions } from "./http/comet.ts";
 export type { ChunkElement } from "./http/elements.ts";
 export type { ChunkedInit } from "./http/init.ts";
-export { fetchHandler, Hub, type CloseOptions, type OptionsOf } from "./hub/hub.ts";
+export { fetchHandler, Hub, type CloseOptions } from "./hub/hub.ts";
 export type {
   Authorization,
   HubOptions,

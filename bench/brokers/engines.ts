@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { HubOptions } from "comet-sockets";
+import type { HubOptions } from "../../dist/index.js";
 import { startNats } from "../../test/support/nats.ts";
 import { startRedis } from "../../test/support/redis.ts";
 import type { SystemNeedName } from "../../test/support/system-packages.ts";
@@ -57,11 +57,11 @@ export async function joining(engine: Engine, url: string): Promise<HubOptions> 
       return {};
     case "redis": {
       const { createClient } = await import("redis");
-      const { redisBroker } = await import("comet-sockets/redis");
+      const { redisBroker } = await import("../../dist/brokers/redis/index.js");
       return { broker: await redisBroker({ client: createClient({ url }) }) };
     }
     case "nats": {
-      const { natsBroker } = await import("comet-sockets/nats");
+      const { natsBroker } = await import("../../dist/brokers/nats/index.js");
       return { broker: await natsBroker({ connection: { servers: url } }) };
     }
   }

@@ -7,8 +7,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../dist/index.js";
+import { nodeHandler } from "../../dist/adapters/node/index.js";
 import { ownUsage } from "../support/usage.ts";
 
 /** How many events a publisher may be before its page. So much the buffers of a connection hold, and each event stays a frame of its own. */
@@ -20,7 +20,7 @@ let had = 0;
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const { pathname } = new URL(request.url ?? "/", "http://bench.test");
-  if (pathname === "/events") void connect(hub, request, response);
+  if (pathname === "/events") void handler(request, response);
   else if (pathname === "/had") {
     request.setEncoding("utf8").on("data", (body: string) => (had = Math.max(had, Number(body))));
     request.on("end", () => response.writeHead(204).end());
@@ -46,6 +46,8 @@ const hub = new Hub({
   log: { maxEntries: Math.max(Number(logged), 65_536), maxBytes: 2 ** 30, maxAgeMs: 2 ** 31 - 1 },
   cors: { origins: [`http://127.0.0.1:${ports[0] ?? 0}`] },
 });
+
+const handler = nodeHandler(hub);
 
 /** An event of 100 bytes as JSON. */
 function event(n: number): { readonly n: number; readonly text: string } {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { barChart } from "../support/bars.ts";
-import { figure } from "../support/table.ts";
+import { figure } from "../../test/support/table.ts";
 import type { FanoutRow } from "./sections/fanout-table.ts";
 
 const results = new URL("../../bench-results/fanout.svg", import.meta.url);

@@ -1,7 +1,8 @@
 /**
- * The benchmark of delivery on Node, beside what one would otherwise take: `npm run bench [-- --quick]`. Prints a table for each
- * section, writes bench-results/<section>.json and, unless quick, the chart docs/bench-fanout.svg. Every variant and round has a server process of its own,
- * on one core, and a load generator of its own, on another; medians over the rounds; ratios only within one run.
+ * The benchmark of delivery on Node, beside other libraries and controls: `npm run bench [-- --quick]`. Prints a table for each
+ * section, and writes bench-results/<section>.json and, unless quick, the chart docs/bench-fanout.svg. Every variant and round has a
+ * server process of its own, on one core, and a load generator of its own, on another. Figures are medians over the rounds; ratios are
+ * valid within one run only. With `--against=<dist>` it compares this build with another one instead, in pairs.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { machine } from "../support/machine.ts";
@@ -9,6 +10,7 @@ import { ensureSystemPackages } from "../../test/support/system-packages.ts";
 import { isPinning } from "../support/pinned.ts";
 import { catalogue } from "./catalogue.ts";
 import { readOptions, usage, type Options } from "./options.ts";
+import { against } from "./sections/against.ts";
 import { backlog } from "./sections/backlog.ts";
 import { connect } from "./sections/connect.ts";
 import { delay } from "./sections/delay.ts";
@@ -23,6 +25,7 @@ const sections: readonly Section[] = [fanout, delay, http2, memory, connect, bac
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {
+  if (options.against !== undefined) return [against];
   if (options.sections.length === 0) return sections.filter((section) => section.isUsual(options));
   return options.sections.map((name) => {
     const section = sections.find((one) => one.name === name);
@@ -41,8 +44,8 @@ const where = isPinning()
 console.log(`Node ${node}, ${cpu}, ${cores} cores; ${where}.`);
 if (cores < 2) console.log("There is one core only: server and load generator share it, and no delay means anything.");
 
-// Where it cannot be had, the sections say so.
-if (catalogue.some((variant) => variant.name === "nchan" && options.wants(variant))) {
+// Where this fails, the sections say that nchan is left out.
+if (options.against === undefined && catalogue.some((variant) => variant.name === "nchan" && options.wants(variant))) {
   await ensureSystemPackages(["nginx", "nchan"]).catch(console.warn);
 }
 mkdirSync(folder, { recursive: true });

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { catalogue, variantNamed } from "./catalogue.ts";
 import type { Variant } from "./variant.ts";
@@ -14,11 +16,14 @@ export interface Options {
   readonly cores: readonly [server: number, load: number];
   /** The sections asked for by name; empty for those that a run has by itself. */
   readonly sections: readonly string[];
+  /** The folder of another build, to compare this one with; its absolute path. */
+  readonly against: string | undefined;
   /** Whether a variant is wanted. */
   readonly wants: (variant: Variant) => boolean;
 }
 
-export const usage = `npm run bench -- [section ...] [--quick | --full] [--only=ours,ws,...] [--rounds=n] [--cores=server,load]`;
+export const usage = `npm run bench -- [section ...] [--quick | --full] [--only=ours,ws,...] [--rounds=n] [--cores=server,load]
+npm run bench -- fanout --against=/path/to/other/dist [--quick | --full] [--rounds=n] [--cores=server,load]`;
 
 /** Reads the command line. @throws {Error} for what it cannot mean. */
 export function readOptions(args: readonly string[]): Options {
@@ -31,17 +36,29 @@ export function readOptions(args: readonly string[]): Options {
       only: { type: "string" },
       rounds: { type: "string" },
       cores: { type: "string" },
+      against: { type: "string" },
     },
   });
   const only = values.only?.split(",").map(variantNamed) ?? catalogue;
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) throw new RangeError(`--rounds: 1 or more.`);
+  const against = values.against === undefined ? undefined : resolve(values.against);
+  if (against !== undefined) checkAgainst(against, positionals, values.only);
   const [server = 0, load = Math.min(1, availableParallelism() - 1)] = values.cores?.split(",").map(Number) ?? [];
   return {
     pace: values.full ? "full" : values.quick ? "quick" : "usual",
     rounds,
     cores: [server, load],
     sections: positionals,
+    against,
     wants: (variant) => only.includes(variant),
   };
+}
+
+/** Only the fan-out compares two builds, and it knows which of the variants are ours. */
+function checkAgainst(dist: string, sections: readonly string[], only: string | undefined): void {
+  if (!existsSync(resolve(dist, "index.js"))) throw new RangeError(`--against: ${dist} has no index.js.`);
+  if (only !== undefined || sections.some((name) => name !== "fanout")) {
+    throw new RangeError(`--against goes with fanout alone.\n${usage}`);
+  }
 }

@@ -38,7 +38,6 @@ export const catalogue: readonly Variant[] = [
   },
   { scenario: "sync", title: "Readable.map", module: "node-streams", work: "operators", elements: few, target: 30 },
   { scenario: "sync", title: "IxJS", module: "ix", work: "pipe", elements: few, target: 30 },
-  { scenario: "sync", title: "control: a loop, no library", module: "loop", work: "loop", elements: many },
   { scenario: "mixed", title: "comet-sockets, run, mixed", module: "ours-mixed", work: "run", elements: many },
   { scenario: "mixed", title: "RxJS, mixed", module: "rxjs-mixed", work: "pipe", elements: many, target: 0.8 },
   // The state and the step of unfoldAsync are the loop variable and the body of the generator.
@@ -65,24 +64,9 @@ export const catalogue: readonly Variant[] = [
   },
   {
     scenario: "waiting",
-    title: "comet-sockets, from(generator), run",
-    module: "ours",
-    work: "fromGenerator",
-    elements: few,
-  },
-  {
-    scenario: "waiting",
-    title: "async generators, yield promise",
+    title: "async generators",
     module: "async-generators",
     work: "waiting",
-    elements: few,
-    target: 1.5,
-  },
-  {
-    scenario: "waiting",
-    title: "async generators, yield await promise",
-    module: "async-generators",
-    work: "waiting, await",
     elements: few,
     target: 1.5,
   },

@@ -1,4 +1,4 @@
-import { figure, table } from "../support/table.ts";
+import { figure, table } from "../../test/support/table.ts";
 import type { First } from "./first/main.ts";
 import type { Result } from "./results.ts";
 
@@ -14,8 +14,6 @@ export function speedTable(results: readonly Result[]): string {
     "at best",
     "target",
     "",
-    "kept KB",
-    "RSS + MB",
   ];
   return table(
     header,
@@ -29,8 +27,6 @@ export function speedTable(results: readonly Result[]): string {
       index === 0 ? "" : `${figure(one.timesHeadlineAtBest)} x`,
       one.target === undefined ? "" : `>= ${one.target}`,
       one.met === undefined ? "" : verdict(one.met),
-      one.keptHeapKb.toFixed(0),
-      one.grownRssMb.toFixed(1),
     ]),
   );
 }
@@ -38,14 +34,13 @@ export function speedTable(results: readonly Result[]): string {
 /** The table of the first elements. Ours are to get through ten operators with no macrotask and no further microtask. */
 export function firstTable(rows: readonly First[]): string {
   return table(
-    ["first element", "microtasks, no operator", "ten operators", "macrotasks", "", "µs"],
+    ["first element", "microtasks, no operator", "ten operators", "macrotasks", ""],
     rows.map((row) => [
       row.title,
       String(row.bare.microtasks),
       String(row.throughTen.microtasks),
       String(row.throughTen.macrotasks),
-      row.title.startsWith("comet-sockets") ? verdict(costsNothing(row)) : "",
-      figure(row.microseconds),
+      row.title === "comet-sockets" ? verdict(costsNothing(row)) : "",
     ]),
   );
 }

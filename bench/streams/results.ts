@@ -1,4 +1,4 @@
-import { median } from "../support/statistics.ts";
+import { median } from "../../test/support/statistics.ts";
 import type { Scenario, Variant } from "./catalogue.ts";
 import type { Measurement } from "./variant.ts";
 
@@ -19,8 +19,6 @@ export interface Result {
   readonly timesHeadlineAtBest: number;
   readonly target: number | undefined;
   readonly met: boolean | undefined;
-  readonly keptHeapKb: number;
-  readonly grownRssMb: number;
 }
 
 /** The results of one scenario's variants, the first of which is the headline. @throws {RangeError} for no variants. */
@@ -50,7 +48,5 @@ function resultOf(variant: Variant, rounds: readonly Measurement[], headlineCpuN
     timesHeadlineAtBest: Math.min(...of("cpuNsPerElement")) / Math.min(...headlineCpuNs),
     target,
     met: target === undefined ? undefined : timesHeadline >= target,
-    keptHeapKb: median(of("keptHeapBytes")) / 1024,
-    grownRssMb: median(of("grownRssBytes")) / 1024 ** 2,
   };
 }

@@ -12,16 +12,11 @@ export interface Measurement {
   readonly elements: number;
   readonly wallNsPerElement: number;
   readonly cpuNsPerElement: number;
-  /** Heap that the timed section left behind, after a collection. */
-  readonly keptHeapBytes: number;
-  /** The most memory that the process ever had, beyond what it had before the first run. */
-  readonly grownRssBytes: number;
 }
 
 const [title, warmUpMs, timedMs] = process.argv.slice(2);
 const variant = catalogue.find((one) => one.title === title);
-if (variant === undefined || globalThis.gc === undefined)
-  throw new Error(`No variant ${String(title)}, or no --expose-gc.`);
+if (variant === undefined) throw new Error(`No variant ${String(title)}.`);
 
 const { elements } = variant;
 const { works } = (await import(`./variants/${variant.module}.ts`)) as { readonly works: Works };
@@ -34,21 +29,15 @@ async function checkedRun(): Promise<void> {
   if (result !== checksum) throw new Error(`${String(title)} came to ${String(result)}, not ${checksum}.`);
 }
 
-const rssBefore = process.memoryUsage.rss();
 await checkedRun();
 await measure(checkedRun, Number(warmUpMs));
-globalThis.gc();
-const heapBefore = process.memoryUsage().heapUsed;
+globalThis.gc?.();
 const { runs, wallMs, cpuMs } = await measure(checkedRun, Number(timedMs));
-const grownRssBytes = process.resourceUsage().maxRSS * 1024 - rssBefore;
-globalThis.gc();
 
 const count = runs * elements;
 const measurement: Measurement = {
   elements: count,
   wallNsPerElement: (wallMs * 1e6) / count,
   cpuNsPerElement: (cpuMs * 1e6) / count,
-  keptHeapBytes: process.memoryUsage().heapUsed - heapBefore,
-  grownRssBytes,
 };
 console.log(JSON.stringify(measurement));

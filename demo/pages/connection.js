@@ -1,6 +1,6 @@
 const wires = ["ndjson", "sse", "comet", "poll"];
-/** A demo has few pages, and who restarts it wants to see them come back. */
-const MAX_RETRY_MS = 3000;
+/** A demo has few pages, which should reconnect soon after it restarts. */
+const MAX_BACKOFF_MS = 3000;
 
 /**
  * Follows an address of the hub by the client that `client.global.js` has put into the page as `Comet`. It goes over the wire
@@ -14,7 +14,7 @@ export function follow(address) {
   const chosen = wires.find((wire) => wire === wanted);
   markChoice(chosen);
   const source = new Comet.CometSource(address, {
-    maxRetryMs: MAX_RETRY_MS,
+    maxBackoffMs: MAX_BACKOFF_MS,
     ...(chosen && { wires: [Comet[chosen]] }),
   });
   show("connecting");

@@ -1,42 +1,51 @@
-import type { CometErrorEvent, CometMessageEvent } from "./events.ts";
+import { BareSource, type AnyEvents } from "./bare-source.ts";
+import type { ClientWire } from "./client-wire.ts";
+import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { FollowOptions } from "./follower.ts";
-import { BareSource, type AnyEvents } from "./source.ts";
-import type { ClientWire } from "./wire.ts";
-import { comet } from "./wires/comet.ts";
+import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
-import { ndjson } from "./wires/ndjson.ts";
-import { poll } from "./wires/poll.ts";
-import { sse } from "./wires/sse.ts";
-import { withHeaders, type GivenHeaders } from "./wires/with-headers.ts";
+import { ndjson } from "./wires/ndjson-wire.ts";
+import { poll } from "./wires/poll-wire.ts";
+import { sse } from "./wires/sse-wire.ts";
+import { withHeaders, type HeadersOption } from "./wires/with-headers.ts";
 
-/** How a {@link CometSource} follows a hub. */
+/** Options of a {@link CometSource}. */
 export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
   /**
-   * Headers for every request, or what gives them; it is asked before each, and once more after a 401. With headers only wires
-   * that can send them are used.
+   * Headers of every request, or a function that returns them; it is called before each request, and once more after a
+   * 401. With headers the source uses only wires that can send them.
    */
-  readonly headers?: GivenHeaders;
-  /** What to follow it over, the best first: `ndjson`, `sse`, `comet` and `poll` by default. */
+  readonly headers?: HeadersOption;
+  /** The wires to try, the best first. @default [ndjson, sse, comet, poll] */
   readonly wires?: readonly ClientWire[];
-  /** `acrossTabs`: one connection for all tabs. Each source has its own by default. */
+  /** A wrapper that shares connections, such as `acrossTabs`. By default each source has a connection of its own. */
   readonly share?: (wire: ClientWire) => ClientWire;
-  /** How long a wire may take to open before the next is tried beside it: 3,000 ms by default. */
+  /** The time that a wire has to open before the next is tried beside it, in milliseconds, from 0. @default 3000 */
   readonly openTimeoutMs?: number;
 }
 
-/** A reader that has so many messages to take is given no more until it has taken them. */
-const MOST_WAITING = 500;
+/**
+ * A reader with this number of messages waiting is full. It holds at most twice as many: these and those that it reads.
+ */
+const MAX_WAITING = 500;
 
 /**
- * A {@link BareSource} on the first wire that delivers. Where only the standard's members are used, it takes the place of an `EventSource`.
- * It is also an `AsyncIterable` of all messages.
+ * Follows a hub's topics over the first wire that delivers. A page that uses only the standard's members can use it in
+ * place of an `EventSource`. It is also an `AsyncIterable` of all messages.
+ *
+ * The iterator stops the follower while a reader is full; do not buffer instead: the hub's log is the buffer.
+ *
+ * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
+ * @example
+ * const source = new CometSource("/live?topic=news");
+ * source.onmessage = ({ data }) => console.log(data);
  */
 export class CometSource<Events = AnyEvents> extends BareSource<Events> {
-  /** Each is told of a message, or that there is something else to look at. */
+  /** Callbacks of the iterations: called with each event, and without one when the source is closed. */
   readonly #readers = new Set<(event?: Event) => void>();
-  /** How many readers can take no more. */
+  /** The number of readers that are full. */
   #full = 0;
-  /** What there was no coming back from. */
+  /** The fatal error, if there was one. */
   #error: Event | undefined;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
@@ -52,21 +61,22 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
     return super.dispatchEvent(event);
   }
 
-  /** Closes the connection, and ends all iterations once they have read what came before. No event tells of it. */
+  /** Closes the connection, and ends each iteration after it has read the messages before. It dispatches no event. */
   override close(): void {
     super.close();
     for (const read of this.#readers) read();
   }
 
   /**
-   * All messages from now on, whatever their names. It ends when the source is closed, and throws the `error` event after which there
-   * is no coming back. While a reader has 1,000 messages to read there is no connection: what comes next is asked of the hub's log.
+   * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the
+   * `error` event of a fatal error. While a reader lags by 500 to 1,000 messages, the source has no connection;
+   * then it resumes from the hub's log.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];
     let wake = (): void => undefined;
     const read = (event?: Event): void => {
-      if (event instanceof MessageEvent && waiting.push(event) === MOST_WAITING) {
+      if (event instanceof MessageEvent && waiting.push(event) === MAX_WAITING) {
         this.#full += 1;
         this.follower.stop();
       }
@@ -75,7 +85,7 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
     const take = (): CometMessageEvent[] => {
       const taken = waiting;
       waiting = [];
-      if (taken.length >= MOST_WAITING && --this.#full === 0 && this.readyState !== this.CLOSED) this.follower.start();
+      if (taken.length >= MAX_WAITING && --this.#full === 0 && this.readyState !== this.CLOSED) this.follower.start();
       return taken;
     };
     this.#readers.add(read);

@@ -1,95 +1,105 @@
+import { Backoff } from "../core/backoff.ts";
 import type { EndItem, EndReason, GapItem, OpenItem, Wire } from "../wire/item.ts";
-import { Places } from "./places.ts";
-import { noWire, type ClientWire, type Failure, type Received } from "./wire.ts";
+import { ClientPosition } from "./client-position.ts";
+import { noWire, type ClientWire, type ReceivedItem, type WireFailure } from "./client-wire.ts";
 
-/** How a page follows a hub. */
+/** Options of a source. The client does not check them: a wrong one costs every page bytes to refuse. */
 export interface FollowOptions {
-  /** What to follow it over. */
+  /** The wire of all its connections. */
   readonly wire: ClientWire;
-  /** Whether requests to another origin carry cookies; false by default. */
+  /** Whether requests to another origin carry cookies. @default false */
   readonly withCredentials?: boolean;
-  /** The longest wait before the first attempt to come back, doubled with each further one: 1,000 ms by default. */
-  readonly retryMs?: number;
-  /** The longest wait of all: 30,000 ms by default. */
-  readonly maxRetryMs?: number;
-  /** How long a connection may take to open: 10,000 ms by default. */
+  /**
+   * The bound of the first reconnection delay, in milliseconds, from 0; each further failure doubles it. Delays are
+   * random between 0 and their bound, and no shorter than the server asks for.
+   * @default 1000
+   */
+  readonly backoffMs?: number;
+  /** The bound of every reconnection delay, in milliseconds, from 0. @default 30000 */
+  readonly maxBackoffMs?: number;
+  /** The time that a connection has to open, in milliseconds; 0 disables it. @default 10000 */
   readonly openTimeoutMs?: number;
 }
 
-/** What a {@link Follower} tells. */
+/** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
   readonly opened: (states: OpenItem["states"], wire: Wire) => void;
-  /** `position` is the whole position once this message has come. */
-  readonly message: (item: Received, position: string) => void;
+  /** A new message arrived. `position` is the whole position after it. */
+  readonly message: (item: ReceivedItem, position: string) => void;
   readonly gap: (gap: GapItem) => void;
-  /** There is no connection. The next attempt comes after `retryMs`; never, if that is null. */
-  readonly lost: (failure: Failure, retryMs: number | null) => void;
-  /** The server has said that there is nothing to come back for. */
+  /** There is no connection. The follower reconnects after `retryMs` milliseconds; never if that is `null`. */
+  readonly lost: (failure: WireFailure, retryMs: number | null) => void;
+  /** The server ended the stream for good. */
   readonly ended: (reason: EndReason) => void;
 }
 
-/** What follows the topics of one address, and keeps its place: PROTOCOL.md, section 6. */
+/** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
 export interface Follower {
   readonly position: () => string;
-  /** Opens a connection, which takes the place of the one there may be. */
+  /** Opens a connection, which replaces the current one when it has opened. */
   readonly start: () => void;
-  /** Lets go of every connection. It may be started again. */
+  /** Closes all connections. The follower can be started again, and then resumes. */
   readonly stop: () => void;
 }
 
-/** One connection. */
-interface Link {
-  /** Looks whether it is silent for too long. */
+/** One connection of a follower. */
+interface FollowerConnection {
+  /** Breaks the connection if its idle timeout has passed; otherwise checks again when it will have. */
   readonly check: () => void;
-  /** Lets go of it: nothing more is told of it. */
+  /** Closes the connection, which emits nothing more. */
   readonly close: () => void;
 }
 
-/** A connection that lasted so long was a good one: the next wait is a short one again. */
-const GOOD_MS = 5000;
-/** The statuses of refusals that do not pass. */
-const FINAL = /^4(?!08|25|29)/;
+/** A connection that lasted longer than this was stable: its end resets the backoff. */
+const STABLE_MS = 5000;
+/** The statuses of refusals that are permanent: 4xx except 408, 425 and 429. */
+const PERMANENT = /^4(?!08|25|29)/;
 
-/** Makes a follower, which is to be started. */
-export function follower(url: URL, options: FollowOptions, on: FollowEvents): Follower {
-  const { wire, openTimeoutMs = 10_000, retryMs = 1000, maxRetryMs = 30_000, withCredentials } = options;
-  const places = new Places(url.searchParams.get("lastEventId") ?? "");
-  /** The connection whose messages are taken. */
-  let link: Link | undefined;
-  /** The one that is being opened, to take its place. */
-  let next: Link | undefined;
-  let failures = 0;
+/**
+ * Creates a {@link Follower}, which is not started.
+ *
+ * At most two connections exist: the current one, whose messages count, and the next one, which is opening to replace
+ * it. The position moves before a message is emitted. A listener may call `stop` or `start` from within any callback,
+ * so nothing after a callback may rely on the state before it.
+ */
+export function createFollower(url: URL, options: FollowOptions, on: FollowEvents): Follower {
+  const { wire, openTimeoutMs = 10_000, backoffMs = 1000, maxBackoffMs = 30_000, withCredentials } = options;
+  const position = new ClientPosition(url.searchParams.get("lastEventId") ?? "");
+  const backoff = new Backoff({ firstMs: backoffMs, maxMs: maxBackoffMs });
+  /** The connection whose messages count. */
+  let current: FollowerConnection | undefined;
+  /** The connection that is opening, to replace the current one. */
+  let next: FollowerConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let listening: AbortController | undefined;
-  /** Whether the last of several polls has just ended. */
+  /** Whether the last response of several polls has just ended. */
   let isPolling = false;
 
   function connect(): void {
     clearTimeout(timer);
     next?.close();
-    const request = { url, position: String(places), isFirst: !isPolling, withCredentials };
+    const request = { url, position: String(position), isFirst: !isPolling, withCredentials };
     isPolling = false;
     let isOver = false;
     let openedAt = Infinity;
-    /** By the clock on the wall, which goes on while a machine sleeps. */
-    let heardAt = Date.now();
-    /** How long it may be silent, in milliseconds; 0: for as long as it likes. */
-    let patienceMs = wire.patienceMs ?? openTimeoutMs;
-    let silence: ReturnType<typeof setTimeout> | undefined;
-    let letGo: (() => void) | undefined;
+    /** When the last items arrived, by the wall clock: it runs on while a machine sleeps. */
+    let receivedAt = Date.now();
+    let idleTimeoutMs = wire.idleTimeoutMs ?? openTimeoutMs;
+    let idleTimer: ReturnType<typeof setTimeout> | undefined;
+    let close: (() => void) | undefined;
 
-    const self: Link = (next = {
+    const self: FollowerConnection = (next = {
       check: () => {
-        clearTimeout(silence);
-        if (patienceMs === 0) return;
-        const leftMs = heardAt + patienceMs - Date.now();
-        if (leftMs > 0) silence = setTimeout(self.check, leftMs);
-        else broken({ code: "ERR_SILENT", detail: `Silent for ${patienceMs} ms.` });
+        clearTimeout(idleTimer);
+        if (idleTimeoutMs === 0) return;
+        const leftMs = receivedAt + idleTimeoutMs - Date.now();
+        if (leftMs > 0) idleTimer = setTimeout(self.check, leftMs);
+        else broken({ code: "ERR_SILENT", detail: `Silent for ${idleTimeoutMs} ms.` });
       },
       close: () => {
         isOver = true;
-        clearTimeout(silence);
-        letGo?.();
+        clearTimeout(idleTimer);
+        close?.();
       },
     });
 
@@ -97,13 +107,13 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       if (isOver) return;
       self.check();
       if (wire.isPossible?.() === false) broken(noWire);
-      else letGo = wire.open(request, { received, broken, worn });
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- it may have been over before there was anything to let go of.
-      if (isOver) letGo?.();
+      else close = wire.open(request, { received, broken, expiring });
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the wire may have failed before `close` was assigned.
+      if (isOver) close?.();
     };
 
-    const received = (items: readonly Received[]): void => {
-      heardAt = Date.now();
+    const received = (items: readonly ReceivedItem[]): void => {
+      receivedAt = Date.now();
       try {
         for (const item of items) if (!isOver) take(item);
       } catch (error) {
@@ -111,92 +121,87 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
       }
     };
 
-    const take = (item: Received): void => {
+    const take = (item: ReceivedItem): void => {
       const { open: opening, gap, end, error } = item;
       if ("data" in item) {
         const id = item.id as string;
-        // What comes before a stream has begun is none of it.
-        if (self === link && places.keep(id)) on.message(item, places.size === 1 ? id : String(places));
+        // A message before the `open` item belongs to no stream.
+        if (self === current && position.keep(id)) on.message(item, position.size === 1 ? id : String(position));
       } else if (error) broken(error);
       else if (opening) opened(opening);
-      else if (self !== link) return;
+      else if (self !== current) return;
       else if (gap) {
-        // What the connection before has delivered meanwhile, is not missing.
-        if (gap.missed !== null && places.since(gap.position) >= 0) return;
-        places.keep(gap.position, true);
+        // The connection before may have delivered the messages that are missing in this one.
+        if (gap.missed !== null && position.since(gap.position) >= 0) return;
+        position.keep(gap.position, true);
         on.gap(gap);
       } else if (end) ended(end);
     };
 
     const opened = ({ position: begins, states, heartbeatMs }: OpenItem): void => {
-      const start = new Places(request.position);
-      // A connection that takes over opens where we were when we asked for it. But a server that has lost its last messages opens before.
+      const start = new ClientPosition(request.position);
+      // A connection that replaces another opens at the position of its request. A server that lost its last messages
+      // opens before it.
       for (const part of begins.split(",")) {
-        // Where there is a gap, it is the item `gap` that has us pass it: the connection may break before that.
+        // At a gap only the `gap` item moves the position, since the connection may break before that item.
         const state = states[decodeURIComponent(part.split("=")[0] as string)];
-        if (state === "fresh" || state === "recovered") places.keep(part, start.since(part) > 0);
+        if (state === "fresh" || state === "recovered") position.keep(part, start.since(part) > 0);
       }
-      if (self !== link) link?.close();
-      link = self;
+      if (self !== current) current?.close();
+      current = self;
       next = undefined;
       openedAt = Date.now();
-      patienceMs = 2 * heartbeatMs;
+      idleTimeoutMs = 2 * heartbeatMs;
       self.check();
       on.opened(states, wire.name);
     };
 
-    const ended = ({ reason, position: ends, retryMs: waitMs }: EndItem): void => {
-      places.add(ends);
+    const ended = ({ reason, position: ends, retryMs }: EndItem): void => {
+      position.add(ends);
       self.close();
-      link = undefined;
-      failures = 0;
+      current = undefined;
+      backoff.reset();
       isPolling = reason === "poll";
-      if (waitMs === null) {
+      if (retryMs === null) {
         stop();
         on.ended(reason);
-      } else if (!next) comeBack(waitMs, waitMs > 0 && { code: "ERR_ENDED", detail: reason });
+      } else if (!next) reconnect(retryMs, retryMs > 0 && { code: "ERR_ENDED", detail: reason });
     };
 
-    const broken = (failure: Failure): void => {
+    const broken = (failure: WireFailure): void => {
       if (isOver) return;
       self.close();
-      if (self === link) {
-        link = undefined;
-        if (Date.now() - openedAt > GOOD_MS) failures = 0;
+      if (self === current) {
+        current = undefined;
+        if (Date.now() - openedAt > STABLE_MS) backoff.reset();
         if (next) return;
       } else next = undefined;
-      const { status, retryMs: atLeastMs = 0 } = failure;
-      if (atLeastMs === null || FINAL.test(String(status))) {
+      const { status, retryMs = 0 } = failure;
+      if (retryMs === null || PERMANENT.test(String(status))) {
         stop();
         on.lost(failure, null);
-      } else {
-        comeBack(Math.max(atLeastMs, Math.random() * Math.min(maxRetryMs, retryMs * 2 ** failures++)), failure);
-      }
+      } else reconnect(Math.max(retryMs, backoff.next()), failure);
     };
 
-    const worn = (): void => {
-      if (self === link && !next) connect();
+    const expiring = (): void => {
+      if (self === current && !next) connect();
     };
 
-    // Who makes a source is to hear everything of it.
+    // In a microtask, so that the code that makes a source can add its listeners first.
     queueMicrotask(open);
   }
 
-  function comeBack(waitMs: number, failure: Failure | false): void {
+  function reconnect(delayMs: number, failure: WireFailure | false): void {
     clearTimeout(timer);
-    timer = setTimeout(connect, waitMs);
-    if (failure && !link) on.lost(failure, waitMs);
-  }
-
-  function check(): void {
-    link?.check();
+    timer = setTimeout(connect, delayMs);
+    if (failure && !current) on.lost(failure, delayMs);
   }
 
   function drop(): void {
     clearTimeout(timer);
-    link?.close();
+    current?.close();
     next?.close();
-    link = next = undefined;
+    current = next = undefined;
   }
 
   function stop(): void {
@@ -209,19 +214,20 @@ export function follower(url: URL, options: FollowOptions, on: FollowEvents): Fo
     connect();
     if (listening) return;
     listening = new AbortController();
-    // A page that was asleep, away or offline looks at once whether its connection lives.
+    // A page that was asleep, hidden or offline checks at once whether its connection lives.
     const listeners: Record<string, () => void> = {
       online: connect,
-      // A page with an open stream is not kept for the back button; WebKit keeps it, with the stream silently dead.
+      // Browsers keep no page with an open stream for the back button; WebKit keeps it, with a stream that is silently
+      // dead.
       pagehide: drop,
       pageshow: () => {
-        if (!link && !next) connect();
+        if (!current && !next) connect();
       },
-      visibilitychange: check,
+      visibilitychange: () => current?.check(),
     };
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is none in Node.
     for (const type in listeners) globalThis.addEventListener?.(type, listeners[type] as () => void, listening);
   }
 
-  return { position: () => String(places), start, stop };
+  return { position: () => String(position), start, stop };
 }

@@ -1,14 +1,21 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
-export { defineCometSource } from "./element.ts";
-export { BareSource, type AnyEvents } from "./source.ts";
+export { defineCometSource } from "./define-comet-source.ts";
+export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
 export type { FollowOptions } from "./follower.ts";
-export type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent, CometOpenEvent } from "./events.ts";
-export type { ClientWire, Failure, Received, WireEvents, WireRequest } from "./wire.ts";
+export type {
+  CometCloseEvent,
+  CometErrorEvent,
+  CometGapEvent,
+  CometMessageEvent,
+  CometOpenEvent,
+} from "./comet-events.ts";
+export type { EndItem, GapItem, OpenItem, WireMessage } from "../wire/item.ts";
+export type { ClientWire, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
 export { acrossTabs } from "./wires/across-tabs.ts";
-export { comet } from "./wires/comet.ts";
+export { comet } from "./wires/comet-wire.ts";
 export { firstOf } from "./wires/first-of.ts";
-export { ndjson } from "./wires/ndjson.ts";
-export { poll } from "./wires/poll.ts";
+export { ndjson } from "./wires/ndjson-wire.ts";
+export { poll } from "./wires/poll-wire.ts";
 export { postedComet } from "./wires/posted-comet.ts";
-export { sse } from "./wires/sse.ts";
-export { withHeaders, type GivenHeaders } from "./wires/with-headers.ts";
+export { sse } from "./wires/sse-wire.ts";
+export { withHeaders, type HeadersOption } from "./wires/with-headers.ts";

@@ -1,29 +1,33 @@
 import { useSyncExternalStore } from "react";
+import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
-import type { CometErrorEvent, CometMessageEvent } from "./events.ts";
-import { sourceTelling } from "./told.ts";
+import { forwardEvents } from "./forward-events.ts";
 
-/** Options of {@link useComet}. Those of the connection count where it is opened: by the first component that follows the address. */
+/**
+ * Options of {@link useComet}. The first component that follows an address opens its connection, with its own options.
+ */
 export interface UseCometOptions<T> extends CometSourceOptions {
-  /** Told of every message, whatever its name, where the newest is not enough: to append, to count. */
+  /**
+   * Called with every message, whatever its name; for components that need more than the newest, to append or to count.
+   */
   readonly onMessage?: (event: CometMessageEvent<T>) => void;
 }
 
-/** What a component knows of a stream. It is another object only when something has changed. */
+/** The state of a stream, as a component sees it. It is a new object only when something has changed. */
 export interface CometState<T> {
   /** The data of the newest message, if there was one. */
   readonly data: T | undefined;
-  /** `closed` when there is no coming back. */
+  /** `closed` once the source does not reconnect any more. */
   readonly state: "connecting" | "open" | "closed";
-  /** Why there is no connection, until there is one. */
+  /** The last error, until a connection opens. */
   readonly error: CometErrorEvent | undefined;
-  /** How often messages were missing. */
+  /** The number of gaps. */
   readonly gaps: number;
 }
 
 type OnMessage = (event: CometMessageEvent<never>) => void;
 
-/** A connection that nobody follows is kept so long: components come and go, in strict mode at once. */
+/** An unused connection is closed after this time: components unmount and mount again, in strict mode at once. */
 const GRACE_MS = 1000;
 
 const initial: CometState<never> = { data: undefined, state: "connecting", error: undefined, gaps: 0 };
@@ -32,8 +36,14 @@ const initial: CometState<never> = { data: undefined, state: "connecting", error
 const shared = new Map<string, SharedSource>();
 
 /**
- * Follows the topics of an address while the component is mounted. All components with the same address share one connection, which
- * is closed a second after the last of them is gone. On the server it connects to nothing and is `connecting`.
+ * Follows the topics of an address while the component is mounted. All components with the same address share one
+ * connection, which is closed a second after the last of them has unmounted. On a server it opens nothing, and the
+ * state is `connecting`.
+ *
+ * The state object must stay the same between changes, or React renders without end.
+ *
+ * @example
+ * const { data } = useComet<{ title: string }>("/live?topic=news");
  */
 export function useComet<T = unknown>(url: string | URL, options?: UseCometOptions<T>): CometState<T> {
   const address = String(url);
@@ -59,7 +69,7 @@ class SharedSource {
 
   constructor(address: string, options: CometSourceOptions | undefined) {
     this.#address = address;
-    this.#source = sourceTelling((event) => this.#told(event), address, options);
+    this.#source = forwardEvents((event) => this.#onEvent(event), address, options);
   }
 
   add(changed: () => void, onMessage: OnMessage | undefined): () => void {
@@ -77,11 +87,11 @@ class SharedSource {
     this.#source?.close();
   }
 
-  #told(event: Event): void {
+  #onEvent(event: Event): void {
     const { type } = event;
     if (event instanceof MessageEvent) {
       this.#change({ data: event.data as never });
-      for (const { onMessage } of this.#followers) tell(onMessage, event as CometMessageEvent<never>);
+      for (const { onMessage } of this.#followers) notify(onMessage, event as CometMessageEvent<never>);
     } else if (type === "open") this.#change({ state: "open", error: undefined });
     else if (type === "gap") this.#change({ gaps: this.state.gaps + 1 });
     else if (type === "close") this.#change({ state: "closed" });
@@ -97,8 +107,11 @@ class SharedSource {
   }
 }
 
-/** What one component makes of a message is not to cost the others theirs. */
-function tell(onMessage: OnMessage | undefined, event: CometMessageEvent<never>): void {
+/**
+ * Calls one component's callback. An error in it is reported as uncaught, and the other components still get the
+ * message.
+ */
+function notify(onMessage: OnMessage | undefined, event: CometMessageEvent<never>): void {
   try {
     onMessage?.(event);
   } catch (error) {

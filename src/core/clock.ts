@@ -1,4 +1,4 @@
-/** The hub's clock: milliseconds that only go forward. */
+/** The monotonic clock of the package, in milliseconds. */
 export function now(): number {
   return performance.now();
 }

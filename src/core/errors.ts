@@ -1,38 +1,37 @@
 /**
- * Every code that a {@link CometError} can carry. A code never changes its meaning; messages may.
+ * The codes of a {@link CometError}. A code never changes its meaning; messages may.
  *
- * | code | what was wrong |
+ * | code | cause |
  * | --- | --- |
- * | `ERR_OPTION` | an argument or option is of the wrong type or out of its range |
+ * | `ERR_OPTION` | an argument or option is of the wrong type or out of range |
  * | `ERR_CALLBACK` | a callback is not a dotted identifier path of at most 128 characters |
  * | `ERR_NONCE` | a nonce is not a base64 value of at most 256 characters |
- * | `ERR_ENCODER` | a value is neither a string nor JSON, and no encoder was given for it |
- * | `ERR_HTML` | a value stands in a place of an `html` template where no value of its type is safe |
- * | `ERR_SOURCE` | something that was to be a source of elements is not one |
- * | `ERR_SOURCE_USED` | a source that can run only once was run again |
- * | `ERR_OVERFLOW` | a consumer fell further behind than the declared bound allows |
- * | `ERR_TIMEOUT` | a source gave nothing within the time that it was allowed |
- * | `ERR_CHANNEL_ENDED` | a channel was used after its `end` or `fail` |
+ * | `ERR_ENCODER` | a value is neither a string nor JSON, and there is no encoder for it |
+ * | `ERR_HTML` | no value of its type is safe in its context of an `html` template |
+ * | `ERR_SOURCE` | an argument is no source of elements |
+ * | `ERR_SOURCE_USED` | a source that can run only once is run again |
+ * | `ERR_OVERFLOW` | a consumer lags by more than its declared bound |
+ * | `ERR_TIMEOUT` | a source emitted nothing within its time limit |
+ * | `ERR_CHANNEL_ENDED` | a channel is used after its `end` or `fail` |
  * | `ERR_ELEMENT` | an element of a chunked response is not `Html`, a string or bytes, or not of the response's own kind |
- * | `ERR_FRAME` | a decoder was given bytes that are no frame of its wire, or a frame longer than its bound |
- * | `ERR_RESPONSE` | a status or header cannot stand on a chunked response, or the response has begun already |
- * | `ERR_PARAMETER` | a query parameter is given too often, or has no such value |
- * | `ERR_WIRE` | there is no such wire, or no such mode of it |
- * | `ERR_ACCEPT` | none of the wires is acceptable to the client |
- * | `ERR_METHOD` | a stream was asked for with another method than GET or HEAD |
- * | `ERR_TOPIC` | no topic is named, too many are, or a name is not one |
+ * | `ERR_RESPONSE` | a chunked response cannot have this status or header, or it has begun already |
+ * | `ERR_PARAMETER` | a query parameter is repeated or has an invalid value |
+ * | `ERR_WIRE` | the wire, or its mode, does not exist |
+ * | `ERR_ACCEPT` | the client accepts none of the wires |
+ * | `ERR_METHOD` | a stream is requested with another method than GET or HEAD |
+ * | `ERR_TOPIC` | the request names no topic or too many, or a name is invalid |
  * | `ERR_TOPIC_UNKNOWN` | the hub has no such topic |
  * | `ERR_POSITION` | a position is malformed or too long |
- * | `ERR_UNAUTHORIZED` | the application wants to know who the client is |
+ * | `ERR_UNAUTHORIZED` | the application requires the client to authenticate |
  * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
- * | `ERR_AUTHORIZE` | the application's `authorize` failed, or did not decide in time |
- * | `ERR_HANDLER` | the server failed to answer a request, since the application's options for it are bad, or failed |
- * | `ERR_LIMIT` | the hub has as many connections, or topics, as it is allowed |
- * | `ERR_CLOSED` | the hub is closing, or closed |
- * | `ERR_BROKER` | the broker cannot be reached, or failed: what was to be published is not |
- * | `ERR_BROKER_CONFIG` | the broker is not set up as it must be, or refuses this hub |
- * | `ERR_UNACKNOWLEDGED` | the broker did not say in time whether it has a message: it may be published, or not |
- * | `ERR_MESSAGE` | a message is too large, or its event name, key or id cannot be sent |
+ * | `ERR_AUTHORIZE` | the application's `authorize` failed or timed out |
+ * | `ERR_HANDLER` | the application's options for a request are invalid, or their function failed |
+ * | `ERR_LIMIT` | the hub has reached its limit of connections or topics |
+ * | `ERR_CLOSED` | the hub is shutting down or closed |
+ * | `ERR_BROKER` | the broker is unreachable or failed: the message is not published |
+ * | `ERR_BROKER_CONFIG` | the broker's configuration is wrong, or it refuses this hub |
+ * | `ERR_UNACKNOWLEDGED` | the broker did not acknowledge a message in time: it may be published or not |
+ * | `ERR_MESSAGE` | a message is too large, or its event name, key or id is invalid |
  */
 export type CometErrorCode =
   | "ERR_OPTION"
@@ -47,7 +46,6 @@ export type CometErrorCode =
   | "ERR_CHANNEL_ENDED"
   | "ERR_ELEMENT"
   | "ERR_RESPONSE"
-  | "ERR_FRAME"
   | "ERR_PARAMETER"
   | "ERR_WIRE"
   | "ERR_ACCEPT"
@@ -66,7 +64,7 @@ export type CometErrorCode =
   | "ERR_UNACKNOWLEDGED"
   | "ERR_MESSAGE";
 
-/** The one error class of this package. Tell errors apart by `code`; `cause` holds what was underneath, if anything. */
+/** The error class of this package. `code` distinguishes errors; `cause` is the underlying error, if there is one. */
 export class CometError extends Error {
   override readonly name = "CometError";
   readonly code: CometErrorCode;
@@ -77,7 +75,7 @@ export class CometError extends Error {
   }
 }
 
-/** A short, safe description of any value for an error message: its type, and a little of a string. */
+/** Describes any value for an error message, shortly and safely: its type, and the start of a string. */
 export function describe(value: unknown): string {
   if (value === null) return "null";
   if (typeof value === "string")

@@ -1,8 +1,8 @@
-/** Where an error goes that has no caller to be thrown to. It must not throw itself. */
+/** Handles an error that has no caller. It must not throw. */
 export type OnError = (error: unknown) => void;
 
-/** The default: the error on the console, so that it is never lost in silence. */
+/** The default error handler: it logs to the console, so that no error is lost. */
 export const reportOnConsole: OnError = (error) => {
-  // eslint-disable-next-line no-console -- the one place of last resort
+  // eslint-disable-next-line no-console -- the only place that logs
   console.error("comet-sockets: a chunked response failed:", error);
 };

@@ -1,6 +1,6 @@
 import { CometError, describe } from "./errors.ts";
 
-/** Checks that an option is a whole number in a range. @throws {CometError} `ERR_OPTION` otherwise. */
+/** Checks that an option is a whole number from `min` to `max`. @throws {CometError} `ERR_OPTION` otherwise. */
 export function assertInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) return value;
   throw new CometError("ERR_OPTION", `${name} must be a whole number from ${min} to ${max}, not ${describe(value)}.`);
@@ -12,5 +12,5 @@ export function assertFunction<F extends (...args: never[]) => unknown>(name: st
   throw new CometError("ERR_OPTION", `${name} must be a function, not ${describe(value)}.`);
 }
 
-/** The longest delay that a timer takes, in milliseconds: a longer one would fire at once. */
+/** The longest delay of a timer, in milliseconds. A longer one fires at once. */
 export const MAX_TIMER_MS = 2_147_483_647;

@@ -1,4 +1,4 @@
-/** A first-in, first-out queue over a ring that doubles as it fills: `push` and `shift` take constant time. */
+/** A first-in, first-out queue over a ring that doubles when it is full: `push` and `shift` take constant time. */
 export class Queue<E> {
   #ring: (E | undefined)[] = new Array<E | undefined>(8).fill(undefined);
   #head = 0;
@@ -14,12 +14,12 @@ export class Queue<E> {
     this.#size += 1;
   }
 
-  /** The oldest element, without taking it. Only for a queue that is not empty. */
+  /** Returns the oldest element and keeps it. The queue must not be empty. */
   peek(): E {
     return this.#ring[this.#head] as E;
   }
 
-  /** Takes the oldest element. Only for a queue that is not empty. */
+  /** Removes and returns the oldest element. The queue must not be empty. */
   shift(): E {
     const element = this.#ring[this.#head] as E;
     this.#ring[this.#head] = undefined;

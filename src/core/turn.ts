@@ -1,8 +1,8 @@
 type Task = () => void;
 
 /**
- * Runs a task after what the event loop does now, and after what the network has brought meanwhile: by `setImmediate` where there
- * is one (Node, Bun, Deno), and otherwise by a message to oneself, since a timer would wait.
+ * Runs a task in a later turn of the event loop, after the I/O of this one: by `setImmediate` if it exists (Node, Bun,
+ * Deno), and otherwise by a message, since a timer would wait for longer.
  */
 export const afterTurn: (task: Task) => void = scheduler();
 

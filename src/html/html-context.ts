@@ -1,19 +1,19 @@
 import { ScriptContext } from "./script-context.ts";
 
-/** How a value is written in one hole of a template. */
+/** The context of a hole in a template: it decides how a value is written. */
 export type HoleContext =
-  /** Between tags: text is escaped, `Html` stands as it is. */
+  /** Between tags: text is escaped, `Html` is unchanged. */
   | "content"
   /** Text only: in a `<title>`, a `<textarea>` or a quoted attribute. */
   | "text"
-  /** The whole value of an attribute that holds an address. */
+  /** The whole value of an attribute that is an address. */
   | "address"
   /** A JavaScript literal. */
   | "script"
   /** A JSON value in a data block such as `<script type="application/json">`. */
   | "json";
 
-/** Why a template cannot be used. */
+/** Thrown for a template that cannot be made safe. Its message completes "a value or its end stands ...". */
 export class HtmlRefusal extends Error {}
 
 const rcdata = new Set(["title", "textarea"]);
@@ -24,11 +24,11 @@ const jsonTypes = new Set(["application/json", "application/ld+json", "importmap
 const addresses = new Set(
   "action background cite data formaction href longdesc manifest ping poster src xlink:href".split(" "),
 );
-/** Attributes whose value is itself code or markup, or a list of addresses. */
+/** Attributes whose value is code, markup or a list of addresses. */
 const codeAttributes = new Set("style srcdoc srcset imagesrcset http-equiv attributename from to by values".split(" "));
 /** Elements for which an address is code. */
 const codeByAddress = new Set(["base", "embed", "link", "object", "script"]);
-/** A beginning of an address after which nothing can change its scheme any more. */
+/** The start of an address that fixes its scheme. */
 const settledAddress = /^(?:https?:|mailto:|tel:|[^:&]*[/?#])/i;
 
 type State =
@@ -44,28 +44,31 @@ type State =
   | "comment";
 
 /**
- * Follows the fixed parts of an HTML template, as the HTML tokenizer would (HTML, 13.2.5), and says for each hole what
- * may stand there. It knows less than a browser and refuses what it does not know.
+ * Tracks the fixed parts of an HTML template as the HTML tokenizer would (HTML, 13.2.5), and returns the context of
+ * each hole.
+ *
+ * It knows less than a browser, and rejects everything that it does not know: keep it so. test/property/html.test.ts
+ * compares it with a parser.
  */
 export class HtmlContext {
   #state: State = "data";
-  /** The tag being read, in lower case; with a slash for an end tag. */
+  /** The current tag, in lower case; with a slash for an end tag. */
   #tag = "";
   #attribute = "";
   #value = "";
   #scriptType = "";
   #hasHttpEquiv = false;
   #contentHole = false;
-  /** The element whose text is being read: a script, a title, a style ... */
+  /** The element of the current text: a script, a title, a style ... */
   #element = "";
   #script = new ScriptContext();
-  /** The end of that text, as far as it was read: an open `<` there could become a tag together with a value. */
+  /** The last characters of that text: an open `<` and a value could together become a tag. */
   #tail = "";
-  /** The <svg> and <math> that are open: within them elements are read by other rules. */
+  /** The open <svg> and <math> elements: other rules apply within them. */
   readonly #foreign: string[] = [];
   #wholeAddress = false;
 
-  /** Reads on in the fixed text. @throws {HtmlRefusal} */
+  /** Reads the next fixed part. @throws {HtmlRefusal} */
   read(text: string): void {
     if (this.#wholeAddress && text[0] !== this.#state) {
       throw new HtmlRefusal("at the beginning of an address that goes on: build the whole address first");
@@ -75,7 +78,7 @@ export class HtmlContext {
     while (at < text.length) at = this.#step(text, at);
   }
 
-  /** What may stand here. @throws {HtmlRefusal} */
+  /** Returns the context of a hole at this point. @throws {HtmlRefusal} if no value is safe here. */
   hole(): HoleContext {
     switch (this.#state) {
       case "data":
@@ -136,7 +139,7 @@ export class HtmlContext {
     if (this.#hasHttpEquiv && this.#contentHole) throw new HtmlRefusal("in the content of a <meta http-equiv>");
   }
 
-  /** Consumes some text from `at` on; answers where to go on. */
+  /** Consumes some text from `at` on. @returns The index of the next character. */
   #step(text: string, at: number): number {
     const character = text[at] as string;
     switch (this.#state) {
@@ -199,7 +202,7 @@ export class HtmlContext {
     }
     if (this.#foreign.length > 0 && text.startsWith("<![CDATA[", open)) throw new HtmlRefusal("after a CDATA section");
     if (/^<[!?]|^<\/[^a-z]/i.test(text.slice(open, open + 3))) {
-      // A doctype, or something that is read as a comment up to the next `>`.
+      // A doctype, or a bogus comment, which ends at the next `>`.
       const close = text.indexOf(">", open);
       if (close < 0) throw new HtmlRefusal("in a declaration");
       return close + 1;
@@ -245,7 +248,7 @@ export class HtmlContext {
     if (foreignRoots.has(tag)) {
       if (!selfClosing) this.#foreign.push(tag);
     } else if (tag.startsWith("/") && foreignRoots.has(tag.slice(1))) {
-      // It closes all that is open within it, and nothing where it was not opened.
+      // It closes all elements within it; without its start tag it closes none.
       const opened = this.#foreign.lastIndexOf(tag.slice(1));
       if (opened >= 0) this.#foreign.length = opened;
     } else if (tag === "script" || rcdata.has(tag) || rawText.has(tag)) {
@@ -260,7 +263,7 @@ export class HtmlContext {
     const close = new RegExp(`</${this.#element}(?=[\\s/>])`, "i").exec(text.slice(at));
     const end = close === null ? text.length : at + close.index;
     const inner = text.slice(at, end);
-    // In SVG and MathML the text of these elements is markup, and ends elsewhere than here.
+    // In SVG and MathML the text of these elements is markup, with another end.
     if (this.#foreign.length > 0 && inner.includes("<")) {
       throw new HtmlRefusal(`after a < in a <${this.#element}> within an <svg> or <math>`);
     }

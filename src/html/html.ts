@@ -4,8 +4,8 @@ import type { JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 
 /**
- * A piece of HTML that is safe to send as it is. Made by the {@link html} template, which escapes what it is given, or by
- * {@link Html.trusted}. An ordinary string is never taken for HTML.
+ * A piece of HTML that is safe to send. The {@link html} template makes it, which escapes its values, or
+ * {@link Html.trusted}. A string is never treated as HTML: do not add a conversion.
  */
 export class Html {
   readonly #markup: string;
@@ -15,7 +15,7 @@ export class Html {
   }
 
   /**
-   * Declares a string to be HTML. It is sent as it is: never give it anything that came from a user.
+   * Declares a string to be HTML. It is sent unescaped: never pass input of a user.
    *
    * @throws {CometError} `ERR_HTML` if it is not a string.
    */
@@ -24,29 +24,32 @@ export class Html {
     throw new CometError("ERR_HTML", `Html.trusted takes a string, not ${describe(markup)}.`);
   }
 
-  /** The markup. */
+  /** Returns the markup. */
   toString(): string {
     return this.#markup;
   }
 }
 
-/** What a hole of an {@link html} template takes. Which of these it takes depends on its place. */
+/** A value for a hole of an {@link html} template. Each context accepts some of these types. */
 export type HtmlValue = Html | JsonValue | bigint | readonly HtmlValue[];
 
 /**
- * A template for {@link Html} that writes each value as its place demands, or refuses:
+ * Makes {@link Html} from a template, and escapes each value for its context, or rejects it:
  *
- * - between tags: strings, numbers, bigints and booleans as text, `Html` as it is, arrays of these one after another;
- * - in a quoted attribute, `<title>` or `<textarea>`: strings, numbers, bigints and booleans as text. In an attribute that
- *   holds an address (`href`, `src` ...) only with the scheme http, https, mailto or tel, or none;
- * - in a `<script>`: strings and JSON as JavaScript literals, with their quotes: `` html`<script>show(${name})</script>` ``;
+ * - between tags: strings, numbers, bigints and booleans as text, `Html` unchanged, arrays of these one after another;
+ * - in a quoted attribute, `<title>` or `<textarea>`: strings, numbers, bigints and booleans as text. In an attribute
+ *   that holds an address (`href`, `src` ...) only with the scheme http, https, mailto or tel, or none;
+ * - in a `<script>`: strings and JSON as JavaScript literals, with their quotes: ``
+ *   html`<script>show(${name})</script>` ``;
  * - in a `<script type="application/json">`: strings and JSON as JSON.
  *
- * Everywhere else no value is let in: attributes without quotes, names of tags and attributes, event handlers, styles,
- * comments, the inside of JavaScript strings. A template must end where it began, between tags.
+ * It rejects values everywhere else: in attributes without quotes, names of tags and attributes, event handlers,
+ * styles, comments, and the inside of JavaScript strings. A template must end where it began, between tags.
  *
- * @throws {CometError} `ERR_HTML` for a hole where no value is safe, and for a value that its hole does not take;
+ * @throws {CometError} `ERR_HTML` for a hole where no value is safe, and for a value that its context does not accept;
  *   `ERR_ENCODER` for a value in a script that is neither a string nor JSON.
+ * @example
+ * html`<p title="${title}">${text}</p>`;
  */
 export function html(template: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
   const holes = contextsOf(template);
@@ -57,7 +60,9 @@ export function html(template: TemplateStringsArray, ...values: readonly HtmlVal
   return Html.trusted(markup);
 }
 
-/** What was found out about each template; the same template has the same array each time it is evaluated. */
+/**
+ * The contexts of each template's holes. A template literal passes the same array each time, so each is analysed once.
+ */
 const known = new WeakMap<TemplateStringsArray, readonly HoleContext[]>();
 
 function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {
@@ -111,7 +116,7 @@ function textOf(value: unknown, context: HoleContext): string {
 }
 
 function checkAddress(address: string): string {
-  // Browsers drop these characters before they look for a scheme (URL, 4.4, basic URL parser).
+  // Browsers remove these characters before they parse the scheme (URL, 4.4, basic URL parser).
   const bare = address.replace(/[\u0000-\u0020]/g, "");
   if (/^(?:https?:|mailto:|tel:|[^:]*(?:[/?#]|$))/i.test(bare)) return address;
   throw new CometError(

@@ -1,12 +1,14 @@
 /**
- * Follows JavaScript text as far as is needed to know whether a value may stand at its end: not within a string, a
- * template, a comment or a regular expression. A slash that is no comment may begin a regular expression or be a
- * division, which only a parser can tell; after one, no value is let in.
+ * Tracks JavaScript text, to decide whether a value may follow: not within a string, a template, a comment or a regular
+ * expression.
+ *
+ * A slash that begins no comment is a regular expression or a division, which only a parser can distinguish; after one
+ * it rejects all values. Do not guess here: a wrong guess is an injection.
  */
 export class ScriptContext {
   #state: "code" | "'" | '"' | "`" | "//" | "/*" | "unknown" = "code";
 
-  /** Reads on. `text` never ends within an escape of the source, since templates are split at their holes only. */
+  /** Reads the next text. It never ends within an escape of the source, since templates are split only at holes. */
   read(text: string): void {
     for (let i = 0; i < text.length; i += 1) {
       const character = text[i] as string;
@@ -41,7 +43,7 @@ export class ScriptContext {
     }
   }
 
-  /** Why no value may stand here; `undefined` if one may. */
+  /** The reason why no value may follow; `undefined` if one may. */
   get refusal(): string | undefined {
     switch (this.#state) {
       case "code":

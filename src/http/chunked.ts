@@ -1,20 +1,25 @@
-import { collect } from "../stream/operators/filter.ts";
+import { collect } from "../stream/operators.ts";
 import { readableStream } from "../stream/readable-stream.ts";
 import { contentOf, knownKind, type ChunkElement, type ElementKind } from "./elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "./init.ts";
 
 /**
- * A response whose body is the elements of a source, each one chunk, sent as it comes. The source is opened when the
- * body is first read, pulled one element at a time, and only when the server can send it; it is stopped when the body is
- * cancelled, as servers do when the client leaves. If it fails, the body breaks off with its error.
+ * Creates a response that streams the elements of a source, each as one chunk on arrival.
  *
- * The content type follows the elements: `Html`, or anything out of `comet`, gives `text/html; charset=utf-8`, strings
- * `text/plain; charset=utf-8`, bytes `application/octet-stream`. It has to be known before the body is read, so it is taken
- * from the first element where that is at hand: for lists in memory, and what `map`, `filter` and the like make of them.
- * A source that must be waited for is taken for strings; set the `content-type` header for anything else, or for a mixture.
+ * The source is opened when the body is first read. It is pulled one element at a time, only when the server can send
+ * it, and stopped when the body is cancelled, as servers do when the client disconnects. If it fails, the body fails
+ * with its error.
  *
- * @throws {CometError} `ERR_RESPONSE` or `ERR_OPTION` at once for a bad `init`; `ERR_ELEMENT`, to the body's reader and to
- *   `onError`, for an element of a wrong type or kind.
+ * The content type follows the elements: `Html`, or any output of `comet`, gives `text/html; charset=utf-8`, strings
+ * `text/plain; charset=utf-8`, bytes `application/octet-stream`. It must be known before the body is read, so it is
+ * taken from the first element if that is available: of lists in memory, also through operators such as `map` and
+ * `filter`. A source that has to wait is assumed to be of strings; set the `content-type` header for anything else, or
+ * for a mixture.
+ *
+ * @throws {CometError} `ERR_RESPONSE` or `ERR_OPTION` at once for an invalid `init`; `ERR_ELEMENT`, to the body's
+ *   reader and to `onError`, for an element of a wrong type or kind.
+ * @example
+ * const fetch = () => chunked(Enumerator.of("kiki", "foo", "bar").through(comet({ callback: "parent.cometMessage" })));
  */
 export function chunked(source: AsyncIterable<ChunkElement>, init: ChunkedInit = {}): Response {
   const { status, headers, onError } = checkInit(init);

@@ -1,10 +1,8 @@
 import { CometError, describe } from "../core/errors.ts";
 import { assertFunction } from "../core/options.ts";
 import type { Enumeratee as Adapter, Enumerator } from "../stream/enumerator.ts";
-import { compose } from "../stream/operators/compose.ts";
-import { heading } from "../stream/operators/heading.ts";
-import { map } from "../stream/operators/map.ts";
-import { INITIAL_CHUNK, scriptFrame } from "../wire/comet.ts";
+import { compose, heading, map } from "../stream/operators.ts";
+import { INITIAL_CHUNK, scriptFrame } from "../wire/script-frame.ts";
 import { Html } from "../html/html.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
@@ -13,13 +11,14 @@ import { declareKind } from "./elements.ts";
 /** Options of {@link comet}. */
 export interface CometOptions {
   /**
-   * The function that each message is given to: a dotted path of ASCII identifiers, such as `console.log` or
+   * The function that is called with each message: a dotted path of ASCII identifiers, such as `console.log` or
    * `parent.cometMessage`, of at most 128 characters.
    */
   readonly callback: string;
   /**
-   * What the document begins with, as a chunk of its own. By default 5,120 spaces and `<html><body>`; `null` for nothing.
-   * Browsers hold scripts back until they have seen enough: WebKit wants 512 bytes first.
+   * The first chunk of the document; `null` for none. Browsers hold scripts back until they have received enough:
+   * WebKit needs 512 bytes.
+   * @default 5,120 spaces and `<html><body>`
    */
   readonly initialChunk?: Html | null;
   /** The `nonce` attribute of every script, for a Content-Security-Policy: a base64 value of at most 256 characters. */
@@ -27,31 +26,34 @@ export interface CometOptions {
 }
 
 /**
- * What a message of type `E` is for the callback: a function from `E` to a string or JSON. The result is written as a
- * JSON literal, and is as safe as every other value.
+ * Encodes a message of type `E` as a string or JSON. The result is written as a JSON literal, and is as safe as any
+ * other value.
  */
 export type CometMessage<E> = (message: E) => JsonValue;
 
-/** The message encoders that come with the package. Without any, strings and JSON encode themselves. */
+/** The message encoders of the package. Strings and JSON need none. */
 export const CometMessage: {
-  /** JSON, strings too: `"kiki"` in double quotes, where no encoder gives `'kiki'`. */
+  /** Writes strings as JSON too: `"kiki"` in double quotes; without an encoder it is `'kiki'`. */
   readonly json: <E>(message: E & IfJsonable<E>) => JsonValue;
 } = { json: (message) => message as JsonValue };
 
-/** A comet socket of strings or JSON values. Any other element type does not compile. */
+/** An adapter from strings or JSON values to a comet socket. Any other element type does not compile. */
 export type CometEnumeratee = <E>(source: AsyncIterable<E> & IfJsonable<E>) => Enumerator<Html>;
 
 /**
- * Turns events into a comet socket: an HTML document that is sent as it comes about, whose scripts give each event to a
- * callback, in the browser, as it arrives. First the initial chunk, then for each event one element
- * `<script>callback('event');</script>`. Pulled, stopped and failed as {@link Adapter} says.
+ * Turns events into a comet socket: an endless HTML document whose scripts call a callback with each event on arrival.
  *
- * Strings become JavaScript strings, JSON values become JavaScript literals; other types are given an `encoder`. A value
- * can never end its script, begin a comment or name anything, whatever it holds; and it arrives as what it was, a key
- * `__proto__` and lone surrogates included.
+ * It emits the initial chunk first, then for each event one element `<script>callback('event');</script>`. It is
+ * pulled, stopped and failed like every {@link Adapter}.
  *
- * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE` and `ERR_OPTION` at once for bad options; `ERR_ENCODER` to the reader for
- *   a message that is neither a string nor JSON.
+ * Strings become JavaScript strings, JSON values become JavaScript literals; other types need an `encoder`. No value
+ * can end its script, begin a comment or name anything. Every value arrives unchanged, with a key `__proto__` and lone
+ * surrogates too.
+ *
+ * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE` and `ERR_OPTION` at once for invalid options; `ERR_ENCODER` to the
+ *   reader for a message that is neither a string nor JSON.
+ * @example
+ * events.through(comet({ callback: "parent.cometMessage" }));
  */
 export function comet<E>(options: CometOptions & { readonly encoder: CometMessage<E> }): Adapter<E, Html>;
 export function comet(options: CometOptions & { readonly encoder?: undefined }): CometEnumeratee;

@@ -2,10 +2,10 @@ import { CometError, describe } from "../core/errors.ts";
 import { peek } from "../stream/peek.ts";
 import { Html } from "../html/html.ts";
 
-/** What a chunked response is made of. Each element is one chunk; an empty one sends nothing. */
+/** An element of a chunked response. Each is one chunk; an empty one sends nothing. */
 export type ChunkElement = Html | string | Uint8Array;
 
-/** What the elements of a response are, which its content type follows. */
+/** The kind of a response's elements. It decides the default content type. */
 export type ElementKind = "html" | "text" | "bytes";
 
 export const contentTypes: Readonly<Record<ElementKind, string>> = {
@@ -14,7 +14,7 @@ export const contentTypes: Readonly<Record<ElementKind, string>> = {
   bytes: "application/octet-stream",
 };
 
-/** The kind of an element; `undefined` if it is none. */
+/** Returns the kind of an element; `undefined` if it is no element. */
 export function kindOf(element: unknown): ElementKind | undefined {
   if (typeof element === "string") return "text";
   if (element instanceof Html) return "html";
@@ -23,15 +23,15 @@ export function kindOf(element: unknown): ElementKind | undefined {
 
 const declared = new WeakMap<AsyncIterable<unknown>, ElementKind>();
 
-/** Notes what a source will give, before it has given anything. */
+/** Declares the kind of a source's elements before the first of them. */
 export function declareKind<S extends AsyncIterable<unknown>>(source: S, kind: ElementKind): S {
   declared.set(source, kind);
   return source;
 }
 
 /**
- * What a source will give, where that is known without waiting: it was declared, or the first element is at hand. Read
- * `elements` instead of the source.
+ * Returns the kind of a source's elements if it is known without waiting: it was declared, or the first element is
+ * available. The caller MUST read `elements` instead of the source.
  */
 export function knownKind(source: AsyncIterable<ChunkElement>): {
   readonly kind: ElementKind | undefined;
@@ -44,10 +44,12 @@ export function knownKind(source: AsyncIterable<ChunkElement>): {
 }
 
 /**
- * The text or bytes of an element. `kind` is what the response's content type was chosen for; `undefined` if the
- * application chose it by itself: then anything may be mixed.
+ * Returns the text or bytes of an element.
  *
- * @throws {CometError} `ERR_ELEMENT` for what is no element, and for one of another kind: a string in an HTML document would not be escaped.
+ * @param kind The kind for which the content type was chosen; `undefined` if the application chose it: then kinds may
+ *   be mixed.
+ * @throws {CometError} `ERR_ELEMENT` for a value that is no element, and for an element of another kind: a string in an
+ *   HTML document would not be escaped.
  */
 export function contentOf(element: unknown, kind: ElementKind | undefined): string | Uint8Array {
   const own = kindOf(element);

@@ -3,34 +3,40 @@ import { assertFunction } from "../core/options.ts";
 import { reportOnConsole, type OnError } from "../core/on-error.ts";
 import { contentTypes, type ElementKind } from "./elements.ts";
 
-/** How a chunked response is begun, and where its failure is told. */
+/** Options of a chunked response. */
 export interface ChunkedInit {
-  /** The status: a whole number from 200 to 599, but none that has no body (204, 205, 304). 200 by default. */
+  /** The status: a whole number from 200 to 599, except those without a body (204, 205, 304). @default 200 */
   readonly status?: number;
   /**
-   * Headers to send. They replace those that are set by default: `Content-Type` by the elements, `Cache-Control: no-store,
-   * no-transform`, `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML
+   * Headers to send. They replace the defaults: `Content-Type` by the elements,
+   * `Cache-Control: no-store, no-transform`, `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML
    * `Content-Security-Policy: frame-ancestors 'self'`.
    */
   readonly headers?: HeadersInit;
   /**
-   * Told once if the source fails, or if its clean-up fails after the client has gone; `console.error` by default. The
-   * client sees a response that breaks off. A client that leaves is no error.
+   * Called once if the source fails, or if its clean-up fails after the client has disconnected. The client sees a
+   * response that breaks off. A disconnect is not an error.
+   * @default `console.error`
    */
   readonly onError?: OnError;
 }
 
-/** {@link ChunkedInit}, checked. */
+/** A {@link ChunkedInit} that was checked, with the defaults. */
 export interface CheckedInit {
   readonly status: number | undefined;
   readonly headers: Headers;
   readonly onError: OnError;
 }
 
-/** Statuses of responses without a body (RFC 9110, 15.3.5, 15.3.6, 15.4.5). */
+/** The statuses of responses without a body (RFC 9110, 15.3.5, 15.3.6, 15.4.5). */
 const bodiless = new Set([204, 205, 304]);
 
-/** @throws {CometError} `ERR_RESPONSE` for a status or header that cannot be sent; `ERR_OPTION` for a bad `onError`. */
+/**
+ * Checks the options of a chunked response.
+ *
+ * @throws {CometError} `ERR_RESPONSE` for a status or header that cannot be sent; `ERR_OPTION` for an `onError` that is
+ *   no function.
+ */
 export function checkInit(init: ChunkedInit): CheckedInit {
   const { status } = init;
   if (status !== undefined && (!Number.isInteger(status) || status < 200 || status > 599 || bodiless.has(status))) {
@@ -61,7 +67,11 @@ function checkHeaders(init: HeadersInit | undefined): Headers {
   return headers;
 }
 
-/** Adds what a chunked response carries by default to `headers`, but nothing that they or `others` have already. */
+/**
+ * Adds the default headers of a chunked response, except those that `headers` or `others` have.
+ *
+ * Intermediaries depend on them: without `no-transform` and `X-Accel-Buffering` they hold streams back.
+ */
 export function addDefaultHeaders(
   headers: Headers,
   kind: ElementKind | undefined,

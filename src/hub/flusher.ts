@@ -2,32 +2,36 @@ import { now } from "../core/clock.ts";
 import { Queue } from "../core/queue.ts";
 import { afterTurn } from "../core/turn.ts";
 
-/** A topic that has new messages, or a group of connections that has bytes to send. */
+/** A topic with new messages, or a group of connections with bytes to send. */
 export interface Flushable {
-  /** Whether it waits for the flusher, which alone changes this. */
+  /** Whether it is in a queue of the flusher. Only the flusher changes this. */
   isQueued: boolean;
-  /** Works until it is done or `deadline` has passed, by the hub's clock, and returns whether it is done. */
+  /** Works until it is done or `deadline` has passed, by the hub's clock. Returns whether it is done. */
   flush(deadline: number): boolean;
 }
 
 /**
- * Sends published messages once per turn of the event loop, within a time slice. When the slice is used up, the rest continues in the
- * next turn, after whatever else waits there. So a flush delays other work by the slice and a few writes at most, however many subscribers
- * there are.
+ * Flushes published messages once per turn of the event loop, within a time slice.
+ *
+ * When the slice is used up, the rest continues in the next turn, after other work that waits there. So a flush delays
+ * other work by the slice and a few writes at most, however many subscribers there are.
+ *
+ * Invariants: all topics flush before any group, so that a group sees every message of the turn. A `Flushable` is in at
+ * most one queue, once. `publish` only marks a topic here; it flushes at once only when half a log's worth is unsent.
  */
 export class Flusher {
   readonly #sliceMs: number;
-  /** Topics that have something new: they enqueue their groups before any group is flushed. */
+  /** The topics with new messages. They enqueue their groups before any group is flushed. */
   readonly #dirty = new Queue<Flushable>();
   readonly #queue = new Queue<Flushable>();
   #isScheduled = false;
 
-  /** @param sliceMs How long one turn may be spent on flushing, in milliseconds. */
+  /** @param sliceMs The time that one turn may be spent on flushing, in milliseconds. */
   constructor(sliceMs: number) {
     this.#sliceMs = sliceMs;
   }
 
-  /** Flushes a topic in the next turn, before all groups. Does nothing if it waits already. */
+  /** Flushes a topic in the next turn, before all groups. Does nothing if it is queued already. */
   touch(topic: Flushable): void {
     if (topic.isQueued) return;
     topic.isQueued = true;
@@ -35,7 +39,7 @@ export class Flusher {
     this.#schedule();
   }
 
-  /** Flushes a group in the next turn, or in this flush if one is under way. Does nothing if it waits already. */
+  /** Flushes a group in the next turn, or in this flush if one is under way. Does nothing if it is queued already. */
   enqueue(group: Flushable): void {
     if (group.isQueued) return;
     group.isQueued = true;
@@ -43,13 +47,13 @@ export class Flusher {
     this.#schedule();
   }
 
-  /** Flushes everything now, however long it takes. */
+  /** Flushes everything now, without a time limit. */
   flushAll(): void {
     this.#flushTopics();
     while (this.#queue.size > 0) take(this.#queue).flush(Infinity);
   }
 
-  /** Resolves in the next turn of the event loop, when sinks have had the chance to pass on what they were given. */
+  /** Resolves in the next turn of the event loop, when sinks have had the chance to drain. */
   turn(): Promise<void> {
     return new Promise((resolve) => afterTurn(resolve));
   }
@@ -76,7 +80,7 @@ export class Flusher {
   }
 
   #flushTopics(): void {
-    // What is published meanwhile waits for the next flush.
+    // Messages published meanwhile wait for the next flush.
     for (let left = this.#dirty.size; left > 0; left -= 1) take(this.#dirty).flush(Infinity);
   }
 }

@@ -1,127 +1,217 @@
+/**
+ * The options that an application gives a hub and each request, with their checks.
+ *
+ * All rooms read the checked form, `HubSettings`. A change of a range, a default or a code is visible to users:
+ * `docs/hub.md`, section 8 of PROTOCOL.md and the changelog state them too. Do not widen `harmless`: it decides which
+ * functions of a page a stranger's URL can call.
+ */
+
 import { CometError, describe } from "../core/errors.ts";
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
 import { reportOnConsole, type OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
-import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/comet.ts";
+import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/script-frame.ts";
 import { checkField } from "../core/validate-field.ts";
 import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence/signals.ts";
 import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";
 
-/** The part of a request that a hub reads. A web-standard `Request` is one. */
+/** The part of a request that a hub reads. A web-standard `Request` fits. */
 export interface HubRequest {
   readonly method: string;
-  /** The address, or its path and query. */
+  /** The URL, or its path and query. */
   readonly url: string;
   readonly headers: { get(name: string): string | null };
 }
 
-/** How one topic is kept. */
+/** Options of one topic. */
 export interface TopicOptions {
-  /** The bounds of the topic's log; the hub's where they are not given. */
+  /** The bounds of the topic's log. A bound that is left out is the hub's. */
   readonly log?: Partial<LogBounds>;
-  /** The hub's by default. */
+  /** The policy for slow subscribers of this topic. The hub's by default. */
   readonly overflow?: OverflowPolicy;
 }
 
-/** What an application says to a client that wants to follow topics: yes, no (403), or a status of its own choice. */
+/** The answer of `authorize`: allow (`true`), reject with 403 (`false`), or reject with a status. */
 export type Authorization = boolean | 401 | 403 | 404;
 
-/** How presence is known: who follows which topics, in all processes. */
+/** Options of presence, which knows the subscribers of a topic in all processes. */
 export interface PresenceOptions {
   /**
-   * How often processes tell one another that they are alive, while anybody asks: 2,000 by default, from 10 to 60,000. The
-   * subscribers of one that has died count for at most three beats.
+   * The period in milliseconds of the heartbeats between processes, from 10 to 60,000. Use the same in all processes.
+   *
+   * Processes send heartbeats only while one of them asks for presence. Subscribers of a process that has died
+   * count for at most three beats.
+   *
+   * @default 2000
    */
   readonly beatMs?: number;
-  /** How long an identity must be gone before that is told: 5,000 by default, from 0. */
+  /**
+   * The time in milliseconds that an identity must be absent before its `leave` is emitted, from 0 to 2,147,483,647.
+   *
+   * @default 5000
+   */
   readonly graceMs?: number;
 }
 
-/** Options of a hub. All numbers are whole; times are in milliseconds, at most 2,147,483,647. */
+/**
+ * Options of a `Hub`. All numbers are integers. Times are in milliseconds, at most 2,147,483,647; other numbers without
+ * an upper limit go up to 2^53 - 1. A value out of range throws `ERR_OPTION`.
+ */
 export interface HubOptions {
   /**
-   * Which names are topics, and how each is kept: `true` for the hub's own options, `false` for no topic. Asked whenever
-   * a topic is brought to life. By default every well-formed name is one.
+   * Decides which names are topics, and how each is kept: `true` for the hub's own options, an object for other
+   * options, `false` for a name that is not a topic (`ERR_TOPIC_UNKNOWN`, 404). Called whenever the hub creates a
+   * topic, and for each name in a request or publication that has no live topic.
+   *
+   * @default () => true: every well-formed name is a topic
+   * @example
+   * ```ts
+   * new Hub({ topics: (name) => name === "news" || (name.startsWith("price:") && { overflow: "latest" }) });
+   * ```
    */
   readonly topics?: (name: string) => boolean | TopicOptions;
   /**
-   * Asked before the first byte of every stream. By default everybody may follow everything. A throw or rejection is told
-   * to `onError`, and the client gets 500; no answer within `authorizeTimeoutMs` (5,000; from 1) gets 503.
+   * Decides whether a client may follow topics, before the first byte of every stream. The client gets 403 for `false`,
+   * and the status for a status.
+   *
+   * If it throws or rejects, `onError` gets the error and the client gets 500. If it takes longer than
+   * `authorizeTimeoutMs`, the client gets 503.
+   *
+   * @default every client may follow every topic
+   * @example
+   * ```ts
+   * new Hub({ authorize: (request, topics) => (isSignedIn(request) ? topics.every(mayFollow) : 401) });
+   * ```
    */
   readonly authorize?: (request: HubRequest, topics: readonly string[]) => Authorization | PromiseLike<Authorization>;
+  /** The time limit of `authorize` in milliseconds, from 1. @default 5000 */
   readonly authorizeTimeoutMs?: number;
-  /** The bounds of each topic's log: 4,096 entries (from 1), 4 MiB (from 1,024), 300,000 ms (from 1) by default. */
+  /**
+   * The bounds of each topic's log.
+   *
+   * @default { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }
+   */
   readonly log?: Partial<LogBounds>;
   /**
-   * What joins this hub to those of other processes, such as `await redisBroker(...)`; by default the hub is alone, and its logs are
-   * in memory. A broker is one hub's, which closes it.
+   * The broker that joins this hub to hubs of other processes, such as `await redisBroker(...)`. Without one the hub is
+   * alone, and its logs are in memory. A broker belongs to one hub, and `hub.close` closes it.
+   *
+   * @default none
    */
   readonly broker?: Broker;
-  /** `resume` by default. */
+  /** The policy for slow subscribers. @default "resume" */
   readonly overflow?: OverflowPolicy;
-  /** The longest silence on a connection: 15,000 by default, from 50; 0 for no heartbeats. */
+  /** The longest silence on a connection in milliseconds, from 50; 0 disables heartbeats. @default 15_000 */
   readonly heartbeatMs?: number;
-  /** How long clients whose connection breaks are asked to wait before they come back: 2,000 by default. */
+  /**
+   * The reconnection delay in milliseconds that the hub announces to an `EventSource` (`retry:` on the plain SSE wire),
+   * from 0.
+   *
+   * @default 2000
+   */
   readonly retryMs?: number;
-  /** How long a poll may wait for a message: 25,000 by default, from 10. */
+  /** The longest time in milliseconds that a poll waits for a message, from 10. @default 25_000 */
   readonly pollMs?: number;
-  /** A connection is ended and comes back when it is so old, less up to a tenth at random: 600,000 by default, from 10. */
+  /**
+   * The age in milliseconds, from 10, at which the hub recycles a connection: it ends the stream with its position, and
+   * the client reconnects at once. A random tenth at most is subtracted, so that clients do not all reconnect at one
+   * moment.
+   *
+   * @default 600_000
+   */
   readonly maxConnectionAgeMs?: number;
-  /** A connection is ended and comes back after so many bytes: 256 MiB by default, from 1,024. */
+  /** The number of bytes, from 1,024, after which the hub recycles a connection. @default 268_435_456 */
   readonly maxConnectionBytes?: number;
-  /** The same for comet, whose documents hold memory in the browser: 4 MiB by default, from 1,024. */
+  /** The same for the comet wire, whose documents hold memory in the browser: from 1,024. @default 4_194_304 */
   readonly maxCometBytes?: number;
   /**
-   * A client that has not taken what was last written to it in so long is cut off: 60,000 by default, from 10. That is at most some
-   * 64 KiB beyond what the system's buffers hold, so a client may be slow.
+   * The time in milliseconds, from 10, after which the hub disconnects a client that has not taken what was last
+   * written to it.
+   *
+   * The unsent rest is at most some 64 KiB beyond the buffers of the operating system, so a client may be slow.
+   *
+   * @default 60_000
    */
   readonly stallMs?: number;
-  /** How long one turn of the event loop may be spent on sending before others have theirs: 10 by default, from 1. */
+  /**
+   * The time in milliseconds that one turn of the event loop may be spent on flushing, from 1. The rest continues in
+   * the next turn.
+   *
+   * @default 10
+   */
   readonly flushSliceMs?: number;
-  /** 100,000 by default, from 1. */
+  /** The highest number of connections, from 1. Further requests get 503 (`ERR_LIMIT`). @default 100_000 */
   readonly maxConnections?: number;
-  /** How many topics may be alive: 100,000 by default, from 1. Over it, those that nobody follows are forgotten early. */
+  /**
+   * The highest number of live topics, from 1. Beyond it the hub evicts topics without followers before their time. If
+   * all are followed, new topics fail with `ERR_LIMIT`.
+   *
+   * @default 100_000
+   */
   readonly maxTopics?: number;
-  /** 32 by default, from 1 to 1,000. */
+  /** The highest number of topics that one connection follows, from 1 to 1,000. @default 32 */
   readonly maxTopicsPerConnection?: number;
-  /** The longest position that a client may send, in characters: 4,096 by default, from 64. */
+  /** The longest position that a client may send, in characters, from 64. @default 4096 */
   readonly maxPositionLength?: number;
-  /** The largest message, its data as JSON in UTF-8: 65,536 by default, from 1. */
+  /** The size of the largest message, its data as JSON in UTF-8 bytes, from 1. @default 65_536 */
   readonly maxMessageBytes?: number;
   /**
-   * The callbacks that the comet wire calls; anybody may name them in an address that a page of yours follows. By default
-   * `console.log` and every name that begins with `comet`, such as `cometMessage`, alone or with `parent.` before it: none of
-   * these is a function of the browser's own that would make something else of a message, as `eval` and `document.write` would.
+   * The callbacks that the comet wire may call. Anyone can name a callback in a URL that a page of yours then opens, so
+   * the list must not hold a function that does more with a message than show it, as `eval` and `document.write` do.
+   *
+   * @default `console.log`, and every name that begins with `comet`, such as `cometMessage`, alone or after `parent.`:
+   *   no function of the browser has such a name
    */
   readonly callbacks?: readonly string[];
-  /** Other origins whose pages may follow topics, such as `https://example.com`; none by default. Never `*`. */
+  /**
+   * Other origins whose pages may follow topics, such as `https://example.com`; `*` is not an origin. `credentials`
+   * lets their requests carry cookies, false by default.
+   *
+   * @default none
+   */
   readonly cors?: { readonly origins: readonly string[]; readonly credentials?: boolean };
-  /** How it is known who follows a topic in other processes, and who leaves. */
+  /** Options of presence: `topic.presence` and `topic.presenceChanges`. */
   readonly presence?: PresenceOptions;
-  /** Told of every subscription, once its first bytes are sent. */
+  /** Called with every subscription, once its first bytes are sent. An error that it throws goes to `onError`. */
   readonly onOpen?: (subscription: Subscription) => void;
-  /** Told once of the end of every subscription that `onOpen` was told of. */
+  /**
+   * Called exactly once at the end of every subscription that `onOpen` was called with. An error that it throws goes to
+   * `onError`.
+   */
   readonly onClose?: (subscription: Subscription, reason: CloseReason) => void;
-  /** Told what has no caller: a failing `authorize`, `onOpen`, `onClose` or connection. `console.error` by default. */
+  /**
+   * Called with every error that has no caller: of `authorize`, `onOpen`, `onClose`, a handler's options, or the
+   * broker. It must not throw.
+   *
+   * @default console.error
+   */
   readonly onError?: OnError;
 }
 
-/** How a handler answers one request: `nodeHandler`, `fetchHandler`. */
+/** Options of one request, given to `nodeHandler` or `fetchHandler`. */
 export interface RequestOptions {
-  /** The topics to follow, instead of those that the request names. */
+  /** The topics to follow, one or more, instead of the topics that the request names. */
   readonly topics?: readonly string[];
-  /** What becomes of this subscriber if it is too slow; the topic's policy by default. */
+  /** The policy if this subscriber is too slow. The topic's by default. */
   readonly overflow?: OverflowPolicy;
-  /** Who the client is, for `presence` of its topics: 1 to 200 characters without CR, LF, NUL and lone surrogates. Nobody by default. */
+  /**
+   * The client's identity for `presence` of its topics: 1 to 200 characters without CR, LF, NUL and lone surrogates.
+   *
+   * @default anonymous
+   */
   readonly identity?: string;
-  /** The `nonce` attribute of every script on the comet wire. */
+  /**
+   * The `nonce` attribute of every script on the comet wire: a base64 value of at most 256 characters.
+   *
+   * @default none
+   */
   readonly nonce?: string;
-  /** Headers of the stream, which replace those that are set by default. Of these a refusal has only `Content-Security-Policy`. */
+  /** Headers of the stream, which replace the defaults. A refusal carries only `Content-Security-Policy` of these. */
   readonly headers?: HeadersInit;
 }
 
-/** {@link HubOptions}, checked and complete. */
+/** {@link HubOptions}, checked and complete. The rooms of the hub read nothing else. */
 export type HubSettings = Required<
   Omit<HubOptions, "log" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">
 > & {
@@ -138,7 +228,7 @@ export type HubSettings = Required<
 const MAX = Number.MAX_SAFE_INTEGER;
 const nothing = (): void => undefined;
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks the options of a hub and fills in the defaults. @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK`. */
 export function checkHubOptions(options: HubOptions): HubSettings {
   const number = (name: keyof HubOptions, fallback: number, min: number, max = MAX): number =>
     assertInteger(name, options[name] ?? fallback, min, max);
@@ -176,7 +266,7 @@ export function checkHubOptions(options: HubOptions): HubSettings {
   };
 }
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
 export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
   return {
     maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
@@ -185,13 +275,13 @@ export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: 
   };
 }
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks a policy. @throws {CometError} `ERR_OPTION`. */
 export function checkOverflow(policy: OverflowPolicy): OverflowPolicy {
   if (["resume", "skip", "latest"].includes(policy)) return policy;
   throw new CometError("ERR_OPTION", `overflow must be "resume", "skip" or "latest", not ${describe(policy)}.`);
 }
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks an identity, if there is one. @throws {CometError} `ERR_OPTION`. */
 export function checkIdentity(identity: unknown): string | undefined {
   return checkField("identity", identity, "ERR_OPTION");
 }
@@ -210,7 +300,7 @@ function isHarmlessCallback(callback: string): boolean {
 
 const harmless = /^(?:console\.log|(?:parent\.)?comet[\w$]*)$/;
 
-/** @throws {CometError} `ERR_CALLBACK`, `ERR_OPTION`. */
+/** Returns the test of the callbacks that requests may name. @throws {CometError} `ERR_CALLBACK`, `ERR_OPTION`. */
 function callbackTest(callbacks: unknown): (callback: string) => boolean {
   if (callbacks === undefined) return isHarmlessCallback;
   if (!Array.isArray(callbacks)) {

@@ -1,40 +1,47 @@
+/**
+ * The running counters of a hub, and the figures that `hub.stats()` makes of them.
+ *
+ * Each room counts its own events where they happen, so that `stats()` costs O(1). Do not compute a figure by a loop
+ * over connections or topics. Decrement a gauge (`lagging`, `byWire`) exactly once for each increment.
+ */
+
 import type { Wire } from "../wire/item.ts";
 
-/** What a hub has done since it was made, and what it holds now. */
+/** A hub's counts since it was created, and its present state. */
 export interface HubStats {
-  /** Connections now, and by wire. */
+  /** The open connections, in all and by wire. */
   readonly connections: number;
   readonly byWire: { readonly [W in Wire]: number };
-  /** Connections now that are behind: they have not been sent every message yet. */
+  /** The open connections with a backlog: they have not been sent every message yet. */
   readonly lagging: number;
-  /** Topics that are alive now, and what their logs hold: messages, and bytes of data as JSON. */
+  /** The live topics, and the content of their logs: messages, and bytes of data as JSON in UTF-8. */
   readonly topics: number;
   readonly logEntries: number;
   readonly logBytes: number;
-  /** Messages published by this hub. */
+  /** The messages published by this hub. */
   readonly published: number;
-  /** Messages sent to connections: one to a hundred connections counts a hundred. */
+  /** The messages sent to connections: one message to a hundred connections counts a hundred. */
   readonly delivered: number;
-  /** Messages that connections were told they missed. */
+  /** The messages that gaps reported as missing. */
   readonly skipped: number;
-  /** Connections opened. */
+  /** The connections opened. */
   readonly opened: number;
-  /** Connections ended because of their age or bytes. */
+  /** The connections ended because of their age or bytes. */
   readonly recycled: number;
-  /** Requests refused. */
+  /** The requests rejected. */
   readonly rejected: number;
   /** The state of the broker, if the hub has one. */
   readonly broker?: {
     readonly name: string;
     readonly isConnected: boolean;
-    /** Topics of which this hub keeps a replica. */
+    /** The topics of which this hub keeps a replica. */
     readonly replicas: number;
-    /** Messages that the broker has not acknowledged. */
+    /** The messages that the broker has not acknowledged. */
     readonly unacknowledged: number;
   };
 }
 
-/** The running counts of a hub. Each room counts what it does. */
+/** The running counters of a hub. */
 export class HubCounters {
   published = 0;
   delivered = 0;

@@ -3,6 +3,7 @@ import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { Gate } from "./admission/gate.ts";
+import { Capacity } from "./capacity.ts";
 import type { Decision } from "./admission/decision.ts";
 import { Flusher } from "./flusher.ts";
 import {
@@ -24,37 +25,38 @@ import { LogReader } from "./topics/log-reader.ts";
 import { Publisher } from "./topics/publisher.ts";
 import { Topics } from "./topics/topics.ts";
 
-/** How a hub is closed. */
+/** Options of `hub.close`. */
 export interface CloseOptions {
-  /** Over how many milliseconds its connections are ended: 5,000 by default, from 0. */
+  /** The time in milliseconds over which the connections are ended, from 0 to 2,147,483,647. @default 5000 */
   readonly drainMs?: number;
 }
 
 const DEFAULT_DRAIN_MS = 5000;
 
-/** The options of one request, or a function that gives them: it is called before anything else, and may wait. */
-export type OptionsOf<Arguments extends unknown[]> =
-  RequestOptions | ((...request: Arguments) => RequestOptions | PromiseLike<RequestOptions>);
-
 /**
- * Topics and their subscribers. A message that is published to a topic reaches each of its subscribers, on whichever wire, in order. A
- * client that reconnects with its position gets what it missed, or is told that it cannot have it.
+ * Topics and their subscribers. Every message published to a topic reaches each of its subscribers, on any wire, in
+ * order.
  *
- * A hub needs no network of its own: give it requests by {@link fetch}, by {@link fetchHandler}, or by `nodeHandler` of
- * `comet-sockets/node`.
+ * A client that reconnects with its position gets the messages that it missed, or a `gap` with their number. A hub has
+ * no network of its own: give it requests by {@link fetch}, by {@link fetchHandler}, or by `nodeHandler` of
+ * `comet-sockets/node`. The application closes it.
  *
+ * This class only wires the rooms together and orders their shutdown. A request goes to `Gate`, a publication to
+ * `Publisher`, a question about subscribers to `Presences`. Keep the order of calls in the constructor and in `#close`.
+ *
+ * @throws {CometError} `ERR_OPTION` or `ERR_CALLBACK` for bad options.
+ * @example
  * ```ts
  * const hub = new Hub();
  * const news = hub.topic<{ title: string }>("news");
  * export default { fetch: hub.fetch };
  * await news.publish({ title: "Comet returns" });
  * ```
- *
- * @throws {CometError} `ERR_OPTION` for bad options.
  */
 export class Hub {
   readonly #settings: HubSettings;
   readonly #counters = new HubCounters();
+  readonly #capacity: Capacity;
   readonly #link: BrokerLink | undefined;
   readonly #topics: Topics;
   readonly #publisher: Publisher;
@@ -68,14 +70,15 @@ export class Hub {
     const settings = checkHubOptions(options);
     const { broker, onError } = settings;
     const sweeper = new Sweeper(settings);
+    this.#capacity = new Capacity(settings.maxConnections);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
     this.#link = broker && new BrokerLink(broker, onError);
     this.#topics = new Topics(settings, flusher, sweeper, this.#link);
     this.#publisher = new Publisher(this.#topics, flusher, this.#link, this.#counters, settings.maxMessageBytes);
-    this.#subscriptions = new Subscriptions(settings, this.#topics, flusher, sweeper, this.#counters);
+    this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
-    this.#gate = new Gate(settings, this.#topics, this.#subscriptions, this.#counters);
+    this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters);
     this.#link?.attach(
       () => {
         this.#topics.restored();
@@ -86,10 +89,15 @@ export class Hub {
   }
 
   /**
-   * A topic, to publish to and to read. Nothing is kept for it until it is published to or followed. Messages are strings or
-   * JSON values; others need an encoder.
+   * Returns a topic, to publish to and to read. It holds nothing until it is published to or followed. Messages are
+   * strings or JSON values; other types need an encoder.
    *
-   * @throws {CometError} `ERR_TOPIC` for a malformed name, `ERR_TOPIC_UNKNOWN` for one that is not among the hub's `topics`.
+   * @throws {CometError} `ERR_TOPIC` for a malformed name, `ERR_TOPIC_UNKNOWN` for one that the hub's `topics` rejects,
+   *   `ERR_OPTION` for a bad encoder.
+   * @example
+   * ```ts
+   * const dates = hub.topic("dates", { encoder: (date: Date) => date.toISOString() });
+   * ```
    */
   topic<Message = JsonValue>(name: string & IfJsonable<Message>): Topic<Message>;
   topic<Message, Sent extends JsonValue>(name: string, options: TopicEncoder<Message, Sent>): Topic<Message, Sent>;
@@ -108,13 +116,14 @@ export class Hub {
   }
 
   /**
-   * Answers a web-standard request: with a stream of the topics that it names, on the wire that it asks for, or with a refusal that says
-   * why. PROTOCOL.md has the details. It is bound to its hub, and ignores what a platform passes besides the request, so that it is
-   * a handler of Bun, Deno, Workers and others as it is. For options of each request there is {@link fetchHandler}.
+   * Answers a web-standard request: with a stream of the topics that it names, on the wire that it asks for, or with a
+   * refusal that states the reason. PROTOCOL.md has the details.
    *
-   * The stream ends with the request's signal, when its body is cancelled, or by the hub.
+   * It is bound to its hub and ignores further arguments, so it is a handler of Bun, Deno, Workers and others as it is.
+   * Options of each request need {@link fetchHandler}. The stream ends when the request's signal aborts, when its body
+   * is cancelled, or when the hub ends it.
    *
-   * @returns Rejects with the signal's reason if the client leaves before there is a response.
+   * @returns Rejects with the signal's reason if the client disconnects before there is a response.
    */
   readonly fetch = (request: Request): Promise<Response> =>
     respond(
@@ -122,7 +131,7 @@ export class Hub {
       this._decide(request, () => ({})),
     );
 
-  /** What the hub has done and what it holds now. Reads running counters in O(1); poll it as often as you like. */
+  /** Returns the hub's counters and present state. It reads running counters in O(1); poll it as often as you like. */
   stats(): HubStats {
     const { byWire, ...counts } = this.#counters;
     const link = this.#link;
@@ -146,31 +155,54 @@ export class Hub {
     };
   }
 
-  /** The clients that are connected now. */
+  /**
+   * Iterates over the open subscriptions. Subscriptions that open or end meanwhile may or may not be included.
+   *
+   * @example
+   * ```ts
+   * for (const subscription of hub.subscriptions()) {
+   *   if (subscription.identity === banned) subscription.close("unauthorized");
+   * }
+   * ```
+   */
   subscriptions(): IterableIterator<Subscription> {
     return this.#subscriptions.connections.values();
   }
 
   /**
-   * Shuts the hub down gracefully. From now on new requests get 503, with a `Retry-After` by which time this is over. The hub ends its
-   * connections one after the other over `drainMs`, and tells each when to reconnect, so that they do not all reconnect at once; until then
-   * they get what is published. After that publishing throws `ERR_CLOSED`, and enumerators end.
+   * Shuts the hub down gracefully. Call it before closing the server.
    *
-   * @returns Resolves when all connections are gone: at the latest 5 s after the last was ended. Calling it again gives the same.
+   * New requests get 503 from now on, with a `Retry-After` by which the drain is over. The hub ends its connections one
+   * after the other over `drainMs`, and gives each a reconnection delay of its own, so that they do not all reconnect
+   * at once. Until then they get what is published. Afterwards publishing throws `ERR_CLOSED`, enumerators end, and the
+   * broker is closed.
+   *
+   * @returns Resolves when all connections are released: at the latest 5 s after the last one was ended. Further calls
+   *   return the same promise.
    * @throws {CometError} `ERR_OPTION` for a bad `drainMs`.
+   * @example
+   * ```ts
+   * process.once("SIGTERM", async () => {
+   *   await hub.close({ drainMs: 5000 });
+   *   server.close();
+   * });
+   * ```
    */
   close({ drainMs = DEFAULT_DRAIN_MS }: CloseOptions = {}): Promise<void> {
     assertInteger("drainMs", drainMs, 0, MAX_TIMER_MS);
     if (this.#closing === undefined) {
-      let follow: (closing: Promise<void>) => void = () => undefined;
-      // The hub is closing before the first connection ends, whose `onClose` may call this again.
-      this.#closing = new Promise<void>((resolve) => (follow = resolve));
-      follow(this.#close(drainMs));
+      let resolveWith: (closing: Promise<void>) => void = () => undefined;
+      // The hub must be closing before the first connection ends, since an `onClose` hook may call this again.
+      this.#closing = new Promise<void>((resolve) => (resolveWith = resolve));
+      resolveWith(this.#close(drainMs));
     }
     return this.#closing;
   }
 
-  /** @internal Decides on a request, for adapters, which carry the decision out: see `Gate.decide`. Never throws or rejects. */
+  /**
+   * @internal Decides on a request for an adapter, which carries the decision out: see `Gate.decide`. Never throws or
+   *   rejects.
+   */
   _decide(
     request: HubRequest,
     optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
@@ -178,7 +210,7 @@ export class Hub {
     return this.#gate.decide(request, optionsOf);
   }
 
-  /** @internal Tells the application of an error that has no caller. */
+  /** @internal Reports an error that has no caller to the application's `onError`. */
   _report(error: unknown): void {
     this.#settings.onError(error);
   }
@@ -188,6 +220,9 @@ export class Hub {
   }
 
   async #close(drainMs: number): Promise<void> {
+    // Subscribers and readers end first, so that they get everything. Presence then says goodbye, for which it needs
+    // the broker.
+    this.#capacity.close(drainMs);
     await this.#subscriptions.drain(drainMs);
     this.#isClosed = true;
     this.#publisher.close();
@@ -200,23 +235,25 @@ export class Hub {
 }
 
 /**
- * A handler of web-standard requests that gives each its own options, for Hono, Elysia, SvelteKit and every other framework that
- * answers with a `Response`:
+ * Returns a handler of web-standard requests that gives each request its own options, for Hono, Elysia, SvelteKit and
+ * every other framework that answers with a `Response`.
  *
+ * @param options The options of every request, or a function of the request and any further arguments of the handler.
+ * @returns The handler. It answers as `hub.fetch` does. Bad options, and errors of the function, go to the hub's
+ *   `onError`, and the client gets 500.
+ * @example
  * ```ts
  * const live = fetchHandler(hub, (request, c) => ({ identity: c.get("user") }));
  * app.get("/live", (c) => live(c.req.raw, c));
  * ```
- *
- * @param options The options of every request, or a function of the request and whatever the handler is called with besides it.
- * @returns As `hub.fetch`. Bad options, and errors of the function, go to the hub's `onError`, and the client gets 500.
  */
 export function fetchHandler<
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- what a platform passes is the application's to know.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- only the application knows its platform's arguments.
   Platform extends any[],
 >(
   hub: Hub,
-  options: OptionsOf<[request: Request, ...platform: Platform]> = {},
+  options:
+    RequestOptions | ((request: Request, ...platform: Platform) => RequestOptions | PromiseLike<RequestOptions>) = {},
 ): (request: Request, ...platform: Platform) => Promise<Response> {
   return (request, ...platform) => {
     const optionsOf = typeof options === "function" ? () => options(request, ...platform) : () => options;

@@ -1,15 +1,22 @@
+/**
+ * Carries out a decision as a web-standard `Response`, and collects the body of a poll for any adapter.
+ *
+ * Do not hand shared bytes to a body's reader: `write` copies them. Every way in which a body can end must call
+ * `connection.gone`, or the connection keeps its place in the hub.
+ */
+
 import { joinBytes } from "../core/bytes.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
 import type { Connection } from "./delivery/connection.ts";
 import type { Sink } from "./delivery/sink.ts";
 
-/** How many bytes may wait in a response's body for its reader. */
+/** The high-water mark of a response's body, in bytes: more than this makes the subscriber lag. */
 const HIGH_WATER_MARK = 65_536;
 
 /**
  * Carries out a decision as a web-standard response. The response to a poll resolves when its body is complete.
  *
- * @returns Rejects with the request signal's reason if the client leaves before there is a response.
+ * @returns Rejects with the reason of the request's signal if the client disconnects before there is a response.
  */
 export async function respond(request: Request, deciding: Decision | PromiseLike<Decision>): Promise<Response> {
   const decision = await deciding;
@@ -34,28 +41,28 @@ function streamResponse(request: Request, { headers, open }: Admission): Respons
 function batchResponse(request: Request, { headers, open }: Admission): Promise<Response> {
   return new Promise((resolve, reject) => {
     const sink = new BatchSink((body) => {
-      // The connection may not be there yet: a batch can be complete at once.
+      // A batch can be complete before `open` has returned the connection.
       queueMicrotask(() => connection.gone());
-      request.signal.removeEventListener("abort", leave);
+      request.signal.removeEventListener("abort", onAbort);
       if (body === undefined) reject(new DOMException("The poll was broken off.", "AbortError"));
       else resolve(new Response(body, { headers }));
     });
     const connection = open(sink);
-    function leave(): void {
+    function onAbort(): void {
       connection.gone();
       reject(request.signal.reason as Error);
     }
-    request.signal.addEventListener("abort", leave, { once: true });
+    request.signal.addEventListener("abort", onAbort, { once: true });
   });
 }
 
-/** Collects a body that is sent whole. */
+/** Collects a body that is sent whole: the answer to a poll. */
 export class BatchSink implements Sink {
   readonly isChunked = false;
   readonly #done: (body: Uint8Array<ArrayBuffer> | undefined) => void;
   readonly #pieces: Uint8Array[] = [];
 
-  /** @param done Is given the body, or nothing if it is broken off. */
+  /** @param done Called with the body, or with `undefined` if the response is destroyed. */
   constructor(done: (body: Uint8Array<ArrayBuffer> | undefined) => void) {
     this.#done = done;
   }
@@ -75,10 +82,10 @@ export class BatchSink implements Sink {
   }
 }
 
-/** The body of a response. */
+/** The body of a streamed response. */
 class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   readonly isChunked = false;
-  /** Held as long as the stream is: Node forgets what aborts a request's signal together with the request. */
+  /** Held for as long as the stream lives: Node collects the source of a request's signal together with the request. */
   readonly #request: Request;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #connection: Connection | undefined;
@@ -89,10 +96,10 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
 
   attach(connection: Connection): void {
     this.#connection = connection;
-    this.#request.signal.addEventListener("abort", this.#leave, { once: true });
+    this.#request.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  readonly #leave = (): void => {
+  readonly #onAbort = (): void => {
     this.#connection?.gone();
     this.#fail(this.#request.signal.reason);
   };
@@ -106,12 +113,12 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   }
 
   cancel(): void {
-    this.#request.signal.removeEventListener("abort", this.#leave);
+    this.#request.signal.removeEventListener("abort", this.#onAbort);
     this.#connection?.gone();
   }
 
   write(bytes: Uint8Array): boolean {
-    // A copy: whoever reads the body may do with it what it wants, and these bytes are everybody's.
+    // A copy: the reader may change the bytes of a body, and these bytes are shared by all subscribers.
     this.#controller?.enqueue(bytes.slice());
     return (this.#controller?.desiredSize ?? 0) > 0;
   }
@@ -119,9 +126,9 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   end(bytes: Uint8Array): void {
     this.#controller?.enqueue(bytes);
     this.#controller?.close();
-    // What is left in the body is its reader's; there is nothing more to be told about it.
+    // The rest of the body belongs to its reader; the hub learns nothing more about it.
     queueMicrotask(() => this.#connection?.gone());
-    this.#request.signal.removeEventListener("abort", this.#leave);
+    this.#request.signal.removeEventListener("abort", this.#onAbort);
   }
 
   destroy(): void {

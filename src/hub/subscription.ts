@@ -1,37 +1,47 @@
+/**
+ * The vocabulary of subscribers: a subscription as the application sees it, its policies, and the reasons for its end.
+ *
+ * All names are public. `CloseReason` includes the reasons of PROTOCOL.md, section 4, which clients act on.
+ */
+
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 
 /**
- * What happens to a subscriber that reads more slowly than its topic is published to.
+ * The policy for a subscriber that reads more slowly than its topic is published to.
  *
- * - `resume`: the hub serves it from the log at its own pace. When messages that it has not read leave the log, its stream ends, so
- *   that it reconnects with its position and learns what it missed.
- * - `skip`: as `resume`, but when messages that it has not read leave the log, it continues with the newest messages, after a gap.
- * - `latest`: of the messages that it has not read it gets the newest of each key, and those without a key, after a gap that counts
- *   the others.
+ * - `resume`: the hub serves it from the log at its own pace. When unread messages leave the log, the hub ends the
+ *   stream, so that the client reconnects with its position and gets a `gap`.
+ * - `skip`: as `resume`, but when unread messages leave the log, the stream continues with the newest messages, after a
+ *   `gap`.
+ * - `latest`: while it is behind, it gets the newest unread message of each key, and unread messages without a key,
+ *   after a `gap` that counts the others.
  */
 export type OverflowPolicy = "resume" | "skip" | "latest";
 
 /**
- * Why a subscription is over: the client left (`client`), it read nothing for `stallMs` (`stalled`), its connection failed
- * (`error`), or the hub ended the stream for one of the reasons in PROTOCOL.md, section 4.
+ * The reason for the end of a subscription: the client disconnected (`client`), it read nothing for `stallMs`
+ * (`stalled`), its connection failed (`error`), or the hub ended the stream for a reason of PROTOCOL.md, section 4.
  */
 export type CloseReason = EndReason | "client" | "stalled" | "error";
 
-/** One client of a hub, from its first byte to its last. */
+/** One client's connection to a hub, from its first byte to its last. */
 export interface Subscription {
-  /** A number of its own within this hub. */
+  /** A number, unique within this hub. */
   readonly id: number;
   readonly topics: readonly string[];
   readonly wire: Wire;
-  /** Who the client is, as the handler's options said. */
+  /** The client's identity, as `RequestOptions.identity` gave it. */
   readonly identity: string | undefined;
-  /** How each topic began. */
+  /** The state in which each topic opened. */
   readonly states: { readonly [topic: string]: OpenState };
-  /** The position up to which the hub has sent: the client would resume from here. */
+  /** The position up to which the hub has sent. The client would resume from here. */
   readonly position: string;
   /**
-   * Ends the stream: `unauthorized` for a client that may not follow its topics any more, `gone` where there will be no more
-   * messages. The client is told not to reconnect. Does nothing once the subscription is over.
+   * Ends the stream: `unauthorized` for a client that may no longer follow its topics, `gone` where there will be no
+   * more messages.
+   *
+   * The `end` item asks the client not to reconnect. With `gone` a client that is behind first gets its backlog; with
+   * `unauthorized` the backlog is dropped. Does nothing once the subscription is over.
    */
   close(reason: "unauthorized" | "gone"): void;
 }

@@ -1,95 +1,146 @@
+/**
+ * The public vocabulary of topics: publishing, reading and presence.
+ *
+ * All names are public. The rooms `topics` and `presence` implement them, and `hub.ts` joins them into a `Topic`.
+ */
+
 import type { Enumerator } from "../stream/enumerator.ts";
 import type { JsonValue } from "../wire/json.ts";
 
-/** What may be said of a message beside its data. Each is 1 to 200 characters without CR, LF and NUL. */
+/** Options of a message beside its data. Each is 1 to 200 characters without CR, LF, NUL and lone surrogates. */
 export interface PublishOptions {
-  /** The name of the event, for clients that tell events apart by it. It may not begin with `comet:`. */
+  /** The event name, by which an `EventSource` selects its listeners. It must not begin with `comet:`. */
   readonly event?: string;
-  /** What the message is about: a newer one with the same key makes this one stale. See the policy `latest`. */
+  /**
+   * The subject of the message: a newer message with the same key makes this one stale. The policy `latest` uses it.
+   */
   readonly key?: string;
   /**
-   * The application's own id. A message whose id the log still holds is not published again, nor, with a broker, one whose id was
-   * published within the log's `maxAgeMs`; so a publisher that does not know whether it succeeded may try once more.
+   * The application's own id, for idempotent retries.
+   *
+   * The hub does not publish a message again whose id the log still holds, nor, with a broker, one whose id was
+   * published within the log's `maxAgeMs`. So a publisher that does not know whether it succeeded may retry.
    */
   readonly messageId?: string;
 }
 
-/** A message as `messages` gives it. */
+/** A message as `messages` emits it. */
 export interface TopicMessage<Sent> extends PublishOptions {
-  /** The topic's position once this message is had. */
+  /** The topic's position after this message. */
   readonly position: string;
   readonly data: Sent;
 }
 
-/** Where `messages` begins. */
+/** Options of `messages`. */
 export interface MessagesOptions {
-  /** `newest`, the default: with what is published from then on; `oldest`: with what the log holds; or after a position. */
+  /**
+   * The start: `newest` for messages published from then on, `oldest` for all that the log holds, or a position of this
+   * topic.
+   *
+   * @default "newest"
+   */
   readonly from?: string;
 }
 
-/** The subscribers of a topic now, in all processes. */
+/** The subscribers of a topic at one moment, in all processes. A copy: it does not change later. */
 export interface Presence {
-  /** How many subscribers there are, with and without an identity. */
+  /** The number of subscribers, with and without an identity. */
   readonly subscribers: number;
-  /** How many subscribers each identity has. */
+  /** The number of subscribers of each identity. */
   readonly identities: ReadonlyMap<string, number>;
 }
 
-/** An identity has joined a topic, or has left it, in whichever process. */
+/** A change of presence: an identity has joined a topic or left it, in any process. */
 export interface PresenceChange {
-  /** `join`: the identity's first subscriber has connected. `leave`: its last has left, and none has connected for `presence.graceMs`. */
+  /**
+   * `join`: the identity's first subscriber has connected. `leave`: its last one has disconnected, and none has
+   * connected for `presence.graceMs`.
+   */
   readonly type: "join" | "leave";
   readonly identity: string;
-  /** How many subscribers the topic has now, with and without an identity. */
+  /** The number of the topic's subscribers now, with and without an identity. */
   readonly subscribers: number;
 }
 
-/** A named sequence of messages. */
+/** A named, ordered sequence of messages. `hub.topic` returns it. */
 export interface Topic<Message, Sent = Message> {
   readonly name: string;
 
   /**
-   * Publishes a message: every subscriber on every wire gets it, after all those that were published before it. It is
-   * encoded at once; what becomes of the object later changes nothing.
+   * Publishes a message: every subscriber on every wire gets it, after all messages published before it.
    *
-   * @returns Resolves to the topic's position after this message, once the hub has it; while very much waits to be sent, once
-   *   that has been tried, so that a publisher that awaits it does not outrun its subscribers' log. With a broker it resolves once that
-   *   has the message, and rejects with `ERR_BROKER` if the message is not published, because the broker is away, refuses it, or has not
-   *   acknowledged 10,000 messages or 16 MiB; with `ERR_UNACKNOWLEDGED` if nobody knows: try again with the same `messageId`; with
-   *   `ERR_BROKER_CONFIG` if the broker is not set up as it must be.
-   * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON, `ERR_MESSAGE` if it is larger than the hub's
-   *   `maxMessageBytes` or has a bad event, key or id, `ERR_LIMIT` if there are too many topics, `ERR_CLOSED` after the hub's `close`.
+   * The message is encoded at once, so later changes of the object have no effect. Subscribers are sent it in the next
+   * turn of the event loop.
+   *
+   * @returns Resolves to the topic's position after this message, once the hub holds it. If half a log's worth is
+   *   unsent, the hub flushes and resolves a turn later, so that a publisher that awaits does not outrun the
+   *   subscribers' log. With a broker it resolves once the broker holds the message. It rejects with `ERR_BROKER` if
+   *   the message is not published, because the broker is away, rejects it, or has not acknowledged 10,000 messages or
+   *   16 MiB; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
+   *   if the broker is set up wrongly.
+   * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON; `ERR_MESSAGE` if it is larger than the hub's
+   *   `maxMessageBytes` or has a bad event, key or id; `ERR_LIMIT` if there are too many topics; `ERR_CLOSED` after the
+   *   hub's `close`.
+   * @example
+   * ```ts
+   * const position = await news.publish({ title: "Comet returns" }, { key: "comet", messageId: "story-1" });
+   * ```
    */
   publish(message: Message, options?: PublishOptions): Promise<string>;
 
   /**
-   * The messages of this topic for the server's own use, read from the log at the reader's pace. Each run begins where
-   * `from` says, and does not end until the hub is closed.
+   * Reads the messages of this topic on the server, from the log, at the reader's pace. Nothing is queued for the
+   * reader.
    *
-   * @throws {CometError} To the reader: `ERR_POSITION` if `from` is no position in this topic, `ERR_OVERFLOW` if the log has passed
-   *   the reader, or does not hold what follows `from`; `ERR_BROKER` if the broker cannot be asked for it.
+   * Each run of the enumerator starts where `from` says. It ends when the hub is closed, or when the reader stops it.
+   *
+   * @throws {CometError} To the reader: `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
+   *   log has passed the reader, or does not hold the messages after `from`; `ERR_BROKER` if the broker cannot be read;
+   *   `ERR_LIMIT` if there are too many topics.
+   * @example
+   * ```ts
+   * for await (const { position, data } of news.messages({ from: "oldest" })) await archive(position, data);
+   * ```
    */
   messages(options?: MessagesOptions): Enumerator<TopicMessage<Sent>>;
 
   /**
-   * How many follow this topic now, in all processes, and who: those that `connect` was given an `identity` for. With a broker the
-   * first question takes half a second, or until every known process has answered, a second at most; then it is kept up to
-   * date, and answered at once, for 15 beats (`presence.beatMs`).
+   * Counts the subscribers of this topic now, in all processes, by the identity that `RequestOptions.identity` gave
+   * them.
    *
-   * @returns Rejects with `ERR_CLOSED` after the hub's `close`, and with `ERR_LIMIT` if more than 10,000 topics are asked for.
+   * Without a broker it counts at once. With a broker the first call for a topic takes half a second, or until every
+   * known process has answered, a second at most. From then on the topic is kept up to date and calls resolve at once,
+   * until 15 beats (`presence.beatMs`) after the last one.
+   *
+   * @returns Rejects with `ERR_CLOSED` after the hub's `close`, and with `ERR_LIMIT` if this process asks for more than
+   *   10,000 topics.
+   * @example
+   * ```ts
+   * const { subscribers, identities } = await room.presence();
+   * console.log(`${subscribers} subscribers, among them ${[...identities.keys()].join(", ")}`);
+   * ```
    */
   presence(): Promise<Presence>;
 
   /**
-   * Who comes to this topic and who leaves it, in all processes, from when `presence` would have answered. Who comes back within
-   * `presence.graceMs` has not left. Begin to read as soon as `presence()` has told who is there, and nobody is missed.
+   * Emits the identities that join and leave this topic, in all processes, starting when `presence` would have
+   * resolved.
    *
-   * @throws {CometError} To the reader: `ERR_OVERFLOW` if 100,000 changes wait for it, `ERR_LIMIT` as `presence`. Ends when the hub is closed.
+   * An identity that reconnects within `presence.graceMs` has not left. Subscribers without an identity are not
+   * emitted. A reader that starts as soon as `presence()` has resolved misses no change. It ends when the hub is
+   * closed.
+   *
+   * @throws {CometError} To the reader: `ERR_OVERFLOW` if 100,000 changes wait for it, `ERR_LIMIT` as `presence`.
+   * @example
+   * ```ts
+   * for await (const { type, identity } of room.presenceChanges()) console.log(`${identity}: ${type}`);
+   * ```
    */
   presenceChanges(): Enumerator<PresenceChange>;
 }
 
-/** How messages that are neither strings nor JSON are sent. */
+/** The encoder of a topic whose messages are neither strings nor JSON. */
 export interface TopicEncoder<Message, Sent extends JsonValue> {
+  /** Returns the string or JSON value that is sent for a message. Called once for each `publish`. */
   readonly encoder: (message: Message) => Sent;
 }

@@ -1,121 +1,156 @@
+/**
+ * The contract between a hub and a broker, which joins the hubs of several processes.
+ *
+ * The types below are public. Redis, NATS, the memory broker and brokers of users implement them, and the contract
+ * suite in `test/broker` proves each duty. Do not weaken, add or reword a duty here alone: `docs/brokers.md` has the
+ * same sentences, and a test compares them.
+ */
+
 import type { LogBounds } from "./entry.ts";
 import type { Position } from "./position.ts";
 
-/** What is published. */
+/** A message on its way to the broker. */
 export interface BrokerPublication {
-  /** The data as JSON, with `<`, `&`, U+2028 and U+2029 escaped: a broker gives it back unchanged. */
+  /** The data as JSON, with `<`, `&`, U+2028 and U+2029 escaped. A broker returns it unchanged. */
   readonly json: string;
   readonly event: string | undefined;
   readonly key: string | undefined;
   readonly messageId: string | undefined;
-  /** The size of `json` in UTF-8, as it counts for the bounds. */
+  /** The size of `json` in UTF-8 bytes, as it counts toward the bounds. */
   readonly bytes: number;
 }
 
 /** A message as a broker holds it. */
 export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
+  /** The number of the message in its topic. Offsets grow; only a dense broker leaves none out. */
   readonly offset: number;
-  /** When it was published, by the broker's clock, in milliseconds since 1970. */
+  /** The time of publication by the broker's clock, in milliseconds since 1970. */
   readonly at: number;
 }
 
-/** A message as it is published, told to every process that listens to its topic. */
+/** A notification of one published message. Every process that listens to the topic gets it. */
 export interface Notice {
   readonly epoch: string;
-  /** The offset of the message before this one in its epoch; 0 if there was none, or if the broker does not know it any more. */
+  /**
+   * The offset of the message before this one in its epoch; 0 if there was none, or if the broker no longer knows it.
+   */
   readonly previous: number;
   readonly message: BrokerMessage;
 }
 
-/** What a broker holds of a topic. */
+/** A broker's answer to `read`: one page of a topic's messages, and the extent of all that it holds. */
 export interface History {
   readonly epoch: string;
   /**
-   * Messages up to this offset may be gone; all after it are held. 0 if none is gone. Of messages that were not asked for it says nothing:
-   * it is at most the offset that was asked after if, for all that is known, none after that is gone.
+   * The highest offset up to which messages may be gone; 0 if none is gone. All messages after it are held.
+   *
+   * It makes no statement about messages that were not asked for. It is at most the requested offset if, as far as is
+   * known, no message after that offset is gone.
    */
   readonly floor: number;
-  /** The offset of the newest message that was ever published in this epoch, as far as the broker knows; at least `floor`. */
+  /** The offset of the newest message ever published in this epoch, as far as the broker knows; at least `floor`. */
   readonly head: number;
   /**
-   * The messages after the offset that was asked for, oldest first, or as many of them as make one answer: at least one, if there is one.
-   * Whoever has not come to `head` asks again; an answer without messages says that there are none.
+   * The messages after the requested offset, oldest first: all of them, or as many as make one page. A page has at
+   * least one message if there is one. A reader that has not reached `head` asks again; an empty page means that there
+   * are no more.
    */
   readonly messages: readonly BrokerMessage[];
   /** The broker's clock, in milliseconds since 1970. */
   readonly now: number;
 }
 
-/** What a broker tells its hub. It calls these from a turn of its own, never from within a method of its own. */
+/**
+ * The hub's side of the contract. A broker calls these methods from a turn of its own, never from within one of its own
+ * methods.
+ */
 export interface BrokerHost {
-  /** The connection is lost: from now on notices may be missed. The broker goes on trying to come back, and `restored` follows. */
+  /**
+   * The connection is lost. Notices may be missed from now on. The broker keeps reconnecting, and `restored` follows.
+   */
   lost(error: unknown): void;
-  /** The connection is there again, and whatever was listened to is listened to again. */
+  /** The connection is restored, and every topic that was listened to is listened to again. */
   restored(): void;
-  /** A process has called `signal`; this one as well. */
+  /** A process has called `signal`; it may be this one. */
   signalled(text: string): void;
 }
 
 /**
- * What orders and keeps the messages of topics for several processes, each of which has a hub. A hub keeps of every topic that is
- * followed there a replica of the newest messages, out of `read` and `listen`, and serves its clients from that.
+ * Orders and keeps the messages of topics for several processes, each of which has a hub. A hub keeps a replica of
+ * the newest messages of every topic that is followed there. It fills the replica by `read` and `listen`, and serves
+ * its clients from it.
  *
  * A broker
  *
- * - MUST put all messages of a topic, whichever processes publish them, in one order, with growing offsets, and give all processes
- *   the same offsets. Messages that one process publishes to a topic one after the other, without waiting, MUST keep their order.
- * - MUST hold a message when `publish` resolves: every `read` that begins afterwards, in any process, has it, until it is trimmed. It
- *   MUST reject with `ERR_BROKER` only if the message is not and will not be published, and with `ERR_UNACKNOWLEDGED` if it cannot know.
- * - MUST NOT publish a second time a message whose `messageId` it was given for that topic within the last `maxAgeMs`, whether it still
- *   holds the first or not, and resolve to the place of the first.
- * - MUST trim a topic to its bounds, oldest first, and nothing else. It MAY hold a sixteenth or 256 messages more, and forget a topic of which it
- *   holds nothing and to which nobody listens.
- * - MUST say in `floor` what may be gone. It MUST begin another epoch where messages that it has acknowledged, or had told of, are
- *   gone from the newer end, as after a crash, as far as it can know; for what it cannot, there is `renew`.
- * - MUST NOT tell a listener of a message twice, or of messages in another order than that of their offsets. It MAY miss some, if a
- *   notice after that shows it by its `previous`, or `restored` is called: while there is a connection, the newest message is told.
- * - MUST answer every promise within its own time limit, with an error that says what is wrong: `ERR_BROKER` where the network or
- *   the server fails.
- * - MUST come back by itself after a failure, with growing and random delays, and MUST NOT let what it holds meanwhile grow: what it
- *   cannot send at once, it rejects; at once, while there is no connection.
- * - MUST reject with `ERR_CLOSED` whatever is called after `close`, but for `signal`, `unlisten` and `close`, which do nothing.
+ * - MUST put all messages of a topic, from all processes, into one order with growing offsets, and give every process
+ *   the same offsets.
+ * - MUST keep the order of messages that one process publishes to a topic one after the other, without waiting.
+ * - MUST hold a message when `publish` resolves: every `read` that begins afterwards, in any process, returns it, until
+ *   it is trimmed.
+ * - MUST reject `publish` with `ERR_BROKER` only if the message is not published and never will be, and with
+ *   `ERR_UNACKNOWLEDGED` if it cannot know.
+ * - MUST NOT publish a second message with a `messageId` that it received for that topic within the last `maxAgeMs`,
+ *   whether it still holds the first or not. It resolves to the position of the first.
+ * - MUST trim a topic to its bounds, oldest first, and drop nothing else. It MAY hold a sixteenth or 256 messages more,
+ *   and forget a topic that is empty and has no listener.
+ * - MUST state in `floor` which messages may be gone. It MUST begin another epoch if messages that it has acknowledged
+ *   or notified are gone from the newer end, as after a crash, as far as it can know; `renew` covers the rest.
+ * - MUST NOT notify a listener of a message twice, or of messages in another order than that of their offsets. It MAY
+ *   miss some if a later notice shows the loss by its `previous`, or if it calls `restored`. While it is connected, it
+ *   notifies of the newest message.
+ * - MUST settle every promise within a time limit of its own, and reject with an error that names the cause:
+ *   `ERR_BROKER` where the network or the server fails.
+ * - MUST reconnect by itself after a failure, with backoff and jitter. It MUST NOT let its buffers grow meanwhile: it
+ *   rejects what it cannot send at once, and while it is disconnected it rejects immediately.
+ * - MUST reject every call after `close` with `ERR_CLOSED`, except `signal`, `unlisten` and `close`, which do nothing.
  */
 export interface Broker {
-  /** What it is, for messages: `redis`, `nats`. */
+  /** A short name for messages and statistics: `redis`, `nats`. */
   readonly name: string;
-  /** Whether offsets are 1, 2, 3 ... in each topic, so that how many messages are missing can be told. */
+  /** Whether the offsets of each topic are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
 
-  /** Gives it the hub that it tells. Called once, before everything else. */
+  /** Attaches the hub that the broker calls back. Called once, before every other method. */
   attach(host: BrokerHost): void;
 
-  /** Adds a message to a topic, and trims that. */
+  /**
+   * Adds a message to a topic, and trims the topic.
+   *
+   * @returns Resolves to the message's position once the broker holds it. Rejects with `ERR_BROKER`,
+   *   `ERR_UNACKNOWLEDGED` or `ERR_CLOSED`, as the duties demand.
+   */
   publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position>;
 
   /**
-   * The messages after an offset, as of now.
+   * Reads the messages after an offset, as of now.
    *
-   * @param current How many milliseconds ago whoever asks had every message up to `after`, or even more, for certain; Infinity if that is not known.
-   *   A broker that forgets the offsets of what it has trimmed may tell by it that nothing can be gone.
+   * @param after The offset of the last message that the caller has; 0 for none.
+   * @param current The number of milliseconds since the caller certainly had every message up to `after`, or more;
+   *   Infinity if that is unknown. A broker that forgets the offsets of trimmed messages may conclude from it that no
+   *   message is gone.
    */
   read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History>;
 
-  /** Tells of what is published to a topic from now on: of everything that is published after this resolves. Once for a topic. */
+  /**
+   * Notifies `listener` of every message that is published to a topic after this resolves. Called once for each topic.
+   */
   listen(topic: string, listener: (notice: Notice) => void): Promise<void>;
 
-  /** Stops that. Nothing more is told once this returns. */
+  /** Stops `listen`. The listener is not called again once this returns. */
   unlisten(topic: string): void;
 
   /**
-   * Begins another epoch in a topic whose epoch is still this one, which holds nothing yet: whoever had messages of the last one is not to
-   * have them again. Its offsets go on or begin anew. For a hub that sees that the broker has lost its newest messages. A broker whose topics
-   * have one epoch in common renews them all.
+   * Begins another, empty epoch in a topic whose epoch is still `epoch`, so that clients of the old epoch do not get
+   * its messages again. Offsets continue or start anew.
+   *
+   * A hub calls it when it sees that the broker has lost its newest messages. A broker whose topics share one epoch
+   * renews them all.
    */
   renew(topic: string, epoch: string): Promise<void>;
 
-  /** Tells every process, as well as it can: what is told while a process has no connection, is not told to it. */
+  /** Best-effort broadcast to every process, this one included. A disconnected process misses it. */
   signal(text: string): void;
 
-  /** Lets go of every connection that it has opened. Nothing is called afterwards. */
+  /** Closes every connection that the broker opened. It makes no calls afterwards. */
   close(): Promise<void>;
 }

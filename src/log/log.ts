@@ -4,24 +4,31 @@ import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
 import { Tape } from "./tape.ts";
 
-/** How many tapes a log keeps: one for each wire, and some for callbacks of plain comet. */
+/**
+ * The number of tapes that a log keeps: one for each wire, and some for callbacks of plain comet. The least recently
+ * used goes first.
+ */
 const MAX_TAPES = 8;
 
-/** How a log is kept. */
+/** Options of a {@link Log}. */
 export interface LogOptions {
   readonly bounds: LogBounds;
   /** Whether the newest message of each key outlives the bounds of entries and bytes, within the same bounds again. */
   readonly keepNewest: boolean;
-  /** Whether the offsets of messages are 1, 2, 3 ..., so that they tell how many are missing. */
+  /** Whether offsets are 1, 2, 3 ..., so that they show how many messages are missing. */
   readonly isDense: boolean;
 }
 
 /**
- * The newest messages of one topic: a ring, bounded by entries, bytes and age. Messages have the indexes 1, 2, 3 ...; those
- * after `floor` up to `head` are held.
+ * The newest messages of one topic: a ring, bounded by entries, bytes and age.
  *
- * A position names a message by its epoch and *offset*, which are those of a broker where there is one; where there is none, the offset
- * is the index. A log that follows a broker may have to `restart`: with a *hole* in its indexes, of messages that it will never have.
+ * Messages have the *indexes* 1, 2, 3 ...; the log holds those after `floor` up to `head`. A position names a message
+ * by its epoch and its *offset*. With a broker both are the broker's; without one, the offset equals the index. A
+ * log that follows a broker may have to `restart`, with a *hole* in its indexes for messages that it will never have.
+ *
+ * Invariants: indexes never repeat or go back, not even over `restart` and `clear`, since cursors and tapes keep them.
+ * An entry never changes. Only this class converts offsets to indexes. `LiveTopic` makes every change, so that the
+ * hub's totals stay right.
  */
 export class Log {
   readonly topic: string;
@@ -36,10 +43,10 @@ export class Log {
   /** The offsets at the head and at the floor. */
   #headOffset = 0;
   #floorOffset = 0;
-  /** Where the newest hole ends, and the position before it. */
+  /** The index at which the newest hole ends, and the position before that hole. */
   #holeEnd = 0;
   #beforeHole = "";
-  /** From this index on, indexes tell how many messages are missing. */
+  /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #bytes = 0;
   #byMessageId: Map<string, Entry> | undefined;
@@ -63,7 +70,7 @@ export class Log {
     return this.#head;
   }
 
-  /** The index of the newest message that is not held any more; 0 before the first leaves. */
+  /** The index of the newest message that the log no longer holds; 0 before the first one leaves. */
   get floor(): number {
     return this.#floor;
   }
@@ -72,28 +79,31 @@ export class Log {
     return this.#head - this.#floor;
   }
 
-  /** The data held, as JSON in UTF-8. */
+  /** The size of the data held, as JSON in UTF-8 bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** The offset of the newest message, or of the one that the log begins after. */
+  /** The offset of the newest message, or of the one after which the log begins. */
   get headOffset(): number {
     return this.#headOffset;
   }
 
-  /** The index at which the newest hole ends, whose messages nobody can have here; 0 if there is none. */
+  /** The index at which the newest hole ends; 0 if there is none. This process has no message of a hole. */
   get holeEnd(): number {
     return this.#holeEnd;
   }
 
-  /** The position after the message with this index. For one that is not held any more, at least one from which as much is missing. */
+  /**
+   * Returns the position after the message with this index. If the log no longer holds the message, the position is at
+   * least one from which as much is missing.
+   */
   position(index: number): string {
     if (index < this.#countedFrom) return this.#beforeHole;
     return this.#prefix + String(this.#offsetAt(index));
   }
 
-  /** The index of what a position names; `undefined` if that is of another epoch, or not had here yet. */
+  /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
   indexOf(epoch: string, offset: number): number | undefined {
     if (epoch !== this.#epoch || offset > this.#headOffset) return undefined;
     if (this.#isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
@@ -108,25 +118,27 @@ export class Log {
     return low;
   }
 
-  /** How many messages there are from one index to another; `null` if that is not known. */
+  /** Returns the number of messages from one index to another; `null` if it is unknown. */
   missed(from: number, to: number): number | null {
     return from < this.#countedFrom ? null : to - from;
   }
 
-  /** The message with this index. Only for one that is held. */
+  /** Returns the message with this index. Only for an index that the log holds. */
   entry(index: number): Entry {
     return this.#ring[index & (this.#ring.length - 1)] as Entry;
   }
 
-  /** The message with this id of the application's own, if it is held. */
+  /** Returns the message with this id of the application's own, if the log holds it. */
   withMessageId(messageId: string): Entry | undefined {
     return this.#byMessageId?.get(messageId);
   }
 
   /**
-   * Adds a message, and lets go of those that the bounds have no room for.
+   * Appends a message, and drops the messages that exceed the bounds.
    *
-   * @param at When it was published: `now`, or earlier.
+   * @param order The message's place among those of all topics of this process.
+   * @param at The time of publication: `now`, or earlier.
+   * @param offset The broker's offset; the next one by default.
    */
   append(
     message: Publication,
@@ -150,7 +162,7 @@ export class Log {
     return entry;
   }
 
-  /** Lets go of what is over the bounds. */
+  /** Drops the messages that exceed the bounds. */
   trim(now: number): void {
     const { maxEntries, maxBytes, maxAgeMs } = this.#bounds;
     const before = this.#floor;
@@ -165,15 +177,15 @@ export class Log {
   }
 
   /**
-   * Begins anew after an offset: what was between is not to be had. What is held is let go of, so that everybody who follows the log
-   * comes to the hole.
+   * Starts anew after an offset, because the messages in between are lost to this process. Drops all messages, so that
+   * every follower reaches the hole.
    */
   restart(epoch: string, offset: number): void {
     const isFirst = this.#head === 0;
     const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     const beforeHole = this.position(this.#head);
     this.clear();
-    // A hole that cannot be measured is one index wide, so that it is one.
+    // A hole of unknown size is one index wide, so that cursors still meet it.
     this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
     this.#headOffset = this.#floorOffset = offset;
     if (!isFirst) this.#holeEnd = this.#head;
@@ -183,18 +195,18 @@ export class Log {
     this.#prefix = positionPrefix(this.topic, epoch);
   }
 
-  /** Lets go of everything, as if it had been too old. */
+  /** Drops all messages, as if they were too old. */
   clear(): void {
     this.trim(Infinity);
     this.#tapes.clear();
   }
 
-  /** The newest messages of their keys that have left the ring, of those after an index, oldest first. */
+  /** Returns the newest messages of their keys that have left the ring, of those after an index, oldest first. */
   newestBeyond(index: number): Entry[] {
     return this.#newest?.after(index) ?? [];
   }
 
-  /** The frames of this log in one format, shared by all who read them. Only for a format with a `frameKey`. */
+  /** Returns the frames of this log in one format, shared by all readers. Only for a format with a `frameKey`. */
   tape(format: Format): Tape {
     const key = format.frameKey as string;
     let tape = this.#tapes.get(key);
@@ -202,7 +214,7 @@ export class Log {
       tape = new Tape(this, format);
       if (this.#tapes.size === MAX_TAPES) this.#tapes.delete(this.#tapes.keys().next().value as string);
     } else this.#tapes.delete(key);
-    // The order of the map is that of use.
+    // The order of the map is the order of use.
     this.#tapes.set(key, tape);
     return tape;
   }
@@ -212,7 +224,7 @@ export class Log {
     this.#floorOffset = oldest.offset;
     this.#ring[oldest.index & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
-    this.#newest?.left(oldest);
+    this.#newest?.leave(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
       this.#byMessageId.delete(oldest.messageId);
     }
@@ -221,7 +233,7 @@ export class Log {
   #offsetAt(index: number): number {
     if (this.#isDense) return this.#headOffset - (this.#head - index);
     if (index > this.#floor) return this.entry(index).offset;
-    // All offsets below the floor's are gone, whichever they were.
+    // All offsets below the floor's are gone, whatever they were.
     return index === this.#floor ? this.#floorOffset : this.#floorOffset - 1;
   }
 

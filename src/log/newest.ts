@@ -1,14 +1,19 @@
 import type { Entry, LogBounds } from "./entry.ts";
 
 /**
- * The newest message of each key, held beyond the log's entries and bytes, so that a reader who needs no other finds it.
- * What is held beyond is bounded by the same figures again, and by the same age.
+ * The newest message of each key, kept when it leaves the log's ring, so that a subscriber of policy `latest` finds it.
+ *
+ * The messages kept beyond the ring have the same bounds of entries and bytes again, and the same age.
+ *
+ * Invariant: the map is in the order of indexes, so entries that have left the ring come first. `add`, `leave` and
+ * `trim` rely on it.
  */
 export class Newest {
   readonly #bounds: LogBounds;
-  /** In the order of their indexes: those that have left the log's ring come first. */
+  /** In the order of indexes: entries that have left the ring come first. */
   readonly #byKey = new Map<string, Entry>();
   #floor = 0;
+  /** The entries that have left the ring, and their size in bytes. */
   #beyond = 0;
   #bytes = 0;
 
@@ -22,8 +27,8 @@ export class Newest {
     this.#byKey.set(key, entry);
   }
 
-  /** A message has left the ring. */
-  left(entry: Entry): void {
+  /** Notes that a message has left the ring. The log calls it for every message, oldest first. */
+  leave(entry: Entry): void {
     this.#floor = entry.index;
     if (entry.key === undefined || this.#byKey.get(entry.key) !== entry) return;
     this.#beyond += 1;
@@ -39,7 +44,7 @@ export class Newest {
     }
   }
 
-  /** Those that have left the ring, of those after an index, oldest first. */
+  /** Returns the messages after an index that have left the ring, oldest first. */
   after(index: number): Entry[] {
     const entries: Entry[] = [];
     for (const entry of this.#byKey.values()) {

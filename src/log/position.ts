@@ -1,20 +1,30 @@
+/**
+ * Topic names and positions: their checks, their grammar, and their text.
+ *
+ * PROTOCOL.md, section 2, fixes the bytes. Clients keep positions and any process may read them, so neither the grammar
+ * nor its limits may change without a new version of the protocol. The parsers here read text that strangers send.
+ */
+
 import { CometError, describe } from "../core/errors.ts";
 
 /** The longest topic name, in UTF-16 code units. */
 export const MAX_TOPIC_LENGTH = 200;
 
-/** A place in the log of one topic: after the message with this offset, in this epoch. */
+/** A place in one topic: after the message with this offset, in this epoch. */
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
 }
 
-/** A position: for each topic that it names, the place there. */
+/** The places that a client's position names, by topic. */
 export type Positions = ReadonlyMap<string, Position>;
 
 const epochAndOffset = /^([A-Za-z0-9]{1,32})\.(0|[1-9]\d{0,15})$/;
 
-/** As `encodeURIComponent` writes a name: what another encoder writes otherwise is taken as well, but nothing that could end a name. */
+/**
+ * The characters of `encodeURIComponent`, and of other encoders that write a name differently. None of them could end a
+ * name.
+ */
 const encodedName = /^[\w.!~*'()%-]+$/;
 
 const forbiddenInNames = /[\u0000-\u001f\u007f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
@@ -36,31 +46,32 @@ function isTopicName(name: string): boolean {
   return name.length > 0 && name.length <= MAX_TOPIC_LENGTH && !forbiddenInNames.test(name);
 }
 
-/** What a topic's positions begin with, up to the offset. */
+/** Returns the beginning of a topic's positions, up to the offset. */
 export function positionPrefix(topic: string, epoch: string): string {
   return `${encodeURIComponent(topic)}=${epoch}.`;
 }
 
 /**
- * Reads a position: PROTOCOL.md, section 2.
+ * Parses a client's position: PROTOCOL.md, section 2.
  *
- * @throws {CometError} `ERR_POSITION` if it is malformed, or longer than `maxLength` characters.
+ * @param maxLength The longest text accepted, in characters.
+ * @throws {CometError} `ERR_POSITION` if it is malformed, or longer than `maxLength`.
  */
 export function parsePositions(text: string, maxLength: number): Positions {
   if (text.length > maxLength) {
     throw new CometError("ERR_POSITION", `A position has at most ${maxLength} characters, not ${text.length}.`);
   }
-  const position = new Map<string, Position>();
+  const positions = new Map<string, Position>();
   for (const part of text.split(",")) {
     const equals = part.indexOf("=");
     const topic = decodeName(part.slice(0, Math.max(equals, 0)));
-    const place = epochAndOffset.exec(part.slice(equals + 1));
-    if (topic === undefined || place === null || position.has(topic)) throw malformed(part);
-    const offset = Number(place[2]);
+    const match = epochAndOffset.exec(part.slice(equals + 1));
+    if (topic === undefined || match === null || positions.has(topic)) throw malformed(part);
+    const offset = Number(match[2]);
     if (!Number.isSafeInteger(offset)) throw malformed(part);
-    position.set(topic, { epoch: place[1] as string, offset });
+    positions.set(topic, { epoch: match[1] as string, offset });
   }
-  return position;
+  return positions;
 }
 
 function decodeName(encoded: string): string | undefined {

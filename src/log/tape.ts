@@ -2,39 +2,46 @@ import type { Format } from "../wire/format.ts";
 import { utf8 } from "../core/utf8.ts";
 import type { Entry } from "./entry.ts";
 
-/** The sizes of blocks, in bytes: a quiet topic has a small one, a busy one fills large ones. */
+/**
+ * The size of the first block, in bytes. Each further block doubles, so that a quiet topic has a small one and a busy
+ * one fills large ones.
+ */
 const FIRST_BLOCK = 512;
-/** The most that is read at once, unless a single frame is larger. */
+/** The highest number of bytes read at once, unless a single frame is larger. */
 export const MAX_BLOCK = 65_536;
 
-/** What a tape needs of its log. */
+/** The part of a log that a tape reads. */
 export interface TapeSource {
   readonly head: number;
   readonly floor: number;
   entry(index: number): Entry;
 }
 
-/** Frames one after the other, which are written once and never change. */
+/** Frames one after the other, written once and never changed. */
 interface Block {
   readonly bytes: Uint8Array;
   /** The index of the first frame. */
   readonly first: number;
-  /** Where each frame ends. */
+  /** The position in `bytes` at which each frame ends. */
   readonly ends: number[];
 }
 
 const encoder = new TextEncoder();
 
 /**
- * The frames of a log in one format, each encoded once, when it is first read, and laid one after the other: whatever
- * stretch of messages a reader is sent is one piece of this memory, shared with all others who are sent it. So neither
- * a flush nor a reader who resumes copies anything.
+ * The frames of a log in one format. Each is encoded once, when it is first read, and laid behind the one before it.
+ *
+ * Any stretch of messages that a reader is sent is one piece of this memory, shared with all other readers of that
+ * stretch. So neither a flush nor a resuming reader copies bytes.
+ *
+ * Invariant: bytes that `read` has returned never change, since sockets still hold them. Blocks only grow at their
+ * unused end.
  */
 export class Tape {
   readonly #log: TapeSource;
   readonly #format: Format;
   #blocks: Block[] = [];
-  /** The index after which the frames begin, and the one up to which they go. */
+  /** The index after which the frames begin, and the index up to which they go. */
   #from: number;
   #through: number;
 
@@ -45,7 +52,8 @@ export class Tape {
   }
 
   /**
-   * The frames after `index` up to `limit`, or as many as come in one piece. Only where those messages are held.
+   * Returns the frames after `index` up to `limit`, or as many as one block holds. Only for messages that the log
+   * holds.
    *
    * @returns The piece, and the index of its last message.
    */
@@ -57,15 +65,15 @@ export class Tape {
     return { bytes: block.bytes.subarray(from, block.ends[through - block.first]), through };
   }
 
-  /** Lets go of the blocks whose messages have all left the log. */
+  /** Drops the blocks whose messages have all left the log. */
   trim(): void {
     const { floor } = this.#log;
-    let gone = 0;
+    let droppable = 0;
     for (const { first, ends } of this.#blocks) {
       if (first + ends.length - 1 > floor) break;
-      gone += 1;
+      droppable += 1;
     }
-    if (gone > 0) this.#blocks = this.#blocks.slice(gone);
+    if (droppable > 0) this.#blocks = this.#blocks.slice(droppable);
     if (this.#from < floor) this.#from = floor;
     if (this.#through < floor) this.#through = floor;
   }
@@ -96,7 +104,7 @@ export class Tape {
   #append(index: number, frame: string): void {
     const block = this.#blocks.at(-1);
     const used = block?.ends.at(-1) ?? 0;
-    // A UTF-16 code unit has at most three bytes in UTF-8.
+    // A UTF-16 code unit takes at most three bytes in UTF-8, so the frame fits without being measured.
     if (block !== undefined && frame.length * 3 <= block.bytes.length - used) {
       block.ends.push(used + encoder.encodeInto(frame, block.bytes.subarray(used)).written);
       return;

@@ -1,13 +1,13 @@
 import { CometError, describe } from "../core/errors.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "./run.ts";
 
-/** How the elements of one run are asked for, one at a time, by promises. */
+/** The requests of one run, for one element at a time, by promises. */
 export interface Asking<T, E> {
-  /** Asks for one: not again before that promise has settled. A throw or a rejection is the end of the run. */
+  /** Requests one element; never called again before that promise has settled. A throw or a rejection ends the run. */
   ask(): PromiseLike<T>;
-  /** What an answer means: an element, or the end. */
+  /** Converts an answer into an element or the end. */
   read(answer: T): E | typeof END;
-  /** The reader has left before the end. */
+  /** Called if the reader stops before the end. */
   stop(): void | PromiseLike<void>;
 }
 
@@ -17,7 +17,7 @@ const holding = 2;
 const failed = 3;
 const finished = 4;
 
-/** A run whose every element is a promise. It asks when it is polled, and never ahead. */
+/** A run that requests each element by a promise: when it is polled, and never ahead. */
 export class AskingRun<T, E> implements Run<E> {
   readonly #asking: Asking<T, E>;
   readonly #wake: Wake;
@@ -62,12 +62,12 @@ export class AskingRun<T, E> implements Run<E> {
     this.#state = finished;
     const answer = this.#asking.ask();
     this.#state = asked;
-    // A promise of the platform's calls back in a microtask of its own; anything else is made one.
+    // A native promise calls back in its own microtask; anything else is converted to one.
     Promise.resolve(answer).then(this.#onAnswer, this.#onFailure);
     return WAIT;
   }
 
-  // One pair for all elements: a closure for each would be the dearest thing here.
+  // One pair for all elements: a closure for each would dominate the cost.
   readonly #onAnswer = (answer: T): void => this.#arrive(holding, answer);
   readonly #onFailure = (error: unknown): void => this.#arrive(failed, error);
 
@@ -79,7 +79,10 @@ export class AskingRun<T, E> implements Run<E> {
   }
 }
 
-/** Asks an async iterator, and calls its `return()` if the reader leaves before it has ended or failed. */
+/**
+ * Requests the elements of an async iterator. It calls `return()` if the reader stops before the iterator has ended or
+ * failed.
+ */
 export function askingIterator<E>(iterator: AsyncIterator<E>): Asking<IteratorResult<E>, E> {
   return {
     ask: () => iterator.next(),

@@ -3,32 +3,32 @@ import { assertInteger } from "../core/options.ts";
 import { Queue } from "../core/queue.ts";
 
 /**
- * What happens to an element that comes when a buffer is full:
- * `fail`, the source fails with `ERR_OVERFLOW` after the elements that were waiting; `dropOldest`, the one that has waited
- * longest goes; `dropNewest`, the one that came goes; `latest`, all that were waiting go and the one that came stays.
+ * The policy for an element that arrives at a full buffer: `fail` fails the source with `ERR_OVERFLOW` after the
+ * waiting elements; `dropOldest` drops the oldest waiting element; `dropNewest` drops the new element; `latest` drops
+ * all waiting elements and keeps the new one.
  */
 export type WhenFull = "fail" | "dropOldest" | "dropNewest" | "latest";
 
 const policies: readonly unknown[] = ["fail", "dropOldest", "dropNewest", "latest"] satisfies WhenFull[];
 
-/** The bound of a channel, and what happens there. */
+/** The bound of a channel, and its policy at that bound. */
 export interface BoundOptions<E = never> {
-  /** How many elements may wait for the reader: a whole number from 1 to 1,000,000; 1,024 by default. */
+  /** The number of elements that may wait for the reader, a whole number from 1 to 1,000,000. @default 1024 */
   readonly capacity?: number;
-  /** What happens to one more; `fail` by default, so that nothing is lost in silence. */
+  /** The policy for one more. The default loses nothing silently. @default "fail" */
   readonly whenFull?: WhenFull;
-  /** Told of every element that is dropped, at once. It must not throw. */
+  /** Called with each dropped element, synchronously. It must not throw. */
   readonly onDrop?: (element: E) => void;
 }
 
-/** {@link BoundOptions}, checked. */
+/** {@link BoundOptions} that were checked, with the defaults. */
 export interface Bound<E> {
   readonly capacity: number;
   readonly whenFull: WhenFull;
   readonly onDrop: ((element: E) => void) | undefined;
 }
 
-/** @throws {CometError} `ERR_OPTION` for a wrong option. */
+/** Checks the options of a bound. @throws {CometError} `ERR_OPTION` for a wrong option. */
 export function checkBound<E>(name: string, options: BoundOptions<E>): Bound<E> {
   const { whenFull = "fail", onDrop } = options;
   if (!policies.includes(whenFull)) {
@@ -58,7 +58,10 @@ export class BoundedQueue<E> {
     return this.#elements.size;
   }
 
-  /** Takes an element in, or lets one go. @throws {CometError} `ERR_OVERFLOW` where the policy is to fail. */
+  /**
+   * Adds an element, and drops one or more by the policy if it is full.
+   * @throws {CometError} `ERR_OVERFLOW` if the policy is `fail`.
+   */
   offer(element: E): void {
     if (this.#elements.size < this.#bound.capacity) {
       this.#elements.push(element);
@@ -83,7 +86,7 @@ export class BoundedQueue<E> {
     this.#elements.push(element);
   }
 
-  /** Takes the oldest element out. Only for a queue that is not empty. */
+  /** Removes and returns the oldest element. The queue must not be empty. */
   shift(): E {
     return this.#elements.shift();
   }

@@ -2,44 +2,50 @@ import { CometError } from "../core/errors.ts";
 import { BoundedQueue, type Bound } from "./bounded-queue.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "./run.ts";
 
-/** The imperative end of a source: what is pushed here comes out there, in order. */
+/** The imperative end of a source, which emits the pushed elements in order. */
 export interface Channel<E> {
   /**
    * Sends an element.
    *
-   * @returns Whether anybody can still get it: not once the reader has stopped, or has failed by overflow.
+   * @returns Whether a reader can still receive it: false once the reader has stopped or failed by overflow.
    * @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`.
    */
   push(element: E): boolean;
 
-  /** Ends the source, after the elements pushed so far. @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`. */
+  /**
+   * Ends the source, after the elements pushed so far.
+   * @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`.
+   */
   end(): void;
 
-  /** Fails the source, after the elements pushed so far. @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`. */
+  /**
+   * Fails the source, after the elements pushed so far.
+   * @throws {CometError} `ERR_CHANNEL_ENDED` after `end` or `fail`.
+   */
   fail(error: unknown): void;
 }
 
-/** A channel with one reader, whose pace the producer can follow. */
+/** A channel with one reader, with backpressure for the producer. */
 export interface UnicastChannel<E> extends Channel<E> {
   /**
-   * Resolves once the reader has taken all that was pushed: at once if it has, and also when it has stopped. A producer
-   * that can wait awaits this between its pushes, and so goes at the reader's pace. Never rejects.
+   * Resolves once the reader has taken all pushed elements, or has stopped. Await it between pushes to apply the
+   * reader's backpressure to the producer. It never rejects.
    */
   ready(): Promise<void>;
 }
 
-/** How a channel was ended: without an `error`, well. */
+/** The outcome of a channel: a failure if it has an `error`, otherwise the end. */
 export interface ChannelOutcome {
   readonly error?: unknown;
 }
 
-/** What every channel refuses. @throws {CometError} `ERR_CHANNEL_ENDED` if there is an outcome already. */
+/** Checks that a channel may still be used. @throws {CometError} `ERR_CHANNEL_ENDED` if it has an outcome. */
 export function assertOpen(what: "push" | "end" | "fail", outcome: ChannelOutcome | undefined): void {
   if (outcome === undefined) return;
   throw new CometError("ERR_CHANNEL_ENDED", `channel.${what}() was called after the channel's end() or fail().`);
 }
 
-/** The reader's end of a channel: a bounded queue, and after it the outcome. */
+/** The reader's end of a channel: a bounded queue, followed by the outcome. */
 export class ChannelRun<E> implements Run<E> {
   readonly #wake: Wake;
   readonly #elements: BoundedQueue<E>;
@@ -52,7 +58,7 @@ export class ChannelRun<E> implements Run<E> {
     this.#wake = wake;
   }
 
-  /** Whether the reader will get what is given now. */
+  /** Whether the reader can still receive elements. */
   get open(): boolean {
     return !this.#closed && this.#outcome === undefined;
   }
@@ -75,7 +81,7 @@ export class ChannelRun<E> implements Run<E> {
     this.#wake();
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   drained(): Promise<void> {
     if (this.#closed || this.#elements.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));

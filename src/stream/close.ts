@@ -1,6 +1,6 @@
 import type { Run } from "./run.ts";
 
-/** Closes several runs, each of them whatever the others do. Fails with the first error, once all are closed. */
+/** Closes several runs, all of them even if some fail. Fails with the first error once all are closed. */
 export function closeAll(runs: Iterable<Run<unknown>>): void | Promise<void> {
   const closing: PromiseLike<void>[] = [];
   const errors: unknown[] = [];

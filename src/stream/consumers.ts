@@ -3,9 +3,9 @@ import { andThen, isPromiseLike } from "../core/promise.ts";
 import type { Fold, Iteratee } from "./iteratee.ts";
 
 /**
- * Begins with `seed`, and replaces it by `f` of it and each element.
+ * Folds all elements: begins with `seed`, and replaces the state by `f(state, element)`.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws fails the run and stops the source.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. An error of `f` fails the run and stops the source.
  */
 export function fold<E, R>(seed: R, f: (state: R, element: E) => R): Iteratee<E, R> {
   assertFunction("The function of fold", f);
@@ -16,9 +16,10 @@ export function fold<E, R>(seed: R, f: (state: R, element: E) => R): Iteratee<E,
 }
 
 /**
- * {@link fold} with a function that may wait: the next element is pulled when its promise is fulfilled.
+ * {@link fold} with an asynchronous function: the next element is pulled when its promise is fulfilled.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run and stops the source.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. A throw or rejection of `f` fails the run and stops the
+ *   source.
  */
 export function foldAsync<E, R>(seed: R, f: (state: R, element: E) => PromiseLike<R>): Iteratee<E, R> {
   assertFunction("The function of foldAsync", f);
@@ -31,7 +32,7 @@ export function foldAsync<E, R>(seed: R, f: (state: R, element: E) => PromiseLik
 /**
  * {@link fold} that begins with the first element; `undefined` if there is none. Play's `fold1`.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws fails the run and stops the source.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. An error of `f` fails the run and stops the source.
  */
 export function reduce<E>(f: (state: E, element: E) => E): Iteratee<E, E | undefined> {
   assertFunction("The function of reduce", f);
@@ -44,23 +45,23 @@ export function reduce<E>(f: (state: E, element: E) => E): Iteratee<E, E | undef
   });
 }
 
-/** All elements, in an array: only for sources that are known to end, and to be small. Play's `getChunks`. */
+/** Collects all elements in an array: only for finite, small sources. Play's `getChunks`. */
 export function collect<E>(): Iteratee<E, E[]> {
   return takeUpTo(Number.MAX_SAFE_INTEGER);
 }
 
-/** The first element, and then enough; `undefined` if there is none. */
+/** Returns the first element, and stops the source; `undefined` if there is none. */
 export function head<E>(): Iteratee<E, E | undefined> {
   return map(takeUpTo<E>(1), ([first]) => first);
 }
 
-/** The last element; `undefined` if there is none. */
+/** Returns the last element; `undefined` if there is none. */
 export function last<E>(): Iteratee<E, E | undefined> {
   return reduce((_, element) => element);
 }
 
 /**
- * The first elements, at most `count`, in an array, and then enough.
+ * Collects the first `count` elements in an array, and stops the source.
  *
  * @param count A whole number from 0 to 2^53 - 1.
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
@@ -81,35 +82,36 @@ export function takeUpTo<E>(count: number): Iteratee<E, E[]> {
   };
 }
 
-/** How many elements there are. */
+/** Counts the elements. */
 export function count(): Iteratee<unknown, number> {
   return fold(0, (n) => n + 1);
 }
 
-/** Whether there is no element; one is enough to know. */
+/** Whether there is no element. It stops the source at the first. */
 export function isEmpty(): Iteratee<unknown, boolean> {
   return map(takeUpTo(1), ({ length }) => length === 0);
 }
 
 /**
- * Calls `f` with each element. If it answers a promise, the next element is pulled when that is fulfilled.
+ * Calls `f` with each element. If it returns a promise, the next element is pulled when that is fulfilled.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run and stops the source.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. A throw or rejection of `f` fails the run and stops the
+ *   source.
  */
 export function forEach<E>(f: (element: E) => unknown): Iteratee<E, void> {
   assertFunction("The function of forEach", f);
   return folding(() => ({ take: f, finish: () => undefined }));
 }
 
-/** Takes everything and keeps nothing: runs a source for what it does. Play's `ignore` and `skipToEof`. */
+/** Runs a source for its side effects, and drops all elements. Play's `ignore` and `skipToEof`. */
 export function ignore(): Iteratee<unknown, void> {
   return forEach(() => undefined);
 }
 
 /**
- * Another result, made of this one's; `f` may wait.
+ * Converts the result of a consumer by `f`, which may be asynchronous.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. A throw or rejection of `f` fails the run.
  */
 export function map<E, A, B>(iteratee: Iteratee<E, A>, f: (result: A) => B | PromiseLike<B>): Iteratee<E, B> {
   assertFunction("The function of map", f);
@@ -129,9 +131,10 @@ export function map<E, A, B>(iteratee: Iteratee<E, A>, f: (result: A) => B | Pro
 }
 
 /**
- * One consumer, and when it has enough, another that is made of its result and takes the rest.
+ * Runs one consumer, and when it is done, another that `f` makes of its result, on the remaining elements.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws or rejects with fails the run and stops the source.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. A throw or rejection of `f` fails the run and stops the
+ *   source.
  */
 export function flatMap<E, A, B>(
   iteratee: Iteratee<E, A>,
@@ -141,7 +144,7 @@ export function flatMap<E, A, B>(
   return { start: () => new FlatMapFold(iteratee.start(), f) };
 }
 
-/** Two consumers side by side: each is given every element until it has enough. Both results, when both have. */
+/** Runs two consumers side by side, each until it is done. Returns both results when both are done. */
 export function zip<E, A, B>(left: Iteratee<E, A>, right: Iteratee<E, B>): Iteratee<E, readonly [A, B]> {
   return {
     start: () => {
@@ -199,7 +202,7 @@ class FlatMapFold<E, A, B> implements Fold<E, B> {
   }
 }
 
-/** A consumer that takes all there is. */
+/** A consumer that is never done before the end. */
 function folding<E, R>(begin: () => Omit<Fold<E, R>, "done">): Iteratee<E, R> {
   return { start: () => ({ done: false, ...begin() }) };
 }

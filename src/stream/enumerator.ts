@@ -6,24 +6,26 @@ import { runIteratee } from "./run-iteratee.ts";
 import type { Open, Run, Wake } from "./run.ts";
 
 /**
- * A source of elements: lazy, and an `AsyncIterable`, so that `for await` reads it. Nothing happens until somebody
- * does, each reader gets a run of its own, and a reader who leaves (`break`, `return()`) stops that run's source:
- * its `finally` blocks run, and its timers and subscriptions end. An error in the source reaches the reader.
+ * A source of elements: a lazy `AsyncIterable`, so that `for await` reads it.
  *
- * Made by the functions beside this type: `Enumerator.of`, `Enumerator.from`, `Enumerator.unicast` ...
+ * It does nothing until it is read, and each reader gets a run of its own. A reader that stops (`break`, `return()`)
+ * stops the source of its run: `finally` blocks run, and timers and subscriptions end. An error in the source reaches
+ * the reader.
+ *
+ * Create it with the functions of the same name: `Enumerator.of`, `Enumerator.from`, `Enumerator.unicast` ...
  */
 export class Enumerator<E> implements AsyncIterable<E> {
   readonly #open: Open<E>;
 
   /**
-   * Whether the first element, or the end, is there without waiting and without a trace: a list in memory, seen through
-   * operators that do not wait. A run of it may be begun early, and be dropped unread.
+   * Whether the first element, or the end, is available without waiting and without side effects: a list in memory,
+   * also through operators that do not wait. A run of it may begin early, and be dropped unread.
    * @internal
    */
   readonly _atHand: boolean;
 
   /**
-   * The stages that this source ends in, for the next one to be joined to them.
+   * The last stages of this source, for the next stage to join them.
    * @internal
    */
   readonly _stages: StageChain | undefined;
@@ -35,35 +37,35 @@ export class Enumerator<E> implements AsyncIterable<E> {
     this._stages = known.stages;
   }
 
-  /** This source seen through an adapter: `events.through(Enumeratee.map(f))`. Play's `&>`. */
+  /** Applies an adapter to this source: `events.through(Enumeratee.map(f))`. Play's `&>`. */
   through<B>(enumeratee: Enumeratee<E, B>): Enumerator<B> {
     return enumeratee(this);
   }
 
   /**
-   * Runs a consumer on this source, and resolves to its result. The source is stopped as soon as the consumer has enough.
+   * Runs a consumer on this source, and resolves to its result. The source is stopped as soon as the consumer is done.
    *
    * @param options.signal When it aborts, the source is stopped and the promise rejects with the signal's reason.
-   * @returns Rejects with the error of the source, of its clean-up or of the consumer.
+   * @returns A promise that rejects with the error of the source, of its clean-up or of the consumer.
    */
   run<R>(iteratee: Iteratee<E, R>, options: { readonly signal?: AbortSignal } = {}): Promise<R> {
     return runIteratee(this, iteratee, options.signal);
   }
 
   /**
-   * A run of this source as a `ReadableStream`, which is opened when the stream is first read. Cancelling the stream stops
-   * the source; the source's failure is the stream's.
+   * Returns a run of this source as a `ReadableStream`. It opens the source when the stream is first read. Cancelling
+   * the stream stops the source; a failure of the source errors the stream.
    *
-   * @param options.highWaterMark How many elements are pulled ahead of the stream's reader: 0 by default, none.
-   * @param options.signal When it aborts, the source is stopped and the stream fails with the signal's reason.
+   * @param options.highWaterMark The number of elements that are pulled ahead of the stream's reader. @default 0
+   * @param options.signal When it aborts, the source is stopped and the stream errors with the signal's reason.
    */
   toReadableStream(options: ReadableStreamOptions = {}): ReadableStream<E> {
     return readableStream(this, options);
   }
 
   /**
-   * Starts a run at the first `next()`. Several `next()` may be asked for at once; they are answered in order. After
-   * `return()`, or `await using`, nothing more is pulled; it resolves when the source has cleaned up.
+   * Starts a run at the first `next()`. Concurrent calls of `next()` are answered in order. After `return()`, or at the
+   * end of `await using`, nothing more is pulled; it resolves when the source has cleaned up.
    */
   [Symbol.asyncIterator](): AsyncIteratorObject<E, undefined> {
     return new PumpIterator(this) as AsyncIterator<E, undefined> as AsyncIteratorObject<E, undefined>;
@@ -76,16 +78,17 @@ export class Enumerator<E> implements AsyncIterable<E> {
 }
 
 /**
- * An adapter: turns a source of `A` into an {@link Enumerator} of `B`. It is a plain function that takes any
- * `AsyncIterable`, and it does nothing until the result is read. Elements are pulled through it one at a time, as the
- * reader wants them; a reader who stops, stops the source; an error in the source or in the adapter reaches the reader,
- * and the source is stopped.
+ * An adapter: a function that turns any `AsyncIterable` of `A` into an {@link Enumerator} of `B`.
  *
- * Made by the functions beside this type: `Enumeratee.map`, `Enumeratee.filter`, `Enumeratee.compose` ...
+ * It does nothing until the result is read. Elements are pulled through it one at a time, on demand of the reader. A
+ * reader that stops stops the source. An error in the source or in the adapter reaches the reader, and the source is
+ * stopped.
+ *
+ * Create it with the functions of the same name: `Enumeratee.map`, `Enumeratee.filter`, `Enumeratee.compose` ...
  */
 export type Enumeratee<A, B> = (source: AsyncIterable<A>) => Enumerator<B>;
 
-/** `Symbol.asyncDispose`, which the web's types do not have yet and some runtimes neither. */
+/** `Symbol.asyncDispose`. The web's types and some runtimes do not have it yet. */
 const asyncDispose: symbol = (Symbol as { asyncDispose?: symbol }).asyncDispose ?? Symbol("asyncDispose");
 
 interface Request<E> {
@@ -97,7 +100,7 @@ class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E
   readonly #pump: Pump<E>;
   readonly #requests: Request<E>[] = [];
   #finished = false;
-  /** While the pump is run for a request: what is at hand answers it with no promise to be settled later. */
+  /** Whether the pump runs for a request: an available element answers it without a promise that settles later. */
   #asking = false;
   #answer: Promise<IteratorResult<E, undefined>> | undefined;
 
@@ -125,7 +128,7 @@ class PumpIterator<E> implements AsyncIterableIterator<E, undefined>, Consumer<E
       this.#answer = undefined;
       return answer;
     }
-    // First in line: whoever asked from inside the poll came later.
+    // First in line: requests from inside the poll came later.
     return new Promise((resolve, reject) => this.#requests.unshift({ resolve, reject }));
   }
 

@@ -19,17 +19,17 @@ export type {
   Source,
 } from "./sources.ts";
 
-/** A source of elements: lazy, an `AsyncIterable`, with a run of its own for each reader. */
+/** A source of elements: a lazy `AsyncIterable`, with a run of its own for each reader. */
 export type Enumerator<E> = Stream<E>;
-/** The ways to make an `Enumerator`. */
+/** The functions that create an `Enumerator`. */
 export const Enumerator: typeof sources = sources;
 
-/** An adapter: a function that turns a source of `A`, any `AsyncIterable`, into an `Enumerator` of `B`. */
+/** An adapter: a function that turns any `AsyncIterable` of `A` into an `Enumerator` of `B`. */
 export type Enumeratee<A, B> = Adapter<A, B>;
-/** The ways to make an `Enumeratee`. */
+/** The functions that create an `Enumeratee`. */
 export const Enumeratee: typeof operators = operators;
 
 /** A consumer: folds the elements of a source into one result, at its own pace. */
 export type Iteratee<E, R> = Consumer<E, R>;
-/** The ways to make an `Iteratee`, and to combine several. */
+/** The functions that create and combine an `Iteratee`. */
 export const Iteratee: typeof consumers = consumers;

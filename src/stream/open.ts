@@ -1,12 +1,12 @@
 import { AskingRun, askingIterator } from "./asking.ts";
 import { WAIT, type OwnSource, type Run, type Step, type Wake } from "./run.ts";
 
-/** How many runs may lie one within another before the stack is given up and begun anew. */
+/** The number of nested runs after which a new stack begins. */
 const MAX_DEPTH = 250;
 
 let depth = 0;
 
-/** Starts a run of any source: ours by its own protocol, another's through its async iterator. */
+/** Starts a run of any source: of an Enumerator by the pull protocol, of another by its async iterator. */
 export function openRun<E>(source: AsyncIterable<E>, wake: Wake): Run<E> {
   if (!isOwn(source)) return new AskingRun(askingIterator(source[Symbol.asyncIterator]()), wake);
   if (depth === MAX_DEPTH) return new HopRun(source, wake);
@@ -19,8 +19,8 @@ export function openRun<E>(source: AsyncIterable<E>, wake: Wake): Run<E> {
 }
 
 /**
- * An {@link openRun} for later, for runs that open others while they are polled: it counts the depth from where they were
- * opened themselves.
+ * Returns an {@link openRun} for runs that open others while they are polled. It counts the depth from the point where
+ * they were opened themselves.
  */
 export function opener(): <E>(source: AsyncIterable<E>, wake: Wake) => Run<E> {
   const here = depth;
@@ -40,8 +40,8 @@ function isOwn<E>(source: AsyncIterable<E>): source is AsyncIterable<E> & OwnSou
 }
 
 /**
- * A run that opens and polls its source on a stack of its own, one microtask later, so that thousands of operators can lie
- * one within another. It costs that microtask for each element, once in {@link MAX_DEPTH} operators.
+ * A run that opens and polls its source on a new stack, one microtask later, so that thousands of operators can be
+ * nested. It costs one microtask for each element, once in {@link MAX_DEPTH} operators.
  */
 class HopRun<E> implements Run<E> {
   readonly #source: OwnSource<E>;
@@ -73,7 +73,7 @@ class HopRun<E> implements Run<E> {
   close(): void | PromiseLike<void> {
     this.#closed = true;
     const run = this.#run;
-    // Closing goes as deep as opening did.
+    // Closing recurses as deep as opening.
     return run === undefined ? undefined : Promise.resolve().then(() => run.close());
   }
 
@@ -100,7 +100,7 @@ class HopRun<E> implements Run<E> {
     this.#wake();
   }
 
-  /** The source may have something: it is polled from here, if somebody still waits for it. */
+  /** The source may have an element: polls it, if the reader still waits. */
   #onWake(): void {
     if (this.#asked) this.#schedule();
   }

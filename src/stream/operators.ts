@@ -1,4 +1,4 @@
-/** The ways to make an {@link Enumeratee}: what stands under that name for users of the package. */
+/** The functions that create an {@link Enumeratee}: the members of the value of that name. */
 export { abortable } from "./operators/abortable.ts";
 export { buffer } from "./operators/buffer.ts";
 export { compose } from "./operators/compose.ts";

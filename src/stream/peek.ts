@@ -2,16 +2,16 @@ import { Enumerator } from "./enumerator.ts";
 import { openRun } from "./open.ts";
 import { isSignal, type Run, type Step, type Wake } from "./run.ts";
 
-/** A source whose first element is known already, and the source to read instead of it. */
+/** The first element of a source, and the source to read instead of it. */
 export interface Peeked<E> {
-  /** `undefined` if the source is empty, or failed; then reading `rest` says so. */
+  /** `undefined` if the source is empty or failed; reading `rest` then ends or fails. */
   readonly first: E | undefined;
   readonly rest: AsyncIterable<E>;
 }
 
 /**
- * Looks at the first element of a source that has it at hand: see `Enumerator._atHand`. The run it begins is the one that
- * the first reader of `rest` goes on with. `undefined` for any other source, which is left alone.
+ * Peeks at the first element of a source, if it is available: see `Enumerator._atHand`. The first reader of `rest`
+ * continues the run that this begins. It returns `undefined` for any other source, and does not open it.
  */
 export function peek<E>(source: AsyncIterable<E>): Peeked<E> | undefined {
   if (!(source instanceof Enumerator) || !source._atHand) return undefined;

@@ -1,18 +1,25 @@
 import { opener } from "./open.ts";
 import { END, WAIT, type Run } from "./run.ts";
 
-/** What a {@link Pump} delivers to. Exactly one of `end` and `fail` is called, once, unless the pump is stopped first. */
+/**
+ * The receiver of a {@link Pump}. Exactly one of `end` and `fail` is called, once, unless the pump is stopped first.
+ */
 export interface Consumer<E> {
-  /** Takes one element, and answers whether it wants the next one now. A throw stops the source and comes back as `fail`. */
+  /**
+   * Takes one element.
+   * @returns Whether it wants the next one now. A throw stops the source, and is passed to `fail`.
+   */
   take(element: E): boolean;
   end(): void;
   fail(error: unknown): void;
 }
 
 /**
- * Moves elements from a source to a consumer, as fast as both allow: the one loop beneath `for await`, a
- * `ReadableStream` and a Node response. Opens the source at the first `resume`, never polls without demand, and closes
- * what it opened exactly once, whether the source ends, fails or is stopped.
+ * Moves elements from a source to a consumer, as fast as both allow: the loop of `for await`, `ReadableStream` and Node
+ * responses.
+ *
+ * It opens the source at the first `resume`, never polls without demand, and closes the run exactly once, whether the
+ * source ends, fails or is stopped. Every consumer relies on these three rules.
  */
 export class Pump<E> {
   readonly #source: AsyncIterable<E>;
@@ -30,20 +37,20 @@ export class Pump<E> {
     this.#consumer = consumer;
   }
 
-  /** The consumer wants elements, until its `take` says otherwise. */
+  /** Delivers elements until the consumer's `take` returns false. */
   resume(): void {
     this.#wanted = true;
     this.#loop();
   }
 
   /**
-   * The consumer leaves: nothing more is taken, and neither `end` nor `fail` will be called. Resolves once the source
-   * has cleaned up, rejects with what went wrong there.
+   * Stops the source: it delivers nothing more, and calls neither `end` nor `fail`. It resolves once the source has
+   * cleaned up, and rejects with the error of the clean-up.
    */
   stop(): Promise<void> {
     if (this.#done) return Promise.resolve();
     this.#done = true;
-    // Inside a poll the run cannot be closed yet: the loop does it on its way out.
+    // A run cannot be closed inside of its own poll: the loop closes it afterwards.
     if (this.#polling) return new Promise((resolve) => (this.#stopped = resolve)).then(() => this.#close());
     return new Promise((resolve) => resolve(this.#close()));
   }
@@ -75,7 +82,7 @@ export class Pump<E> {
     else if (ended) this.#end();
   }
 
-  /** Takes all that is at hand and wanted; true once the source has ended. */
+  /** Delivers available elements while the consumer wants them. @returns Whether the source has ended. */
   #drain(run: Run<E>): boolean {
     while (this.#wanting()) {
       this.#woken = false;
@@ -90,12 +97,15 @@ export class Pump<E> {
     return false;
   }
 
-  /** A wake that came from inside the poll could not poll again: a function of the user's pushed to a channel, say. */
+  /**
+   * Whether a wake came from inside the poll, as when the user's function pushes to a channel: then the loop polls
+   * again.
+   */
   #wokenMeanwhile(): boolean {
     return this.#woken;
   }
 
-  /** A consumer's `take` may call `resume` or `stop` from within. */
+  /** Read again after each `take`, which may call `resume` or `stop`. */
   #wanting(): boolean {
     return this.#wanted && !this.#done;
   }
@@ -117,7 +127,7 @@ export class Pump<E> {
       );
   }
 
-  /** The failure is told at once; how the clean-up went on top of it is not: the first error is the one that counts. */
+  /** Passes the failure on at once. An error of the clean-up after it is dropped: the first error counts. */
   #fail(error: unknown): void {
     const stopped = this.#stopped;
     if (this.#done && stopped !== undefined) {

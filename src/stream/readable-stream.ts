@@ -3,13 +3,16 @@ import { Pump, type Consumer } from "./pump.ts";
 
 /** Options of `Enumerator.toReadableStream`. */
 export interface ReadableStreamOptions {
-  /** How many elements are pulled ahead of the stream's reader: 0 by default, none. */
+  /** The number of elements that are pulled ahead of the stream's reader. @default 0 */
   readonly highWaterMark?: number;
-  /** When it aborts, the source is stopped and the stream fails with the signal's reason. */
+  /** When it aborts, the source is stopped and the stream errors with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-/** A run of a source as a `ReadableStream`. `onFail` is told if the source fails, beside the stream's reader. */
+/**
+ * Returns a run of a source as a `ReadableStream`. A failure of the source errors the stream, and is passed to
+ * `onFail`.
+ */
 export function readableStream<E>(
   source: AsyncIterable<E>,
   options: ReadableStreamOptions = {},
@@ -19,7 +22,7 @@ export function readableStream<E>(
   return new ReadableStream(new StreamSource(source, signal, onFail), { highWaterMark });
 }
 
-/** Gives the stream one element for each pull, so that what nobody reads is not asked for. */
+/** Enqueues one element for each pull, so that elements without demand are not requested. */
 class StreamSource<E> implements UnderlyingDefaultSource<E>, Consumer<E> {
   readonly #pump: Pump<E>;
   readonly #signal: AbortSignal | undefined;
@@ -47,7 +50,7 @@ class StreamSource<E> implements UnderlyingDefaultSource<E>, Consumer<E> {
   }
 
   cancel(): Promise<void> {
-    this.#letGo();
+    this.#detach();
     return this.#pump.stop();
   }
 
@@ -58,23 +61,23 @@ class StreamSource<E> implements UnderlyingDefaultSource<E>, Consumer<E> {
   }
 
   end(): void {
-    this.#letGo();
+    this.#detach();
     this.#controller?.close();
   }
 
   fail(error: unknown): void {
-    this.#letGo();
+    this.#detach();
     this.#controller?.error(error);
     this.#onFail(error);
   }
 
   readonly #onAbort = (): void => {
     this.#pump.stop().catch(() => undefined);
-    this.#letGo();
+    this.#detach();
     this.#controller?.error(this.#signal?.reason);
   };
 
-  #letGo(): void {
+  #detach(): void {
     this.#signal?.removeEventListener("abort", this.#onAbort);
     this.#pulled?.();
   }

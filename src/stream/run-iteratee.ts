@@ -2,7 +2,7 @@ import { isPromiseLike } from "../core/promise.ts";
 import type { Fold, Iteratee } from "./iteratee.ts";
 import { Pump, type Consumer } from "./pump.ts";
 
-/** Runs a consumer on a source. */
+/** Runs a consumer on a source, and resolves to its result. */
 export function runIteratee<E, R>(
   source: AsyncIterable<E>,
   iteratee: Iteratee<E, R>,
@@ -38,20 +38,20 @@ class IterateeRun<E, R> implements Consumer<E> {
 
   begin(): void {
     this.#signal?.addEventListener("abort", this.#onAbort);
-    this.#goOn();
+    this.#continue();
   }
 
   take(element: E): boolean {
     const wait = this.#fold.take(element);
     if (isPromiseLike(wait)) {
       wait.then(
-        () => this.#goOn(),
-        (error: unknown) => this.#giveUp(error),
+        () => this.#continue(),
+        (error: unknown) => this.#abort(error),
       );
       return false;
     }
     if (!this.#fold.done) return true;
-    this.#enough();
+    this.#stopAndEnd();
     return false;
   }
 
@@ -70,24 +70,24 @@ class IterateeRun<E, R> implements Consumer<E> {
     this.#fold.close?.();
   }
 
-  readonly #onAbort = (): void => this.#giveUp(this.#signal?.reason);
+  readonly #onAbort = (): void => this.#abort(this.#signal?.reason);
 
-  #goOn(): void {
+  #continue(): void {
     if (this.#settled) return;
-    if (this.#fold.done) this.#enough();
+    if (this.#fold.done) this.#stopAndEnd();
     else this.#pump.resume();
   }
 
-  /** The result waits for the source's clean-up, and is its error if that fails. */
-  #enough(): void {
+  /** Stops the source. The result waits for its clean-up; a failure of that fails the run. */
+  #stopAndEnd(): void {
     this.#pump.stop().then(
       () => this.end(),
       (error: unknown) => this.fail(error),
     );
   }
 
-  /** The first error counts: how the clean-up goes is not told. */
-  #giveUp(error: unknown): void {
+  /** Fails the run. The first error counts: an error of the clean-up is dropped. */
+  #abort(error: unknown): void {
     this.#pump.stop().catch(() => undefined);
     this.fail(error);
   }

@@ -1,33 +1,34 @@
 /**
- * The pull protocol beneath every Enumerator. A consumer *polls* a run; the run answers with an element that it has
- * at hand, with {@link END}, or with {@link WAIT}, and after a `WAIT` it calls the consumer's {@link Wake} once
- * polling may bring something again. Elements that are at hand pass through any number of operators as plain return
- * values: no promise, no allocation, no queue. And nothing is computed that was not asked for.
+ * One run of a source: the pull protocol of every Enumerator.
  *
- * The rules, for those who write a run:
- * - `poll` never waits, and may throw: the run has failed. After a throw or an `END` it is not polled again.
- * - A wake may come too often, or when nobody waits; it never comes from inside the run's own `poll`.
- * - `close` is called exactly once, by whoever opened the run: after `END`, after a throw, or in the middle. Sources
- *   let go of everything there; operators pass it on. What it returns or throws is the outcome of the clean-up.
+ * A consumer *polls* a run. The run returns an available element, {@link END} or {@link WAIT}; after a `WAIT` it calls
+ * the consumer's {@link Wake} once polling may return something again. Available elements pass through any number of
+ * operators as plain return values: no promise, no allocation, no queue. Nothing is computed without demand.
+ *
+ * The rules of an implementation:
+ * - `poll` MUST NOT wait. A throw fails the run. After a throw or an `END` it is not polled again.
+ * - A wake MAY be spurious, or called while no consumer waits; it MUST NOT be called from inside the run's own `poll`.
+ * - The opener of a run calls `close` exactly once: after `END`, after a throw, or in between. Sources release their
+ *   resources there; operators pass it on. Its return value or throw is the outcome of the clean-up.
  */
 export interface Run<E> {
   poll(): Step<E>;
   close(): void | PromiseLike<void>;
 }
 
-/** What a poll answers. */
+/** The result of a poll. */
 export type Step<E> = E | typeof WAIT | typeof END;
 
-/** Tells the consumer that polling may bring something now. */
+/** Notifies the consumer that polling may return something now. */
 export type Wake = () => void;
 
-/** Nothing at hand; a wake will follow. */
+/** No element is available; a wake follows. */
 export const WAIT: unique symbol = Symbol("comet-sockets.wait");
 
-/** There is nothing more. */
+/** The source has ended. */
 export const END: unique symbol = Symbol("comet-sockets.end");
 
-/** Whether a poll brought no element. */
+/** Whether the result of a poll is no element. */
 export function isSignal(step: unknown): step is typeof WAIT | typeof END {
   return step === WAIT || step === END;
 }
@@ -35,12 +36,12 @@ export function isSignal(step: unknown): step is typeof WAIT | typeof END {
 /** Starts one run of a source. */
 export type Open<E> = (wake: Wake) => Run<E>;
 
-/** A source that is opened by this protocol; any other is opened as an `AsyncIterable`. */
+/** A source with this protocol; any other is opened as an `AsyncIterable`. */
 export interface OwnSource<E> {
   _openRun(wake: Wake): Run<E>;
 }
 
-/** An operator that passes waiting and closing straight on to the run above it. */
+/** The base of operators that pass waiting and closing on to the run above. */
 export abstract class OperatorRun<A, B> implements Run<B> {
   protected readonly up: Run<A>;
 

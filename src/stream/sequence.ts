@@ -3,15 +3,15 @@ import { opener } from "./open.ts";
 import { END, isSignal, WAIT, type Run, type Step, type Wake } from "./run.ts";
 
 /**
- * One source after another, as they are asked for: what `concat` and `flatMap` are made of. Each source is closed, and has
- * cleaned up, before the next one is asked for.
+ * Runs one source after another, on demand: the basis of `concat` and `flatMap`. Each source is closed, and has cleaned
+ * up, before the next one is requested.
  */
 export class SequenceRun<E> implements Run<E> {
   readonly #sources: Run<AsyncIterable<E>>;
   readonly #wake: Wake;
   readonly #open = opener();
   #inner: Run<E> | undefined;
-  /** The clean-up of the source before, where it takes its time. */
+  /** The asynchronous clean-up of the source before. */
   #closing: PromiseLike<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
 

@@ -1,4 +1,4 @@
-/** The ways to make an {@link Enumerator}: what stands under that name for users of the package. */
+/** The functions that create an {@link Enumerator}: the members of the value of that name. */
 export { broadcast, type Broadcast } from "./sources/broadcast.ts";
 export { concat, defer, interleave, zip } from "./sources/combine.ts";
 export { from, of, type Source } from "./sources/from.ts";

@@ -1,10 +1,10 @@
-/** What a stage answers for an element that goes no further. */
+/** The result of a stage that drops an element. */
 export const SKIP: unique symbol = Symbol("comet-sockets.skip");
 
-/** What an operator that neither waits nor ends does with each element of one run. */
+/** The function of an operator that neither waits nor ends, for each element of one run. */
 export type Stage<A, B> = (element: A) => B | typeof SKIP;
 
-/** Stages one after the other, the last first, over the source that they all lie upon. */
+/** A linked list of stages, the last first, over one source. */
 export interface StageChain {
   readonly root: AsyncIterable<unknown>;
   readonly before: StageChain | undefined;

@@ -4,18 +4,25 @@ import type { Format } from "./format.ts";
 
 const lineEnd = utf8("\r\n");
 
-/** A text as one chunk of HTTP/1.1's chunked transfer coding; nothing for an empty text, which would end the body (RFC 9112, 7.1). */
+/**
+ * Encodes a text as one HTTP/1.1 chunk; an empty text stays empty, since an empty chunk ends the body (RFC 9112, 7.1).
+ */
 function chunk(text: string): string {
   return text === "" ? "" : `${utf8Length(text).toString(16)}\r\n${text}\r\n`;
 }
 
-/** Pieces of memory, which are not all empty, as one chunk. */
+/** Encodes pieces of memory as one HTTP/1.1 chunk. They MUST NOT all be empty: an empty chunk ends the body. */
 export function chunkOf(pieces: readonly Uint8Array[]): Uint8Array {
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   return joinBytes([utf8(`${length.toString(16)}\r\n`), ...pieces, lineEnd]);
 }
 
-/** A format in chunked coding, for a sink that writes to the connection what it is given. Frames of messages become chunks in batches. */
+/**
+ * Puts a format into HTTP/1.1's chunked transfer coding, for a sink that writes to the socket itself.
+ *
+ * Message frames stay as they are, so that connections with and without it share them: the sender puts each batch into
+ * one chunk with {@link chunkOf}. Every other member must be chunked here, or the body breaks.
+ */
 export function inChunks(format: Format): Format {
   const { key, head, heartbeat, control, end } = format;
   return {

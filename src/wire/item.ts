@@ -1,17 +1,19 @@
 import type { JsonValue } from "./json.ts";
 
-/** The four encodings of one stream: PROTOCOL.md, section 5. */
+/** The four encodings of a stream: PROTOCOL.md, section 5. New names are a change of the protocol. */
 export type Wire = "comet" | "sse" | "ndjson" | "poll";
 
-/** How a topic begins on a connection: from here on, with everything since the client's position, or with something missing. */
+/**
+ * The opening state of a topic: from now on, with every message after the client's position, or with messages missing.
+ */
 export type OpenState = "fresh" | "recovered" | "gap";
 
-/** Why a server ends a stream: PROTOCOL.md, section 4. */
+/** The reason with which a server ends a stream: PROTOCOL.md, section 4. */
 export type EndReason = "recycle" | "drain" | "overflow" | "poll" | "unauthorized" | "gone";
 
-/** One message as it goes over every wire. */
+/** One message, as every wire carries it. */
 export interface WireMessage {
-  /** The topic's position once this message has come. */
+  /** The topic-position after this message. */
   readonly id: string;
   readonly event?: string | undefined;
   readonly key?: string | undefined;
@@ -19,50 +21,51 @@ export interface WireMessage {
   readonly data: JsonValue;
 }
 
+/** The first item of a stream. */
 export interface OpenItem {
   readonly states: { readonly [topic: string]: OpenState };
+  /** The client's whole position now. */
   readonly position: string;
+  /** The longest time between two sends, in milliseconds; 0: there are no heartbeats. */
   readonly heartbeatMs: number;
 }
 
+/** Messages of one topic are missing from the stream. */
 export interface GapItem {
   readonly topic: string;
-  /** How many messages are missing; `null` if that cannot be known. */
+  /** The number of missing messages; `null` if it cannot be known. */
   readonly missed: number | null;
+  /** The topic-position after which the stream continues. */
   readonly position: string;
 }
 
+/** The last item of a stream that the server ends. */
 export interface EndItem {
   readonly reason: EndReason;
+  /** The whole position, to resume from. */
   readonly position: string;
-  /** How long to wait before coming back, in milliseconds; `null`: do not come back. */
+  /** The shortest time before the client may return, in milliseconds; `null`: it must not reconnect by itself. */
   readonly retryMs: number | null;
 }
 
-/** A refusal, as a problem of RFC 9457. */
+/** A refusal, as a problem of RFC 9457: PROTOCOL.md, section 7. */
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
   readonly code: string;
   readonly detail: string;
-  /** When to come back, in milliseconds, for what passes: as the header `Retry-After` says, which a page cannot see in a frame. */
+  /**
+   * The shortest time before the client may return, in milliseconds; only of temporary refusals. It repeats the header
+   * `Retry-After`, which a page cannot see in a frame.
+   */
   readonly retryMs?: number;
 }
 
-/** What a server says beside its messages, by name. */
+/** The items beside messages, by name. */
 export interface ControlItems {
   readonly open: OpenItem;
   readonly gap: GapItem;
   readonly end: EndItem;
   readonly error: Problem;
 }
-
-/** What a decoder makes of a stream. */
-export type WireItem =
-  | ({ readonly type: "message" } & WireMessage)
-  | ({ readonly type: "open" } & OpenItem)
-  | ({ readonly type: "gap" } & GapItem)
-  | ({ readonly type: "end" } & EndItem)
-  | { readonly type: "error"; readonly problem: Problem }
-  | { readonly type: "heartbeat" };

@@ -1,10 +1,11 @@
-/** A value that JSON can carry (RFC 8259), as TypeScript sees it. A property that is `undefined` is left out. */
+/** A value that JSON can carry (RFC 8259). A property that is `undefined` is left out. */
 export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined };
 
 /**
- * `T` itself if JSON can carry every value of it, and otherwise something that `T` does not extend. Unlike
- * {@link JsonValue} it accepts interfaces. Functions make a type unfit, and with them `Date`, `Map` and all other classes with methods.
+ * `T` itself if JSON can carry every value of it, and otherwise a type that `T` does not extend. Unlike
+ * {@link JsonValue} it accepts interfaces. It rejects types with functions, and so `Date`, `Map` and all other classes
+ * with methods.
  */
 export type Jsonable<T> = T extends JsonValue
   ? T
@@ -21,5 +22,8 @@ export interface NeedsEncoder {
   readonly "neither a string nor JSON: give an encoder": never;
 }
 
-/** `unknown`, which changes no type that it is joined to, if JSON can carry `E`. */
+/**
+ * `unknown` if JSON can carry `E`, and {@link NeedsEncoder} otherwise. Use it in an intersection with a parameter's
+ * type: `unknown` changes nothing there. test/types checks which types compile.
+ */
 export type IfJsonable<E> = [E] extends [Jsonable<E>] ? unknown : NeedsEncoder;

@@ -1,15 +1,16 @@
 import { CometError, describe } from "../core/errors.ts";
 import type { JsonValue } from "./json.ts";
 
-/** How deep arrays and objects may be nested in a message. Deeper literals overflow a browser's JavaScript parser. */
+/** The deepest nesting of arrays and objects in a message. Deeper literals overflow a browser's JavaScript parser. */
 const MAX_DEPTH = 500;
 
 /*
- * Literals for the inside of a <script> element. JSON.stringify escapes what ends or breaks a string: quotes,
- * backslashes, control characters (NUL and line ends too, which an HTML parser would change) and lone surrogates (which
- * UTF-8 cannot carry). Left for us are `<`, since `</script`, `<!--` and `<script` mean something to the HTML parser
- * wherever they stand (HTML, 13.2.5.4, script data states); `&`, since scripts within SVG and in XHTML decode
- * character references; and U+2028/9, line ends to JavaScript before 2019.
+ * Literals for the inside of a <script> element. JSON.stringify escapes the characters that end or break a string:
+ * quotes, backslashes, control characters (also NUL and line ends, which an HTML parser would change) and lone
+ * surrogates (which UTF-8 cannot carry). This file escapes the others: `<`, since `</script`, `<!--` and `<script` have
+ * a meaning to the HTML parser anywhere in a script (HTML, 13.2.5.4, script data states); `&`, since scripts within SVG
+ * and in XHTML decode character references; and U+2028/9, line ends in JavaScript before 2019. Each missing escape is
+ * an injection: test/property/script-safety.test.ts has the hostile values.
  */
 const unsafe = /[<&\u2028\u2029]/g;
 
@@ -24,28 +25,34 @@ function escape(character: string): string {
   return escapes[character] as string;
 }
 
-/** A string as a JavaScript literal in single quotes, safe inside a `<script>` element: `'kiki'`. */
+/** Writes a string as a JavaScript literal in single quotes, safe inside a `<script>` element: `'kiki'`. */
 export function stringLiteral(value: string): string {
   return `'${insideQuotes(value, jsonString(value))}'`;
 }
 
-/** What stands between the quotes of a {@link stringLiteral}, for a string whose {@link jsonString} is known. */
+/** Writes the inside of a {@link stringLiteral}, without its quotes, for a string whose {@link jsonString} is known. */
 export function insideQuotes(value: string, json: string): string {
   const inside = isVerbatim(value, json) ? value : json.slice(1, -1);
   return inside.includes("'") ? inside.replaceAll("'", "\\'") : inside;
 }
 
-/** Whether a string stands in its {@link jsonString} as it is, between quotes. Every escape is longer than what it stands for. */
+/**
+ * Whether a string is unchanged in its {@link jsonString}. Every escape is longer than its character, so lengths
+ * decide.
+ */
 export function isVerbatim(value: string, json: string): boolean {
   return json.length === value.length + 2;
 }
 
-/** A string as JSON, safe inside a `<script>` element. */
+/** Writes a string as JSON, safe inside a `<script>` element. */
 export function jsonString(value: string): string {
   return safe(JSON.stringify(value));
 }
 
-/** JSON with what is unsafe in a script escaped: it can only stand in strings. Most of it has none, and `includes` sees that fastest. */
+/**
+ * Escapes the characters that are unsafe in a script; only strings contain them. Most JSON has none, which `includes`
+ * finds fastest.
+ */
 function safe(json: string): string {
   if (json.includes("<") || json.includes("&") || json.includes("\u2028") || json.includes("\u2029")) {
     return json.replace(unsafe, escape);
@@ -53,16 +60,16 @@ function safe(json: string): string {
   return json;
 }
 
-/** What the literal is read by: the two differ in one key only. */
+/** The parser of a literal. The two differ in one key only. */
 export type LiteralReader = "javascript" | "json";
 
 /**
- * A JSON value as a literal that is safe inside a `<script>` element, `{"a":1}`. Read by JavaScript, it gives the same
- * value: a key `__proto__`, which would set the prototype, is written `["__proto__"]`.
+ * Writes a JSON value as a literal that is safe inside a `<script>` element: `{"a":1}`. JavaScript reads the same value
+ * from it: a key `__proto__`, which would set the prototype, is written `["__proto__"]`.
  *
- * A property that is `undefined` is left out, as JSON does. Anything else that JSON cannot carry as it is - `undefined`,
- * `NaN`, a bigint, a function, a `Date`, a `Map`, an instance of a class - is refused, and never written as
- * something else.
+ * A property that is `undefined` is left out, as in JSON. It rejects every other value that JSON cannot carry -
+ * `undefined`, `NaN`, a bigint, a function, a `Date`, a `Map`, an instance of a class - and never writes another value
+ * instead.
  *
  * @throws {CometError} `ERR_ENCODER` for such a value, or one nested more than 500 levels deep, as every cycle is.
  */
@@ -71,8 +78,8 @@ export function jsonLiteral(value: unknown, reader: LiteralReader = "javascript"
 }
 
 /**
- * Whether JSON.stringify writes a value as it is to be written, several times as fast as we do. Not so for -0, keys `__proto__`,
- * and whatever is to be refused.
+ * Whether JSON.stringify writes the literal of a value. It is several times as fast as {@link write}, but wrong for -0,
+ * for keys `__proto__`, and for values that must be rejected.
  */
 function isOrdinary(value: unknown, depth: number): boolean {
   if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
@@ -90,7 +97,7 @@ function isOrdinary(value: unknown, depth: number): boolean {
   return true;
 }
 
-/** The default encoding of a message: a string in single quotes, anything else as {@link jsonLiteral}. */
+/** Writes a message in the default encoding: a string in single quotes, anything else as {@link jsonLiteral}. */
 export function messageLiteral(value: unknown): string {
   return typeof value === "string" ? stringLiteral(value) : jsonLiteral(value);
 }
@@ -129,7 +136,10 @@ function writeObject(
   return `${text}}`;
 }
 
-/** An object of no class: made by a literal, by `JSON.parse`, by `Object.create(null)`, in this realm or another. */
+/**
+ * Whether an object has no class: a literal, or made by `JSON.parse` or `Object.create(null)`, in this realm or
+ * another.
+ */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

@@ -19,7 +19,7 @@ const ANSWER_MS = 2000;
 /** Lets the example, which imports the package by its name, run on the sources. */
 const onSources = `
 import { registerHooks } from "node:module";
-const files = { "": "index.ts", "/hub": "hub/index.ts", "/node": "adapters/node/index.ts", "/redis": "brokers/redis/index.ts" };
+const files = { "": "index.ts", "/node": "adapters/node/index.ts", "/redis": "brokers/redis/index.ts" };
 registerHooks({
   resolve: (name, context, next) => {
     const path = name.startsWith("comet-sockets") ? files[name.slice("comet-sockets".length)] : undefined;

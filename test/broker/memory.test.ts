@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { MemoryBrokers } from "../../src/brokers/memory/memory-brokers.ts";
+import { MemoryBrokers } from "../../src/brokers/memory/index.ts";
 import type { Broker, History } from "../../src/log/broker.ts";
 import { turns } from "../support/sources.ts";
 import { publication } from "./contract-world.ts";

@@ -1,4 +1,5 @@
 import { cpSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -143,10 +144,25 @@ describe("the broker of NATS", () => {
       const proxy = await proxied();
       proxy.stall();
       const began = performance.now();
-      const error = await rejection({ timeoutMs: 300 }, proxy.port);
+      const error = await rejection({ connectTimeoutMs: 300 }, proxy.port);
       expect(performance.now() - began).toBeLessThan(1000);
       expect(error.code).toBe("ERR_BROKER");
       proxy.resume();
+      await until(() => proxy.connections === 0, 2000);
+    });
+
+    test("not where JetStream says nothing, within the time to connect, and leaves no connection behind", async () => {
+      const plain = await startNats({ jetStream: false });
+      closers.push(() => plain.close());
+      const mute = await connect({ servers: `127.0.0.1:${plain.port}` });
+      closers.push(() => mute.close());
+      mute.subscribe("$JS.API.>", { callback: () => undefined });
+      await mute.flush();
+      const proxy = await tcpProxy(plain.port);
+      closers.push(() => proxy.close());
+      const error = await rejection({ connectTimeoutMs: 300, timeoutMs: 60_000 }, proxy.port);
+      expect(error.code).toBe("ERR_BROKER");
+      expect(error.message).toContain("within 300 ms");
       await until(() => proxy.connections === 0, 2000);
     });
 
@@ -400,6 +416,25 @@ describe("the broker of NATS", () => {
       );
       expect(new Set(offsetsOf(messages))).toEqual(new Set(offsetsOf(positions)));
       expect(told.slice(0, 2)).toEqual(["lost", "restored"]);
+    });
+
+    test("and tries to reconnect, never further apart than maxRetryMs", async () => {
+      const other = await startNats();
+      closers.push(() => other.close());
+      const { told } = await join({ maxRetryMs: 10 }, other.port);
+      await other.kill();
+      let attempts = 0;
+      const trap = createServer((socket) => {
+        attempts += 1;
+        socket.on("error", () => undefined).destroy();
+      }).listen(other.port, "127.0.0.1");
+      closers.push(() => Promise.resolve(trap.close()));
+      // With the default, so many would take a minute.
+      await until(() => attempts >= 25, 5000);
+      expect(told).toEqual(["lost"]);
+      await new Promise((resolve) => trap.close(resolve));
+      await other.start();
+      await until(() => told.length === 2, 5000);
     });
 
     test("and is closed meanwhile, also while it connects: the process ends", async () => {

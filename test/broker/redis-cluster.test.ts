@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createCluster } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions } from "../../src/brokers/redis/index.ts";
-import { slotOf, tagOfEach } from "../../src/brokers/redis/slot.ts";
+import { hashSlot, hashTagPerOwner } from "../../src/brokers/redis/hash-slot.ts";
 import type { Broker } from "../../src/log/broker.ts";
 import { startRedisCluster, type RedisCluster, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
@@ -58,11 +58,11 @@ describe("the Redis broker on a cluster", () => {
 
   test("slots are those of Redis", async () => {
     for (const tag of ["0", "1", "123456789", "foo", "user1000.following"]) {
-      expect(String(slotOf(tag))).toBe(await cluster.servers[0]?.cli("CLUSTER", "KEYSLOT", tag));
+      expect(String(hashSlot(tag))).toBe(await cluster.servers[0]?.cli("CLUSTER", "KEYSLOT", tag));
     }
     const owners = Array.from({ length: 16_384 }, (_, slot) => (slot < 5 ? "few" : slot % 2 === 0 ? "even" : "odd"));
-    const tags = tagOfEach(owners);
-    expect(tags.map((tag) => owners[slotOf(tag)]).sort()).toEqual(["even", "few", "odd"]);
+    const tags = hashTagPerOwner(owners);
+    expect(tags.map((tag) => owners[hashSlot(tag)]).sort()).toEqual(["even", "few", "odd"]);
   });
 
   test("topics and what is told of them are spread over the servers, with two connections to each", async () => {

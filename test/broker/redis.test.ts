@@ -17,7 +17,7 @@ brokerContract(
   "redis",
   async () =>
     serverWorld(await startRedis({ persistent: true }), (port) =>
-      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), connectTimeoutMs: 1000, ...impatient }),
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...impatient }),
     ),
   { hasNetwork: true },
 );
@@ -458,6 +458,24 @@ describe("the Redis broker", () => {
       await until(() => a.told.length === 4, 10_000);
       expect((await a.publish("t", publication('"two"', { messageId: "two" }))).offset).toBe(2);
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"', '"two"']);
+    });
+
+    test("attempts to reconnect are never further apart than maxRetryMs", async () => {
+      const other = await startOther();
+      const a = await join({ maxRetryMs: 10 }, other.url);
+      await other.kill();
+      let attempts = 0;
+      const trap = createServer((socket) => {
+        attempts += 1;
+        socket.on("error", () => undefined).destroy();
+      }).listen(other.port, "127.0.0.1");
+      closing.push(() => trap.close());
+      // With the default, so many connections would take a minute.
+      await until(() => attempts >= 50, 5000);
+      expect(a.told).toEqual(["lost"]);
+      await new Promise((resolve) => trap.close(resolve));
+      await other.start();
+      await until(() => a.told.length === 2, 5000);
     });
 
     test("a command that takes too long is answered", async () => {

@@ -12,7 +12,7 @@ interface OwnServer {
 }
 
 /** Short times, so that a silent network is noticed soon. */
-export const impatient = { heartbeatMs: 300, timeoutMs: 1500 };
+export const impatient = { connectTimeoutMs: 1000, heartbeatMs: 300, timeoutMs: 1500 };
 
 /**
  * A server for the contract suite, which is killed where the suite wants it away, behind a network that can fail.

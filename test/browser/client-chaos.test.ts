@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { badProxy, seeded } from "../support/client-proxy.ts";
-import { clientSite, follow, holds, toldTo, visit } from "../support/client-site.ts";
-import type { Told } from "../support/client-page.ts";
+import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
+import type { SourceRecord } from "../support/client-page.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
-/** Each by a proxy of its own. `any` may choose among the wires. */
+/** The sources, each with a proxy of its own. `any` chooses among the wires. */
 const paths = ["comet", "ndjson", "sse", "poll", "posted", "any"] as const;
 
-/** A hub that sends its clients away often, and forgets fast. */
+/** A hub that recycles connections often and evicts messages soon. */
 const restless = {
   heartbeatMs: 100,
   pollMs: 100,
@@ -18,14 +18,17 @@ const restless = {
   log: { maxEntries: 250 },
 } as const;
 
-/** How long each browser's network is bad, in milliseconds, and what decides how. */
+/** The time of bad network in each browser, in milliseconds, and the seed of its faults. */
 const chaosMs = Number(process.env["CLIENT_CHAOS_MS"] ?? 8000);
 const seed = Number(process.env["CLIENT_CHAOS_SEED"] ?? 20_261);
 
-/** Messages are their own offsets: whatever comes is the next one, or after a gap that says how many are missing. */
-function expectNothingLost(told: Told, last: number): void {
+/**
+ * Expects each message to follow the one before, or a gap with the number of missing messages: messages are their own
+ * offsets.
+ */
+function expectNothingLost(record: SourceRecord, last: number): void {
   let at = 0;
-  for (const item of told.all) {
+  for (const item of record.all) {
     if (item.type === "gap") at += item.missed ?? expect.fail("a gap does not say how many are missing");
     else {
       const { number } = item.data as { number: number };
@@ -42,11 +45,11 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("no wire loses its place on a bad network", { timeout: chaosMs + 60_000 }, async () => {
+  test("loses no message on any wire on a bad network", { timeout: chaosMs + 60_000 }, async () => {
     const { page } = used;
     let port = 0;
     const proxies = await Promise.all(paths.map((_, i) => badProxy(() => port, seed + i)));
-    // All but the first are of another origin than the page.
+    // All except the first have another origin than the page.
     const origins = proxies.map(({ origin }) => origin);
     const site = await clientSite({ hub: { ...restless, cors: { origins } } });
     port = site.port;
@@ -55,7 +58,7 @@ describe.each(browserNames)("in %s", (name) => {
       const chosen = path === "any" ? {} : { wires: [path] };
       await follow(page, path, `${origins[i]}/events?topic=a&n=${i}`, chosen);
     }
-    await holds(page, `Object.values(page.told).every(({ opens }) => opens.length > 0)`, 20_000);
+    await holds(page, `Object.values(page.told).every(({ opens }) => opens.length > 0)`);
     const random = seeded(seed);
     let number = 0;
     const publish = (): Promise<unknown> =>
@@ -67,17 +70,17 @@ describe.each(browserNames)("in %s", (name) => {
     }
     for (const { heal } of proxies) heal();
     await publish();
-    for (const path of paths) await holds(page, `page.told.${path}.last === ${number}`, 20_000);
+    for (const path of paths) await holds(page, `page.records.${path}.last === ${number}`);
     for (const path of paths) {
-      const told = await toldTo(page, path);
-      expectNothingLost(told, number);
-      expect(told.closes).toEqual([]);
-      expect(told.errors).not.toEqual([]);
-      // What is cut is as if it had not been sent.
-      expect(told.errors.map(({ code }) => code)).not.toContain("ERR_FRAME");
+      const record = await recordOf(page, path);
+      expectNothingLost(record, number);
+      expect(record.closes).toEqual([]);
+      expect(record.errors).not.toEqual([]);
+      // A cut frame counts as not sent.
+      expect(record.errors.map(({ code }) => code)).not.toContain("ERR_FRAME");
     }
     expect(new Set(proxies.flatMap(({ had }) => Object.keys(had))).size).toBeGreaterThan(7);
-    // Two of each of the three sources that may have some.
+    // Two for each of the three sources that use iframes.
     expect(await page.evaluate<number>("page.mostFrames")).toBeLessThanOrEqual(6);
     expect(site.reasons).toContain("recycle");
     expect(page.console.filter(({ text }) => text.startsWith("Uncaught"))).toEqual([]);

@@ -1,11 +1,19 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { RequestOptions } from "../../src/index.ts";
-import { clientSite, follow, holds, toldTo, visit, type ClientSite, type SiteOptions } from "../support/client-site.ts";
+import {
+  clientSite,
+  follow,
+  holds,
+  recordOf,
+  visit,
+  type ClientSite,
+  type SiteOptions,
+} from "../support/client-site.ts";
 import { until } from "../support/sources.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
 const nonce = "bm9uY2U";
-/** Nothing runs but what has the nonce, and no script is made of text. */
+/** Only scripts with the nonce run, and no script is made from text. */
 const strict = `default-src 'none'; script-src 'nonce-${nonce}'; img-src data:; require-trusted-types-for 'script'`;
 const strictPage = (frames: string): SiteOptions => ({
   nonce,
@@ -22,13 +30,13 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  /** Publishes numbers from 1 on to a source that is open, and expects exactly them. */
-  async function expectNumbers({ hub }: ClientSite, told: string, count: number): Promise<void> {
+  /** Publishes numbers from 1 on, and expects a source to have received exactly these. */
+  async function expectNumbers({ hub }: ClientSite, source: string, count: number): Promise<void> {
     const { page } = used;
-    await holds(page, `page.told.${told}?.opens.length`);
+    await holds(page, `page.records.${source}?.opens.length`);
     for (let number = 1; number <= count; number += 1) await hub.topic("a").publish({ number });
-    await holds(page, `page.told.${told}.last === ${count}`);
-    const { all, errors } = await toldTo(page, told);
+    await holds(page, `page.records.${source}.last === ${count}`);
+    const { all, errors } = await recordOf(page, source);
     const messages = Array.from({ length: count }, (_, i) => ({
       type: "message",
       name: "message",
@@ -37,7 +45,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect([all, errors]).toEqual([messages, []]);
   }
 
-  test("a frame is hidden, holds up nothing, makes no history, and goes with its source", async () => {
+  test("hides its iframe, blocks nothing, adds no history entry, and removes the iframe with its source", async () => {
     const { page } = used;
     const site = await clientSite({ hub: { maxCometBytes: 2048, maxConnectionAgeMs: 200 } });
     await visit(page, `${site.origin}/?follow=comet`);
@@ -53,32 +61,32 @@ describe.each(browserNames)("in %s", (name) => {
     expect(page.console).toEqual([]);
   });
 
-  test("a frame that is worn gives way to another, and nothing is lost or told of it", async () => {
+  test("replaces an expiring iframe without loss and without an event", async () => {
     const { page } = used;
     const site = await clientSite({ hub: { maxCometBytes: 1 << 28, maxMessageBytes: 1 << 20 } });
     await visit(page, `${site.origin}/?follow=comet`);
-    await holds(page, "page.told.comet?.opens.length");
+    await holds(page, "page.records.comet?.opens.length");
     const padding = "x".repeat(60_000);
     for (let number = 1; number <= 250; number += 1) {
       await site.hub.topic("a").publish({ number, padding });
-      if (number % 10 === 0) await holds(page, `page.told.comet.last >= ${number - 20}`);
+      if (number % 10 === 0) await holds(page, `page.records.comet.last >= ${number - 20}`);
     }
-    await holds(page, "page.told.comet.last === 250");
-    const numbers = await page.evaluate<number[]>("page.told.comet.all.map(({ data }) => data.number)");
+    await holds(page, "page.records.comet.last === 250");
+    const numbers = await page.evaluate<number[]>("page.records.comet.all.map(({ data }) => data.number)");
     expect(numbers).toEqual(Array.from({ length: 250 }, (_, i) => i + 1));
-    expect(await toldTo(page, "comet")).toMatchObject({ opens: ["comet"], errors: [] });
+    expect(await recordOf(page, "comet")).toMatchObject({ opens: ["comet"], errors: [] });
     expect(await page.evaluate<number>("page.allFrames")).toBeGreaterThanOrEqual(3);
     expect(await page.evaluate<number>("page.mostFrames")).toBe(2);
     await holds(page, "page.frames() === 1");
   });
 
-  test("a frame runs under a strict policy of the page and its own", async () => {
+  test("runs an iframe under strict policies of the page and the stream", async () => {
     const site = await clientSite({ ...strictPage("'self'"), connect: strictStream("'self'") });
     await visit(used.page, `${site.origin}/?follow=comet`);
     await expectNumbers(site, "comet", 20);
   });
 
-  test.each(["posted", "sandboxed"])("a frame of another origin is %s, under strict policies", async (wire) => {
+  test.each(["posted", "sandboxed"])("runs an iframe of another origin, %s, under strict policies", async (wire) => {
     const { page } = used;
     const around = await clientSite(strictPage("http://127.0.0.1:*"));
     const site = await clientSite({
@@ -90,14 +98,14 @@ describe.each(browserNames)("in %s", (name) => {
     await expectNumbers(site, wire, 20);
   });
 
-  test("messages that other frames and windows post are not taken for the hub's", async () => {
+  test("ignores messages that other iframes and windows post", async () => {
     const { page } = used;
     const around = await clientSite();
     const site = await clientSite({ hub: { cors: { origins: [around.origin] } } });
     await visit(page, around.origin);
     for (const wire of ["posted", "sandboxed"]) {
       await follow(page, wire, `${site.origin}/events?topic=a`, { wires: [wire] });
-      await holds(page, `page.told.${wire}.opens.length`);
+      await holds(page, `page.records.${wire}.opens.length`);
     }
     const position = await page.evaluate<string>("page.sources.posted.lastEventId");
     const forged = [{ id: position.replace(/\d+$/, "9"), data: "forged" }, { error: { status: 403 } }, { end: {} }];
@@ -115,21 +123,21 @@ describe.each(browserNames)("in %s", (name) => {
       }
     })`);
     for (const wire of ["posted", "sandboxed"]) {
-      expect(await toldTo(page, wire)).toMatchObject({ all: [], errors: [], closes: [] });
+      expect(await recordOf(page, wire)).toMatchObject({ all: [], errors: [], closes: [] });
     }
     await site.hub.topic("a").publish("true");
-    await holds(page, "page.told.posted.messages + page.told.sandboxed.messages === 2");
+    await holds(page, "page.records.posted.messages + page.records.sandboxed.messages === 2");
   });
 
-  test("a page that the hub does not allow gets an error and no message", async () => {
+  test("dispatches an error and no message in a page that the hub does not allow", async () => {
     const { page } = used;
     const around = await clientSite();
     const site = await clientSite({ hub: { cors: { origins: ["https://other.test"] } } });
     await visit(page, around.origin);
     await follow(page, "posted", `${site.origin}/events?topic=a&from=oldest`, { wires: ["posted"] });
     await site.hub.topic("a").publish("secret");
-    await holds(page, "page.told.posted.errors.length > 1");
-    expect(await toldTo(page, "posted")).toMatchObject({ all: [], opens: [] });
+    await holds(page, "page.records.posted.errors.length > 1");
+    expect(await recordOf(page, "posted")).toMatchObject({ all: [], opens: [] });
     expect(site.opened).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
 import type { ServerResponse } from "node:http";
 import type { Hub } from "../../src/index.ts";
-import { clientSite, follow, holds, toldTo, visit, type ClientSite } from "../support/client-site.ts";
+import { clientSite, follow, holds, recordOf, visit, type ClientSite } from "../support/client-site.ts";
 import { notedHub } from "../support/hub.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
@@ -10,7 +10,7 @@ const url = "/events?topic=a";
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
 const isStream = ({ req }: NodeResponse): boolean => req.url?.startsWith("/events") === true;
 
-/** A site whose first answer to a stream is one of its own. */
+/** A site that answers the first request of a stream itself. */
 async function answering(answer: (response: ServerResponse, callback: string) => void): Promise<ClientSite> {
   let isFirst = true;
   return clientSite({
@@ -27,7 +27,7 @@ async function answering(answer: (response: ServerResponse, callback: string) =>
 const open = '{"open":{"states":{"a":"fresh"},"position":"a=old.4","heartbeatMs":0}}';
 const message = '{"id":"a=old.5","data":{"number":5}}';
 
-/** Begins a stream on a wire, with an opening, a message and these frames, that goes on. */
+/** Begins an endless stream on a wire: an opening, a message and these frames. */
 function begin(response: ServerResponse, wire: "sse" | "comet", callback: string, ...frames: readonly string[]): void {
   const all = [open, message, ...frames];
   if (wire === "sse") {
@@ -46,24 +46,24 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  /** Expects one error of this code, after which the source has come back and gives what is published. */
-  async function expectBack({ hub }: ClientSite, wire: string, code: string, timeoutMs?: number): Promise<void> {
+  /** Expects one error of this code, after which the source reconnects and delivers new messages. */
+  async function expectReconnect({ hub }: ClientSite, wire: string, code: string): Promise<void> {
     const { page } = used;
-    await holds(page, `page.told.${wire}.errors.length > 0 && page.sources.${wire}.readyState === 1`, timeoutMs);
+    await holds(page, `page.records.${wire}.errors.length > 0 && page.sources.${wire}.readyState === 1`);
     await hub.topic("a").publish({ number: 1 });
-    await holds(page, `page.told.${wire}.last === 1`);
-    const { errors, closes } = await toldTo(page, wire);
+    await holds(page, `page.records.${wire}.last === 1`);
+    const { errors, closes } = await recordOf(page, wire);
     expect([errors.map((error) => error.code), closes]).toEqual([[code], []]);
   }
 
   describe.each(["sse", "comet"] as const)("on %s", (wire) => {
-    async function expectFrame(frame: string, timeoutMs?: number): Promise<void> {
+    async function expectFrame(frame: string): Promise<void> {
       const site = await answering((response, callback) => begin(response, wire, callback, frame));
       await visit(used.page, site.origin);
       await follow(used.page, wire, url, { wires: [wire] });
-      await expectBack(site, wire, "ERR_FRAME", timeoutMs);
-      // What came before it counts, and the hub that it has come back to knows nothing of that epoch.
-      expect((await toldTo(used.page, wire)).all).toEqual([
+      await expectReconnect(site, wire, "ERR_FRAME");
+      // The message before the frame counts. The hub has another epoch, so there is a gap.
+      expect((await recordOf(used.page, wire)).all).toEqual([
         { type: "message", name: "message", data: { number: 5 } },
         { type: "gap", missed: null },
         { type: "message", name: "message", data: { number: 1 } },
@@ -71,33 +71,33 @@ describe.each(browserNames)("in %s", (name) => {
     }
 
     test.each(["{]", '{"open":{}}', '{"data":1}', '{"gap":{}}'])(
-      "the frame %s is an error, and it comes back",
+      "dispatches an error and reconnects after the frame %s",
       (frame) => expectFrame(frame),
     );
 
-    test("a frame that is no object is an error, and it comes back", () => expectFrame("null", 2000));
+    test("dispatches an error and reconnects after a frame that is not an object", () => expectFrame("null"));
 
     test.each([
       ["a page", 200, "text/html"],
       ["a text", 200, "text/plain"],
-      ["a page of an error", 502, "text/html"],
-    ])("%s in place of a stream is an error, and it comes back", async (_, status, type) => {
+      ["an error page", 502, "text/html"],
+    ])("dispatches an error and reconnects after %s in place of a stream", async (_, status, type) => {
       const site = await answering((response) => {
         response.writeHead(status, { "content-type": type });
         response.end("<h1>Welcome to our hotel</h1>");
       });
       await visit(used.page, site.origin);
       await follow(used.page, wire, url, { wires: [wire] });
-      await expectBack(site, wire, "ERR_NETWORK");
+      await expectReconnect(site, wire, "ERR_NETWORK");
     });
   });
 
-  test("a hub that has begun anew is a gap on every wire, after which it goes on", async () => {
+  test("dispatches a gap on every wire after the hub has restarted, and continues", async () => {
     const { page } = used;
-    /** Those that have taken the place of the first. */
+    /** The hubs after the first. */
     const later: Hub[] = [];
     const sockets = new Set<{ destroy: () => unknown }>();
-    // Chromium notices a frame's cut by the silence alone.
+    // Chromium detects a cut iframe only by its silence.
     const quick = { pollMs: 100, heartbeatMs: 200 };
     const site = await clientSite({
       hub: quick,
@@ -112,19 +112,19 @@ describe.each(browserNames)("in %s", (name) => {
     await visit(page, site.origin);
     for (const wire of wires) {
       await follow(page, wire, url, { wires: [wire] });
-      await holds(page, `page.told.${wire}.opens.length`);
+      await holds(page, `page.records.${wire}.opens.length`);
     }
     await site.hub.topic("a").publish({ number: 1 });
-    for (const wire of wires) await holds(page, `page.told.${wire}.last === 1`);
+    for (const wire of wires) await holds(page, `page.records.${wire}.last === 1`);
     const { hub } = notedHub(quick);
     later.push(hub);
     for (const socket of sockets) socket.destroy();
-    for (const wire of wires) await holds(page, `page.told.${wire}.all.length === 2`);
+    for (const wire of wires) await holds(page, `page.records.${wire}.all.length === 2`);
     await hub.topic("a").publish({ number: 1 });
     await hub.topic("a").publish({ number: 2 });
     for (const wire of wires) {
-      await holds(page, `page.told.${wire}.last === 2`);
-      const { all, closes } = await toldTo(page, wire);
+      await holds(page, `page.records.${wire}.last === 2`);
+      const { all, closes } = await recordOf(page, wire);
       expect([all.map((item) => (item.type === "gap" ? item.missed : item.data)), closes]).toEqual([
         [{ number: 1 }, null, { number: 1 }, { number: 2 }],
         [],
@@ -134,13 +134,13 @@ describe.each(browserNames)("in %s", (name) => {
 
   const globals = "Object.keys(globalThis).filter((key) => /^comet\\d/.test(key))";
 
-  test("a source may be closed by a script of its frame, and another opened at once", async () => {
+  test("allows a script of an iframe to close its source and open another at once", async () => {
     const { page } = used;
     const before = page.console.length;
     const site = await clientSite();
     await visit(page, site.origin);
     await follow(page, "first", url, { wires: ["comet"] });
-    await holds(page, "page.told.first.opens.length");
+    await holds(page, "page.records.first.opens.length");
     await page.evaluate(`void page.sources.first.addEventListener("message", () => {
       page.sources.first.close();
       page.sources.first.close();
@@ -151,70 +151,70 @@ describe.each(browserNames)("in %s", (name) => {
         .topic("a")
         .publish({ number })
         .catch(() => undefined);
-    await holds(page, "page.told.second?.opens.length");
+    await holds(page, "page.records.second?.opens.length");
     await site.hub.topic("a").publish({ number: 4 });
-    await holds(page, "page.told.second.last === 4");
-    expect(await toldTo(page, "first")).toMatchObject({ messages: 1, last: 1, errors: [], closes: [] });
-    expect(await toldTo(page, "second")).toMatchObject({ messages: 1, errors: [] });
+    await holds(page, "page.records.second.last === 4");
+    expect(await recordOf(page, "first")).toMatchObject({ messages: 1, last: 1, errors: [], closes: [] });
+    expect(await recordOf(page, "second")).toMatchObject({ messages: 1, errors: [] });
     await page.evaluate("void (page.sources.first.close(), page.sources.second.close(), page.sources.second.close())");
     await holds(page, `page.frames() === 0 && ${globals}.length === 0`);
     expect(page.console.slice(before)).toEqual([]);
   });
 
-  test("callbacks have names of their own, which are free again soon after", async () => {
+  test("gives each callback a name of its own, and frees it after the source is closed", async () => {
     const { page } = used;
     const before = page.console.length;
     const site = await clientSite();
     await visit(page, site.origin);
     for (const source of ["one", "two", "three"]) {
       await follow(page, source, url, { wires: ["comet"] });
-      await holds(page, `page.told.${source}.opens.length`);
+      await holds(page, `page.records.${source}.opens.length`);
     }
     expect(await page.evaluate(`${globals}.sort().join()`)).toBe("comet0,comet1,comet2");
-    // What is closed has its name until its frame is gone: one that is opened in the same breath has another.
+    // A closed source keeps its name until its iframe is removed: one that is opened in the same task has another.
     await page.evaluate(`void (page.sources.two.close(), page.follow("four", "${url}", { wires: ["comet"] }))`);
-    await holds(page, "page.told.four.opens.length");
+    await holds(page, "page.records.four.opens.length");
     await follow(page, "five", url, { wires: ["comet"] });
-    await holds(page, "page.told.five.opens.length");
+    await holds(page, "page.records.five.opens.length");
     expect(new Set(site.asked.map((query) => query.get("callback"))).size).toBeLessThanOrEqual(4);
     expect(await page.evaluate(`${globals}.length`)).toBe(4);
     await site.hub.topic("a").publish({ number: 1 });
     for (const source of ["one", "three", "four", "five"]) {
-      await holds(page, `page.told.${source}.last === 1`);
-      expect(await toldTo(page, source)).toMatchObject({ messages: 1, errors: [] });
+      await holds(page, `page.records.${source}.last === 1`);
+      expect(await recordOf(page, source)).toMatchObject({ messages: 1, errors: [] });
     }
-    expect(await toldTo(page, "two")).toMatchObject({ messages: 0 });
+    expect(await recordOf(page, "two")).toMatchObject({ messages: 0 });
     await page.evaluate("Object.values(page.sources).forEach((source) => source.close())");
     await holds(page, `page.frames() === 0 && ${globals}.length === 0`);
     expect(page.console.slice(before)).toEqual([]);
   });
 });
 
-describe("in chromium alone", () => {
+describe("in chromium only", () => {
   const used = useBrowser("chromium");
   afterEach(() =>
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("a frame that has had 10,000 pieces, or 3.5 million characters, gives way to another, and nothing is lost or told of it", async () => {
+  test("replaces an iframe after 10,000 batches or 3.5 million characters, without loss and without an event", async () => {
     const { page } = used;
     const most = 100_000;
     const site = await clientSite({ hub: { maxCometBytes: 1 << 28, log: { maxEntries: most } } });
     await visit(page, site.origin);
     await follow(page, "comet", url, { wires: ["comet"] });
-    await holds(page, "page.told.comet.opens.length");
+    await holds(page, "page.records.comet.opens.length");
     let count = 0;
     while (site.asked.length === 1 && count < most) {
       count += 1;
       await site.hub.topic("a").publish({ number: count });
-      // Each in a turn of its own; several may come in one piece all the same.
+      // Each in a turn of its own; several may still arrive in one batch.
       await new Promise((resolve) => setImmediate(resolve));
-      if (count % 500 === 0) await holds(page, `page.told.comet.last >= ${count - 500}`);
+      if (count % 500 === 0) await holds(page, `page.records.comet.last >= ${count - 500}`);
     }
-    await holds(page, `page.told.comet.last === ${count}`);
-    const numbers = await page.evaluate<number[]>("page.told.comet.all.map(({ data }) => data.number)");
+    await holds(page, `page.records.comet.last === ${count}`);
+    const numbers = await page.evaluate<number[]>("page.records.comet.all.map(({ data }) => data.number)");
     expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i + 1));
-    expect(await toldTo(page, "comet")).toMatchObject({ opens: ["comet"], errors: [], closes: [] });
+    expect(await recordOf(page, "comet")).toMatchObject({ opens: ["comet"], errors: [], closes: [] });
     await holds(page, "page.frames() === 1");
     expect([site.asked.length, await page.evaluate("page.mostFrames")]).toEqual([2, 2]);
     const at = Number(site.asked[1]?.get("lastEventId")?.split(".")[1]);

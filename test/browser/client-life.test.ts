@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { bufferingProxy } from "../support/client-proxy.ts";
-import { clientSite, follow, holds, toldTo, visit } from "../support/client-site.ts";
+import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
 import { until } from "../support/sources.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
@@ -12,97 +12,97 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("a refusal closes the source, wherever a browser lets it be seen", async () => {
+  test("closes the source after a refusal, where the browser shows it", async () => {
     const { page } = used;
     const origins = ["https://other.test"];
     const site = await clientSite({ hub: { authorize: () => 403, cors: { origins } } });
     await visit(page, site.origin);
     for (const wire of wires) await follow(page, wire, "/events?topic=a", { wires: [wire] });
     for (const wire of ["ndjson", "comet", "poll"]) {
-      await holds(page, `page.told.${wire}.closes.length > 0`);
-      expect(await toldTo(page, wire)).toMatchObject({
+      await holds(page, `page.records.${wire}.closes.length > 0`);
+      expect(await recordOf(page, wire)).toMatchObject({
         errors: [{ code: "ERR_FORBIDDEN", status: 403, retryMs: null }],
         closes: ["error"],
         opens: [],
       });
     }
-    // An EventSource says nothing of a status.
-    await holds(page, "page.told.sse.errors.length > 1");
-    const sse = await toldTo(page, "sse");
+    // An EventSource does not show the status.
+    await holds(page, "page.records.sse.errors.length > 1");
+    const sse = await recordOf(page, "sse");
     expect([sse.errors[0]?.code, sse.closes]).toEqual(["ERR_NETWORK", []]);
     await holds(page, "page.frames() === 0");
   });
 
-  test("a posted refusal comes as well", async () => {
+  test("closes a source of another origin after a refusal", async () => {
     const { page } = used;
     const around = await clientSite();
     const site = await clientSite({ hub: { authorize: () => 403, cors: { origins: [around.origin] } } });
     await visit(page, around.origin);
     await follow(page, "posted", `${site.origin}/events?topic=a`, { wires: ["posted"] });
-    await holds(page, "page.told.posted.closes.length > 0");
-    expect(await toldTo(page, "posted")).toMatchObject({ errors: [{ code: "ERR_FORBIDDEN", status: 403 }] });
+    await holds(page, "page.records.posted.closes.length > 0");
+    expect(await recordOf(page, "posted")).toMatchObject({ errors: [{ code: "ERR_FORBIDDEN", status: 403 }] });
   });
 
-  test("a listener that throws harms no other, and costs no message", async () => {
+  test("delivers to other listeners and further messages after a listener has thrown", async () => {
     const { page } = used;
     const { hub, origin } = await clientSite();
     await visit(page, origin);
     for (const wire of wires) {
       await follow(page, wire, "/events?topic=a", { wires: [wire], throws: true });
-      await holds(page, `page.told.${wire}.opens.length`);
+      await holds(page, `page.records.${wire}.opens.length`);
     }
     for (let number = 1; number <= 5; number += 1) await hub.topic("a").publish({ number });
     for (const wire of wires) {
-      await holds(page, `page.told.${wire}.messages === 5`);
-      expect(await toldTo(page, wire)).toMatchObject({ errors: [], last: 5 });
+      await holds(page, `page.records.${wire}.messages === 5`);
+      expect(await recordOf(page, wire)).toMatchObject({ errors: [], last: 5 });
     }
     await until(() => page.console.filter(({ text }) => text.includes("of the page's own")).length === 20);
   });
 
-  test("behind a proxy that holds everything back it falls to polls, and knows that after a reload", async () => {
+  test("falls back to polls behind a proxy that holds streams back, and remembers that after a reload", async () => {
     const { page } = used;
     const site = await clientSite({ hub: { pollMs: 100 } });
     const { origin } = await bufferingProxy(site);
     const start = async (): Promise<void> => {
       await visit(page, origin);
       await follow(page, "any", "/events?topic=a", { openTimeoutMs: 150 });
-      await holds(page, "page.told.any.opens.length");
-      expect((await toldTo(page, "any")).opens).toEqual(["poll"]);
+      await holds(page, "page.records.any.opens.length");
+      expect((await recordOf(page, "any")).opens).toEqual(["poll"]);
     };
     await start();
     const asked = (wire: string): number => site.asked.filter((query) => query.get("wire") === wire).length;
-    await until(() => asked("poll") > 4, 10_000);
+    await until(() => asked("poll") > 4);
     for (const wire of ["ndjson", "sse", "comet"]) expect(asked(wire)).toBe(2);
     await site.hub.topic("a").publish({ number: 1 });
-    await holds(page, "page.told.any.last === 1");
+    await holds(page, "page.records.any.last === 1");
     site.asked.length = 0;
     await start();
     await site.hub.topic("a").publish({ number: 2 });
-    await holds(page, "page.told.any.last === 2");
+    await holds(page, "page.records.any.last === 2");
     expect(new Set(site.asked.map((query) => query.get("wire")))).toEqual(new Set(["poll"]));
     await page.evaluate("sessionStorage.clear()");
   });
 
   test.for(wires)(
-    "a page that the user comes back to goes on, from the cache of the browser where it is kept, on %s",
+    "resumes when the user returns to the page, from the browser's cache if it is kept, on %s",
     async (wire) => {
       const { page } = used;
       const { hub, origin } = await clientSite({ hub: { pollMs: 1000 } });
       await visit(page, `${origin}/?follow=${wire}`);
-      await holds(page, `page.told.${wire}.opens.length`);
+      await holds(page, `page.records.${wire}.opens.length`);
       await hub.topic("a").publish({ number: 1 });
-      await holds(page, `page.told.${wire}.last === 1`);
+      await holds(page, `page.records.${wire}.last === 1`);
       await visit(page, `${origin}/elsewhere`);
       await until(() => hub.stats().connections === 0);
       await hub.topic("a").publish({ number: 2 });
       await page.evaluate("void setTimeout(() => history.back())");
       await holds(page, "location.search !== '' && globalThis.page?.persisted !== undefined");
-      // Firefox keeps no page whose streams it had to cut itself, nor any while it is driven: there the page begins anew.
+      // Firefox keeps no page whose streams it had to cut, and none under automation: there the page loads again.
       const isKept = name !== "firefox";
       expect(await page.evaluate<boolean>("page.persisted")).toBe(isKept);
-      await holds(page, isKept ? `page.told.${wire}.last === 2` : `page.told.${wire}.opens.length`);
+      await holds(page, isKept ? `page.records.${wire}.last === 2` : `page.records.${wire}.opens.length`);
       await hub.topic("a").publish({ number: 3 });
-      await holds(page, `page.told.${wire}.last === 3`);
+      await holds(page, `page.records.${wire}.last === 3`);
     },
   );
 });

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { JsonValue } from "../../src/index.ts";
-import { clientSite, follow, holds, toldTo, visit } from "../support/client-site.ts";
+import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
 
-/** Of each kind some, with names for some. */
+/** Values of each kind. */
 const kinds: readonly JsonValue[] = [
   "plain",
   "</script><script>parent.document.title='broken'</script>",
@@ -37,20 +37,25 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test.each(wires)("%s alone delivers 200 mixed messages as what they were", async (wire) => {
+  test.each(wires)("delivers 200 mixed messages unchanged over %s alone", async (wire) => {
     const { page } = used;
     const { hub, origin, opened } = await clientSite();
     await visit(page, origin);
     await follow(page, wire, "/events?topic=a", { wires: [wire], names: ["tick"] });
-    await holds(page, `page.told.${wire}.opens.length === 1`);
+    await holds(page, `page.records.${wire}.opens.length === 1`);
     const topic = hub.topic("a");
     for (const { name: event, data } of mixed) {
       await topic.publish(data, event === "message" ? {} : { event });
     }
-    await holds(page, `page.told.${wire}.messages >= ${mixed.length}`);
-    const json = await page.evaluate<string>(`JSON.stringify(page.told.${wire}.all)`);
+    await holds(page, `page.records.${wire}.messages >= ${mixed.length}`);
+    const json = await page.evaluate<string>(`JSON.stringify(page.records.${wire}.all)`);
     expect(json).toBe(JSON.stringify(mixed.map((message) => ({ type: "message", ...message }))));
-    expect(await toldTo(page, wire)).toMatchObject({ opens: [wire], states: [{ a: "fresh" }], errors: [], closes: [] });
+    expect(await recordOf(page, wire)).toMatchObject({
+      opens: [wire],
+      states: [{ a: "fresh" }],
+      errors: [],
+      closes: [],
+    });
     expect(opened[0]?.wire).toBe(wire);
     expect(await page.evaluate("document.title")).toBe("A page");
     expect(page.console).toEqual([]);

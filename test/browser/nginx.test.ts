@@ -14,7 +14,7 @@ describe.each(["1.0", "1.1"] as const)("through nginx, which asks with HTTP/%s",
     }
     expect(follower.data).toEqual(Array.from({ length: 20 }, (_, i) => `event ${i + 1}`));
     follower.leave();
-    await until(() => server.reasons.length === 1, 10_000);
+    await until(() => server.reasons.length === 1);
     expect(server.reasons).toEqual(["client"]);
   });
 });
@@ -22,7 +22,7 @@ describe.each(["1.0", "1.1"] as const)("through nginx, which asks with HTTP/%s",
 test("through nginx, heartbeats arrive", async () => {
   const server = await serveHub({ heartbeatMs: 50 });
   const follower = await Follower.fetch(`${await startNginx(server.origin)}/?topic=a&wire=ndjson`);
-  await until(() => follower.heartbeats >= 3, 10_000);
+  await until(() => follower.heartbeats >= 3);
 });
 
 test("through nginx, polls wait for a message, and one that is left is noticed", async () => {
@@ -42,7 +42,7 @@ test("through nginx, polls wait for a message, and one that is left is noticed",
   await until(() => server.opened.length === 6);
   controller.abort();
   await left.catch(() => undefined);
-  await until(() => server.reasons.at(-1) === "client", 10_000);
+  await until(() => server.reasons.at(-1) === "client");
 });
 
 test("through nginx, a refusal comes as it is, and a server that breaks off is seen", async () => {

@@ -5,7 +5,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { JsonValue } from "../../src/index.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 import { hostileMessage } from "../support/hostile.ts";
 import { serveHub, wires, type HubServer } from "../support/hub.ts";
 import { until } from "../support/sources.ts";
@@ -98,9 +98,9 @@ test("the package eventsource reads it, comes back by itself and misses nothing"
   source.onmessage = ({ data }) => texts.push(data as string);
   for (const [i, message] of messages.entries()) {
     await server.hub.topic("a").publish(message);
-    if (i % 20 === 0) await until(() => texts.length > i, 10_000);
+    if (i % 20 === 0) await until(() => texts.length > i);
   }
-  await until(() => texts.length >= messages.length, 30_000);
+  await until(() => texts.length >= messages.length);
   expectText(texts);
   expect(server.hub.stats().recycled).toBeGreaterThan(1);
 });
@@ -115,14 +115,14 @@ test.each(wires)("curl -N reads %s of the same address, each message as it is pu
   curl.stdout.on("data", (data: Buffer) => (output += data.toString()));
   curl.stderr.on("data", (data: Buffer) => (output += data.toString()));
   onTestFinished(() => void curl.kill());
-  await until(() => server.opened.length === 1, 10_000);
+  await until(() => server.opened.length === 1);
   for (let i = 1; i <= (wire === "poll" ? 1 : 5); i += 1) {
     await server.hub.topic("a").publish(`event ${i}`);
-    await until(() => output.includes(`event ${i}`), 10_000);
+    await until(() => output.includes(`event ${i}`));
   }
   if (wire !== "poll") curl.kill();
   await gone;
-  await until(() => server.reasons.length === 1, 10_000);
+  await until(() => server.reasons.length === 1);
   expect(server.reasons).toEqual([wire === "poll" ? "poll" : "client"]);
 });
 

@@ -86,7 +86,7 @@ describe.each(browserNames)("in %s", (name) => {
     const { page } = used;
     const { hub, origin, opened } = await site(cometPage("cometMessage"));
     await page.goto(origin);
-    await until(() => opened.length === 1, 20_000);
+    await until(() => opened.length === 1);
     await publishAll(hub, messages, { event: "tick", key: "k" });
     await holds(page, `received.length >= ${messages.length}`);
     const received = await page.evaluate<string>("JSON.stringify(received)");
@@ -101,7 +101,7 @@ describe.each(browserNames)("in %s", (name) => {
       heartbeatMs: 100,
     });
     await page.goto(origin);
-    await until(() => requests.length === 1, 20_000);
+    await until(() => requests.length === 1);
     const all = Array.from({ length: 120 }, (_, i) => `message ${i} ${"x".repeat(100)}`);
     for (let i = 0; i < all.length; i += 10) {
       await publishAll(hub, all.slice(i, i + 10));
@@ -121,7 +121,7 @@ describe.each(browserNames)("in %s", (name) => {
     const { page } = used;
     const { hub, origin, opened } = await site(eventSourcePage, { heartbeatMs: 100 });
     await page.goto(origin);
-    await until(() => opened.length === 1, 20_000);
+    await until(() => opened.length === 1);
     await publishAll(hub, messages);
     await publishAll(hub, [1, "two", { three: 3 }], { event: "tick" });
     await holds(page, "named.length >= 3 && control.indexOf('heartbeat') >= 0");
@@ -141,7 +141,7 @@ describe.each(browserNames)("in %s", (name) => {
     const { page } = used;
     const { hub, origin, requests, cut, opened } = await site(eventSourcePage, { retryMs: 50 });
     await page.goto(origin);
-    await until(() => opened.length === 1, 20_000);
+    await until(() => opened.length === 1);
     for (let round = 0; round < 4; round += 1) {
       await publishAll(hub, [`round ${round}`]);
       await holds(page, `received.length >= ${round * 2 + 1}`);

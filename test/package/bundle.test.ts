@@ -44,14 +44,14 @@ test.each([
   [
     "the client, with all wires",
     `import { CometSource } from "comet-sockets/client"; new CometSource("/live").onmessage = console.log;`,
-    // It is to come to 4,096, and with one wire to 2,560.
-    4_250,
+    // The goal is 4,096, and 2,560 with one wire. `Backoff`, which the brokers share, takes 75 bytes of it.
+    4_310,
   ],
-  ["the client, with ndjson", oneWire("ndjson"), 2_620],
-  ["the client, with sse", oneWire("sse"), 2_300],
-  ["the client, with comet", oneWire("comet"), 2_600],
-  ["the client, with poll", oneWire("poll"), 2_530],
-  ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 2_640],
+  ["the client, with ndjson", oneWire("ndjson"), 2_680],
+  ["the client, with sse", oneWire("sse"), 2_360],
+  ["the client, with comet", oneWire("comet"), 2_660],
+  ["the client, with poll", oneWire("poll"), 2_590],
+  ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 2_700],
 ])("%s stays small", async (_, code, ceiling) => {
   const bytes = await sizeOf(code);
   expect(bytes).toBeLessThanOrEqual(ceiling);

@@ -100,7 +100,7 @@ test("the script is minified, and its map names the sources that the package has
   const text = readFileSync(path, "utf8");
   expect(text).toMatch(/\/\/# sourceMappingURL=client\.global\.js\.map\s*$/);
   const { sources } = JSON.parse(readFileSync(`${path}.map`, "utf8")) as { sources: string[] };
-  expect(sources).toContain("../src/client/source.ts");
+  expect(sources).toContain("../src/client/bare-source.ts");
   const files = sources.map((source) => readFileSync(join(root, "dist", source), "utf8"));
   expect(text.length).toBeLessThan(files.join("").length / 2);
 });

@@ -11,14 +11,18 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
+import { EventSource } from "eventsource";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { startExample } from "../support/example-process.ts";
+import { freePort } from "../support/free-port.ts";
 import { startNats } from "../support/nats.ts";
 import { startRedis } from "../support/redis.ts";
 import { installedNode, nodeVersions, root, run } from "../support/run.ts";
 
 const consumers = join(root, "test/package/consumers");
+const readme = readFileSync(join(root, "README.md"), "utf8");
 let folder: string;
 let tarball: string;
 let files: readonly { readonly path: string }[];
@@ -44,8 +48,16 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the tarball", () => {
   test("holds what is published, and nothing else", () => {
-    const others = files.map(({ path }) => path).filter((path) => !/^(dist|src)\//.test(path));
-    expect(others.sort()).toEqual(["CHANGELOG.md", "LICENSE", "PROTOCOL.md", "README.md", "package.json"]);
+    const others = files.map(({ path }) => path).filter((path) => !/^(dist|src|docs|examples)\//.test(path));
+    expect(others.sort()).toEqual([
+      "CHANGELOG.md",
+      "CONTRIBUTING.md",
+      "LICENSE",
+      "PROTOCOL.md",
+      "README.md",
+      "SECURITY.md",
+      "package.json",
+    ]);
     for (const entry of [
       "dist/index.js",
       "dist/index.d.ts",
@@ -64,8 +76,17 @@ describe("the tarball", () => {
     }
   });
 
+  test("holds every file that the README links to or shows", () => {
+    const paths = files.map(({ path }) => path);
+    const links = Array.from(readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g), ([, link = ""]) => link);
+    const examples = Array.from(readme.matchAll(/^```\w+ (\S+)$/gm), ([, path = ""]) => path);
+    expect(Math.min(links.length, examples.length)).toBeGreaterThan(0);
+    const isHeld = (link: string): boolean => paths.some((path) => path === link || path.startsWith(`${link}/`));
+    expect([...links, ...examples].filter((link) => !isHeld(link))).toEqual([]);
+  });
+
   test("is small, and brings no dependencies", () => {
-    expect(statSync(tarball).size).toBeLessThan(560 * 1024);
+    expect(statSync(tarball).size).toBeLessThan(720 * 1024);
     const manifest = JSON.parse(
       readFileSync(join(folder, "node_modules/comet-sockets/package.json"), "utf8"),
     ) as object;
@@ -148,6 +169,25 @@ describe("at run time", () => {
     expect(report).toMatch(/^# fail 0$/m);
     expect(report).toMatch(/^# pass 11$/m);
   });
+
+  test.each(nodeVersions)(
+    "the README's first example runs as pasted on Node %s, and sends its stories",
+    async (version) => {
+      const [, code = ""] = /^```js examples\/first\/server\.mjs\n(.*?)^```$/ms.exec(readme) ?? [];
+      const file = join(folder, "server.mjs");
+      writeFileSync(file, code);
+      await using example = await startExample(file, await freePort(), await installedNode(version));
+      const page = await (await fetch(example.origin)).text();
+      const [, address = ""] = /new EventSource\("(.*?)"\)/.exec(page) ?? [];
+      const stories: string[] = [];
+      const source = new EventSource(new URL(address, example.origin));
+      source.onmessage = ({ data }) => stories.push(String(data));
+      await vi.waitUntil(() => stories.length >= 2, { timeout: 30_000 });
+      source.close();
+      const [first = 0, second = 0] = stories.map((story) => Number(/^\{"title":"Story (\d+)"\}$/.exec(story)?.[1]));
+      expect(second).toBe(first + 1);
+    },
+  );
 
   /** What a module prints; it is over only when nothing keeps the process. */
   const printed = async (version: string, code: string): Promise<string> =>

@@ -3,11 +3,12 @@ import { createParser } from "eventsource-parser";
 import fc from "fast-check";
 import { parse, type DefaultTreeAdapterTypes as Tree } from "parse5";
 import { describe, expect, test } from "vitest";
-import { CometError, type JsonValue } from "../../src/index.ts";
+import type { JsonValue } from "../../src/index.ts";
 import { CometDecoder } from "../support/decoders/comet-decoder.ts";
 import { readLiteral } from "../support/decoders/literal-reader.ts";
 import type { Decoder, DecoderOptions } from "../support/decoders/decoder.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import { FrameError } from "../support/decoders/frame-error.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 import { jsonLiteral, messageLiteral } from "../../src/wire/literal.ts";
 import { NdjsonDecoder } from "../support/decoders/ndjson-decoder.ts";
 import { PollDecoder } from "../support/decoders/poll-decoder.ts";
@@ -146,8 +147,8 @@ function outcome(make: WireUnderTest["make"], pieces: readonly Uint8Array[], max
     }
     decoder.end();
   } catch (error) {
-    if (!(error instanceof CometError) || error.code !== "ERR_FRAME") throw error;
-    items.push(`${error.code}: ${error.message}`);
+    if (!(error instanceof FrameError)) throw error;
+    items.push(String(error));
   }
   return items;
 }
@@ -210,7 +211,7 @@ describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => 
     );
   });
 
-  test("makes of a damaged stream items or ERR_FRAME, and the same however the bytes are cut", () => {
+  test("makes of a damaged stream items or a FrameError, and the same however the bytes are cut", () => {
     let failed = 0;
     fc.assert(
       fc.property(items, fc.array(edit, { maxLength: 3 }), cuts, (sent, edits, where) => {
@@ -233,7 +234,7 @@ describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => 
     expect(failed).toBeLessThan(950);
   });
 
-  test("makes of any bytes items or ERR_FRAME", () => {
+  test("makes of any bytes items or a FrameError", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), cuts, (bytes, where) => {
         expectSame(outcome(make, pieces(bytes, where)), outcome(make, [bytes]));

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Hub } from "../../src/index.ts";
 import { MemoryBrokers } from "../../src/brokers/memory/memory-brokers.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 import { FaultyBroker } from "../support/faulty-broker.ts";
 import { Follower } from "../support/hub.ts";
+import { turns } from "../support/sources.ts";
 
 const PROCESSES = 3;
 const CLIENTS = 4;
@@ -144,14 +145,14 @@ test("whatever fails between hubs and their broker, clients have every message o
             cut.add(one.process);
           } else if (one.op === "join") await clients[one.client]?.join(hubs[one.process] as Hub, one.query);
           else if (one.op === "leave") clients[one.client]?.leave();
-          else if (one.op === "settle") await new Promise((resolve) => setTimeout(resolve, 3));
+          else if (one.op === "settle") await turns();
           else if (position !== "") {
             const there = brokers.find((_, i) => !cut.has(i));
             await there?.renew("t", /=(\w+)\./.exec(position)?.[1] as string);
           }
         }
         for (let process = 0; process < PROCESSES; process += 1) restore(process);
-        const end = performance.now() + 10_000;
+        const end = performance.now() + 30_000;
         const isBehind = (one: Client): boolean => one.take().at(-1) !== published - 1;
         // A client that skips may be told of a gap up to the newest message: then it is to have the next.
         for (let looks = 0; looks === 0 || clients.some(isBehind); looks += 1) {

@@ -16,8 +16,8 @@
  */
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
-import { quantile } from "../../bench/support/statistics.ts";
-import { table } from "../../bench/support/table.ts";
+import { quantile } from "../support/statistics.ts";
+import { table } from "../support/table.ts";
 import { browserNeeds, launchBrowser, type BrowserName } from "../support/browsers/browser.ts";
 import { descendants, mainThread, memoryOf, processOf } from "../support/page-process.ts";
 import { ensureSystemPackages } from "../support/system-packages.ts";

@@ -2,7 +2,7 @@
  * A thousand clients that never read cost a thousand that do neither memory nor time. Each run has processes of its own; runs with
  * and without the stalled ones take turns. `node test/soak/slow.ts`; `PAIRS`, `MESSAGES`, `BURST` and `EVERY_MS` change it.
  */
-import { median } from "../../bench/support/statistics.ts";
+import { median } from "../support/statistics.ts";
 import { sleep } from "./support/clock.ts";
 import type { CrowdState } from "./support/crowd-process.ts";
 import { Checks, crowdProcess, mebibytes, ms, serverProcess } from "./support/processes.ts";

@@ -1,13 +1,13 @@
-// What the page of test/browser/client-bindings.test.ts has in it, bundled for the browser: React with `useComet`, and `<comet-source>`.
+// The script of the page of test/browser/client-bindings.test.ts: React with `useComet`, and `<comet-source>`.
 import { createElement, StrictMode, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { defineCometSource, type CometErrorEvent, type CometMessageEvent } from "../../src/client/index.ts";
 import { useComet } from "../../src/client/react.ts";
 
-/** Waits are short here. */
-const quick = { retryMs: 20, maxRetryMs: 100 };
+/** Short delays. */
+const quick = { backoffMs: 20, maxBackoffMs: 100 };
 
-/** What a component shows, and all that its `onMessage` was given. */
+/** The state that a component shows. */
 export interface Shown {
   readonly data: unknown;
   readonly state: string;
@@ -16,7 +16,7 @@ export interface Shown {
 }
 
 /** An event of an element. */
-export interface Heard {
+export interface PageEvent {
   readonly type: string;
   /** The id of the element. */
   readonly from: string;
@@ -44,22 +44,22 @@ function render(followed: Readonly<Record<string, string>>): void {
 
 const types = ["open", "message", "tick", "gap", "error", "close"];
 
-/** By the listeners of the elements that `place` has put into the page, and by those of the capturing phase, of all elements. */
-const own: Heard[] = [];
-const captured: Heard[] = [];
-/** Who else has heard of an event, and of which. */
+/** Events at the listeners of the elements that `place` adds, and events of all elements in the capturing phase. */
+const own: PageEvent[] = [];
+const captured: PageEvent[] = [];
+/** Events at other listeners, which should get none. */
 const strays: string[] = [];
 
-function hearing(heard: Heard[]): (event: Event) => void {
+function recorder(events: PageEvent[]): (event: Event) => void {
   return (event) => {
     const { id: from } = event.target as Element;
     const { type, data, code, reason } = event as CometMessageEvent & CometErrorEvent & { readonly reason: unknown };
-    heard.push({ type, from, data, code, reason });
+    events.push({ type, from, data, code, reason });
   };
 }
 
 for (const type of types) {
-  document.addEventListener(type, hearing(captured), { capture: true });
+  document.addEventListener(type, recorder(captured), { capture: true });
   document.body.addEventListener(type, () => strays.push(`body ${type}`));
   document.addEventListener(type, () => strays.push(`document ${type}`));
   window.addEventListener(type, () => strays.push(`window ${type}`));
@@ -67,21 +67,21 @@ for (const type of types) {
 window.onerror = () => strays.push("window.onerror");
 window.onmessage = () => strays.push("window.onmessage");
 
-/** Puts an element at the end of the page. */
+/** Adds an element to the end of the page. */
 function place(id: string, src: string): void {
   const element = document.createElement("comet-source");
   element.id = id;
   element.setAttribute("src", src);
-  for (const type of types) element.addEventListener(type, hearing(own));
+  for (const type of types) element.addEventListener(type, recorder(own));
   document.body.append(element);
 }
 
 const page = {
   render,
-  /** What a component shows; undefined if it is not there. */
+  /** The state that a component shows; empty if it is not mounted. */
   shown: (name: string) => JSON.parse(document.getElementById(name)?.textContent ?? "{}") as Partial<Shown>,
   place,
   define: () => defineCometSource("comet-source", quick),
-  told: { given, own, captured, strays },
+  records: { given, own, captured, strays },
 };
 Object.assign(globalThis, { page });

@@ -4,14 +4,14 @@ import { fileURLToPath } from "node:url";
 import type { HubOptions } from "../../src/index.ts";
 import { clientSite, type ClientSite } from "./client-site.ts";
 
-/** A hub at `/events`, and at `/bindings` a page that has bindings-page.ts in it. */
+/** A hub at `/events`, and at `/bindings` a page with the script bindings-page.ts. */
 export interface BindingsSite extends ClientSite {
-  /** Breaks all streams off. Until `up`, whoever asks for one is cut off as well. */
+  /** Cuts all streams, and every new one until `up` is called. */
   readonly down: () => void;
   readonly up: () => void;
 }
 
-/** @param body What the page has in it after its script. */
+/** @param body The HTML of the page after its script. */
 export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<BindingsSite> {
   const scripts = await (made ??= bundled());
   const streams = new Set<{ destroy: () => unknown }>();
@@ -22,7 +22,7 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
       const response = streamed as ServerResponse;
       const { pathname } = new URL(response.req.url ?? "/", "http://site.test");
       if (pathname === "/events") {
-        // It is to be the socket: a stream lets go of its response.
+        // The socket, since a stream detaches its response.
         const { socket } = response.req;
         streams.add(socket);
         socket.once("close", () => streams.delete(socket));
@@ -53,8 +53,8 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
 let made: Promise<Readonly<Record<string, string>>> | undefined;
 
 /**
- * The scripts of the page, by their paths, and the client alone as a module. React is as it is while one develops: there, strict mode
- * mounts each component twice.
+ * The scripts of the page, by their paths, and the client alone as a module. React is its development build, in which
+ * strict mode mounts each component twice.
  */
 async function bundled(): Promise<Readonly<Record<string, string>>> {
   const bundle = async (entry: string, format: "iife" | "esm"): Promise<string> => {

@@ -1,4 +1,4 @@
-// What the pages of test/browser/client*.test.ts have in them, bundled for the browser: the client, and what notes all it tells.
+// The script of the pages of test/browser/client*.test.ts: the client, and a record of each source's events.
 import {
   CometSource,
   acrossTabs,
@@ -19,22 +19,24 @@ const wires: Readonly<Record<string, ClientWire>> = {
   sandboxed: postedComet({ sandbox: true }),
 };
 
-/** Waits are short here. */
-const quick = { retryMs: 20, maxRetryMs: 200, openTimeoutMs: 500 };
+/** Short delays. */
+const quick = { backoffMs: 20, maxBackoffMs: 200, openTimeoutMs: 500 };
 
-export interface FollowWish {
-  /** All of the source's own choice by default. */
+/** The parameters of `page.follow`. */
+export interface FollowRequest {
+  /** The names of the wires. @default those of `CometSource` */
   readonly wires?: readonly string[];
+  /** The names of events to record, beside `message`. */
   readonly names?: readonly string[];
   readonly openTimeoutMs?: number;
   /** Whether the connection is shared with other tabs. */
   readonly share?: boolean;
-  /** The number of the message at which a listener throws each time. */
+  /** Whether a listener throws at each message. */
   readonly throws?: boolean;
 }
 
-/** All that a source has told, in its order. */
-export interface Told {
+/** The events of a source, in their order. */
+export interface SourceRecord {
   readonly all: (
     | { readonly type: "message"; readonly name: string; readonly data: unknown }
     | { readonly type: "gap"; readonly missed: number | null }
@@ -44,47 +46,47 @@ export interface Told {
   readonly errors: { readonly code: string; readonly status: number | undefined; readonly retryMs: number | null }[];
   readonly closes: string[];
   messages: number;
-  /** The `number` of the last message, where it has one. */
+  /** The `number` of the last message, if it has one. */
   last: unknown;
 }
 
-function follow(name: string, url: string, wish: FollowWish = {}): void {
-  const told: Told = { all: [], opens: [], states: [], errors: [], closes: [], messages: 0, last: undefined };
-  const { openTimeoutMs = quick.openTimeoutMs, names = [] } = wish;
-  const chosen = wish.wires && { wires: wish.wires.map((wire) => wires[wire] as ClientWire) };
-  const shared = wish.share === true && { share: acrossTabs };
+function follow(name: string, url: string, request: FollowRequest = {}): void {
+  const record: SourceRecord = { all: [], opens: [], states: [], errors: [], closes: [], messages: 0, last: undefined };
+  const { openTimeoutMs = quick.openTimeoutMs, names = [] } = request;
+  const chosen = request.wires && { wires: request.wires.map((wire) => wires[wire] as ClientWire) };
+  const shared = request.share === true && { share: acrossTabs };
   const source = new CometSource(url, { ...quick, openTimeoutMs, ...chosen, ...shared });
   for (const type of ["message", ...names]) {
-    if (wish.throws) {
+    if (request.throws) {
       source.addEventListener(type, () => {
         throw new Error("of the page's own");
       });
     }
     source.addEventListener(type, ({ data }) => {
-      told.messages += 1;
-      told.last = (data as { number?: unknown } | null)?.number;
-      told.all.push({ type: "message", name: type, data });
+      record.messages += 1;
+      record.last = (data as { number?: unknown } | null)?.number;
+      record.all.push({ type: "message", name: type, data });
     });
   }
-  source.ongap = ({ missed }) => void told.all.push({ type: "gap", missed });
+  source.ongap = ({ missed }) => void record.all.push({ type: "gap", missed });
   source.onopen = ({ wire, states }) => {
-    told.opens.push(wire);
-    told.states.push(states);
+    record.opens.push(wire);
+    record.states.push(states);
   };
-  source.onerror = ({ code, status, retryMs }) => void told.errors.push({ code, status, retryMs });
-  source.onclose = ({ reason }) => void told.closes.push(reason);
-  page.told[name] = told;
+  source.onerror = ({ code, status, retryMs }) => void record.errors.push({ code, status, retryMs });
+  source.onclose = ({ reason }) => void record.closes.push(reason);
+  page.records[name] = record;
   page.sources[name] = source;
 }
 
 const page = {
   follow,
-  told: {} as Record<string, Told>,
+  records: {} as Record<string, SourceRecord>,
   sources: {} as Record<string, CometSource>,
-  /** The most iframes that there were at once, and how many there ever were. */
+  /** The largest number of iframes at once, and the number of all of them. */
   mostFrames: 0,
   allFrames: 0,
-  /** What `pageshow` said. */
+  /** The member `persisted` of the last `pageshow` event. */
   persisted: undefined as boolean | undefined,
   historyAtStart: history.length,
   frames: () => document.getElementsByTagName("iframe").length,
@@ -102,7 +104,7 @@ function isFrame(node: Node): boolean {
 
 Object.assign(globalThis, { page });
 
-/** What the page does before it has loaded: it follows on a wire, or forges messages of one for the page around. */
+/** Before it has loaded, the page follows on a wire, or forges a wire's messages for the page around it. */
 const search = new URLSearchParams(location.search);
 const wire = search.get("follow");
 if (wire !== null) follow(wire, "/events?topic=a", { wires: [wire] });

@@ -2,7 +2,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import { serve, type TestServer } from "./servers.ts";
 
-/** What becomes of one connection. */
+/** The fate of one connection. */
 type Fate = "honest" | "slow" | "held" | "stalled" | "cut" | "reset" | "truncated" | "refused" | "status" | "mute";
 
 /** Weighted: half of the connections live until the other side ends them. */
@@ -14,13 +14,13 @@ const statuses = ["500 Internal Server Error", "502 Bad Gateway", "503 Service U
 
 export interface BadProxy {
   readonly origin: string;
-  /** How many connections had each fate. */
+  /** The number of connections with each fate. */
   readonly had: Partial<Record<Fate, number>>;
-  /** From now on it does nothing but pass bytes on. */
+  /** Ends all connections; further ones are honest. */
   readonly heal: () => void;
 }
 
-/** Numbers in [0, 1), the same for the same seed (mulberry32). */
+/** A generator of random numbers in [0, 1) from a seed (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -32,8 +32,8 @@ export function seeded(seed: number): () => number {
 }
 
 /**
- * A TCP proxy that harms connections whose first request is for `/events`: it cuts them by FIN or RST at any byte, stalls, delays, holds
- * back, drops the rest, and answers itself or not at all.
+ * A TCP proxy that harms connections whose first request is for `/events`: it cuts them by FIN or RST at any byte,
+ * stalls, delays, holds back or truncates them, and answers itself or not at all.
  */
 export async function badProxy(port: () => number, seed: number): Promise<BadProxy> {
   const random = seeded(seed);
@@ -55,7 +55,7 @@ export async function badProxy(port: () => number, seed: number): Promise<BadPro
         const status = statuses[Math.floor(random() * statuses.length)] as string;
         client.end(`HTTP/1.1 ${status}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n`);
       } else relay(client, track(connect(port(), "127.0.0.1")), head, fate, random);
-      // Some wires ask again and again on one connection.
+      // Some wires send several requests on one connection.
       if (isHarmed) setTimeout(() => client.resetAndDestroy(), 300 + 2000 * random());
     });
   });
@@ -77,7 +77,7 @@ export async function badProxy(port: () => number, seed: number): Promise<BadPro
 function relay(client: Socket, hub: Socket, head: Buffer, fate: Fate, random: () => number): void {
   client.on("data", (bytes) => hub.write(bytes));
   client.on("close", () => hub.destroy());
-  // A close that is no end is a reset: so it is passed on.
+  // A close without an end is a reset, and is passed on as one.
   hub.on("close", (hasFailed) => (hasFailed ? client.destroy() : undefined));
   hub.write(head);
   // Mostly within the head and the first messages, and at times much later.
@@ -114,20 +114,20 @@ function relay(client: Socket, hub: Socket, head: Buffer, fate: Fate, random: ()
       return;
     }
     hub.destroy();
-    // Of what is truncated nobody can tell that there was more.
+    // A truncated response looks complete.
     if (fate === "truncated") client.end("0\r\n\r\n");
     else {
       client.write(bytes.subarray(0, left), () => {
         if (fate === "cut") client.end();
         else if (fate === "reset") client.resetAndDestroy();
-        // What is stalled says nothing more, and never ends.
+        // A stalled connection sends nothing more, and never ends.
       });
     }
   });
   hub.on("end", () => client.end());
 }
 
-/** A proxy that passes nothing on before the end. */
+/** A proxy that passes a response on only when it is complete. */
 export function bufferingProxy({ origin }: TestServer): Promise<TestServer> {
   return serve((response) => {
     const controller = new AbortController();

@@ -5,23 +5,23 @@ import { expect } from "vitest";
 import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
 import type { RequestOptions, HubOptions } from "../../src/index.ts";
 import type { Page } from "./browsers/browser.ts";
-import type { FollowWish, Told } from "./client-page.ts";
+import type { FollowRequest, SourceRecord } from "./client-page.ts";
 import { notedHub, type NotedHub } from "./hub.ts";
 import { serve, type TestServer } from "./servers.ts";
 
-/** How a {@link ClientSite} answers. */
+/** Options of a {@link ClientSite}. */
 export interface SiteOptions {
   readonly hub?: HubOptions;
   readonly connect?: RequestOptions;
-  /** Of the page, not of the hub. */
+  /** Headers of the page's responses, not of the hub's. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** The page's script has this nonce. */
+  /** The nonce of the page's script. */
   readonly nonce?: string;
-  /** Answers instead of the page and the hub, where it says so. */
+  /** Answers a request instead of the page and the hub; returns whether it did. */
   readonly instead?: (response: NodeResponse) => boolean;
 }
 
-/** A hub at `/events`, and a page at `/` that has the client in it, and all that is in client-page.ts. */
+/** A hub at `/events`, and a page at `/` with the script client-page.ts. */
 export interface ClientSite extends NotedHub, TestServer {
   /** The query of each request for the stream. */
   readonly asked: URLSearchParams[];
@@ -45,7 +45,7 @@ export async function clientSite(options: SiteOptions = {}): Promise<ClientSite>
 }
 
 function answer(response: ServerResponse, pathname: string, script: string, { headers, nonce }: SiteOptions): void {
-  // The connections that streams come on are to be their own.
+  // Streams get connections of their own.
   response.setHeader("connection", "close");
   for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, value);
   if (pathname === "/client.js") {
@@ -64,7 +64,7 @@ function answer(response: ServerResponse, pathname: string, script: string, { he
 
 let made: Promise<string> | undefined;
 
-/** The client and what notes its events, as a page loads them. */
+/** The bundle of client-page.ts. */
 function clientScript(): Promise<string> {
   made ??= build({
     entryPoints: [fileURLToPath(new URL("client-page.ts", import.meta.url))],
@@ -77,29 +77,29 @@ function clientScript(): Promise<string> {
   return made;
 }
 
-/** Goes to a page of a {@link ClientSite}, and waits for its script. */
+/** Loads a page of a {@link ClientSite}, and waits for its script. */
 export async function visit(page: Page, url: string): Promise<void> {
   await page.goto(url);
   await holds(page, "globalThis.page && document.readyState === 'complete'");
 }
 
-/** Makes the page follow an address, under a name. */
-export function follow(page: Page, name: string, url: string, wish: FollowWish = {}): Promise<void> {
-  return page.evaluate(`void page.follow(${[name, url, wish].map((argument) => JSON.stringify(argument)).join()})`);
+/** Makes the page follow an address. The source and its record have this name. */
+export function follow(page: Page, name: string, url: string, request: FollowRequest = {}): Promise<void> {
+  return page.evaluate(`void page.follow(${[name, url, request].map((argument) => JSON.stringify(argument)).join()})`);
 }
 
-/** What the source of this name has told the page. */
-export function toldTo(page: Page, name: string): Promise<Told> {
-  return page.evaluate<Told>(`page.told[${JSON.stringify(name)}]`);
+/** The record of the source of this name. */
+export function recordOf(page: Page, name: string): Promise<SourceRecord> {
+  return page.evaluate<SourceRecord>(`page.records[${JSON.stringify(name)}]`);
 }
 
 /** Waits until an expression holds in the page. */
-export async function holds(page: Page, expression: string, timeoutMs = 10_000): Promise<void> {
+export async function holds(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
     if (await page.evaluate<boolean>(`Boolean(${expression})`)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  const told = await page.evaluate<unknown>("globalThis.page?.told ?? null");
-  expect.fail(`never so: ${expression}; the page was told ${JSON.stringify(told).slice(0, 2000)}`);
+  const records = await page.evaluate<unknown>("globalThis.page?.records ?? null");
+  expect.fail(`never true: ${expression}; the page's records are ${JSON.stringify(records).slice(0, 2000)}`);
 }

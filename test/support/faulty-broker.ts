@@ -3,21 +3,21 @@ import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../
 import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 
-/** A broker around another that fails as a test wants. */
+/** Wraps a broker, and fails as a test demands. */
 export class FaultyBroker implements Broker {
   readonly name = "faulty";
   readonly isDense: boolean;
   readonly #broker: Broker;
   #host: BrokerHost | undefined;
   #isCut = false;
-  /** How many of the next notices are lost, which the broker need not tell of. */
+  /** The number of next notices that are dropped, without a `lost`. */
   loses = 0;
-  /** What each read waits for. */
+  /** Each read waits for this promise. */
   gate: Promise<unknown> = Promise.resolve();
-  /** What each read throws, if anything. */
+  /** Each read throws this error, if there is one. */
   failure: unknown;
   reads = 0;
-  /** How many notices came, lost or not. */
+  /** The number of notices so far, dropped ones included. */
   told = 0;
   listens = 0;
   isClosed = false;
@@ -32,7 +32,7 @@ export class FaultyBroker implements Broker {
     this.#broker.attach({ ...host, signalled: (text) => this.#isCut || host.signalled(text) });
   }
 
-  /** The connection is lost: what is published meanwhile is not told of. */
+  /** Loses the connection until `restore`: notices are dropped, and calls reject. */
   cut(): void {
     this.#isCut = true;
     this.#host?.lost(new Error("cut"));

@@ -1,6 +1,6 @@
 import { connect as openSocket } from "node:net";
 import { expect, onTestFinished } from "vitest";
-import { nodeHandler, type NodeHandlerOptions } from "../../src/adapters/node/index.ts";
+import { nodeHandler, type NodeHandlerOptions, type NodeResponse } from "../../src/adapters/node/index.ts";
 import {
   fetchHandler,
   Hub,
@@ -13,7 +13,8 @@ import {
 } from "../../src/index.ts";
 import { CometDecoder } from "./decoders/comet-decoder.ts";
 import type { Decoder, DecoderOptions } from "./decoders/decoder.ts";
-import type { EndItem, OpenItem, Problem, WireItem } from "../../src/wire/item.ts";
+import type { EndItem, OpenItem, Problem } from "../../src/wire/item.ts";
+import type { WireItem } from "./decoders/wire-item.ts";
 import type { JsonValue } from "../../src/wire/json.ts";
 import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
 import { PollDecoder } from "./decoders/poll-decoder.ts";
@@ -59,6 +60,7 @@ export function notedHub(options: HubOptions = {}): NotedHub {
 
 /** A hub behind a server of its own. */
 export interface HubServer extends NotedHub, TestServer {
+  readonly responses: NodeResponse[];
   /** Fetches, and follows on the wire that is named or that the content type tells. */
   follow(query: string, init?: RequestInit): Promise<Follower>;
 }
@@ -69,13 +71,20 @@ export async function serveHub(
   requestOptions?: NodeHandlerOptions,
 ): Promise<HubServer> {
   const noted = notedHub(options);
+  const responses: NodeResponse[] = [];
   const handle = nodeHandler(noted.hub, requestOptions);
   const server = await serve((response) => {
+    responses.push(response);
     void handle(response.req, response);
   }, protocol);
   const follow = (query: string, init?: RequestInit): Promise<Follower> =>
     Follower.fetch(`${server.origin}/?${query}`, init);
-  return { ...noted, ...server, follow };
+  return { ...noted, ...server, responses, follow };
+}
+
+/** Whether the server has seen that the client of a response has left. A listener would change how the hub writes. */
+export function isLeft(response: NodeResponse): boolean {
+  return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
 }
 
 /** Connects to a hub with no network between. */
@@ -195,20 +204,20 @@ export class Follower {
 
   /** Waits for so many messages. */
   async has(count: number): Promise<this> {
-    await until(() => this.failure !== undefined || this.data.length >= count, 10_000);
+    await until(() => this.failure !== undefined || this.data.length >= count);
     expect(this.failure).toBeUndefined();
     return this;
   }
 
   /** Waits for the stream's first item. */
   async begun(): Promise<this> {
-    await until(() => this.items.length > 0, 10_000);
+    await until(() => this.items.length > 0);
     return this;
   }
 
   /** Waits for the end of the body. */
   async ended(): Promise<this> {
-    await until(() => this.over, 10_000);
+    await until(() => this.over);
     expect(this.failure).toBeUndefined();
     return this;
   }

@@ -2,8 +2,8 @@ import type { Redis } from "ioredis";
 import type { RedisClient, RedisListener } from "../../src/brokers/redis/index.ts";
 
 /**
- * A client of `ioredis` or `iovalkey` as the broker needs it. Its copies connect when they are told to, and neither come back by
- * themselves nor send anything twice: the broker makes other ones.
+ * Adapts a client of `ioredis` or `iovalkey` to the broker. Its copies connect only on `connect`, and neither reconnect nor resend
+ * commands: the broker makes new copies instead.
  */
 export function fromIoredis(redis: Redis): RedisClient {
   const listeners = new Map<string, RedisListener>();

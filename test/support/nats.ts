@@ -8,37 +8,37 @@ import { freePort } from "./free-port.ts";
 import { ensureSystemPackages, systemPath } from "./system-packages.ts";
 
 export interface NatsServerOptions {
-  /** `false` for one without JetStream. */
+  /** `false` for a server without JetStream. @default true */
   readonly jetStream?: boolean;
-  /** More of its configuration file, such as `authorization { ... }`. */
+  /** Further lines of the configuration file, such as `authorization { ... }`. */
   readonly configuration?: string;
 }
 
-/** A server of NATS on this machine, with its files in a folder of its own. */
+/** A `nats-server` on a free port of 127.0.0.1, with a folder of its own. The caller of `startNats` closes it. */
 export interface NatsServer {
   readonly port: number;
-  /** Where JetStream keeps what it holds. */
+  /** The folder of JetStream's files. */
   readonly store: string;
   /** Starts it again, on the same port and with the same files. */
   start(): Promise<void>;
-  /** Ends it as an operator does. */
+  /** Shuts the process down gracefully. */
   stop(): Promise<void>;
-  /** Ends it at once. */
+  /** Kills the process. */
   kill(): Promise<void>;
-  /** Ends it, and removes its files. */
+  /** Kills the process, and removes its folder. */
   close(): Promise<void>;
 }
 
 const running = new Set<ChildProcess>();
 const folders = new Set<string>();
 
-// Where nobody came to close them.
+// A test run that fails may not have closed its servers.
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-/** Starts a server, with JetStream, on a free port of 127.0.0.1. Whoever starts it closes it. */
+/** Starts a server. Resolves when it takes connections. */
 export async function startNats({ jetStream = true, configuration = "" }: NatsServerOptions = {}): Promise<NatsServer> {
   await ensureSystemPackages(["nats-server"]);
   const folder = mkdtempSync(join(tmpdir(), "comet-nats-"));
@@ -87,7 +87,7 @@ export async function startNats({ jetStream = true, configuration = "" }: NatsSe
   };
 }
 
-/** Waits until the server says that it is ready, JetStream included, and takes connections. */
+/** Waits until the server, JetStream included, reports that it is ready, and takes connections. */
 async function ready(child: ChildProcess, port: number, output: () => string): Promise<void> {
   for (let tries = 0; tries < 400; tries += 1) {
     if (child.exitCode !== null) break;

@@ -9,17 +9,46 @@ import { ensureSystemPackages, systemPath } from "./system-packages.ts";
 import { freePort } from "./free-port.ts";
 
 /**
- * Starts an nginx before a server on this machine, until the test is over, and gives its origin. It runs in the foreground,
- * on a free port, with all its files in a folder of its own, and with nothing set for the proxy but where it leads and
- * which version of HTTP it speaks there: it buffers, as it does by default. HTTP/1.0 is its default too, and there it
+ * Starts an nginx before a server on this machine, until the test is over, and gives its origin. Nothing is set for the proxy but its
+ * upstream and the version of HTTP that it speaks there: it buffers, as it does by default. HTTP/1.0 is its default too, and there it
  * holds back what does not fill a buffer, unless the answer says otherwise.
  */
 export async function startNginx(upstream: string, version: "1.0" | "1.1" = "1.1"): Promise<string> {
+  const port = await runNginx(
+    (listen) => `events {}
+http {
+  server {
+    listen ${listen};
+    location / {
+      proxy_pass ${upstream};
+      proxy_http_version ${version};
+    }
+  }
+}
+`,
+  );
+  return `http://127.0.0.1:${port}`;
+}
+
+/**
+ * Runs an nginx in the foreground, until the test is over, with all its files in a folder of its own.
+ *
+ * @param configurationOf Its configuration, for the address that it is to listen on.
+ * @returns Its port on 127.0.0.1.
+ */
+export async function runNginx(configurationOf: (listen: string, folder: string) => string): Promise<number> {
   await ensureSystemPackages(["nginx"]);
   const folder = mkdtempSync(join(tmpdir(), "comet-nginx-"));
   const port = await freePort();
   const configuration = join(folder, "nginx.conf");
-  writeFileSync(configuration, configurationOf(folder, port, upstream, version));
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+    (name) => `${name}_temp_path ${folder}/${name};`,
+  );
+  const ours = configurationOf(`127.0.0.1:${port}`, folder).replace(
+    "http {",
+    ["http {", "access_log off;", ...temporary].join("\n  "),
+  );
+  writeFileSync(configuration, `daemon off;\nmaster_process off;\npid ${folder}/nginx.pid;\n${ours}`);
   const nginx = spawn(systemPath("nginx"), ["-p", folder, "-c", configuration, "-e", join(folder, "error.log")], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -27,27 +56,7 @@ export async function startNginx(upstream: string, version: "1.0" | "1.1" = "1.1
   nginx.stderr.on("data", (data: Buffer) => (output += data.toString()));
   onTestFinished(() => stop(nginx, folder));
   await listening(nginx, port, () => output);
-  return `http://127.0.0.1:${port}`;
-}
-
-function configurationOf(folder: string, port: number, upstream: string, version: string): string {
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-  return `daemon off;
-master_process off;
-pid ${folder}/nginx.pid;
-events {}
-http {
-  access_log off;
-  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join("\n  ")}
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass ${upstream};
-      proxy_http_version ${version};
-    }
-  }
-}
-`;
+  return port;
 }
 
 /** Waits until nginx takes connections. */

@@ -10,30 +10,30 @@ import { freePort } from "./free-port.ts";
 import { systemPath } from "./system-packages.ts";
 
 export interface RedisServerOptions {
-  /** Whether what was acknowledged survives that the process is killed. */
+  /** Whether acknowledged data survive a kill of the process. */
   readonly persistent?: boolean;
   readonly password?: string;
-  /** Further settings, as on the command line: `["--maxmemory", "2mb"]`. */
+  /** Further settings, as command-line arguments: `["--maxmemory", "2mb"]`. */
   readonly settings?: readonly string[];
 }
 
-/** A `redis-server` of our own, on a free port of 127.0.0.1 and in a folder of its own. Whoever starts it stops it. */
+/** A `redis-server` on a free port of 127.0.0.1, with a folder of its own. The caller of `startRedis` closes it. */
 export interface RedisServer {
   readonly port: number;
   readonly url: string;
   readonly pid: number | undefined;
-  /** Ends the process as an operator does; it keeps what it is set up to keep. */
+  /** Shuts the process down gracefully. */
   stop(): Promise<void>;
-  /** Ends it at once, by signal 9. */
+  /** Kills the process. */
   kill(): Promise<void>;
-  /** Starts it again, on the same port and in the same folder. */
+  /** Starts it again, on the same port and with the same folder. */
   start(): Promise<void>;
-  /** Stops the process where it is, and lets it go on. */
+  /** Suspends the process until `thaw`. */
   freeze(): void;
   thaw(): void;
-  /** Runs a command as `redis-cli` does, and gives what that prints. */
+  /** Runs a command by `redis-cli`, and returns its output. */
   cli(...args: string[]): Promise<string>;
-  /** Ends the process and removes its folder. */
+  /** Kills the process, and removes its folder. */
   close(): Promise<void>;
 }
 
@@ -41,7 +41,7 @@ const START_MS = 10_000;
 const running = new Set<ChildProcess>();
 const folders = new Set<string>();
 
-// Where nobody came to close them.
+// A test run that fails may not have closed its servers.
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
@@ -126,7 +126,7 @@ export async function startRedisCluster(options: RedisServerOptions = {}): Promi
 }
 
 async function startRedisMember(options: RedisServerOptions): Promise<RedisServer> {
-  // By default its bus has a port that is larger by 10,000, which may be too large.
+  // The default port of the cluster bus is larger by 10,000, and may exceed 65,535.
   const bus = String(await freePort());
   const cluster = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
   return startRedis({ ...options, settings: [...(options.settings ?? []), ...cluster] });
@@ -159,7 +159,7 @@ async function isWhole(server: RedisServer, size: number): Promise<boolean> {
   return info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${size}`);
 }
 
-/** Waits until a server answers, with whatever, but that it is loading. */
+/** Waits until a server answers anything other than `LOADING`. */
 async function untilAnswering(port: number, check: () => void): Promise<void> {
   const deadline = Date.now() + START_MS;
   for (;;) {

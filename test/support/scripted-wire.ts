@@ -1,18 +1,18 @@
-import type { ClientWire, Failure, Received, WireEvents, WireRequest } from "../../src/client/index.ts";
+import type { ClientWire, ReceivedItem, WireEvents, WireFailure, WireRequest } from "../../src/client/index.ts";
 
-/** One connection of a {@link ScriptedWire}: the test says what comes on it. */
+/** One connection of a {@link ScriptedWire}. The test emits its events. */
 export interface ScriptedConnection extends WireEvents {
   readonly request: WireRequest;
-  isLetGo: boolean;
-  /** An `open` with which the topic `a` begins at an offset. */
+  isClosed: boolean;
+  /** Emits an `open` item: the topic `a` begins at this offset. */
   readonly opens: (offset?: number) => void;
   readonly message: (offset: number, data?: unknown) => void;
 }
 
-/** A wire on which nothing happens but what a test says. */
+/** A wire whose connections do only what a test makes them do. */
 export interface ScriptedWire extends ClientWire {
   readonly connections: ScriptedConnection[];
-  /** The newest of them. */
+  /** The newest connection. */
   readonly last: ScriptedConnection;
 }
 
@@ -23,17 +23,17 @@ export function scriptedWire(name: ClientWire["name"], more: Partial<ClientWire>
     sendsHeaders: false,
     isPossible: () => true,
     open: (request, events) => {
-      const received = (item: Received): void => events.received([item]);
+      const received = (item: ReceivedItem): void => events.received([item]);
       const connection: ScriptedConnection = {
         ...events,
         request,
-        isLetGo: false,
+        isClosed: false,
         opens: (offset = 0) =>
           received({ open: { states: { a: "fresh" }, position: `a=e.${offset}`, heartbeatMs: 0 } as const }),
         message: (offset, data = offset) => received({ id: `a=e.${offset}`, data: data as never }),
       };
       connections.push(connection);
-      return () => void (connection.isLetGo = true);
+      return () => void (connection.isClosed = true);
     },
     ...more,
     connections,
@@ -45,21 +45,22 @@ export function scriptedWire(name: ClientWire["name"], more: Partial<ClientWire>
   };
 }
 
-/** What a wire has told. */
-export interface Heard extends WireEvents {
-  readonly items: Received[];
-  readonly failures: Failure[];
-  worns: number;
+/** Records the events of a wire. */
+export interface WireRecorder extends WireEvents {
+  readonly items: ReceivedItem[];
+  readonly failures: WireFailure[];
+  /** The number of `expiring` events. */
+  expirations: number;
 }
 
-export function heard(): Heard {
-  const told: Heard = {
+export function wireRecorder(): WireRecorder {
+  const recorder: WireRecorder = {
     items: [],
     failures: [],
-    worns: 0,
-    received: (items) => void told.items.push(...items),
-    broken: (failure) => void told.failures.push(failure),
-    worn: () => void (told.worns += 1),
+    expirations: 0,
+    received: (items) => void recorder.items.push(...items),
+    broken: (failure) => void recorder.failures.push(failure),
+    expiring: () => void (recorder.expirations += 1),
   };
-  return told;
+  return recorder;
 }

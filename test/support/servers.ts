@@ -12,7 +12,7 @@ import { until } from "./sources.ts";
 
 export type Handler = (response: NodeResponse) => void;
 
-/** Each way in which Node can serve a response. */
+/** The protocols over which Node can serve a response. */
 export type Protocol = "http" | "https" | "http2" | "http2 over TLS";
 
 export interface TestServer {
@@ -54,7 +54,7 @@ function create(handler: Handler, protocol: Protocol): Closable {
 
 let made: { readonly key: Buffer; readonly cert: Buffer } | undefined;
 
-/** A certificate of its own for 127.0.0.1, made when it is first needed. */
+/** A self-signed certificate for 127.0.0.1, made on first use. */
 export function certificate(): { readonly key: Buffer; readonly cert: Buffer } {
   if (made !== undefined) return made;
   const folder = mkdtempSync(join(tmpdir(), "comet-sockets-cert-"));
@@ -68,16 +68,16 @@ export function certificate(): { readonly key: Buffer; readonly cert: Buffer } {
   return made;
 }
 
-/** One chunk of an HTTP/1.1 body (RFC 9112, 7.1), and when it had arrived. */
+/** One chunk of an HTTP/1.1 body (RFC 9112, 7.1), and the time at which it was complete. */
 export interface Chunk {
   readonly text: string;
   readonly at: number;
 }
 
-/** A request on a bare socket, which sees the very bytes of the answer. */
+/** A request on a bare socket, which records the exact bytes of the response. */
 export class RawRequest {
   readonly socket: Socket;
-  /** What has come so far, as latin1. */
+  /** The bytes received so far, as latin1. */
   received = "";
   ended = false;
   readonly #arrivals: { readonly upTo: number; readonly at: number }[] = [];
@@ -102,7 +102,7 @@ export class RawRequest {
     return this.received.split("\r\n\r\n", 1).join();
   }
 
-  /** The chunks that are complete; the empty one that ends the body is among them. */
+  /** The complete chunks, including the empty one that ends the body. */
   get chunks(): Chunk[] {
     const chunks: Chunk[] = [];
     let at = this.received.indexOf("\r\n\r\n") + 4;

@@ -1,6 +1,15 @@
 /** What must compile, and, below each `@ts-expect-error`, what must not. Checked by `npm run types`; never run. */
-import { Hub, type Topic, type TopicMessage } from "../../src/index.ts";
-import type { Enumerator, JsonValue } from "../../src/index.ts";
+import { createServer, type IncomingMessage } from "node:http";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
+import {
+  fetchHandler,
+  Hub,
+  type Enumerator,
+  type JsonValue,
+  type RequestOptions,
+  type Topic,
+  type TopicMessage,
+} from "../../src/index.ts";
 
 interface Story {
   readonly title: string;
@@ -35,3 +44,29 @@ hub.topic("a", { encoder: (date: Date) => date });
 new Hub({ overflow: "never" });
 // @ts-expect-error no such status
 new Hub({ authorize: () => 500 });
+
+/** A request as a framework extends it. */
+interface UserRequest extends IncomingMessage {
+  readonly user: { readonly id: string };
+}
+
+// As Bun, Deno and Workers take it, with whatever they pass besides the request.
+export const worker: { fetch(request: Request, env: unknown, context: unknown): Promise<Response> } = {
+  fetch: hub.fetch,
+};
+// What a framework passes need not be typed ...
+export const untyped: (request: Request, c: { get(name: string): string }) => Promise<Response> = fetchHandler(
+  hub,
+  (_request, c: { get(name: string): string }) => ({ identity: c.get("user") }),
+);
+// ... and is checked where it is.
+export const typed = fetchHandler(hub, (_request, user: string) => ({ identity: user }));
+void typed(new Request("http://a.test"), "ada");
+// @ts-expect-error another type of user
+void typed(new Request("http://a.test"), 7);
+createServer(nodeHandler(hub));
+createServer(nodeHandler(hub, (request) => ({ topics: [request.url ?? ""], detach: false })));
+export const express = nodeHandler(hub, (request: UserRequest) => ({ identity: request.user.id }));
+export const later = nodeHandler(hub, async (): Promise<RequestOptions> => Promise.resolve({ topics: ["a"] }));
+// @ts-expect-error no such option
+nodeHandler(hub, { topic: "a" });

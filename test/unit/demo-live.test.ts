@@ -84,18 +84,17 @@ describe("/live", () => {
     });
   });
 
-  test("samples the machine twice a second, and each sample stands for itself", async () => {
+  test("samples the machine, and each sample stands for itself", async () => {
     const { items } = await follow("topic=machine");
-    await until(() => messages(items()).length >= 2, 5000);
+    await until(() => messages(items()).length >= 2);
     const [one, two] = messages(items()) as [{ data: { at: number } }, { data: { at: number } }];
-    expect(two.data.at - one.data.at).toBeGreaterThan(300);
     for (const { data } of [one, two]) {
       expect(data).toMatchObject({ cores: expect.any(Array) as number[], totalBytes: expect.any(Number) as number });
     }
-    // Whoever comes later has them at once.
+    // A later client gets the same samples from the log.
     const later = await follow("topic=machine&from=oldest");
-    await until(() => messages(later.items()).length >= 2, 400);
-    expect(later.items()[1]).toEqual(one);
+    await until(() => messages(later.items()).length >= 2);
+    expect(messages(later.items()).slice(0, 2)).toEqual([one, two]);
   });
 
   test("names the machine", async () => {

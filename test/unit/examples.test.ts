@@ -7,27 +7,58 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { root } from "../support/run.ts";
 
 const folder = join(root, "examples");
-const readme = readFileSync(join(root, "README.md"), "utf8");
 
-test("there are six, numbered, of under 15 lines each, and the README shows each as it is", () => {
-  const files = readdirSync(folder)
-    .filter((name) => /^\d/.test(name))
-    .sort();
-  expect(files).toEqual([
-    "1-manual.ts",
-    "2-enumeratee.ts",
-    "3-helper.ts",
-    "4-forever-iframe.html",
-    "4-forever-iframe.ts",
-    "5-own-message-type.ts",
-    "6-hub.ts",
+/** The code blocks of a document that name a file of the repository, by that name. */
+function shownIn(document: string): ReadonlyMap<string, string> {
+  const text = readFileSync(join(root, document), "utf8");
+  return new Map(
+    Array.from(text.matchAll(/^```\w+ (examples\/\S+)\n(.*?)^```$/gms), ([, path = "", code = ""]) => [path, code]),
+  );
+}
+
+/** The files of a folder under `examples`, and how many lines each has. */
+function filesIn(path: string): ReadonlyMap<string, number> {
+  const names = readdirSync(join(root, path)).filter((name) => name.includes("."));
+  const lines = (name: string): number =>
+    readFileSync(join(root, path, name), "utf8")
+      .trimEnd()
+      .split("\n").length;
+  return new Map(names.map((name) => [`${path}/${name}`, lines(name)]));
+}
+
+test("docs/comet.md shows the five numbered examples, of under 15 lines each", () => {
+  const numbered = [...filesIn("examples")].filter(([path]) => /\/\d/.test(path));
+  expect(numbered.map(([path]) => path)).toEqual([
+    "examples/1-manual.ts",
+    "examples/2-enumeratee.ts",
+    "examples/3-helper.ts",
+    "examples/4-forever-iframe.html",
+    "examples/4-forever-iframe.ts",
+    "examples/5-own-message-type.ts",
   ]);
-  for (const file of files) {
-    const code = readFileSync(join(folder, file), "utf8");
-    expect(code.trimEnd().split("\n").length).toBeLessThan(15);
-    expect(readme).toContain(`\n${code.trimEnd()}\n\`\`\``);
+  for (const [path, lines] of numbered) expect(lines, path).toBeLessThan(15);
+  expect([...shownIn("docs/comet.md").keys()].sort()).toEqual(numbered.map(([path]) => path));
+});
+
+test.each([
+  ["README.md", ["examples/first/server.mjs", "examples/1-manual.ts"]],
+  ["docs/getting-started.md", ["examples/first/server.mjs", ...filesIn("examples/getting-started").keys()]],
+  ["docs/migrating.md", [...filesIn("examples/migrating").keys()]],
+])("%s shows its examples, of under 50 lines each", (document, paths) => {
+  expect([...shownIn(document).keys()].sort()).toEqual(paths.toSorted());
+  for (const path of paths) {
+    expect(readFileSync(join(root, path), "utf8").trimEnd().split("\n").length, path).toBeLessThan(50);
   }
 });
+
+test.each(["README.md", "docs/comet.md", "docs/getting-started.md", "docs/migrating.md"])(
+  "the examples in %s are the files that they name",
+  (document) => {
+    const shown = shownIn(document);
+    expect(shown.size).toBeGreaterThan(0);
+    for (const [path, code] of shown) expect(code, path).toBe(readFileSync(join(root, path), "utf8"));
+  },
+);
 
 const padding = `${" ".repeat(5120)}<html><body>`;
 
@@ -71,19 +102,4 @@ test.each([
   const response = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`);
   expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
   expect(await response.text()).toBe(body);
-});
-
-test("6-hub answers with its topic", async () => {
-  vi.stubEnv("PORT", "0");
-  vi.resetModules();
-  const { server } = (await import(join(folder, "6-hub.ts"))) as { server: Server };
-  onTestFinished(() => {
-    server.close();
-    server.closeAllConnections();
-    vi.unstubAllEnvs();
-  });
-  if (!server.listening) await once(server, "listening");
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/?topic=news&from=oldest&wire=poll`;
-  const items = (await (await fetch(address)).json()) as unknown[];
-  expect(items[1]).toMatchObject({ data: { title: "Comet returns" } });
 });

@@ -17,7 +17,7 @@ import { onSources } from "../support/on-sources.ts";
 import { run } from "../support/run.ts";
 import { until } from "../support/sources.ts";
 import { ensureSystemPackages, systemPath } from "../support/system-packages.ts";
-import type { WireItem } from "../../src/wire/item.ts";
+import type { WireItem } from "../support/decoders/wire-item.ts";
 
 beforeAll(() => ensureSystemPackages(["curl", "python3"]));
 

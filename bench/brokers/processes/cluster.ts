@@ -5,8 +5,8 @@
 import cluster from "node:cluster";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { Hub } from "../../../dist/index.js";
+import { nodeHandler } from "../../../dist/adapters/node/index.js";
 import { freePort } from "../../../test/support/free-port.ts";
 import { listenOptions } from "../../fanout/servers/host.ts";
 import { ownUsage, type Usage } from "../../support/usage.ts";
@@ -41,7 +41,7 @@ async function work(): Promise<void> {
   process.on("message", () => process.send?.({ ...ownUsage(), connections: hub.stats().connections }));
   // Whatever ends the first process, its pipe ends with it.
   process.on("disconnect", () => process.exit());
-  const server = createServer((request, response) => void connect(hub, request, response));
+  const server = createServer(nodeHandler(hub));
   server.listen({ ...listenOptions, port: Number(process.env["BENCH_PORT"]) });
 }
 

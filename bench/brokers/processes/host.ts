@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { message, nowUs } from "../../fanout/messages.ts";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { ownUsage } from "../../support/usage.ts";
 
 /** What is published to by the commands. */

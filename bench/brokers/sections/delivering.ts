@@ -1,5 +1,5 @@
-import { median, medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { median, medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import { titles } from "../engines.ts";
 import type { Options } from "../options.ts";
 import type { DeliveringResult, DeliveringSpec } from "../trials/delivering.ts";

@@ -1,5 +1,5 @@
-import { median, medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { median, medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { Options } from "../options.ts";
 import type { LatencyResult, LatencySpec } from "../trials/latency.ts";
 import { percent, runTrials, titleOf, waysOf, withSpread } from "./run-trials.ts";

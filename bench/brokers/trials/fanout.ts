@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Crowd } from "../../fanout/clients/crowd.ts";
 import { eventSource } from "../../fanout/clients/greeting.ts";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { CountedSample } from "../counted-sample.ts";
 import { inTrial, readSpec, spentBy, totalUs, type TrialSpec, type WorkerProcess } from "./trial.ts";
 

@@ -4,7 +4,7 @@
  */
 import { Crowd } from "../../fanout/clients/crowd.ts";
 import { eventSource } from "../../fanout/clients/greeting.ts";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import type { Paced } from "../processes/host.ts";
 import { inTrial, readSpec, spentBy, totalUs, type Scene, type TrialSpec, type WorkerProcess } from "./trial.ts";
 

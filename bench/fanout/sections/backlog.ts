@@ -1,5 +1,5 @@
-import { medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import { inFreshProcess } from "../../support/fresh-process.ts";
 import { inRounds } from "../../support/rounds.ts";
 import type { BacklogResult } from "../trials/backlog.ts";

@@ -1,11 +1,11 @@
-import { medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { ConnectResult } from "../trials/connect.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
 const AT_ONCE = 50;
-const names = ["c", "ours", "bare-write", "ws"];
+const names = ["ours", "bare-write", "ws"];
 
 /** What it costs to come. */
 export const connect: Section = {

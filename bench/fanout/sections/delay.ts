@@ -1,5 +1,5 @@
-import { medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { DelayResult } from "../trials/delay.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";

@@ -1,5 +1,5 @@
-import { median, medians } from "../../support/statistics.ts";
-import { figure, table } from "../../support/table.ts";
+import { median, medians } from "../../../test/support/statistics.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { Cost, FanoutResult } from "../trials/fanout.ts";
 import type { Variant } from "../variant.ts";
 
@@ -26,7 +26,7 @@ export function rowsOf(results: ReadonlyMap<Variant, readonly FanoutResult[]>, l
   }));
 }
 
-/** The rows as a table, with ratios to the C loop, or to bare `res.write` where there is none. */
+/** The rows as a table, with ratios to the C loop, or else to bare `res.write`, where the rows have one of them. */
 export function fanoutTable(rows: readonly FanoutRow[]): string {
   const base = rows.find(({ kind }) => kind === "limit") ?? rows.find(({ name }) => name === "bare-write");
   const header = [
@@ -34,7 +34,7 @@ export function fanoutTable(rows: readonly FanoutRow[]): string {
     "CPU us",
     "user",
     "system",
-    `x ${base?.kind === "limit" ? "C" : "res.write"}`,
+    ...(base === undefined ? [] : [`x ${base.kind === "limit" ? "C" : "res.write"}`]),
     "p50 ms",
     "p99 ms",
     "KiB/conn",
@@ -46,7 +46,7 @@ export function fanoutTable(rows: readonly FanoutRow[]): string {
     figure(cost.cpuUs),
     figure(cost.userUs),
     figure(cost.systemUs),
-    base === undefined ? "" : (cost.cpuUs / base.cost.cpuUs).toFixed(2),
+    ...(base === undefined ? [] : [(cost.cpuUs / base.cost.cpuUs).toFixed(2)]),
     figure(cost.p50Ms),
     figure(cost.p99Ms),
     idleKiB.toFixed(1),

@@ -1,7 +1,8 @@
 import { catalogue } from "../catalogue.ts";
 import { writeChart } from "../chart.ts";
 import type { Options } from "../options.ts";
-import type { FanoutResult, Load } from "../trials/fanout.ts";
+import type { FanoutResult } from "../trials/fanout.ts";
+import type { Load } from "../trials/publisher.ts";
 import { fanoutTable, rowsOf } from "./fanout-table.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
@@ -10,12 +11,10 @@ import type { Section } from "./section.ts";
 export function loadsOf({ pace }: Options): readonly (Load & { readonly title: string })[] {
   const publishes = { quick: 20, usual: 60, full: 100 }[pace];
   const common = { publishes, warmUps: pace === "quick" ? 12 : 30, intervalMs: 20 };
-  const loads = [
+  return [
     { ...common, name: "one", title: "one message of 100 bytes a turn", bytes: 100, perTurn: 1 },
     { ...common, name: "ten", title: "ten messages of 100 bytes a turn", bytes: 100, perTurn: 10 },
-    { ...common, name: "kib", title: "one message of 1 KiB a turn", bytes: 1024, perTurn: 1 },
   ];
-  return pace === "quick" ? loads.slice(0, 2) : loads;
 }
 
 const CONNECTIONS = 1000;

@@ -1,11 +1,11 @@
-import { figure, table } from "../../support/table.ts";
+import { figure, table } from "../../../test/support/table.ts";
 import type { FanoutResult } from "../trials/fanout.ts";
 import { rowsOf, type FanoutRow } from "./fanout-table.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
-const sizes = [1000, 5000, 15_000];
-const names = ["c", "ours", "raw-socket", "bare-write", "ws"];
+const sizes = [1000, 15_000];
+const names = ["ours"];
 const load = { name: "one", bytes: 100, perTurn: 1, warmUps: 20, publishes: 30, intervalMs: 100 };
 
 /** How the cost of a delivery grows with the number of connections, at no more than ten messages a second. */

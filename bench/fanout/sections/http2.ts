@@ -5,7 +5,7 @@ import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
 const STREAMS = 1000;
-const names = ["ours", "bare-write", "ours-h2", "ours-h2-shared", "h2-write", "h2-write-shared"];
+const names = ["ours", "ours-h2", "ours-h2-shared", "h2-write", "h2-write-shared"];
 
 /** The cost of a delivery on HTTP/2, beside HTTP/1.1 and beside what one would write by hand on each. */
 export const http2: Section = {

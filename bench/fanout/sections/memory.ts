@@ -1,11 +1,11 @@
-import { median } from "../../support/statistics.ts";
-import { table } from "../../support/table.ts";
+import { median } from "../../../test/support/statistics.ts";
+import { table } from "../../../test/support/table.ts";
 import type { MemoryResult } from "../trials/memory.ts";
 import { availableVariants, runTrials } from "./run-trials.ts";
 import type { Section } from "./section.ts";
 
 const CONNECTIONS = 8000;
-const names = ["c", "ours", "raw-socket", "bare-write", "nchan", "ws", "better-sse"];
+const names = ["ours", "raw-socket", "bare-write", "ws", "better-sse"];
 
 /** What an idle connection costs in memory. */
 export const memory: Section = {
@@ -13,10 +13,7 @@ export const memory: Section = {
   isUsual: () => true,
   run: async (options) => {
     const rounds = options.rounds ?? { quick: 1, usual: 3, full: 5 }[options.pace];
-    const variants = availableVariants(
-      options,
-      options.pace === "quick" ? names.filter((one) => one !== "nchan") : names,
-    );
+    const variants = availableVariants(options, names);
     const results = await runTrials<MemoryResult>(options, "memory.ts", variants, rounds, () => ({
       connections: CONNECTIONS,
     }));

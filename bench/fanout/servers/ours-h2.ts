@@ -1,13 +1,13 @@
-/** comet-sockets on node:http2 in clear text, with all its defaults. The wire is the client's choice. */
+/** comet-sockets on node:http2 in clear text, with all its defaults. The client chooses the wire. */
 import { createServer } from "node:http2";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { loadBuild, ownDist } from "./build.ts";
 import { host, listenOptions } from "./host.ts";
 
+const { Hub, handlerOf } = await loadBuild(ownDist);
 const hub = new Hub();
 const topic = hub.topic<string>("bench");
 
-const server = createServer((request, response) => void connect(hub, request, response));
+const server = createServer(handlerOf(hub));
 server.listen(listenOptions, () => {
   host(server, {
     publish: (all) => {

@@ -1,20 +1,21 @@
 /**
- * comet-sockets on node:http, with all its defaults, its log and its heartbeats. The wire is the client's choice.
- * For resuming, `fill` messages are published before anybody comes.
+ * comet-sockets on node:http, with all its defaults, its log and its heartbeats. The client chooses the wire. Arguments: how many
+ * messages are published before any client connects, for resuming; their bytes; and the folder of another build than this checkout's.
  */
 import { createServer } from "node:http";
-import { Hub } from "comet-sockets";
-import { connect } from "comet-sockets/node";
+import { pathToFileURL } from "node:url";
 import { messages } from "../messages.ts";
+import { loadBuild, ownDist } from "./build.ts";
 import { host, listenOptions } from "./host.ts";
 
-const [fill = 0, bytes = 100] = process.argv.slice(2).map(Number);
+const [fill = "0", bytes = "100", dist] = process.argv.slice(2);
 
+const { Hub, handlerOf } = await loadBuild(dist === undefined ? ownDist : pathToFileURL(`${dist}/`));
 const hub = new Hub();
 const topic = hub.topic<string>("bench");
-for (const message of messages(fill, bytes, 0)) await topic.publish(message);
+for (const message of messages(Number(fill), Number(bytes), 0)) await topic.publish(message);
 
-const server = createServer((request, response) => void connect(hub, request, response));
+const server = createServer(handlerOf(hub));
 server.listen(listenOptions, () => {
   host(server, {
     publish: (all) => {

@@ -1,5 +1,5 @@
 /** One variant, one round: how fast clients can come, some at a time, and what each costs the server. */
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { usageBetween } from "../../support/usage.ts";
 import { variantNamed } from "../catalogue.ts";
 import { Crowd } from "../clients/crowd.ts";

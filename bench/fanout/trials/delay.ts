@@ -3,7 +3,7 @@
  * arrived or not. The load generator reads what some of the clients get, and only counts what the others do.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { usageBetween } from "../../support/usage.ts";
 import { variantNamed } from "../catalogue.ts";
 import { nowUs } from "../messages.ts";

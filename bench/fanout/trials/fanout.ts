@@ -1,28 +1,16 @@
 /**
- * One variant, one round: starts the server on its core, connects a crowd, sees that everybody gets exactly the messages, and
- * then publishes under each load. A process of its own, which is the load generator too. The next publish waits until the last
- * message has come to everybody: so what is measured is the cost of a delivery, not of a queue.
+ * One variant, one round: starts the server on its core, connects a crowd, checks that every client receives exactly the messages, and
+ * then publishes under each load. A process of its own, which is the load generator too. The next publish waits until every client
+ * has received the last message: the measurement is of the cost of a delivery, not of a queue.
  */
-import { setTimeout as sleep } from "node:timers/promises";
-import { quantile } from "../../support/statistics.ts";
+import { quantile } from "../../../test/support/statistics.ts";
 import { usageBetween } from "../../support/usage.ts";
 import { variantNamed } from "../catalogue.ts";
 import type { Crowd } from "../clients/crowd.ts";
 import type { Sample } from "../clients/sample.ts";
-import { nowUs } from "../messages.ts";
 import type { Server } from "../servers/server.ts";
+import { Publisher, type Load } from "./publisher.ts";
 import { connectCrowd, inTrial, type TrialSpec } from "./trial.ts";
-
-export interface Load {
-  readonly name: string;
-  readonly bytes: number;
-  /** Messages that are published in one turn. */
-  readonly perTurn: number;
-  readonly warmUps: number;
-  readonly publishes: number;
-  /** From one publish to the next, at least. */
-  readonly intervalMs: number;
-}
 
 export interface FanoutSpec extends TrialSpec {
   readonly connections: number;
@@ -50,38 +38,6 @@ export interface FanoutResult {
 
 /** How many clients read what they get. */
 const SAMPLES = 40;
-
-/** Publishes and waits, again and again. Knows how many messages everybody must have had. */
-class Publisher {
-  /** Messages that were published so far. */
-  published = 0;
-  /** How long messages were on their way, altogether, and how much CPU time this process has spent meanwhile. */
-  wayUs = 0;
-  ownUs = 0;
-  readonly #server: Server;
-  readonly #crowd: Crowd;
-
-  constructor(server: Server, crowd: Crowd) {
-    this.#server = server;
-    this.#crowd = crowd;
-  }
-
-  async publish({ perTurn, bytes, intervalMs }: Load, times: number): Promise<void> {
-    for (let i = 0; i < times; i += 1) {
-      const start = nowUs();
-      const own = process.cpuUsage();
-      this.#server.publish(perTurn, bytes, this.published);
-      this.published += perTurn;
-      await this.#crowd.until(this.published * this.#crowd.clients.length);
-      const tookUs = nowUs() - start;
-      const { user, system } = process.cpuUsage(own);
-      this.wayUs += tookUs;
-      this.ownUs += user + system;
-      await sleep(Math.max(1, intervalMs - tookUs / 1000));
-    }
-    this.#crowd.check(this.published);
-  }
-}
 
 async function cost(
   server: Server,
@@ -114,11 +70,7 @@ await inTrial<FanoutSpec, FanoutResult>(async ({ variant, connections, loads }, 
   const { crowd, idleBytes } = await connectCrowd(server, variantNamed(variant).greeting(), connections);
   const samples = crowd.sample(SAMPLES);
   const publisher = new Publisher(server, crowd);
-  const check = { name: "check", bytes: 100, warmUps: 0, publishes: 0, intervalMs: 1 };
-  await publisher.publish({ ...check, perTurn: 1 }, 3);
-  await publisher.publish({ ...check, perTurn: 10 }, 2);
-  await sleep(50);
-  crowd.check(publisher.published);
+  await publisher.check();
   const costs: Record<string, Cost> = {};
   for (const load of loads) costs[load.name] = await cost(server, crowd, publisher, samples, load);
   return { idleBytes, costs };

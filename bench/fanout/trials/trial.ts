@@ -11,27 +11,35 @@ export interface TrialSpec {
 }
 
 /**
- * Runs a trial: reads its specification from the command line, starts the server, and prints what `trial` finds as a line of
- * JSON. The server is stopped and the process ends, whatever happens.
+ * Runs a trial: reads its specification from the command line, starts the server, and prints the result of `trial` as a line of
+ * JSON. The server is stopped and the process ends, whether the trial succeeds or fails.
  *
  * @param start Starts the server; that of the variant in the catalogue by default.
  */
-export async function inTrial<Spec extends TrialSpec, Result>(
+export function inTrial<Spec extends TrialSpec, Result>(
   trial: (spec: Spec, server: Server) => Promise<Result>,
   start: (spec: Spec) => Promise<Server> = ({ variant, cores }) => variantNamed(variant).start(cores[0]),
 ): Promise<void> {
+  return inTrialOf(start, trial);
+}
+
+/** The same with something else than one server under test, for example two. */
+export async function inTrialOf<Spec extends TrialSpec, Subject extends { stop(): void }, Result>(
+  start: (spec: Spec) => Promise<Subject>,
+  trial: (spec: Spec, subject: Subject) => Promise<Result>,
+): Promise<void> {
   const spec = JSON.parse(process.argv[2] ?? "") as Spec;
-  const server = await start(spec);
+  const subject = await start(spec);
   try {
-    const result = await trial(spec, server);
-    // At once: the sockets are closed by the kernel, faster than one by one.
+    const result = await trial(spec, subject);
+    // At once: the kernel closes the sockets faster than this process could, one by one.
     process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
   } catch (error) {
     console.error(error);
     process.exitCode = 1;
     setImmediate(() => process.exit());
   } finally {
-    server.stop();
+    subject.stop();
   }
 }
 

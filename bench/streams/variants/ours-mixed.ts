@@ -1,4 +1,4 @@
-import { Enumeratee, Enumerator, Iteratee } from "comet-sockets";
+import { Enumeratee, Enumerator, Iteratee } from "../../../dist/index.js";
 import { mix } from "../mix.ts";
 import { addUp, type Works } from "../workload.ts";
 import { works as own } from "./ours.ts";

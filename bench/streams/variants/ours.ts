@@ -1,4 +1,4 @@
-import { Enumeratee, Enumerator, Iteratee } from "comet-sockets";
+import { Enumeratee, Enumerator, Iteratee } from "../../../dist/index.js";
 import { addUp, double, increment, isKept, request, type Works } from "../workload.ts";
 
 const operators = Enumeratee.compose(Enumeratee.map(increment), Enumeratee.map(double), Enumeratee.filter(isKept));
@@ -22,15 +22,6 @@ function repeatAsync(elements: number): Enumerator<number> {
   }).through(Enumeratee.take(elements));
 }
 
-/** The source that the async generators have, too. */
-function fromGenerator(elements: number): Enumerator<number> {
-  return Enumerator.from(
-    (async function* () {
-      for (let n = 0; n < elements; n += 1) yield request(n);
-    })(),
-  );
-}
-
 async function sumByForAwait(source: Enumerator<number>): Promise<number> {
   let sum = 0;
   for await (const n of source) sum = addUp(sum, n);
@@ -43,5 +34,4 @@ export const works = {
   unfoldAsync: (elements) => unfoldAsync(elements).through(operators).run(checksum),
   "unfoldAsync, for-await": (elements) => sumByForAwait(unfoldAsync(elements).through(operators)),
   repeatAsync: (elements) => repeatAsync(elements).through(operators).run(checksum),
-  fromGenerator: (elements) => fromGenerator(elements).through(operators).run(checksum),
 } satisfies Works;

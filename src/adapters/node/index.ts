@@ -1,3 +1,9 @@
+/**
+ * The entry `comet-sockets/node`: the adapter of `node:http`, `node:https` and `node:http2`.
+ *
+ * Every name here is public. Other folders import nothing else of this one.
+ */
+
 export { nodeHandler, type NodeHandlerOptions, type NodeRequest } from "./node-handler.ts";
 export type { NodeResponse } from "./node-response.ts";
 export { sendChunked, type ChunkedOutcome } from "./send-chunked.ts";

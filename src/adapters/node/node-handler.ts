@@ -13,36 +13,45 @@ import { SocketSink } from "./socket-sink.ts";
 /** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 
-/** How {@link nodeHandler} answers a request. */
+/** Options of {@link nodeHandler}. */
 export interface NodeHandlerOptions extends RequestOptions {
   /**
-   * Whether a stream may detach from Node's HTTP parser, request and response, which saves two thirds of an idle connection's memory; true
-   * by default. It happens only where neither the application nor a middleware has touched the request or the response, and is undone when one
-   * of them is used later. Turn it off where something looks at responses by other ways than their own methods, such as a
-   * `diagnostics_channel` subscriber that is added later, or a call of `http.Server.prototype.closeAllConnections` itself.
+   * Whether a stream may detach from Node's HTTP parser, request and response, which saves two thirds of an idle
+   * connection's memory.
+   *
+   * It detaches only where neither the application nor a middleware has touched the request or the response, and it is
+   * undone when one of them is used later. Turn it off where something watches responses by other means than their own
+   * methods, such as a `diagnostics_channel` subscriber that is added later, or a direct call of
+   * `http.Server.prototype.closeAllConnections`.
+   *
+   * @default true
    */
   readonly detach?: boolean;
 }
 
-/** How long a connection is silent before TCP probes whether the other side is there, in milliseconds. */
+/** The idle time after which TCP keep-alive probes the client, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * A request listener that answers by a hub: with a stream of the topics that the request names, on the wire that it asks for, or with a
- * refusal that says why. PROTOCOL.md has the details. Use it as a listener of `node:http`, or as a handler of Express, Nest and the like:
+ * Returns a request listener that answers by a hub: with a stream of the topics that the request names, on the
+ * wire that it asks for, or with a refusal that states the reason. PROTOCOL.md has the details.
  *
+ * Use it as a listener of `node:http`, `node:https` or `node:http2`, or as a handler of Express, Nest and others.
+ * Headers already set on the response are kept; `options.headers` take precedence over them. The stream ends when the
+ * client disconnects, or when the hub ends it.
+ *
+ * The hub decides and this file only carries the decision out. An admission must lead to exactly one `open` or
+ * `release`, on every path. The stream must begin in the same turn where nothing waits.
+ *
+ * @param options The options of every request, or a function of the request, which may be async.
+ * @returns The listener. Its promise resolves once the stream has begun or the refusal is sent. It never rejects: bad
+ *   options, a response whose head is already sent (`ERR_RESPONSE`), and errors of the function go to the hub's
+ *   `onError`, and the client gets 500 if the response still permits it.
+ * @example
  * ```ts
  * createServer(nodeHandler(hub)).listen(4000);
  * app.get("/live", nodeHandler(hub, (request) => ({ identity: request.user.id, topics: ["news"] })));
  * ```
- *
- * Headers that were set on the response before are kept, and `options.headers` come before them. The stream ends when the client leaves,
- * or by the hub.
- *
- * @param options The options of every request, or a function of the request that gives them, and may wait.
- * @returns The listener's promise resolves once the stream has begun or the refusal is sent. It never rejects: bad options, a response
- *   whose head has been sent already (`ERR_RESPONSE`), and errors of the function go to the hub's `onError`, and the client gets 500
- *   if the response can still say so.
  */
 export function nodeHandler<Request extends NodeRequest = NodeRequest>(
   hub: Hub,
@@ -57,14 +66,14 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
       }
       return andThen(typeof options === "function" ? options(request) : options, (given) => {
         mayDetach = given.detach ?? true;
-        return withOwnHeaders(response, given);
+        return withHeadersOf(response, given);
       });
     };
     const deciding = hub._decide(new RequestView(request), optionsOf);
-    // Where nothing waits, the stream begins in this turn.
+    // An `await` only where something waits: otherwise the stream begins in this turn.
     const decision = isPromiseLike(deciding) ? await deciding : deciding;
     try {
-      carryOut(response, decision, mayDetach);
+      execute(response, decision, mayDetach);
     } catch (error) {
       hub._report(error);
       destroyResponse(response);
@@ -72,12 +81,12 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
   };
 }
 
-/** Errors of the connection mean that the client has gone; `close` follows and says so. */
+/** An error of the connection means that the client has disconnected. `close` follows and reports it. */
 function ignore(): void {
-  // As above.
+  // Nothing to do: `close` follows.
 }
 
-function carryOut(response: NodeResponse, decision: Decision, mayDetach: boolean): void {
+function execute(response: NodeResponse, decision: Decision, mayDetach: boolean): void {
   const isOver = isGone(response) || response.headersSent;
   if (!isAdmission(decision)) {
     if (!isOver) answer(response, decision);
@@ -87,7 +96,7 @@ function carryOut(response: NodeResponse, decision: Decision, mayDetach: boolean
 
 function answer(response: NodeResponse, { status, headers, body }: Answer): void {
   setHead(response, status, headers);
-  // The answers to HEAD and to a preflight have no length to tell (RFC 9110, 8.6).
+  // The answers to HEAD and to a preflight have no length (RFC 9110, 8.6).
   if (body !== "") response.setHeader("content-length", Buffer.byteLength(body));
   response.end(body);
 }
@@ -109,7 +118,7 @@ function setHead(response: NodeResponse, status: number, headers: Headers): void
   response.statusCode = status;
 }
 
-/** Headers as Node takes them: each cookie is a header of its own. */
+/** Returns headers as Node takes them: each cookie is a header of its own. */
 function headObject(headers: Headers): { [name: string]: string | string[] } {
   const head: { [name: string]: string | string[] } = Object.fromEntries(headers);
   const cookies = headers.getSetCookie();
@@ -117,20 +126,23 @@ function headObject(headers: Headers): { [name: string]: string | string[] } {
   return head;
 }
 
-/** With the headers that the hub sets as well, and that the application has set already, where `options` do not name them. */
-function withOwnHeaders(response: NodeResponse, options: RequestOptions): RequestOptions {
-  // Nearly always there is nothing to look for.
+/**
+ * Adds headers that the application has set on the response, of those that the hub sets too, unless `options` name
+ * them.
+ */
+function withHeadersOf(response: NodeResponse, options: RequestOptions): RequestOptions {
+  // Nearly always there are none, and this is the fast path.
   if (response.getHeaderNames().length === 0) return options;
   const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
-  for (const name of ownHeaders) {
+  for (const name of hubHeaders) {
     const value = response.getHeader(name);
     if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
   }
   return { ...options, headers };
 }
 
-/** What the hub sets where the application does not. */
-const ownHeaders = [
+/** The headers that the hub sets unless the application does. */
+const hubHeaders = [
   "cache-control",
   "content-security-policy",
   "content-type",
@@ -139,7 +151,7 @@ const ownHeaders = [
   "x-content-type-options",
 ];
 
-/** A web-standard view of as much of a Node request as a hub looks at. */
+/** The part of a Node request that a hub reads, in web-standard form. */
 class RequestView implements HubRequest {
   readonly method: string;
   readonly url: string;

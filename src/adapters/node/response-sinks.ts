@@ -1,3 +1,10 @@
+/**
+ * Sinks that write by a response's own methods: for polls, HTTP/2, HTTP/1.0, and responses that middleware has changed.
+ *
+ * Every other stream uses the faster `SocketSink`. The connection must get `gone` on every close of the response, or
+ * its place in the hub leaks.
+ */
+
 import type { ServerResponse } from "node:http";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import { BatchSink } from "../../hub/respond.ts";
@@ -17,7 +24,7 @@ export function openBatch(response: NodeResponse, open: (sink: Sink) => Connecti
   watchClose(response, () => connection.gone());
 }
 
-/** Opens a connection on any response, by its own methods. */
+/** Opens a connection on any response, by the response's own methods. */
 export function openStream(response: NodeResponse, open: (sink: Sink) => Connection): void {
   const connection = open(new ResponseSink(response));
   watchClose(response, () => connection.gone());
@@ -36,7 +43,8 @@ class ResponseSink implements Sink {
   }
 
   write(bytes: Uint8Array): boolean {
-    // By itself the response would hold everything back until the next tick, and send it in one go after the whole flush.
+    // Without this cork the response would hold everything until the next tick, and send it in one go after the whole
+    // flush.
     const socket = this.#isHttp2 ? null : this.#response.socket;
     socket?.cork();
     const wantsMore = this.#response.write(bytes);

@@ -7,27 +7,38 @@ import { Pump, type Consumer } from "../../stream/pump.ts";
 import { destroyResponse, isGone, watchClose, type NodeResponse } from "./node-response.ts";
 
 /**
- * How a response came to its end: `ended` with its source, `disconnected` by the client, or `failed` with its source, in
- * which case `onError` has been told.
+ * The outcome of a response: `ended` with its source, `disconnected` by the client, or `failed` with its source, after
+ * `onError` got the error.
  */
 export type ChunkedOutcome = "ended" | "disconnected" | "failed";
 
-/** How long a connection whose source has failed may take to send what was written before, in milliseconds. */
+/** The time in milliseconds that a connection whose source has failed may take to send what was written before. */
 const LINGER_MS = 5000;
 
 /**
- * Sends the elements of a source as a response, each as a chunk of its own on HTTP/1.1 and as it comes on HTTP/2. The
- * source is pulled only as fast as the client reads; what is buffered is at most the stream's own high-water mark and one
- * element. It is stopped when the client leaves. If it fails, the connection is destroyed after what was sent, without
- * the chunk that would make the response look complete; or, where nothing was sent yet, the status is 500.
+ * Sends the elements of a source as a response, each as a chunk of its own on HTTP/1.1, and as it comes on HTTP/2.
  *
- * Status and headers that were set on `response` before are kept, and `init` comes before them. The content type follows
- * the elements as {@link chunked} describes, but where the first element must be waited for, so is the head. The answer to
- * a HEAD request has no body, and its source is never opened.
+ * Backpressure: the source is pulled only as fast as the client reads. The buffer is at most the stream's own
+ * high-water mark and one element. The source is stopped when the client disconnects. If it fails, the connection is
+ * destroyed after what was sent, without the last chunk that would make the response look complete; if nothing was sent
+ * yet, the status is 500.
  *
- * @returns How it went, once the response is over. Never rejects.
- * @throws {CometError} `ERR_RESPONSE` or `ERR_OPTION` at once for a bad `init`, or if the head has been sent already.
- *   `ERR_ELEMENT` goes to `init.onError`, as all that happens later.
+ * Status and headers already set on `response` are kept, and `init` takes precedence over them. The content type
+ * follows the elements, as {@link chunked} describes, but the head waits for the first element where the type is not
+ * known before. The answer to a HEAD request has no body, and its source is never opened.
+ *
+ * An element must stay one chunk, flushed at once, on Node 20 to 26: see `corkUntilNextTick` and the empty element
+ * before changing a write.
+ *
+ * @param init Status, headers and `onError`.
+ * @returns Resolves to the outcome, once the response is over. Never rejects.
+ * @throws {CometError} At once: `ERR_RESPONSE` or `ERR_OPTION` for a bad `init`, or if the head is already sent. Later
+ *   errors, such as `ERR_ELEMENT`, go to `init.onError`.
+ * @example
+ * ```ts
+ * const events = Enumerator.of("kiki", "foo", "bar").through(comet({ callback: "parent.cometMessage" }));
+ * createServer((request, response) => void sendChunked(response, events)).listen(4000);
+ * ```
  */
 export function sendChunked(
   response: NodeResponse,
@@ -50,11 +61,11 @@ class Sending implements Consumer<ChunkElement> {
   readonly #resolve: (outcome: ChunkedOutcome) => void;
   #pump: Pump<ChunkElement> | undefined;
   #kind: ElementKind | undefined;
-  /** How many writes have not left for the kernel yet. */
+  /** The number of writes that have not left for the kernel yet. */
   #pendingWrites = 0;
-  /** Called when they all have. */
+  /** Called when all writes have left. */
   #onFlushed: (() => void) | undefined;
-  /** Set when the source is over, one way or the other. */
+  /** Set when the source is over, for any reason. */
   #outcome: ChunkedOutcome | undefined;
 
   constructor(
@@ -82,9 +93,9 @@ class Sending implements Consumer<ChunkElement> {
       elements = known.elements;
       this.#kind = known.kind;
     }
-    // Errors of the connection mean that the client has gone; `close` follows and says so.
+    // An error of the connection means that the client has disconnected. `close` follows and reports it.
     this.#response.on("error", () => undefined);
-    watchClose(this.#response, () => this.#closed());
+    watchClose(this.#response, () => this.#onClose());
     if (this.#response.req.method === "HEAD") {
       this.#outcome = "ended";
       this.#setHeaders();
@@ -103,7 +114,8 @@ class Sending implements Consumer<ChunkElement> {
       if (this.#kind !== undefined) this.#sendHead();
     }
     const content = contentOf(element, this.#kind);
-    // On HTTP/1.1 an empty chunk would end the response; on HTTP/2 an empty string garbles the ones beside it (Node 20 to 26).
+    // An empty chunk would end the response on HTTP/1.1. On HTTP/2 an empty string garbles the writes beside it (Node
+    // 20 to 26).
     if (content.length === 0) return true;
     if (!("stream" in this.#response)) corkUntilNextTick(this.#response);
     this.#pendingWrites += 1;
@@ -132,13 +144,13 @@ class Sending implements Consumer<ChunkElement> {
       this.#response.statusCode = 500;
       this.#response.setHeader("content-type", "text/plain; charset=utf-8");
       this.#response.end("The source of this response failed.\n");
-    } else this.#breakOff();
+    } else this.#destroyAfterFlush();
     this.#onError(error);
   }
 
   #sendHead(): void {
     this.#setHeaders();
-    // The types leave it out for HTTP/2; it is there.
+    // The types omit this method for HTTP/2, but it exists.
     (this.#response as ServerResponse).flushHeaders();
   }
 
@@ -149,8 +161,8 @@ class Sending implements Consumer<ChunkElement> {
     if (cookies.length > 0) this.#response.setHeader("set-cookie", cookies);
   }
 
-  /** Lets go of the connection once what was written has left, or has had its time. */
-  #breakOff(): void {
+  /** Destroys the connection once everything written has left, or its time is over. */
+  #destroyAfterFlush(): void {
     const response = this.#response;
     if (isGone(response)) return;
     if (this.#pendingWrites === 0) {
@@ -162,7 +174,7 @@ class Sending implements Consumer<ChunkElement> {
     this.#onFlushed = () => destroyResponse(response);
   }
 
-  #closed(): void {
+  #onClose(): void {
     if (this.#outcome !== undefined) {
       this.#resolve(this.#outcome === "ended" && !this.#response.writableFinished ? "disconnected" : this.#outcome);
       return;
@@ -180,8 +192,10 @@ class Sending implements Consumer<ChunkElement> {
 }
 
 /**
- * Lets the writes of one turn leave in one packet. The response would do that by itself, but from Node 26 on it then joins
- * them into one chunk as well; it does not where the socket is corked already.
+ * Lets the writes of one turn leave in one packet.
+ *
+ * The response would do that by itself, but from Node 26 on it then joins them into one chunk too. It does not where
+ * the socket is already corked.
  */
 function corkUntilNextTick({ socket }: ServerResponse): void {
   if (socket === null || socket.writableCorked > 0) return;

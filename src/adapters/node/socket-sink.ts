@@ -2,20 +2,26 @@ import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import { letGo } from "./detach/detach.ts";
+import { detach } from "./detach/detach.ts";
 import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./detach/socket-symbols.ts";
-import { heldBy, type Held } from "./detach/node-internals.ts";
+import { detachableConnection, type NodeConnection } from "./detach/node-internals.ts";
 import type { NodeResponse } from "./node-response.ts";
 
-/** What ends a body in chunked coding (RFC 9112, 7.1). */
+/** The end of a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
 
 /**
- * Writes to the socket of an HTTP/1.1 response what is in chunked coding already. The response sends its own head and its
- * own end; between them it has nothing to say, and `response.write` would frame the same bytes again for each subscriber,
- * in three writes. Nothing but documented interfaces: `response.socket`, `flushHeaders`, `end`.
+ * Writes bytes that are already in chunked coding to the socket of an HTTP/1.1 response.
  *
- * Where nobody would notice, the connection then lets go of the response altogether (`let-go.ts`), and the end is written here.
+ * The response sends its own head and its own end. Between them `response.write` would frame the same bytes again for
+ * each subscriber, in three writes. This file uses documented interfaces only: `response.socket`, `flushHeaders`,
+ * `end`. Decision 11 has the figures.
+ *
+ * Where no code would notice, the connection then detaches from the response altogether (`detach/`), and this class
+ * writes the end.
+ *
+ * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach. `fits` must refuse every
+ * response whose `write` or `end` is not Node's own, or the bytes of a middleware and of the hub mix.
  */
 export class SocketSink implements Sink {
   readonly isChunked = true;
@@ -26,8 +32,8 @@ export class SocketSink implements Sink {
   }
 
   /**
-   * Whether a response can be written to in this way: HTTP/1.1, whose turn on its connection has come, and which nobody has
-   * changed, as middleware that compresses does.
+   * Returns whether a response can be written to in this way: on HTTP/1.1, first in line on its connection, and changed
+   * by no other code, such as middleware that compresses.
    */
   static fits(response: NodeResponse, headers: Headers): response is ServerResponse {
     return (
@@ -45,7 +51,7 @@ export class SocketSink implements Sink {
   /**
    * Sends the head, and opens a connection.
    *
-   * @param head The headers, which are this method's to add to.
+   * @param head The headers. This method adds to them.
    * @param mayDetach Whether the connection may detach from Node's HTTP server.
    */
   static open(
@@ -55,18 +61,19 @@ export class SocketSink implements Sink {
     open: (sink: Sink) => Connection,
   ): void {
     const socket = response.socket as Socket & MarkedSocket;
-    const held = mayDetach && mayEndConnection(response, head) ? heldBy(response) : undefined;
-    // The head and the first bytes leave in one packet; and from Node 26 on, what the response writes would wait otherwise.
+    const detachable = mayDetach && ownsConnectionEnd(response, head) ? detachableConnection(response) : undefined;
+    // The head and the first bytes leave in one packet. Without it, from Node 26 on, the writes of the response would
+    // wait.
     socket.cork();
-    // All at once: headers that are set one by one are kept for as long as the response is.
+    // All headers at once: a response keeps headers that are set one by one for as long as it lives.
     head["transfer-encoding"] = "chunked";
-    // Node will not be there to read another request.
-    if (held !== undefined) head["connection"] = "close";
+    // A detached connection has no parser to read another request.
+    if (detachable !== undefined) head["connection"] = "close";
     response.writeHead(200, head);
     response.flushHeaders();
     socket[responseOf] = response;
     const connection = open(new SocketSink(socket));
-    process.nextTick(sendBeginning, response, socket, held);
+    process.nextTick(flushAndDetach, response, socket, detachable);
     socket[connectionOf] = connection;
     (response as MarkedResponse)[connectionOf] = connection;
     socket.on("drain", onDrain);
@@ -85,7 +92,7 @@ export class SocketSink implements Sink {
       socket.cork();
       socket.write(bytes);
       socket.write(LAST_CHUNK, "latin1");
-      // As Node does it: a client that does not close its side as well is not waited for.
+      // As in Node: the end does not wait for a client that keeps its side open.
       socket.destroySoon();
       socket.uncork();
     } else {
@@ -100,22 +107,25 @@ export class SocketSink implements Sink {
   }
 }
 
-/** Whether the application has nothing to say on what becomes of the connection, or on the last chunk. */
-function mayEndConnection(response: ServerResponse, head: OutgoingHttpHeaders): boolean {
+/** Returns whether the application leaves the end of the connection, and the last chunk, to this adapter. */
+function ownsConnectionEnd(response: ServerResponse, head: OutgoingHttpHeaders): boolean {
   return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
 }
 
-/** Everything that the head and the first bytes were made of has been read and written by now. */
-function sendBeginning(response: ServerResponse, socket: Socket, held: Held | undefined): void {
+/**
+ * Flushes the head and the first bytes, and detaches. It runs in the next tick, when everything that they were made of
+ * has been read and written.
+ */
+function flushAndDetach(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
   socket.uncork();
-  if (held !== undefined) letGo(response, held);
+  if (detachable !== undefined) detach(response, detachable);
 }
 
 function onDrain(this: MarkedSocket): void {
   this[connectionOf]?.drained();
 }
 
-/** The response is over; its connection may go on to another. */
+/** Handles the end of the response. Its connection may serve another one. */
 function onClose(this: ServerResponse & MarkedResponse): void {
   const socket: Socket & MarkedSocket = this.req.socket;
   if (socket[responseOf] === this) {
@@ -129,7 +139,10 @@ function onClose(this: ServerResponse & MarkedResponse): void {
 let bytesOfBuffer: Uint8Array | undefined;
 let buffer: Buffer = Buffer.alloc(0);
 
-/** The same bytes are written to one socket after the other; a socket would make a Buffer of them each time. */
+/**
+ * Returns bytes as a `Buffer`. The same bytes go to one socket after another, and a socket would make a `Buffer` of
+ * them each time.
+ */
 function asBuffer(bytes: Uint8Array): Buffer {
   if (bytes !== bytesOfBuffer) {
     bytesOfBuffer = bytes;

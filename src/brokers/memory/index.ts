@@ -1,1 +1,2 @@
+/** The entry point `comet-sockets/memory`. */
 export { MemoryBrokers } from "./memory-brokers.ts";

@@ -6,80 +6,81 @@ import type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Not
 import type { LogBounds } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 
-/** How much one answer to `read` holds, so that it reads in pages as from any other broker. */
+/** The size of one answer to `read`, so that it reads in pages as every other broker does. */
 const PAGE_ENTRIES = 500;
 const PAGE_BYTES = 262_144;
 
-/** From how many topics on it looks for those that nobody needs any more. */
+/** The least number of topics at which unused ones are evicted. */
 const MIN_SWEEP = 64;
 
 /**
- * Topics in the memory of this process, shared by all hubs that join: for the tests of an application that is to run in several
- * processes, and the smallest example of a broker.
+ * Topics in the memory of this process, shared by all hubs that join: for tests of an application that is to run in several processes,
+ * and the smallest example of a broker.
  *
+ * Each topic is bounded as the hubs configure. A topic without listeners is evicted some time after its messages have become too old,
+ * and begins another epoch when it is used again.
+ *
+ * @example
  * ```ts
  * const memory = new MemoryBrokers();
  * const hubs = [new Hub({ broker: memory.join() }), new Hub({ broker: memory.join() })];
  * ```
- *
- * What it keeps is bounded as the hubs say, for each topic. A topic that nobody listens to is forgotten some time after its messages
- * have become too old, and begins another epoch if it is used again.
  */
 export class MemoryBrokers {
-  readonly #exchange = new Exchange();
+  readonly #exchange = new MemoryExchange();
 
-  /** A broker for one hub. Its calls reject with `ERR_CLOSED` once it is closed; the topics stay. */
+  /** Creates a broker for one hub. The hub closes it; its calls then reject with `ERR_CLOSED`, and the topics remain. */
   join(): Broker {
-    return new Member(this.#exchange);
+    return new MemoryBroker(this.#exchange);
   }
 }
 
-/** What the members have in common. */
-class Exchange {
-  readonly members = new Set<Member>();
-  readonly #topics = new Map<string, SharedTopic>();
+/** The state that all brokers of one `MemoryBrokers` share. */
+class MemoryExchange {
+  readonly brokers = new Set<MemoryBroker>();
+  readonly #topics = new Map<string, MemoryTopic>();
   #sweepAt = MIN_SWEEP;
   #latest = 0;
 
-  /** The wall clock, as far as it goes forward. */
+  /** The wall clock. It never goes back. */
   now(): number {
     return (this.#latest = Math.max(this.#latest, Date.now()));
   }
 
-  topic(name: string): SharedTopic {
+  topic(name: string): MemoryTopic {
     const now = this.now();
     let topic = this.#topics.get(name);
     if (topic === undefined) {
       if (this.#topics.size >= this.#sweepAt) this.#sweep(now);
-      this.#topics.set(name, (topic = new SharedTopic()));
+      this.#topics.set(name, (topic = new MemoryTopic()));
     }
     topic.touchedAt = now;
     return topic;
   }
 
-  /** Looks at each topic once for every one that is added, on the average. */
+  /** Evicts unused topics. On average it examines one topic for each that is added. */
   #sweep(now: number): void {
     for (const [name, topic] of this.#topics) {
-      if (topic.listeners.size === 0 && now - topic.touchedAt > topic.maxAgeMs) this.#topics.delete(name);
+      if (topic.subscriptions.size === 0 && now - topic.touchedAt > topic.maxAgeMs) this.#topics.delete(name);
     }
     this.#sweepAt = Math.max(MIN_SWEEP, this.#topics.size * 2);
   }
 }
 
-interface Held {
+interface HeldMessage {
   readonly message: BrokerMessage;
   readonly bytes: number;
 }
 
-/** A topic, as all processes see it. Its messages have the offsets 1, 2, 3 ..., which go on from epoch to epoch. */
-class SharedTopic {
-  readonly listeners = new Map<Member, Listening>();
+/** A topic, as all processes see it. Its messages have the offsets 1, 2, 3 ..., which continue from epoch to epoch. */
+class MemoryTopic {
+  readonly subscriptions = new Map<MemoryBroker, MemorySubscription>();
   readonly #byMessageId = new Map<string, BrokerMessage>();
   epoch = randomName(8);
   touchedAt = 0;
   maxAgeMs = 0;
-  /** The messages after `#floor`, and before them some places that are empty. */
-  #held: (Held | undefined)[] = [];
+  /** The messages after `#floor`, with `#empty` unused elements before them. */
+  #held: (HeldMessage | undefined)[] = [];
   #empty = 0;
   #floor = 0;
   #bytes = 0;
@@ -88,7 +89,7 @@ class SharedTopic {
     return this.#floor + this.#held.length - this.#empty;
   }
 
-  /** Adds a message, unless it is there: then it gives the first. */
+  /** Adds a message and returns it, or returns the first message with the same id. */
   add({ bytes, ...publication }: BrokerPublication, bounds: LogBounds, now: number): BrokerMessage {
     this.maxAgeMs = bounds.maxAgeMs;
     this.#trim(bounds, now);
@@ -100,13 +101,13 @@ class SharedTopic {
     this.#bytes += bytes;
     if (messageId !== undefined) this.#byMessageId.set(messageId, message);
     this.#trim(bounds, now);
-    for (const [member, listening] of this.listeners) {
-      member.tell({ listening, notice: { epoch: this.epoch, previous: message.offset - 1, message } });
+    for (const [broker, subscription] of this.subscriptions) {
+      broker.enqueue({ subscription, notice: { epoch: this.epoch, previous: message.offset - 1, message } });
     }
     return message;
   }
 
-  /** Begins another epoch, which holds nothing yet. */
+  /** Begins another, empty epoch. */
   renew(): void {
     this.#floor = this.#head;
     this.#held = [];
@@ -114,7 +115,7 @@ class SharedTopic {
     this.epoch = randomName(8);
   }
 
-  /** What is too old is not told of, though it may be held until the next message. */
+  /** Reads a page. Messages that are too old are left out, though they may be held until the next message is added. */
   history(after: number, { maxAgeMs }: LogBounds, now: number): History {
     let floor = this.#floor;
     while (floor < this.#head && now - this.#at(floor + 1).message.at > maxAgeMs) floor += 1;
@@ -129,16 +130,16 @@ class SharedTopic {
     return { epoch: this.epoch, floor, head: this.#head, messages, now };
   }
 
-  #at(offset: number): Held {
-    return this.#held[this.#empty + offset - this.#floor - 1] as Held;
+  #at(offset: number): HeldMessage {
+    return this.#held[this.#empty + offset - this.#floor - 1] as HeldMessage;
   }
 
   #trim({ maxEntries, maxBytes, maxAgeMs }: LogBounds, now: number): void {
     while (this.#head > this.#floor) {
       const { message, bytes } = this.#at(this.#floor + 1);
       const size = this.#head - this.#floor;
-      const over = size > maxEntries || (this.#bytes > maxBytes && size > 1);
-      if (!over && now - message.at <= maxAgeMs) break;
+      const isOver = size > maxEntries || (this.#bytes > maxBytes && size > 1);
+      if (!isOver && now - message.at <= maxAgeMs) break;
       this.#held[this.#empty] = undefined;
       this.#empty += 1;
       this.#floor += 1;
@@ -148,7 +149,7 @@ class SharedTopic {
       this.#held.splice(0, this.#empty);
       this.#empty = 0;
     }
-    // An id is known for as long as a message may be held, however many come after it.
+    // An id is remembered for maxAgeMs, even if its message is trimmed before.
     for (const [messageId, { at }] of this.#byMessageId) {
       if (now - at <= maxAgeMs) break;
       this.#byMessageId.delete(messageId);
@@ -156,108 +157,112 @@ class SharedTopic {
   }
 }
 
-/** That one member listens to one topic. */
-interface Listening {
+/** One broker listens to one topic. */
+interface MemorySubscription {
   readonly listener: (notice: Notice) => void;
   isOver: boolean;
 }
 
-/** What a member is yet to tell its hub. */
-type News = { readonly listening: Listening; readonly notice: Notice } | { readonly text: string };
+/** A call of the hub that a broker has yet to make. */
+type MemoryEvent = { readonly subscription: MemorySubscription; readonly notice: Notice } | { readonly text: string };
 
-class Member implements Broker {
+/** The broker of one hub. */
+class MemoryBroker implements Broker {
   readonly name = "memory";
   readonly isDense = true;
-  readonly #exchange: Exchange;
-  readonly #topics = new Map<string, SharedTopic>();
-  readonly #news = new Queue<News>();
+  readonly #exchange: MemoryExchange;
+  readonly #topics = new Map<string, MemoryTopic>();
+  readonly #events = new Queue<MemoryEvent>();
   #host: BrokerHost | undefined;
   #isScheduled = false;
   #isClosed = false;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: MemoryExchange) {
     this.#exchange = exchange;
-    exchange.members.add(this);
+    exchange.brokers.add(this);
   }
 
   attach(host: BrokerHost): void {
     this.#host = host;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- what is thrown is a rejection
+  // eslint-disable-next-line @typescript-eslint/require-await -- a thrown error becomes a rejection
   async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
-    const shared = this.#open(topic);
+    const shared = this.#topic(topic);
     const { offset } = shared.add(message, bounds, this.#exchange.now());
     return { epoch: shared.epoch, offset };
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  // eslint-disable-next-line @typescript-eslint/require-await -- a thrown error becomes a rejection
   async read(topic: string, after: number, bounds: LogBounds): Promise<History> {
-    return this.#open(topic).history(after, bounds, this.#exchange.now());
+    return this.#topic(topic).history(after, bounds, this.#exchange.now());
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  // eslint-disable-next-line @typescript-eslint/require-await -- a thrown error becomes a rejection
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
-    const shared = this.#open(topic);
-    shared.listeners.set(this, { listener, isOver: false });
+    const shared = this.#topic(topic);
+    shared.subscriptions.set(this, { listener, isOver: false });
     this.#topics.set(topic, shared);
   }
 
   unlisten(topic: string): void {
     const shared = this.#topics.get(topic);
-    const listening = shared?.listeners.get(this);
-    if (listening !== undefined) listening.isOver = true;
-    shared?.listeners.delete(this);
+    const subscription = shared?.subscriptions.get(this);
+    if (subscription !== undefined) subscription.isOver = true;
+    shared?.subscriptions.delete(this);
     this.#topics.delete(topic);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  // eslint-disable-next-line @typescript-eslint/require-await -- a thrown error becomes a rejection
   async renew(topic: string, epoch: string): Promise<void> {
-    const shared = this.#open(topic);
+    const shared = this.#topic(topic);
     if (shared.epoch === epoch) shared.renew();
   }
 
   signal(text: string): void {
     if (this.#isClosed) return;
-    for (const member of this.#exchange.members) member.tell({ text });
+    for (const broker of this.#exchange.brokers) broker.enqueue({ text });
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- as above
+  // eslint-disable-next-line @typescript-eslint/require-await -- a thrown error becomes a rejection
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#exchange.members.delete(this);
+    this.#exchange.brokers.delete(this);
     for (const topic of this.#topics.keys()) this.unlisten(topic);
-    this.#news.clear();
+    this.#events.clear();
   }
 
-  /** Keeps what is to be told until a turn of its own. */
-  tell(news: News): void {
-    this.#news.push(news);
+  /** Queues a call of the hub for a turn of its own. */
+  enqueue(event: MemoryEvent): void {
+    this.#events.push(event);
     this.#schedule();
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#news.size === 0) return;
+    if (this.#isScheduled || this.#events.size === 0) return;
     this.#isScheduled = true;
-    afterTurn(() => this.#tellAll());
+    afterTurn(() => this.#deliver());
   }
 
-  /** What comes meanwhile has to wait for the next turn, and what a listener that throws has kept from others. */
-  #tellAll(): void {
+  /**
+   * Delivers the events that are queued now. Events that are added meanwhile, and those after a listener that throws, are delivered in the
+   * next turn.
+   */
+  #deliver(): void {
     this.#isScheduled = false;
     try {
-      for (let left = this.#news.size; left > 0 && this.#news.size > 0; left -= 1) {
-        const news = this.#news.shift();
-        if ("text" in news) this.#host?.signalled(news.text);
-        else if (!news.listening.isOver) news.listening.listener(news.notice);
+      for (let left = this.#events.size; left > 0 && this.#events.size > 0; left -= 1) {
+        const event = this.#events.shift();
+        if ("text" in event) this.#host?.signalled(event.text);
+        else if (!event.subscription.isOver) event.subscription.listener(event.notice);
       }
     } finally {
       this.#schedule();
     }
   }
 
-  #open(topic: string): SharedTopic {
+  #topic(name: string): MemoryTopic {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
-    return this.#exchange.topic(topic);
+    return this.#exchange.topic(name);
   }
 }

@@ -4,32 +4,32 @@ import type { Socket } from "node:net";
 import { connect, errors, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
 
-/** What is told of every socket that is made in the course of a dial. */
+/** The observer of the sockets that are made during a dial. */
 const dialling = new AsyncLocalStorage<(socket: Socket) => void>();
-let isWatching = false;
+let isObserving = false;
 
 /**
- * Connects once, and lets go of everything if that fails: the client itself leaves a socket open where a server has accepted it and says
- * nothing, which a long outage would pile up. The connection does not reconnect: what was given to it and not sent is lost with it,
- * instead of being sent some time later.
+ * Connects once, and closes all sockets if that fails: the client itself leaves a socket open if a server accepts it and is then
+ * silent, and they would pile up in a long outage. The connection does not reconnect: data that it has not sent is lost with it, instead
+ * of being sent some time later.
  *
- * @throws {CometError} `ERR_BROKER` if there is no connection within the time; `ERR_BROKER_CONFIG` if the server does not let us in;
- *   `ERR_OPTION` if the client does not take the options.
+ * @param timeoutMs The time limit. With several servers, each has an equal share, so that a silent one does not hide the others.
+ * @throws {CometError} `ERR_BROKER` if there is no connection in time, or `aborted` fires; `ERR_BROKER_CONFIG` if the server refuses
+ *   the client; `ERR_OPTION` if the client rejects the options.
  */
 export async function dial(
   options: NodeConnectionOptions,
   timeoutMs: number,
   aborted: AbortSignal,
 ): Promise<NatsConnection> {
-  watchSockets();
+  observeSockets();
   const sockets = new Set<Socket>();
   let isOver = false;
   const add = (socket: Socket): void => {
     sockets.add(socket);
-    // It is connected only after this.
+    // The socket begins to connect only after this call.
     if (isOver) setImmediate(() => socket.destroy());
   };
-  // Each server has its share of the time, so that one that is silent does not hide the others.
   const timeout = Math.ceil(timeoutMs / (Array.isArray(options.servers) ? Math.max(options.servers.length, 1) : 1));
   const own = { reconnect: false, waitOnFirstConnect: false, noAsyncTraces: true, timeout };
   const connecting = dialling.run(add, () => connect({ name: "comet-sockets", ...options, ...own }));
@@ -45,7 +45,7 @@ export async function dial(
   } catch (error) {
     isOver = true;
     for (const socket of sockets) socket.destroy();
-    // It may have come to be just now.
+    // The client may have connected in the meantime.
     connecting.then((connection) => connection.close()).catch(() => undefined);
     throw asCometError(error);
   } finally {
@@ -53,23 +53,21 @@ export async function dial(
   }
 }
 
-/** What the client says of a connection that it cannot make. */
+/** Converts the client's error of a failed connect. */
 export function asCometError(error: unknown): CometError {
-  const why = error instanceof Error ? error.message : String(error);
+  const reason = error instanceof Error ? error.message : String(error);
   const { InvalidArgumentError, InvalidSubjectError } = errors;
   if ([InvalidArgumentError, InvalidSubjectError, TypeError].some((type) => error instanceof type)) {
-    return new CometError("ERR_OPTION", `The NATS client does not take the option connection: ${why}.`, {
-      cause: error,
-    });
+    return new CometError("ERR_OPTION", `The NATS client rejects the option connection: ${reason}.`, { cause: error });
   }
   if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
-    return new CometError("ERR_BROKER_CONFIG", `The NATS server does not let this hub in: ${why}.`, { cause: error });
+    return new CometError("ERR_BROKER_CONFIG", `The NATS server refuses the client: ${reason}.`, { cause: error });
   }
-  return new CometError("ERR_BROKER", `The NATS server cannot be reached: ${why}.`, { cause: error });
+  return new CometError("ERR_BROKER", `The NATS server cannot be reached: ${reason}.`, { cause: error });
 }
 
-function watchSockets(): void {
-  if (isWatching) return;
-  isWatching = true;
+function observeSockets(): void {
+  if (isObserving) return;
+  isObserving = true;
   subscribe("net.client.socket", (message) => dialling.getStore()?.((message as { readonly socket: Socket }).socket));
 }

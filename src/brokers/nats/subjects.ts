@@ -1,20 +1,19 @@
-/** What `encodeURIComponent` leaves as it is, and means something in a subject. */
-const meaningful = /[.*]/g;
+/** Characters that `encodeURIComponent` keeps, and that have a meaning in a subject. */
+const special = /[.*]/g;
 
-/** A topic's name as one token of a subject: what is neither a letter nor a digit of ASCII is mostly percent-encoded. */
-export function topicToken(topic: string): string {
-  return encodeURIComponent(topic).replace(meaningful, (char) => (char === "." ? "%2E" : "%2A"));
-}
-
-/** The subjects of one hub. No topic's token is `%`, so a subject of that may be tried out. */
+/**
+ * The subjects of one hub. No topic's token is `%`, so that token is free for trials of permissions. Streams and other processes use the
+ * same subjects: they must not change.
+ */
 export interface Subjects {
+  /** The pattern of all messages. */
   readonly all: string;
   readonly trial: string;
-  /** Where the server publishes every message that it has stored, with its offset and that of the message before. */
+  /** The pattern to which the server republishes each stored message, with its offset and that of the message before. */
   readonly live: string;
   readonly liveTrial: string;
   readonly signal: string;
-  /** Where is told that there is another epoch. */
+  /** The subject of announcements that another epoch has begun. */
   readonly epoch: string;
   of(topic: string): string;
   liveOf(topic: string): string;
@@ -31,4 +30,9 @@ export function subjectsOf(prefix: string): Subjects {
     of: (topic) => `${prefix}.${topicToken(topic)}`,
     liveOf: (topic) => `${prefix}-live.${topicToken(topic)}`,
   };
+}
+
+/** A topic's name as one token of a subject: most characters other than ASCII letters and digits are percent-encoded. */
+export function topicToken(topic: string): string {
+  return encodeURIComponent(topic).replace(special, (char) => (char === "." ? "%2E" : "%2A"));
 }

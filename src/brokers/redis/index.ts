@@ -1,27 +1,30 @@
 import type { Broker } from "../../log/broker.ts";
-import { RedisBroker } from "./broker.ts";
-import { checkOptions, type RedisBrokerOptions } from "./options.ts";
+import { checkRedisOptions, type RedisBrokerOptions } from "./redis-broker-options.ts";
+import { RedisBroker } from "./redis-broker.ts";
 
-export type { RedisClient, RedisClusterClient, RedisListener, RedisOverrides } from "./client.ts";
-export type { RedisBrokerOptions } from "./options.ts";
+export type { NetworkBrokerOptions } from "../network-broker-options.ts";
+export type { RedisBrokerOptions } from "./redis-broker-options.ts";
+export type { RedisClient, RedisClusterClient, RedisListener, RedisOverrides } from "./redis-client.ts";
 
 /**
- * Connects to Redis, from 6.2, or Valkey, so that hubs in several processes share their topics, and checks that everything is as it
- * must be. What is wrong later is told by what fails: the broker comes back by itself.
+ * Connects to Redis from 6.2, or Valkey, so that hubs in several processes share their topics, and checks the server's version, role,
+ * permissions and keys. Later failures reject the calls that they affect; the broker reconnects by itself.
  *
+ * The server's configuration decides what survives a crash: `appendonly`, `appendfsync`, and a `maxmemory-policy` that evicts nothing.
+ *
+ * @example
  * ```ts
  * import { createClient } from "redis";
+ * import { Hub } from "comet-sockets";
  * import { redisBroker } from "comet-sockets/redis";
  *
  * const hub = new Hub({ broker: await redisBroker({ client: createClient({ url: "redis://127.0.0.1:6379" }) }) });
  * ```
  *
- * What a message survives is for the server's settings to say: `appendonly`, `appendfsync`, and a `maxmemory-policy` that evicts nothing.
- *
  * @returns A broker for one hub, which closes it.
- * @throws {CometError} `ERR_OPTION`; `ERR_BROKER` if the server cannot be reached; `ERR_BROKER_CONFIG` if it refuses the client, is too
- *   old, or holds something else under the prefix.
+ * @throws {CometError} `ERR_OPTION`; `ERR_BROKER` if the server cannot be reached within `connectTimeoutMs`; `ERR_BROKER_CONFIG` if it
+ *   refuses the client, is too old, or holds foreign data under the prefix.
  */
 export async function redisBroker(options: RedisBrokerOptions): Promise<Broker> {
-  return RedisBroker.open(checkOptions(options));
+  return await RedisBroker.open(checkRedisOptions(options));
 }

@@ -1,71 +1,72 @@
-import type { Link } from "./link.ts";
+import type { RedisLink } from "./redis-link.ts";
 import { isNoScript, textOf } from "./replies.ts";
 
 /** A script that the servers know by its digest. */
-export interface Script {
+export interface RedisScript {
   readonly source: string;
   readonly digest: string;
 }
 
-/** A run that waits until the server knows its script again. */
-interface Waiting {
+/** A run that waits until the server has its script again. */
+interface DelayedRun {
   readonly turn: number;
   readonly begin: () => void;
 }
 
 /**
- * Runs scripts by their digests. A server that has forgotten them, as after a restart, is given the source again; those runs for the
- * same keys that it could not do meanwhile follow in the order in which they were asked for, before any others.
+ * Runs scripts by their digests, in order for each key. A server that has lost its scripts, as after a restart, is sent the source
+ * again; the runs for the same key that it rejected meanwhile follow in the order of the calls, before any later ones. Messages of one
+ * process keep their order by this alone.
  */
 export class ScriptRunner {
-  readonly #link: Link;
-  readonly #waiting = new Map<string, Waiting[]>();
+  readonly #link: RedisLink;
+  readonly #delayed = new Map<string, DelayedRun[]>();
   #turns = 0;
 
-  constructor(link: Link) {
+  constructor(link: RedisLink) {
     this.#link = link;
   }
 
-  async load(source: string): Promise<Script> {
-    return { source, digest: textOf(await this.#link.ask(["SCRIPT", "LOAD", source])) };
+  async load(source: string): Promise<RedisScript> {
+    return { source, digest: textOf(await this.#link.sendToAny(["SCRIPT", "LOAD", source])) };
   }
 
-  /** @param keys The first is that by which runs are kept in order. */
-  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+  /** @param keys Runs with the same first key keep their order. */
+  run(script: RedisScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
     const turn = this.#turns++;
-    const waiting = this.#waiting.get(keys[0] as string);
-    return waiting === undefined ? this.#try(script, keys, args, turn) : this.#wait(waiting, script, keys, args, turn);
+    const delayed = this.#delayed.get(keys[0] as string);
+    return delayed === undefined ? this.#try(script, keys, args, turn) : this.#delay(delayed, script, keys, args, turn);
   }
 
-  async #try(script: Script, keys: readonly string[], args: readonly string[], turn: number): Promise<unknown> {
+  async #try(script: RedisScript, keys: readonly string[], args: readonly string[], turn: number): Promise<unknown> {
     const [key] = keys as readonly [string];
     try {
       return await this.#link.send(key, ["EVALSHA", script.digest, String(keys.length), ...keys, ...args]);
     } catch (error) {
       if (!isNoScript(error)) throw error;
     }
-    const waiting = this.#waiting.get(key);
-    if (waiting !== undefined) return this.#wait(waiting, script, keys, args, turn);
-    const others: Waiting[] = [];
-    this.#waiting.set(key, others);
+    const delayed = this.#delayed.get(key);
+    if (delayed !== undefined) return this.#delay(delayed, script, keys, args, turn);
+    const others: DelayedRun[] = [];
+    this.#delayed.set(key, others);
     try {
       return await this.#link.send(key, ["EVAL", script.source, String(keys.length), ...keys, ...args]);
     } finally {
-      // All that was sent before has been answered.
-      this.#waiting.delete(key);
+      // Replies come in order, so all runs that were sent before have been replied to.
+      this.#delayed.delete(key);
       for (const { begin } of others.sort((a, b) => a.turn - b.turn)) begin();
     }
   }
 
-  #wait(
-    waiting: Waiting[],
-    script: Script,
+  #delay(
+    delayed: DelayedRun[],
+    script: RedisScript,
     keys: readonly string[],
     args: readonly string[],
     turn: number,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      waiting.push({ turn, begin: () => void this.#try(script, keys, args, turn).then(resolve, reject) });
+      delayed.push({ turn, begin: () => void this.#try(script, keys, args, turn).then(resolve, reject) });
     });
   }
 }

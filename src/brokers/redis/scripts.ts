@@ -1,8 +1,10 @@
 /**
- * What the scripts share. A topic's stream has entries with the ids `1-0`, `2-0` ..., and in each the time, the bytes of all messages
- * before it, event, key and id as JSON, and the data. How many bytes are held is a difference of two such sums, so that nothing has to
- * be counted when messages leave, however they do. The hash knows besides, of the oldest message that is held, `since`, its time, and
- * `before`, the bytes before it; where that is out of date it is of an older one, which is put right when it is trimmed by.
+ * Functions that the scripts share.
+ *
+ * A topic's stream has entries with the ids `1-0`, `2-0` ..., and in each the time, the total bytes of all messages before it, event, key and
+ * id as JSON, and the data. The bytes that are held are a difference of two such totals, so nothing needs counting when messages leave,
+ * by whatever means. The hash also has two values of the oldest entry that is held: `since`, its time, and `before`, the bytes before it.
+ * They may be out of date, and are then of an older entry; trimming by them corrects them.
  */
 const shared = `
 local function timeSince(last)
@@ -12,12 +14,12 @@ end
 
 local function offsetOf(entry) return tonumber(string.match(entry[1], '^%d+')) end
 
--- Somewhat longer than is asked for, so that it need not be said again each time.
+-- Keeps a key for a quarter longer than asked, so that the time to live need not be set each time.
 local function keepFor(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, math.ceil(ms * 1.25)) end
 end
 
--- Lets go of the oldest entries that are over the bounds, and gives since and before.
+-- Removes the oldest entries that exceed the bounds. Returns since and before.
 local function trim(log, head, total, now, maxEntries, maxBytes, maxAge)
   if redis.call('XLEN', log) > maxEntries then redis.call('XTRIM', log, 'MAXLEN', maxEntries) end
   local from, count, gone = '-', 1, nil
@@ -40,11 +42,14 @@ end
 `;
 
 /**
- * Publishes a message: gives it the next offset, adds it, trims, and tells of it. Gives its position, or that of the first message with its
- * id. A sixteenth more than the bounds allow may be held, so that many are trimmed at a time.
+ * Publishes a message: assigns the next offset, adds the entry, trims, and publishes the notice. Returns its position, or that of the first
+ * message with its id. Up to a sixteenth more than the bounds allow is held, so that many entries are trimmed at a time.
  *
- * KEYS: log, meta, channel, and the message id's, if there is one.
- * ARGV: an epoch in case there is none, data, fields, bytes, maxEntries, maxBytes, maxAgeMs, topicTtlMs, PUBLISH or SPUBLISH.
+ * The scripts are the only writers of the layout that `README.md` protects: processes of other versions read what they write, and
+ * callers pass `KEYS` and `ARGV` by position.
+ *
+ * KEYS: log, meta, channel, and the message id's key, if there is one.
+ * ARGV: an epoch for a new topic, data, fields, bytes, maxEntries, maxBytes, maxAgeMs, topicTtlMs, PUBLISH or SPUBLISH.
  */
 export const publishScript: string = `${shared}
 local log, meta, id = KEYS[1], KEYS[2], KEYS[4]
@@ -65,7 +70,7 @@ local function add()
 end
 local added = add()
 if type(added) == 'table' and added.err and string.find(added.err, 'smaller', 1, true) then
-  -- The stream is not the one that the offsets are of: what was known of it is gone.
+  -- The stream is not the one of these offsets, so the recorded values are void.
   redis.call('DEL', log)
   isNew, epoch, head, total, since, before = true, ARGV[1], 0, 0, now, 0
   added = add()
@@ -80,7 +85,7 @@ if now - since > maxAge * more or total - before > maxBytes * more or redis.call
 end
 redis.call('HSET', meta, 'head', head, 'total', total, 'at', now, 'since', since, 'before', before)
 if isNew then redis.call('HSET', meta, 'epoch', epoch) end
--- They are kept for a quarter longer than they must be, so it is enough to look so often.
+-- Both are kept for a quarter longer than needed, so this is often enough.
 if isNew or head % 16 == 0 or now - last > maxAge / 64 then
   keepFor(log, maxAge)
   keepFor(meta, math.max(ARGV[8], maxAge))
@@ -92,10 +97,10 @@ return position
 `;
 
 /**
- * Trims a topic, and reads the messages after an offset, as many as make one answer.
+ * Trims a topic, and reads the messages after an offset, up to the size of one answer.
  *
- * KEYS: log, meta. ARGV: an epoch in case there is none, the offset, maxEntries, maxBytes, maxAgeMs, topicTtlMs, and how many
- * messages and bytes make an answer. Gives epoch, floor, head, time, and of each message offset, time, fields and data.
+ * KEYS: log, meta. ARGV: an epoch for a new topic, the offset, maxEntries, maxBytes, maxAgeMs, topicTtlMs, and the messages and bytes of
+ * one answer. Returns epoch, floor, head, time, and of each message offset, time, fields and data.
  */
 export const readScript: string = `${shared}
 local log, meta = KEYS[1], KEYS[2]
@@ -124,14 +129,14 @@ while entries < answerEntries and bytes < answerBytes do
     if entries >= answerEntries or bytes >= answerBytes then break end
   end
   if #page < count then break end
-  -- As many as there is room for, if they are as large as those before.
+  -- The next page is what fits if its messages are as large as those so far.
   local room = math.floor((answerBytes - bytes) * entries / (bytes + 1))
   count = math.max(1, math.min(answerEntries - entries, 128, room))
 end
 return answer
 `;
 
-/** Begins another epoch, if it is still the one that is given. KEYS: log, meta. ARGV: the epoch, another, topicTtlMs. */
+/** Begins another epoch if the current one is the given one. KEYS: log, meta. ARGV: the epoch, another, topicTtlMs. */
 export const renewScript = `
 if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
@@ -140,12 +145,12 @@ redis.call('PEXPIRE', KEYS[2], ARGV[3])
 return 1
 `;
 
-/** Tells a channel something, by way of the server that has its slot. KEYS: the channel. ARGV: PUBLISH or SPUBLISH, and what. */
-export const tellScript = `return redis.call(ARGV[1], KEYS[1], ARGV[2])`;
+/** Publishes a text to a channel, through the server that has its slot. KEYS: the channel. ARGV: PUBLISH or SPUBLISH, the text. */
+export const broadcastScript = `return redis.call(ARGV[1], KEYS[1], ARGV[2])`;
 
 /**
- * Checks the key that marks the prefix, and makes it where there is none. KEYS: that key. ARGV: the version of the layout. Gives
- * the version that is there, or an empty text if the key is a hash of somebody else.
+ * Checks the key that marks the prefix, and creates it where it is missing. KEYS: that key. ARGV: the version of the layout. Returns
+ * the version that is there, or an empty text if the key is a foreign hash.
  */
 export const markScript = `
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'comet-sockets', ARGV[1]) end

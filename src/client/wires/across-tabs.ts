@@ -1,35 +1,47 @@
-import type { ClientWire, Received, WireEvents, WireRequest } from "../wire.ts";
-import { leadTabs, memberLock, type TabMember, type TabMessage } from "./tab-leader.ts";
+import type { ClientWire, ReceivedItem, WireEvents, WireRequest } from "../client-wire.ts";
+import { leadTabs } from "./lead-tabs.ts";
+import { memberLock, type TabMember, type TabMessage } from "./tab-message.ts";
 
-/** A leader that does not answer for so long is frozen: its place is taken. */
-const LEADER_MS = 3000;
-/** Not by all at once. */
-const SPREAD_MS = 1000;
+/** A leader that has not acknowledged for this time is frozen: a member steals its lock. */
+const LEADER_TIMEOUT_MS = 3000;
+/** Jitter of that timeout, so that not all members steal at once. */
+const LEADER_JITTER_MS = 1000;
 
 /**
- * One connection for all tabs of an origin, and all sources in them, that follow the same address over this wire: with the topics of
- * all. One of them leads: it holds the connection, and passes on what comes. When its tab closes, crashes or freezes,
- * another leads, and each goes on from where it was. Addresses that differ in more than their topics have connections of their own; so has a source
- * whose topics the hub does not allow together with the others'.
+ * Wraps a wire so that all tabs of an origin share one connection, with the topics of all of them. Use it as the option
+ * `share`.
  *
- * The leader's cookies and headers are good for all. It takes the Web Locks and `BroadcastChannel` of a secure context; where there are none, each
- * source has a connection of its own.
+ * Sources share if their addresses differ only in their topics. One of them leads: it holds the connection and passes
+ * on the items. When its tab closes, crashes or freezes, another source leads, and each resumes from its own position.
+ * A source whose topics the hub refuses together with the others' gets a connection of its own.
+ *
+ * The leader's cookies and headers count for all: share only between tabs of one user. It needs the Web Locks and the
+ * `BroadcastChannel` of a secure context; without them each source has a connection of its own.
+ *
+ * A lock names the leader, and each member holds a lock of its own. Never send a message instead of a lock: a crash
+ * sends none.
+ *
+ * @example
+ * new CometSource("/live?topic=news", { share: acrossTabs });
  */
 export function acrossTabs(wire: ClientWire): ClientWire {
   const self = Object.assign(Object.create(wire) as ClientWire, {
     name: wire.name,
-    patienceMs: 60_000,
+    idleTimeoutMs: 60_000,
     open: (request: WireRequest, events: WireEvents) =>
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there are none outside of secure contexts.
       globalThis.navigator?.locks && globalThis.BroadcastChannel
-        ? follow(wire, request, events, (name) => (self.name = name))
+        ? join(wire, request, events, (name) => (self.name = name))
         : wire.open(request, events),
   });
   return self;
 }
 
-/** Follows whoever leads, or leads. @returns What lets go of it. */
-function follow(
+/**
+ * Joins the tabs that share a connection, as a member and as a candidate for the lead.
+ * @returns A function that leaves them.
+ */
+function join(
   wire: ClientWire,
   request: WireRequest,
   events: WireEvents,
@@ -43,26 +55,27 @@ function follow(
   const over = new AbortController();
   const { signal } = over;
   const isOver = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+  /** Whether the member holds its lock. */
   let isPresent = false;
-  let isIn = false;
-  /** The one that has heard of this member. */
+  let isAdmitted = false;
+  /** The id of the leader that has acknowledged this member. */
   let leader: string | undefined;
-  let unheard: ReturnType<typeof setTimeout> | undefined;
-  let letGo: (() => void) | undefined;
+  let ackTimer: ReturnType<typeof setTimeout> | undefined;
+  let closeOwn: (() => void) | undefined;
 
   function leave(): void {
     over.abort();
-    clearTimeout(unheard);
+    clearTimeout(ackTimer);
     channel.close();
   }
 
-  function join(): void {
+  function askToJoin(): void {
     channel.postMessage({ type: "join", member } satisfies TabMessage);
-    clearTimeout(unheard);
-    unheard = setTimeout(() => void lead({ steal: true }), LEADER_MS + Math.random() * SPREAD_MS);
+    clearTimeout(ackTimer);
+    ackTimer = setTimeout(() => void lead({ steal: true }), LEADER_TIMEOUT_MS + Math.random() * LEADER_JITTER_MS);
   }
 
-  /** Leads as soon as nobody else does, until it is over, or another has taken the place. */
+  /** Waits for the lock, and leads until the member leaves or another member steals the lock. Then it waits again. */
   async function lead(options: LockOptions): Promise<void> {
     let stop: (() => void) | undefined;
     try {
@@ -74,7 +87,8 @@ function follow(
         });
       });
     } catch (error) {
-      // Another has taken the place, perhaps before it was had. All else says that there are no locks here.
+      // An AbortError is a stolen lock, or a wait that `leave` aborted. Any other error means that the page may not use
+      // locks.
       if ((error as Error).name !== "AbortError") goAlone();
     }
     stop?.();
@@ -84,7 +98,7 @@ function follow(
   function goAlone(): void {
     if (signal.aborted) return;
     leave();
-    letGo = wire.open(request, {
+    closeOwn = wire.open(request, {
       ...events,
       received: (items) => {
         named(wire.name);
@@ -93,7 +107,7 @@ function follow(
     });
   }
 
-  const isOwn = ({ id, gap }: Received): boolean => {
+  const isOwn = ({ id, gap }: ReceivedItem): boolean => {
     if (gap) return member.topics.includes(gap.topic);
     return id === undefined || names.has(id.slice(0, id.indexOf("=")));
   };
@@ -101,39 +115,39 @@ function follow(
   channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
     if (data.type === "join" || ("to" in data && data.to !== member.id)) return;
     if (data.type === "lead") {
-      // An end says nothing to one that has not begun.
-      if (isIn) events.received([{ end: { reason: "recycle", position: "", retryMs: 0 } }]);
-      else if (isPresent) join();
-    } else if (data.type === "heard") {
-      if (!isIn) leader = data.from;
-      clearTimeout(unheard);
+      // An `end` item means nothing before the stream has opened.
+      if (isAdmitted) events.received([{ end: { reason: "recycle", position: "", retryMs: 0 } }]);
+      else if (isPresent) askToJoin();
+    } else if (data.type === "ack") {
+      if (!isAdmitted) leader = data.from;
+      clearTimeout(ackTimer);
     } else if (data.type === "welcome") {
-      if (isIn) return;
-      isIn = true;
+      if (isAdmitted) return;
+      isAdmitted = true;
       leader = data.from;
       named(data.wire);
       events.received(data.items.filter(isOwn));
     } else if (data.from !== leader) return;
     else if (data.type === "alone") goAlone();
     else if (data.type === "lost") events.broken(data.failure);
-    else if (isIn) events.received(data.items.filter(isOwn));
+    else if (isAdmitted) events.received(data.items.filter(isOwn));
   };
 
   navigator.locks
     .request(memberLock(key, member.id), { signal }, () => {
       isPresent = true;
-      join();
+      askToJoin();
       return isOver;
     })
     .catch(goAlone);
   void lead({ signal });
   return () => {
     leave();
-    letGo?.();
+    closeOwn?.();
   };
 }
 
-/** What sources must have in common to share a connection. */
+/** The name of the channel and of the leader's lock: sources with the same one share a connection. */
 function keyOf({ url, withCredentials }: WireRequest): string {
   const rest = new URL(url);
   rest.searchParams.delete("topic");

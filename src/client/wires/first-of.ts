@@ -1,22 +1,30 @@
-import { noWire, type ClientWire, type Failure, type WireEvents, type WireRequest } from "../wire.ts";
+import { noWire, type ClientWire, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
 import { silentWires, type SilentWires } from "./silent-wires.ts";
 
-/** So many times in a row the best wire is the first to be tried. */
-const PATIENCE = 3;
+/** After this number of failures in a row, each attempt begins with another wire. */
+const MAX_FAILURES = 3;
 
 /**
- * The first wire that delivers. Another is tried beside one that has not opened within `openTimeoutMs`, as behind a proxy that holds
- * streams back. A wire that was silent twice where another delivered is not tried again, for as long as the tab lives.
+ * Creates a wire that uses the first of several wires that opens.
+ *
+ * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back;
+ * the first to open wins, and the others are closed. A wire that was silent twice while another delivered is skipped,
+ * until the tab closes. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
+ * for all wires.
+ *
+ * @param wires The wires to try, the best first.
+ * @param openTimeoutMs In milliseconds, from 0.
  */
 export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): ClientWire {
-  /** How many times in a row no wire has opened. */
+  /** The number of attempts in a row in which no wire opened. */
   let failures = 0;
   let silent: SilentWires | undefined;
   const self = {
     name: "ndjson" as ClientWire["name"],
-    // If any of them can.
+    // True if any of them can: `open` chooses among those.
     sendsHeaders: true,
-    patienceMs: 60_000 + wires.length * openTimeoutMs,
+    // Longer than all of its own timeouts together, so that the follower does not interfere.
+    idleTimeoutMs: 60_000 + wires.length * openTimeoutMs,
     open: (request: WireRequest, events: WireEvents) => {
       const past = (silent ??= silentWires(request.url));
       const able = wires.filter(
@@ -24,22 +32,23 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
       );
       let untried = able.filter((wire) => !past.has(wire));
       if (untried.length === 0) untried = able;
-      // One that fails at once may be forbidden here, or the network is away: in the end each is the first to be tried.
-      if (failures >= PATIENCE) untried.unshift(...untried.splice(failures % untried.length, 1));
-      /** Those that are being tried, or used, and what lets go of them. */
+      // A wire that fails at once may be forbidden here, or there is no network: so each wire becomes the first in
+      // turn.
+      if (failures >= MAX_FAILURES) untried.unshift(...untried.splice(failures % untried.length, 1));
+      /** The wires that are opening or in use, and the functions that close their connections. */
       const tried = new Map<ClientWire, () => void>();
       const late = new Set<ClientWire>();
       let winner: ClientWire | undefined;
       let timer: ReturnType<typeof setTimeout> | undefined;
-      const close = (letGo: (() => void) | undefined, wire: ClientWire): void => {
+      const close = (closeWire: (() => void) | undefined, wire: ClientWire): void => {
         tried.delete(wire);
-        letGo?.();
+        closeWire?.();
       };
       const stop = (): void => {
         clearTimeout(timer);
         tried.forEach(close);
       };
-      const fail = (failure: Failure): void => {
+      const fail = (failure: WireFailure): void => {
         failures += 1;
         stop();
         events.broken(failure);
@@ -50,7 +59,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         self.name = wire.name;
         failures = 0;
         for (const other of late.add(wire)) past.count(other, other !== wire);
-        for (const [other, letGo] of tried) if (other !== wire) close(letGo, other);
+        for (const [other, closeOther] of tried) if (other !== wire) close(closeOther, other);
       };
       const next = (): boolean => {
         const wire = untried.shift();
@@ -61,13 +70,13 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
             for (const slow of tried.keys()) late.add(slow);
             if (!next()) fail({ code: "ERR_SILENT", detail: "No wire in time." });
           },
-          (!request.isFirst && wire.patienceMs) || openTimeoutMs,
+          (!request.isFirst && wire.idleTimeoutMs) || openTimeoutMs,
         );
-        const broken = (failure: Failure): void => {
+        const broken = (failure: WireFailure): void => {
           if (!tried.has(wire)) return;
           close(tried.get(wire), wire);
           if (wire === winner) events.broken(failure);
-          // What the server itself says holds for all wires.
+          // A refusal by the server itself: it holds for all wires.
           else if ((failure.status ?? 0) >= 400) fail(failure);
           else if (!(late.size > 0 && next()) && tried.size === 0) fail(failure);
         };
@@ -83,8 +92,8 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
               if (wire === winner) events.received(items);
             },
             broken,
-            worn: () => {
-              if (wire === winner) events.worn();
+            expiring: () => {
+              if (wire === winner) events.expiring();
             },
           }),
         );

@@ -1,9 +1,14 @@
-import { addressOf, parsed, type ClientWire } from "../wire.ts";
-import { openFrame } from "./frame.ts";
+import { addressOf, parseItems, type ClientWire } from "../client-wire.ts";
+import { openFrame } from "./open-frame.ts";
 
 /**
- * The forever iframe from another origin, or in a sandbox: it posts messages, which only a page of this page's origin
- * is given, and which are taken only from this very frame. The hub must allow this page's origin (its option `cors`).
+ * Creates a wire over a forever iframe of another origin, or in a sandbox, which posts its messages to the page.
+ *
+ * The hub must allow this page's origin (its option `cors`). Browsers deliver the messages only to a page of that
+ * origin. The wire accepts them only from its own iframe and that iframe's origin: do not relax this check, since any
+ * page can post messages.
+ *
+ * @param options.sandbox Whether the iframe is sandboxed, with `allow-scripts` alone. @default false
  */
 export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } = {}): ClientWire {
   return {
@@ -11,12 +16,12 @@ export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } 
     isPossible: () => typeof document === "object",
     open: (request, events) => {
       const address = addressOf(request, { wire: "comet", mode: "managed", target: location.origin });
-      const { frame, ran, close } = openFrame(address, events);
+      const { frame, noteBatch, close } = openFrame(address, events);
       const sender = sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {
         if (source === null || source !== frame.contentWindow || origin !== sender) return;
-        ran(data);
-        events.received(parsed(data));
+        noteBatch(data);
+        events.received(parseItems(data));
       };
       if (sandbox) frame.sandbox.add("allow-scripts");
       addEventListener("message", listen);

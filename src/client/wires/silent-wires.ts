@@ -1,33 +1,40 @@
-import type { ClientWire } from "../wire.ts";
+import type { ClientWire } from "../client-wire.ts";
 
-/** Twice, so that a moment without a network is not taken for a proxy that holds streams back. */
-const TWICE = 2;
+/**
+ * A wire is silent after two failures: one may be a moment without a network, and not a proxy that holds streams back.
+ */
+const MAX_FAILURES = 2;
 
-/** How often each wire was silent at an address where another delivered, for as long as the tab lives. */
+/** The wires that were silent at one address while another wire delivered. The tab's session storage keeps them. */
 export interface SilentWires {
   readonly has: (wire: ClientWire) => boolean;
-  /** Counts one that was silent, or begins anew with one that was not. */
+  /** Counts a failure, or resets the count of a wire that delivered. */
   readonly count: (wire: ClientWire, isSilent: boolean) => void;
 }
 
+/**
+ * Reads the {@link SilentWires} of one address.
+ *
+ * The key in the storage is by origin and path, without the query: all topics behind one proxy share what was learned.
+ */
 export function silentWires({ origin, pathname }: URL): SilentWires {
   const key = `comet-sockets ${origin}${pathname}`;
-  /** By the names of wires, as far as they are known. */
+  /** The number of failures, by the names of wires. */
   let times: Record<string, number> = {};
-  // There is no storage in workers and outside of browsers, and a sandboxed page may not have it.
+  // Workers, Node and sandboxed pages have no session storage: then the counts live as long as this object.
   try {
     times = JSON.parse(sessionStorage[key] as string) as Record<string, number>;
   } catch {
-    // Then nothing is known.
+    // The storage has no entry, or does not exist.
   }
   return {
-    has: ({ name }) => (times[name] as number) >= TWICE,
+    has: ({ name }) => (times[name] as number) >= MAX_FAILURES,
     count: ({ name }, isSilent) => {
       times[name] = isSilent ? (times[name] ?? 0) + 1 : 0;
       try {
         sessionStorage[key] = JSON.stringify(times);
       } catch {
-        // Then it is known here alone.
+        // As above.
       }
     },
   };

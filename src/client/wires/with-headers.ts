@@ -1,39 +1,47 @@
 import type { EndItem } from "../../wire/item.ts";
-import type { ClientWire } from "../wire.ts";
+import type { ClientWire } from "../client-wire.ts";
 
-/** Headers, or what gives them. */
-export type GivenHeaders = HeadersInit | (() => HeadersInit | PromiseLike<HeadersInit>);
+/** The application's headers, or a function that returns them or a promise of them. */
+export type HeadersOption = HeadersInit | (() => HeadersInit | PromiseLike<HeadersInit>);
 
 /**
- * A wire that sends headers of the application's. A function is asked for them before each connection, and once more after a 401 or when
- * the hub ends the stream as `unauthorized`. If it fails, that is an error `ERR_HEADERS`, after which it is asked again.
+ * Wraps a wire so that it sends the application's headers.
+ *
+ * A function is called before each connection, and once more after a 401 or when the hub ends the stream as
+ * `unauthorized`: so an expired token is renewed without an error. It is called only once more, or a hub that refuses
+ * every token would be asked without end. If the function fails, the connection breaks with `ERR_HEADERS`, and the next
+ * attempt calls it again.
+ *
+ * @example
+ * new BareSource("/live?topic=mine", { wire: withHeaders(ndjson, { authorization: "Bearer abc" }) });
  */
-export function withHeaders(wire: ClientWire, headers: GivenHeaders): ClientWire {
-  const ask = typeof headers === "function" ? headers : undefined;
+export function withHeaders(wire: ClientWire, headers: HeadersOption): ClientWire {
+  const getHeaders = typeof headers === "function" ? headers : undefined;
   return Object.assign(Object.create(wire) as ClientWire, {
     isPossible: () => wire.sendsHeaders === true && wire.isPossible?.() !== false,
     open: (request, events) => {
       let isOver = false;
-      let letGo: (() => void) | undefined;
+      let close: (() => void) | undefined;
       const open = async (isSecond: boolean): Promise<void> => {
         try {
-          const given = await (ask ? ask() : (headers as HeadersInit));
+          const given = await (getHeaders ? getHeaders() : (headers as HeadersInit));
           if (isOver) return;
-          letGo = wire.open(
+          close = wire.open(
             { ...request, headers: given },
             {
               ...events,
               received: (items) => {
                 for (const { end } of items)
-                  if (ask && end?.reason === "unauthorized") (end as { retryMs: EndItem["retryMs"] }).retryMs = 0;
+                  if (getHeaders && end?.reason === "unauthorized")
+                    (end as { retryMs: EndItem["retryMs"] }).retryMs = 0;
                 events.received(items);
               },
               broken: (failure) => {
-                if (!ask || isSecond || failure.status !== 401) {
+                if (!getHeaders || isSecond || failure.status !== 401) {
                   events.broken(failure);
                   return;
                 }
-                letGo?.();
+                close?.();
                 void open(true);
               },
             },
@@ -45,7 +53,7 @@ export function withHeaders(wire: ClientWire, headers: GivenHeaders): ClientWire
       void open(false);
       return () => {
         isOver = true;
-        letGo?.();
+        close?.();
       };
     },
   } satisfies Partial<ClientWire>);

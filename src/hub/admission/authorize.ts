@@ -1,15 +1,26 @@
+/**
+ * Calls the application's code that decides on a request, and keeps its errors apart from those of the client.
+ *
+ * Nothing that the application throws may reach the client: its errors go to `onError`, and the client learns only a
+ * status. The codes in `passedOn` are the exceptions. Every answer except `true` refuses the request.
+ */
+
 import { CometError, describe } from "../../core/errors.ts";
 import { isPromiseLike } from "../../core/promise.ts";
 import type { Authorization, HubRequest, HubSettings } from "../hub-options.ts";
 
-/** The application did not decide in time: a class of its own, since the application may throw `ERR_TIMEOUT` itself. */
+/**
+ * The application did not decide in time. It has a class of its own, since the application may throw `ERR_TIMEOUT`
+ * itself.
+ */
 class DecisionTimeout extends CometError {}
 
 /**
  * Asks the application whether a client may follow topics.
  *
- * @throws {CometError} `ERR_AUTHORIZE` if the application fails, which `onError` is told; `ERR_TIMEOUT` after `authorizeTimeoutMs`. A
- *   promise rejects with the same.
+ * @returns Its answer, at once where `authorize` is synchronous. A promise rejects with the codes below.
+ * @throws {CometError} `ERR_AUTHORIZE` if the application fails, after `onError` got its error; `ERR_TIMEOUT` after
+ *   `authorizeTimeoutMs`.
  */
 export function authorize(
   settings: HubSettings,
@@ -28,10 +39,16 @@ export function authorize(
   } catch (error) {
     return failed(error);
   }
-  return isPromiseLike(answer) ? inTime(answer, settings.authorizeTimeoutMs).then(checked, failed) : checked(answer);
+  return isPromiseLike(answer)
+    ? withTimeout(answer, settings.authorizeTimeoutMs).then(checked, failed)
+    : checked(answer);
 }
 
-/** @throws {CometError} `ERR_UNAUTHORIZED`, `ERR_TOPIC_UNKNOWN`, `ERR_FORBIDDEN` unless the application allows it. */
+/**
+ * Throws unless the application allows the request.
+ *
+ * @throws {CometError} `ERR_UNAUTHORIZED`, `ERR_TOPIC_UNKNOWN`, `ERR_FORBIDDEN`.
+ */
 export function assertAllowed(authorization: Authorization): void {
   if (authorization === true) return;
   if (authorization === 401) throw new CometError("ERR_UNAUTHORIZED", "Say who you are.");
@@ -40,19 +57,20 @@ export function assertAllowed(authorization: Authorization): void {
 }
 
 /**
- * Runs a decision in which the application takes part: its own errors go to `onError`, and the client learns only that it failed.
+ * Runs a step that calls the application's code. The application's errors go to `onError`, and the client learns only
+ * of a failure.
  *
- * @throws {CometError} `ERR_AUTHORIZE`; and `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT` and `ERR_CLOSED` as they are.
+ * @throws {CometError} `ERR_AUTHORIZE` for those errors; `ERR_TOPIC_UNKNOWN`, `ERR_LIMIT` and `ERR_CLOSED` unchanged.
  */
-export function decideWith<T>(settings: HubSettings, decide: () => T): T {
+export function callApplication<T>(settings: HubSettings, step: () => T): T {
   try {
-    return decide();
+    return step();
   } catch (error) {
-    throw error instanceof CometError && answers.has(error.code) ? error : failure(settings, error);
+    throw error instanceof CometError && passedOn.has(error.code) ? error : failure(settings, error);
   }
 }
 
-const answers = new Set(["ERR_TOPIC_UNKNOWN", "ERR_LIMIT", "ERR_CLOSED"]);
+const passedOn = new Set(["ERR_TOPIC_UNKNOWN", "ERR_LIMIT", "ERR_CLOSED"]);
 
 function failure({ onError }: HubSettings, error: unknown): CometError {
   onError(error);
@@ -68,11 +86,11 @@ function isAuthorization(answer: unknown): answer is Authorization {
   return typeof answer === "boolean" || answer === 401 || answer === 403 || answer === 404;
 }
 
-function inTime<T>(promise: PromiseLike<T>, ms: number): Promise<T> {
+function withTimeout<T>(promise: PromiseLike<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const message = "The server did not decide in time whether you may follow these topics.";
     const timer = setTimeout(() => reject(new DecisionTimeout("ERR_TIMEOUT", message)), ms);
-    const stop = (): void => clearTimeout(timer);
-    promise.then(resolve, reject).then(stop, stop);
+    const cancel = (): void => clearTimeout(timer);
+    promise.then(resolve, reject).then(cancel, cancel);
   });
 }

@@ -1,7 +1,13 @@
 import type { Answer } from "./decision.ts";
 import type { HubRequest, HubSettings } from "../hub-options.ts";
 
-/** The CORS headers for a request: those of an allowed origin, `Vary` alone for another; `undefined` where the hub has no `cors`. */
+/**
+ * Returns the CORS headers of a response: those of an allowed origin, `Vary` alone for another; `undefined` where the
+ * hub has no `cors`.
+ *
+ * Origins come from the option's list and are never reflected otherwise. Keep `Vary: Origin` on every response, or a
+ * cache serves one origin's answer to another.
+ */
 export function corsHeaders({ cors }: HubSettings, request: HubRequest): Headers | undefined {
   if (cors === undefined) return undefined;
   const headers = new Headers({ vary: "Origin" });
@@ -13,7 +19,7 @@ export function corsHeaders({ cors }: HubSettings, request: HubRequest): Headers
   return headers;
 }
 
-/** The answer to a preflight. @param crossOrigin The headers of {@link corsHeaders}. */
+/** Returns the answer to a preflight. @param crossOrigin The headers of {@link corsHeaders}. */
 export function preflight(crossOrigin: Headers): Answer {
   const headers = new Headers(crossOrigin);
   if (headers.has("access-control-allow-origin")) {

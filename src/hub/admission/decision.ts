@@ -2,7 +2,7 @@ import type { Wire } from "../../wire/item.ts";
 import type { Connection } from "../delivery/connection.ts";
 import type { Sink } from "../delivery/sink.ts";
 
-/** A complete answer, which opens no stream: a refusal, the head for HEAD, a preflight. An empty body is no body. */
+/** A complete answer that opens no stream: a refusal, the head for HEAD, a preflight. An empty body means no body. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -10,21 +10,31 @@ export interface Answer {
 }
 
 /**
- * A request that is admitted: its place in the hub is reserved. The adapter sends the head with status 200, and calls either `open`
- * or `release`, once.
+ * An admitted request: its place in the hub is reserved. The adapter sends the head with status 200, and calls either
+ * `open` or `release`, once.
  */
 export interface Admission {
   readonly headers: Headers;
   readonly wire: Wire;
-  /** Opens the stream on a sink. The connection is to be told when the sink drains, and when it is gone. */
+  /**
+   * Opens the stream on a sink. The adapter must call `drained` on the connection when the sink drains, and `gone` when
+   * the sink is closed.
+   */
   readonly open: (sink: Sink) => Connection;
-  /** Gives the place back: the client has left. */
+  /** Releases the reserved place, because the client has disconnected. */
   readonly release: () => void;
 }
 
-/** What a hub decides on a request. Adapters carry it out. */
+/**
+ * The hub's decision on a request, which an adapter carries out.
+ *
+ * Every adapter depends on this type: do not add a case without handling it in `respond` and in `nodeHandler`. An
+ * adapter that calls neither `open` nor `release` leaks a place of `maxConnections`; one that calls both releases it
+ * twice.
+ */
 export type Decision = Answer | Admission;
 
+/** Returns whether a decision admits the request. */
 export function isAdmission(decision: Decision): decision is Admission {
   return "open" in decision;
 }

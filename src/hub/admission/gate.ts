@@ -10,36 +10,52 @@ import {
   type RequestOptions,
 } from "../hub-options.ts";
 import type { HubCounters } from "../hub-stats.ts";
+import type { Capacity } from "../capacity.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Topics } from "../topics/topics.ts";
-import { assertAllowed, authorize, decideWith } from "./authorize.ts";
+import { assertAllowed, authorize, callApplication } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { isForDocument } from "./negotiate.ts";
 import { refusal } from "./refusal.ts";
 import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice } from "./read-request.ts";
 
-/** Decides on requests: PROTOCOL.md, sections 3, 4 and 7. A refused request has an answer, and no other effect. */
+/**
+ * Decides on requests: PROTOCOL.md, sections 3, 4 and 7. The decision is an `Answer`, or an `Admission` with a reserved
+ * place.
+ *
+ * A refused request has an answer and no other effect. Keep the order of checks: the request's form, its topics, room,
+ * and only then `authorize` and the reservation. So a stranger's bad request costs no call of the application's
+ * `authorize`, and nothing is reserved for a client that may not follow.
+ */
 export class Gate {
   readonly #settings: HubSettings;
+  readonly #capacity: Capacity;
   readonly #topics: Topics;
   readonly #subscriptions: Subscriptions;
   readonly #counters: HubCounters;
 
-  constructor(settings: HubSettings, topics: Topics, subscriptions: Subscriptions, counters: HubCounters) {
+  constructor(
+    settings: HubSettings,
+    capacity: Capacity,
+    topics: Topics,
+    subscriptions: Subscriptions,
+    counters: HubCounters,
+  ) {
     this.#settings = settings;
+    this.#capacity = capacity;
     this.#topics = topics;
     this.#subscriptions = subscriptions;
     this.#counters = counters;
   }
 
   /**
-   * Decides on a request, at once where nothing waits.
+   * Decides on a request; synchronously where nothing waits.
    *
-   * Never throws or rejects: bad options and errors of `optionsOf`, which are the application's mistakes, go to `onError`, and the
-   * client gets 500.
+   * Never throws or rejects: bad options and errors of `optionsOf`, which are the application's mistakes, go to
+   * `onError`, and the client gets 500.
    *
-   * @param optionsOf Gives the options of this request.
+   * @param optionsOf Returns the options of this request.
    */
   decide(
     request: HubRequest,
@@ -63,7 +79,12 @@ export class Gate {
     }
   }
 
-  /** @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the same. */
+  /**
+   * Decides on a request whose options are known.
+   *
+   * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
+   *   same.
+   */
   #decide(request: HubRequest, options: RequestOptions): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
     const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
@@ -74,7 +95,7 @@ export class Gate {
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-      const answer = refusal(error, choice, settings, options.nonce, this.#subscriptions.retryAfterMs);
+      const answer = refusal(error, choice, settings, options.nonce, this.#capacity.retryAfterMs);
       if (ownPolicy !== null) answer.headers.set("content-security-policy", ownPolicy);
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
       return withoutBody(request, answer);
@@ -87,12 +108,12 @@ export class Gate {
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
       const { policy, ...stream } = readRequest(request, query, choice, settings, options);
-      decideWith(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
-      this.#subscriptions.assertRoom();
+      callApplication(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+      this.#capacity.assertRoom();
       const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
         assertAllowed(authorization);
-        addHead(headers, stream, policy, crossOrigin);
-        return this.#grant(request, stream, headers, options);
+        addStreamHeaders(headers, stream, policy, crossOrigin);
+        return this.#admit(request, stream, headers, options);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
@@ -100,23 +121,46 @@ export class Gate {
     }
   }
 
-  /** Reserves a place for a request that the application allows. */
-  #grant(
+  /** Holds the topics and takes a place for a request that the application allows. A HEAD request takes none. */
+  #admit(
     request: HubRequest,
     stream: StreamRequest,
     headers: Headers,
     options: RequestOptions,
   ): Decision | PromiseLike<Decision> {
     if (request.method === "HEAD") {
-      this.#subscriptions.assertRoom();
+      this.#capacity.assertRoom();
       return { status: 200, headers, body: "" };
     }
-    const reservation = decideWith(this.#settings, () => this.#subscriptions.reserve(stream, options));
-    return andThen(reservation, ({ open, release }) => ({ headers, wire: stream.format.wire, open, release }));
+    this.#capacity.assertRoom();
+    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, stream.positions));
+    return andThen(holding, ({ topics, release }) => {
+      try {
+        this.#capacity.take();
+      } catch (error) {
+        release();
+        throw error;
+      }
+      return {
+        headers,
+        wire: stream.format.wire,
+        open: (sink) => {
+          try {
+            return this.#subscriptions.open(topics, stream, options, sink);
+          } finally {
+            release();
+          }
+        },
+        release: () => {
+          this.#capacity.free();
+          release();
+        },
+      };
+    });
   }
 }
 
-/** @throws {CometError} `ERR_OPTION`. */
+/** Checks the options of a request. @throws {CometError} `ERR_OPTION`. */
 function checkRequestOptions({ topics, overflow, identity }: RequestOptions): void {
   checkIdentity(identity);
   if (overflow !== undefined) checkOverflow(overflow);
@@ -126,8 +170,8 @@ function checkRequestOptions({ topics, overflow, identity }: RequestOptions): vo
   }
 }
 
-/** Adds the headers of a stream to those of the application. */
-function addHead(
+/** Adds the headers of a stream. Headers of the application take precedence. */
+function addStreamHeaders(
   headers: Headers,
   { format }: StreamRequest,
   policy: string | undefined,

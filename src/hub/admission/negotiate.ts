@@ -1,7 +1,14 @@
+/**
+ * Content negotiation: which wire answers a request that does not name one.
+ *
+ * PROTOCOL.md, section 3, fixes the result. Plain pages, `EventSource` and curl depend on it, so neither the order of
+ * `mediaTypes` nor the precedence of `Sec-Fetch-Dest` over `Accept` may change.
+ */
+
 import { CometError } from "../../core/errors.ts";
 import type { Wire } from "../../wire/item.ts";
 
-/** What each wire is called in `Accept`, in the order in which equals are preferred. */
+/** The media types of each wire, in order of preference among equal weights. */
 const mediaTypes: readonly (readonly [Wire, string])[] = [
   ["ndjson", "application/x-ndjson"],
   ["ndjson", "application/ndjson"],
@@ -10,10 +17,10 @@ const mediaTypes: readonly (readonly [Wire, string])[] = [
   ["poll", "application/json"],
 ];
 
-/** Requests that put a document in a window or frame (Fetch Metadata, 2.1). */
+/** The `Sec-Fetch-Dest` values of requests that load a document into a window or frame (Fetch Metadata, 2.1). */
 const documents = new Set(["document", "iframe", "frame"]);
 
-/** Whether the answer will be shown in a window or frame. */
+/** Returns whether the answer will be shown in a window or frame. */
 export function isForDocument(headers: { get(name: string): string | null }): boolean {
   return documents.has(headers.get("sec-fetch-dest") ?? "");
 }
@@ -37,7 +44,7 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
   let best: { readonly wire: Wire; readonly weight: number; readonly specificity: number } | undefined;
   for (const [wire, type] of mediaTypes) {
     const { weight, specificity } = weightOf(type, ranges);
-    // This one is not sent: it is only another name that a client may know ndjson by.
+    // A client may know ndjson by this second name, but the hub never sends it: a wildcard does not select it.
     if (weight === 0 || (type === "application/ndjson" && specificity < 2)) continue;
     if (best === undefined || weight > best.weight || (weight === best.weight && specificity > best.specificity)) {
       best = { wire, weight, specificity };
@@ -48,7 +55,7 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
   throw new CometError("ERR_ACCEPT", `None of these is acceptable to the client: ${types}.`);
 }
 
-/** The weight of a media type: that of the most specific range that it matches (RFC 9110, 12.5.1). */
+/** Returns the weight of a media type: that of the most specific range that matches (RFC 9110, 12.5.1). */
 function weightOf(type: string, ranges: readonly Range[]): { weight: number; specificity: number } {
   const family = `${type.slice(0, type.indexOf("/"))}/*`;
   const patterns = ["*/*", family, type];
@@ -64,6 +71,6 @@ function parseRange(text: string): Range {
   const q = parameters.find((parameter) => /^q\s*=/.test(parameter));
   if (q === undefined) return { type, weight: 1 };
   const [, weight = "0"] = /^q\s*=\s*([01](?:\.\d*)?)$/.exec(q) ?? [];
-  // What is not a weight accepts nothing.
+  // A malformed weight accepts nothing.
   return { type, weight: Number(weight) <= 1 ? Number(weight) : 0 };
 }

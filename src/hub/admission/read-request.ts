@@ -1,11 +1,19 @@
+/**
+ * Reads a request into a `StreamRequest`: its wire and mode, topics, positions and parameters.
+ *
+ * Everything here is input of strangers, and PROTOCOL.md, section 3, fixes its meaning. A callback or target must pass
+ * `isListener` before a format is made of it; a message must never reach a function or origin that the application does
+ * not allow.
+ */
+
 import { CometError, describe } from "../../core/errors.ts";
 import { checkTopicName, parsePositions } from "../../log/position.ts";
-import { checkCallback } from "../../wire/comet.ts";
-import { managedCometFormat, plainCometFormat } from "../../wire/comet-stream.ts";
+import { checkCallback } from "../../wire/script-frame.ts";
+import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Wire } from "../../wire/item.ts";
-import { ndjsonFormat, pollFormat } from "../../wire/ndjson.ts";
-import { managedSseFormat, sseFormat } from "../../wire/sse.ts";
+import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
+import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import { acceptedWire } from "./negotiate.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubRequest, HubSettings, RequestOptions } from "../hub-options.ts";
@@ -17,18 +25,18 @@ export interface WireChoice {
   readonly wire: Wire;
   readonly managed: boolean;
   readonly callback: string;
-  /** The origin that the items of a managed comet are posted to. */
+  /** The origin that a managed comet posts its items to. */
   readonly target: string | undefined;
 }
 
-/** The query of a request. */
+/** Returns the query of a request. */
 export function queryOf(request: HubRequest): URLSearchParams {
   const start = request.url.indexOf("?");
   const end = request.url.indexOf("#");
   return new URLSearchParams(start === -1 ? "" : request.url.slice(start, end === -1 ? undefined : end));
 }
 
-/** What the comet wire is without further parameters. */
+/** The comet wire without further parameters. */
 export const plainComet: WireChoice = {
   wire: "comet",
   managed: false,
@@ -36,7 +44,11 @@ export const plainComet: WireChoice = {
   target: undefined,
 };
 
-/** @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`. */
+/**
+ * Returns the wire of a request, named or negotiated.
+ *
+ * @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`.
+ */
 export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
   const given = single(query, "wire");
   if (given === undefined) return acceptedWire(request.headers);
@@ -44,7 +56,11 @@ export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
   throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
 }
 
-/** How the wire is wanted. Callback and target are not checked yet. @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`. */
+/**
+ * Reads the mode of the wire. It does not check callback and target yet.
+ *
+ * @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`.
+ */
 export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
   const mode = single(query, "mode") ?? "plain";
   if (mode !== "plain" && mode !== "managed") {
@@ -60,7 +76,8 @@ export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
 /**
  * Reads the rest of a request.
  *
- * @returns The stream, and the `Content-Security-Policy` of a comet, unless the application has its own.
+ * @param query The request's query. `lastEventId` is removed from it.
+ * @returns The stream, and on comet the `Content-Security-Policy`, which a header of the application replaces.
  * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function readRequest(
@@ -113,7 +130,8 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
     throw new CometError("ERR_TOPIC", `A connection follows at most ${maxTopicsPerConnection} topics.`);
   }
   for (const name of names) checkTopicName(name);
-  // A position that the client could not send back would lose its place: epoch and offset take 50 characters at most.
+  // A client cannot send back a position longer than the limit, and would lose its place. An epoch and an offset take
+  // 50 characters at most.
   const longest = names.reduce((length, name) => length + encodeURIComponent(name).length + 50, 0);
   if (names.length > 1 && longest > maxPositionLength) {
     throw new CometError("ERR_POSITION", `These topics would have positions of over ${maxPositionLength} characters.`);
@@ -121,12 +139,12 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
   return names;
 }
 
-/** Whether the hub gives messages to the callback or origin that a comet is asked for with. */
+/** Returns whether the hub sends messages to the callback or origin that a comet request names. */
 export function isListener({ managed, callback, target }: WireChoice, { isCallback, cors }: HubSettings): boolean {
   return target === undefined ? isCallback(callback) : managed && cors?.origins.has(target) === true;
 }
 
-/** Who may have the answer in a frame. */
+/** Returns the policy on who may show the answer in a frame. */
 export function framePolicy(choice: WireChoice, settings: HubSettings): string {
   const isForeign = choice.target !== undefined && isListener(choice, settings);
   return `frame-ancestors 'self'${isForeign ? ` ${choice.target}` : ""}`;

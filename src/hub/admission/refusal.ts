@@ -1,5 +1,12 @@
+/**
+ * The answer to a request that is rejected: PROTOCOL.md, section 7.
+ *
+ * Statuses, codes and the problem's members are bytes of the protocol; clients act on them. The text shown on comet
+ * must stay escaped: its detail quotes the request.
+ */
+
 import type { CometError, CometErrorCode } from "../../core/errors.ts";
-import { COMET_HEAD, managedScript, type Listener } from "../../wire/comet-stream.ts";
+import { COMET_HEAD, managedScript, type ManagedListener } from "../../wire/comet-format.ts";
 import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import type { Answer } from "./decision.ts";
@@ -32,10 +39,11 @@ const titles: Record<number, string> = {
 };
 
 /**
- * The answer to a request that is refused: PROTOCOL.md, section 7.
+ * Returns the answer to a rejected request: PROTOCOL.md, section 7.
  *
- * @param choice What is known of the wire: on comet the problem comes as a document.
- * @param retryAfterMs When to come back, for what passes.
+ * @param choice The wire, as far as it is known. On comet the problem is an HTML document.
+ * @param retryAfterMs The retry delay in milliseconds for a temporary failure (503). It is rounded up to seconds, one
+ *   at least.
  */
 export function refusal(
   error: CometError,
@@ -72,7 +80,7 @@ export function refusal(
   return { status, headers, body: `${COMET_HEAD}<pre>${shown}</pre>\n${script}` };
 }
 
-/** Tells our client in the page around. */
-function errorScript(problem: Problem, listener: Listener, nonce: string | undefined): string {
+/** The script that passes the problem to our client in the parent page. */
+function errorScript(problem: Problem, listener: ManagedListener, nonce: string | undefined): string {
   return managedScript(listener, nonce, controlObject("error", problem));
 }

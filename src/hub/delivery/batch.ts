@@ -1,3 +1,11 @@
+/**
+ * Reads the bytes of one write from the logs of a group.
+ *
+ * Order is the invariant here: messages of one topic come in the order of their offsets, messages of several topics in
+ * the order of their publication in this process, each once. PROTOCOL.md, section 5, fixes how `before` and `after`
+ * surround the frames of a batch.
+ */
+
 import { joinBytes } from "../../core/bytes.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Entry } from "../../log/entry.ts";
@@ -6,23 +14,28 @@ import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import type { Format } from "../../wire/format.ts";
 
-/** What is sent at once: some frames, of so many messages. */
+/** The bytes of one write, and the number of messages in them. */
 export interface Batch {
   readonly bytes: Uint8Array;
   readonly messages: number;
 }
 
-/** A place in each of several logs: the index of the last message had. */
+/** A place in each of several logs: the index of the last message sent. */
 export type Cursors = number[];
 
-/** A position that names the places of all topics. */
+/** Returns the position that names the places of all topics. */
 export function positionAt(logs: readonly Log[], cursors: Readonly<Cursors>): string {
   return logs.map((log, i) => log.position(cursors[i] as number)).join(",");
 }
 
 /**
- * Reads the messages after `cursors` up to `limits`, in the order in which they were published, as many as make one write,
- * and moves the cursors past them. `undefined` if there are none. Only where the logs hold what follows the cursors.
+ * Reads the messages after `cursors` up to `limits`, in the order of publication, as many as make one write, and moves
+ * the cursors past them.
+ *
+ * The logs must hold the messages after the cursors. A write is at most about 64 KiB, or one larger frame. Where frames
+ * are shared and there is one topic, it is a piece of the tape, without a copy.
+ *
+ * @returns The batch; `undefined` if there are no messages.
  */
 export function readBatch(
   format: Format,
@@ -32,13 +45,13 @@ export function readBatch(
 ): Batch | undefined {
   const batch = new BatchBuilder(format);
   while (batch.size < MAX_BLOCK) {
-    const i = next(logs, cursors, limits);
+    const i = nextTopic(logs, cursors, limits);
     if (i === -1) break;
     const log = logs[i] as Log;
     const cursor = cursors[i] as number;
     if (format.frameKey !== undefined && (logs.length === 1 || !format.idsNameAllTopics)) {
-      const { bytes, through } = log.tape(format).read(cursor, runOf(i, logs, cursors, limits));
-      // What is there already goes first: so a batch is one piece of a tape wherever there is one topic.
+      const { bytes, through } = log.tape(format).read(cursor, endOfRun(i, logs, cursors, limits));
+      // The frames collected so far go first, so that the piece of the tape stays whole.
       if (batch.size > 0 && batch.size + bytes.length > MAX_BLOCK) break;
       batch.addBytes(bytes, through - cursor);
       cursors[i] = through;
@@ -52,8 +65,8 @@ export function readBatch(
   return batch.build();
 }
 
-/** Which topic has the message that was published first, of those that follow the cursors; -1 for none. */
-function next(logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
+/** Returns the topic whose next message after the cursors was published first; -1 for none. */
+function nextTopic(logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
   if (logs.length === 1) return (cursors[0] as number) < (limits[0] as number) ? 0 : -1;
   let first = -1;
   let order = Infinity;
@@ -68,12 +81,12 @@ function next(logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly
   return first;
 }
 
-/** Up to which index a topic's messages follow one another, with none of another topic's between. */
-function runOf(i: number, logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
+/** Returns the index up to which one topic's messages follow one another, with none of another topic's in between. */
+function endOfRun(i: number, logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
   const limit = limits[i] as number;
   if (logs.length === 1) return limit;
   const others = cursors.with(i, limit);
-  const other = next(logs, others, limits);
+  const other = nextTopic(logs, others, limits);
   if (other === -1) return limit;
   const { order } = (logs[other] as Log).entry((cursors[other] as number) + 1);
   const log = logs[i] as Log;
@@ -82,14 +95,14 @@ function runOf(i: number, logs: readonly Log[], cursors: Readonly<Cursors>, limi
   return through;
 }
 
-/** A {@link Batch} of the newest messages only, and how many others were left out for them. */
+/** A {@link Batch} of the newest messages only, and the number of stale messages left out. */
 export interface NewestBatch extends Batch {
   readonly missed: number;
 }
 
 /**
- * Reads, of one topic's messages after its cursor up to `limit`, the newest of each key and those without a key, as many
- * as make one write, and moves the cursor past them.
+ * Reads a backlog for the policy `latest`: of one topic's messages after its cursor up to `limit`, the newest of each
+ * key and all without a key, as many as make one write, and moves the cursor past them.
  */
 export function readNewest(
   format: Format,
@@ -111,7 +124,10 @@ export function readNewest(
   return { bytes, messages, missed: (cursors[i] as number) - from - messages };
 }
 
-/** Of the messages after a cursor up to `limit`, the newest of each key and those without a key, as far as the log has them. */
+/**
+ * Returns the newest message of each key and all messages without a key, after a cursor up to `limit`, as far as the
+ * log has them.
+ */
 function newestOf(log: Log, cursor: number, limit: number): Entry[] {
   const keys = new Set<string>();
   const newest: Entry[] = [];
@@ -124,13 +140,13 @@ function newestOf(log: Log, cursor: number, limit: number): Entry[] {
   return [...log.newestBeyond(cursor), ...newest.reverse()];
 }
 
-/** Puts frames together, within what a format puts around them. */
+/** Joins frames, and adds the bytes that a format puts around them. */
 class BatchBuilder {
   readonly #format: Format;
   readonly #pieces: Uint8Array[] = [];
   #text = "";
   #messages = 0;
-  /** So many bytes at least. */
+  /** The size so far in bytes, or less: text counts UTF-16 code units. */
   size = 0;
 
   constructor(format: Format) {

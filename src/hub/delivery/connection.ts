@@ -10,7 +10,7 @@ import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 
-/** What all connections of a hub have in common. */
+/** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
   readonly counters: HubCounters;
@@ -20,50 +20,60 @@ export interface ConnectionContext {
   readonly onReleased: (connection: Connection) => void;
 }
 
-/** What a connection is opened with. */
+/** The properties of a new connection. */
 export interface ConnectionInit {
   readonly id: number;
   readonly identity: string | undefined;
   readonly group: Group;
-  /** For each topic of the group: where it begins, and what happens if it is too slow. */
+  /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];
   /** The request's query without its position. */
   readonly query: string;
-  /** When it is recycled, by the hub's clock, and after how many bytes. */
+  /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
   readonly expiresAt: number;
   readonly maxBytes: number;
 }
 
 /**
- * A client's place on a hub: a member of its group while it has had everything, and otherwise a cursor of its own, served
- * from the logs as its sink takes it. Nothing is queued for it but what its sink holds.
+ * A subscriber: a member of its group while it is caught up, and otherwise cursors of its own, served from the logs as
+ * its sink drains.
+ *
+ * Invariants: nothing is queued for it beyond the sink's own buffer. It is in exactly one state: member (`#cursors`
+ * undefined), lagging (`#cursors` set), or over. `onClosed` and `onReleased` are called once each, in this order.
+ * Nothing is written after the end. The bytes of `open`, `gap` and `end` are those of PROTOCOL.md, sections 4 and 5.
  */
 export class Connection implements Subscription, Member {
   readonly id: number;
   readonly identity: string | undefined;
   readonly states: { readonly [topic: string]: OpenState };
   readonly expiresAt: number;
-  /** The group's list of members, and the last pass that came to this one. */
+  /**
+   * The links of the group's list of members, and the number of the last pass that reached this one. Only the group
+   * changes them.
+   */
   previous: Member | undefined;
   next: Member | undefined;
-  pass = 0;
-  /** Since when the sink takes nothing; Infinity while it does. */
+  lastPass = 0;
+  /** The time since which the sink takes nothing; Infinity while it takes bytes. */
   stalledSince: number = Infinity;
   readonly #context: ConnectionContext;
   readonly #group: Group;
   readonly #policies: readonly OverflowPolicy[];
   readonly #query: string;
   readonly #maxBytes: number;
-  /** Bytes given to the sink. */
+  /** The bytes written to the sink. */
   #bytes = 0;
   #sink: Sink | undefined;
-  /** Where it is; `undefined` while it is a member. */
+  /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
-  /** How many of the messages that are missed in each topic were told at the beginning, before they were passed over. */
-  readonly #toldBefore: number[] | undefined;
-  /** Whether it is to be ended as soon as it has had everything. */
-  #isLeaving = false;
+  /**
+   * The number of missed messages in each topic of policy `latest` that the opening gap reported before they were
+   * passed over.
+   */
+  readonly #reportedAtOpen: number[] | undefined;
+  /** Whether the stream ends as soon as it is caught up. */
+  #endsWhenCaughtUp = false;
   #over = false;
 
   constructor(context: ConnectionContext, sink: Sink, init: ConnectionInit) {
@@ -78,8 +88,8 @@ export class Connection implements Subscription, Member {
     this.#maxBytes = init.maxBytes;
     this.#cursors = init.resumePoints.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
-    const told = init.resumePoints.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
-    this.#toldBefore = told.some((missed) => missed > 0) ? told : undefined;
+    const reported = init.resumePoints.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
+    this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
     this.#group.connections += 1;
     context.counters.lagging += 1;
   }
@@ -100,6 +110,7 @@ export class Connection implements Subscription, Member {
     return positionAt(this.#group.logs, this.#cursors ?? this.#group.cursorsOf(this));
   }
 
+  /** Whether the subscription has ended. Its response may still be on its way. */
   get over(): boolean {
     return this.#over;
   }
@@ -107,17 +118,18 @@ export class Connection implements Subscription, Member {
   close(reason: "unauthorized" | "gone"): void {
     if (this.#over) return;
     this.#group.flush(Infinity);
-    // Who will not come back is to have had everything; but who may not have it, nothing more.
-    if (reason === "gone" && this.#cursors !== undefined) this.#isLeaving = true;
+    // A client that does not reconnect gets its backlog first. A client that lost its rights gets nothing more.
+    if (reason === "gone" && this.#cursors !== undefined) this.#endsWhenCaughtUp = true;
     else this.end(reason, null);
   }
 
-  /** Sends what a stream begins with. */
+  /** Writes the beginning of the stream: its head, the `open` item and the opening gaps. */
   open(resumePoints: readonly ResumePoint[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
     const item = { states: this.states, position: this.position, heartbeatMs };
-    // Who is cut off before it has heard of every gap comes back from where it was, and is told of them again.
+    // Only the last item carries the position. A client that is cut off before it has received every gap resumes from
+    // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);
     let text = format.head + format.control("open", item, lastGap === -1 ? item.position : "");
     resumePoints.forEach(({ missed, cursor }, i) => {
@@ -130,13 +142,16 @@ export class Connection implements Subscription, Member {
     this.#write(utf8(text));
   }
 
-  /** The sink wants more. */
+  /** Serves the backlog again. The adapter calls it when the sink drains. */
   drained(): void {
     this.stalledSince = Infinity;
     if (!this.#over && this.#cursors !== undefined) this.serve();
   }
 
-  /** The sink is gone: the client has left, or all has been sent to it. */
+  /**
+   * Ends the subscription. The adapter calls it when the sink is closed: the client has disconnected, or everything has
+   * been sent.
+   */
   gone(reason: "client" | "error" = "client"): void {
     if (this.#sink === undefined) return;
     this.#sink = undefined;
@@ -144,7 +159,7 @@ export class Connection implements Subscription, Member {
     this.#context.onReleased(this);
   }
 
-  /** Breaks off. */
+  /** Breaks the response off. */
   destroy(reason: "stalled" | "error"): void {
     const sink = this.#sink;
     this.#finish(reason);
@@ -152,7 +167,11 @@ export class Connection implements Subscription, Member {
     this.gone();
   }
 
-  /** Ends the response, with an end that tells the client when to come back. */
+  /**
+   * Ends the stream with an `end` item.
+   *
+   * @param retryMs The client's reconnection delay in milliseconds; `null` if it must not reconnect.
+   */
   end(reason: EndReason, retryMs: number | null): void {
     if (this.#over) return;
     const item = { reason, position: this.position, retryMs };
@@ -167,49 +186,54 @@ export class Connection implements Subscription, Member {
     }
   }
 
-  /** A pass has come to this member. */
+  /** Writes one pass of the group to this member. */
   deliver(bytes: Uint8Array, messages: number): void {
     this.#context.counters.delivered += messages;
     const wantsMore = this.#write(bytes);
     if (this.#over) return;
-    if (this.#endAfter(messages)) return;
+    if (this.#endIfDone(messages)) return;
     if (!wantsMore) this.fallBehind();
   }
 
-  /** Is no member any more: from now on it has cursors of its own. */
+  /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void {
     this.#cursors = this.#group.cursorsOf(this).slice();
     this.#group.leave(this);
     this.#context.counters.lagging += 1;
   }
 
-  /** Sends what is behind the group's cursors, as long as the sink takes it, and then joins the group. */
+  /** Sends the backlog up to the group's cursors, as long as the sink takes it, and then joins the members. */
   serve(): void {
     while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
       const limits = this.#group.cursors;
-      if (!this.#serveSlow(this.#cursors, limits) && !this.#serveNext(this.#cursors, limits)) {
-        this.#catchUp(this.#cursors, limits);
+      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) {
+        this.#rejoin(this.#cursors, limits);
         return;
       }
-      this.#endAfter(1);
+      this.#endIfDone(1);
     }
   }
 
-  /** Ends a poll that has had messages, and a connection that has had enough bytes. */
-  #endAfter(messages: number): boolean {
+  /** Ends a poll that has received messages, and recycles a connection that has sent enough bytes. */
+  #endIfDone(messages: number): boolean {
     if (this.wire === "poll") {
       if (messages > 0) this.end("poll", 0);
     } else if (this.#bytes >= this.#maxBytes) this.end("recycle", 0);
     return this.#over;
   }
 
-  /** Does what a policy says where a log has passed the cursor, or where a topic's past is not wanted. */
-  #serveSlow(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+  /**
+   * Applies the policy of the first topic whose log has passed its cursor, or whose backlog is to be conflated. Passes
+   * holes over with a gap.
+   *
+   * @returns Whether it did anything.
+   */
+  #applyPolicies(cursors: Cursors, limits: Readonly<Cursors>): boolean {
     return this.#group.logs.some((log, i) => {
       const cursor = cursors[i] as number;
       const limit = Math.max(limits[i] as number, log.floor);
       if (cursor < log.holeEnd) {
-        // What nobody has any more is not worth coming back for.
+        // No process has these messages any more, so reconnecting would gain nothing: the stream goes on after a gap.
         cursors[i] = log.holeEnd;
         this.#write(this.#gap(i, log.missed(cursor, log.holeEnd), cursors));
         return true;
@@ -229,25 +253,26 @@ export class Connection implements Subscription, Member {
     });
   }
 
+  /** Sends the newest messages of a topic of policy `latest`, after a gap that counts the others. */
   #serveNewest(cursors: Cursors, i: number, limit: number): void {
     const before = cursors.slice();
     const batch = readNewest(this.#group.format, this.#group.logs, cursors, i, limit);
     const { bytes, messages } = batch;
-    const missed = batch.missed - this.#toldOf(i, batch.missed);
+    const missed = batch.missed - this.#deductReported(i, batch.missed);
     this.#context.counters.delivered += messages;
     this.#write(missed > 0 ? joinBytes([this.#gap(i, missed, before), bytes]) : bytes);
   }
 
-  /** How many of so many missed messages were told before, which are not told again. */
-  #toldOf(i: number, missed: number): number {
-    if (this.#toldBefore === undefined) return 0;
-    const before = this.#toldBefore[i] as number;
-    const told = Math.min(missed, before);
-    this.#toldBefore[i] = before - told;
-    return told;
+  /** Returns how many of `missed` messages the opening gap has reported already, and deducts them. */
+  #deductReported(i: number, missed: number): number {
+    if (this.#reportedAtOpen === undefined) return 0;
+    const before = this.#reportedAtOpen[i] as number;
+    const reported = Math.min(missed, before);
+    this.#reportedAtOpen[i] = before - reported;
+    return reported;
   }
 
-  #serveNext(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+  #serveBatch(cursors: Cursors, limits: Readonly<Cursors>): boolean {
     const batch = readBatch(this.#group.format, this.#group.logs, cursors, limits);
     if (batch === undefined) return false;
     this.#context.counters.delivered += batch.messages;
@@ -255,18 +280,19 @@ export class Connection implements Subscription, Member {
     return true;
   }
 
-  #catchUp(cursors: Cursors, limits: Readonly<Cursors>): void {
+  /** Joins the members, unless this connection is ahead of them. */
+  #rejoin(cursors: Cursors, limits: Readonly<Cursors>): void {
     if (cursors.some((cursor, i) => cursor > (limits[i] as number))) {
-      this.#group.joinLater(this);
+      this.#group.joinAfterPass(this);
       return;
     }
     this.#cursors = undefined;
     this.#context.counters.lagging -= 1;
     this.#group.join(this);
-    if (this.#isLeaving) this.end("gone", null);
+    if (this.#endsWhenCaughtUp) this.end("gone", null);
   }
 
-  /** What tells of a gap, and counts it. */
+  /** Returns the bytes of a gap, and counts it. */
   #gap(i: number, missed: number | null, cursors: Readonly<Cursors>): Uint8Array {
     const { format, logs } = this.#group;
     const log = logs[i] as Log;

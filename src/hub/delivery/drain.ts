@@ -2,12 +2,15 @@ import { now } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import type { Flusher } from "../flusher.ts";
 
-/** How often some connections are ended, in milliseconds. */
+/** The period of the steps in which connections are ended, in milliseconds. */
 const STEP_MS = 20;
 
 /**
- * Ends connections one after the other over a time. Each is told to reconnect after that time, at a random moment of its own within
- * as much time again: until then, this server would only refuse it. Before each step, what was published is flushed.
+ * Ends connections one after the other over `drainMs` milliseconds.
+ *
+ * Each `end` item asks its client to reconnect once the drain is over, at a random moment within as much time again:
+ * before, this server would only reject it, and all at once would overload the next one. Published messages are flushed
+ * before each step. Keep both.
  */
 export async function drain(connections: ReadonlySet<Connection>, drainMs: number, flusher: Flusher): Promise<void> {
   const start = now();

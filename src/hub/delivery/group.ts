@@ -5,77 +5,87 @@ import type { Format } from "../../wire/format.ts";
 import { readBatch, type Cursors } from "./batch.ts";
 import type { Flushable } from "../flusher.ts";
 
-/** A connection, as far as its group knows it. */
+/** A connection, as its group sees it. */
 export interface Member {
-  /** The group's list, and the last pass that came to this one: the group's to change. */
+  /**
+   * The links of the group's list, and the number of the last pass that reached this member. Only the group changes
+   * them.
+   */
   previous: Member | undefined;
   next: Member | undefined;
-  pass: number;
-  /** A pass has come to this member. */
+  lastPass: number;
+  /** Writes one pass to this member. */
   deliver(bytes: Uint8Array, messages: number): void;
-  /** Is no member any more: from now on it has cursors of its own. */
+  /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void;
-  /** Sends what is behind the group's cursors, and then joins the group. */
+  /** Sends the backlog up to the group's cursors, and then joins the members. */
   serve(): void;
 }
 
-/** After how many writes a pass looks at the clock. */
-const WRITES_BETWEEN_LOOKS = 16;
+/** The number of writes after which a pass checks the clock. */
+const WRITES_PER_CLOCK_CHECK = 16;
 
 /**
- * The connections that are sent the same bytes: one wire, one list of topics. Those that have had everything are its
- * *members*, and share its cursors; what is published goes to them in *passes*, each of which writes one piece of memory to
- * every member. Those that are behind have cursors of their own, and become members again when they have caught up.
+ * The connections that are sent the same bytes: one wire, one list of topics.
+ *
+ * Caught-up connections are its *members* and share its cursors. New messages go to them in *passes*: a pass reads one
+ * piece of memory and writes it to every member. Connections that lag have cursors of their own, and become members
+ * when they have caught up.
+ *
+ * Invariants: a pass reaches each member exactly once, even if the slice ends in its middle and members join or leave
+ * meanwhile; a member's `lastPass` says whether its place is `#cursors` or `#cursorsBeforePass`. A pass costs each
+ * member one write and one check of its result.
  */
 export class Group implements Flushable {
   readonly key: string;
   readonly format: Format;
   readonly logs: readonly Log[];
-  /** When the members were last sent something. */
+  /** The time of the last pass, by the hub's clock. */
   lastPassAt: number = now();
-  /** Whether the group waits for the flusher. */
+  /** Whether the group is queued in the flusher. */
   isQueued = false;
-  /** How many connections it has, members and others. */
+  /** The number of its connections, members and others. */
   connections = 0;
-  /** Where the members are once the pass under way is over. */
+  /** The members' place once the pass under way is over. */
   #cursors: Cursors;
-  /** Where those are that the pass under way has not come to. */
-  #before: Cursors;
-  #pass = 0;
-  #bytes: Uint8Array | undefined;
-  #messages = 0;
+  /** The place of members that the pass under way has not reached. */
+  #cursorsBeforePass: Cursors;
+  #passNumber = 0;
+  #passBytes: Uint8Array | undefined;
+  #passMessages = 0;
   #heartbeatDue = false;
-  #flushing = false;
+  #isFlushing = false;
   readonly #heartbeat: Uint8Array;
-  /** The members are a list, so that one can leave in the middle of a pass. */
+  /** The members are a linked list, so that one can leave in the middle of a pass. */
   #first: Member | undefined;
   #last: Member | undefined;
-  /** Whom the pass under way comes to next. */
-  #next: Member | undefined;
-  /** Connections that have had messages which the members have not been sent yet. */
-  #ahead: Member[] = [];
+  /** The member that the pass under way reaches next. */
+  #nextMember: Member | undefined;
+  /** Connections that have received messages which the members have not. */
+  #waitingToJoin: Member[] = [];
 
   constructor(key: string, format: Format, logs: readonly Log[]) {
     this.key = key;
     this.format = format;
     this.logs = logs;
     this.#heartbeat = utf8(format.heartbeat);
-    this.#before = this.#cursors = this.#heads();
+    this.#cursorsBeforePass = this.#cursors = this.#heads();
   }
 
-  /** Where a connection that wants what comes from now on begins, and how far one that is behind is served. */
+  /** The start of a connection that wants only new messages, and the end of a lagging connection's backlog. */
   get cursors(): Readonly<Cursors> {
     if (this.#first === undefined) this.#cursors = this.#heads();
     return this.#cursors;
   }
 
+  /** Returns a member's place. */
   cursorsOf(member: Member): Readonly<Cursors> {
-    return member.pass === this.#pass ? this.#cursors : this.#before;
+    return member.lastPass === this.#passNumber ? this.#cursors : this.#cursorsBeforePass;
   }
 
-  /** Makes a connection that has had everything a member. */
+  /** Makes a caught-up connection a member. */
   join(connection: Member): void {
-    connection.pass = this.#pass;
+    connection.lastPass = this.#passNumber;
     connection.previous = this.#last;
     connection.next = undefined;
     if (this.#last === undefined) this.#first = connection;
@@ -89,87 +99,89 @@ export class Group implements Flushable {
     else previous.next = next;
     if (next === undefined) this.#last = previous;
     else next.previous = previous;
-    if (this.#next === member) this.#next = next;
+    if (this.#nextMember === member) this.#nextMember = next;
     member.previous = member.next = undefined;
   }
 
-  /** Lets a connection that is ahead of the members wait until they have had the same. */
-  joinLater(connection: Member): void {
-    this.#ahead.push(connection);
+  /** Lets a connection that is ahead of the members wait for the end of the pass. */
+  joinAfterPass(connection: Member): void {
+    this.#waitingToJoin.push(connection);
   }
 
-  /** Wants a heartbeat to be sent. */
-  beat(): void {
+  /** Requests a heartbeat with the next pass. */
+  requestHeartbeat(): void {
     this.#heartbeatDue = true;
   }
 
   /**
-   * Sends what there is to send, until there is nothing more or `deadline` has come.
+   * Sends everything new in passes, until there is nothing more or `deadline` has passed, by the hub's clock.
    *
-   * @returns Whether all is sent. Called from within itself, by an application that publishes as a subscriber leaves, it does
-   *   nothing: what was published is sent by the flush under way.
+   * A call from within itself does nothing, as when an application publishes while a subscriber ends: the flush under
+   * way sends that too.
+   *
+   * @returns Whether everything is sent.
    */
   flush(deadline: number): boolean {
-    if (this.#flushing) return false;
-    this.#flushing = true;
+    if (this.#isFlushing) return false;
+    this.#isFlushing = true;
     try {
-      return this.#flush(deadline);
+      return this.#runPasses(deadline);
     } finally {
-      this.#flushing = false;
+      this.#isFlushing = false;
     }
   }
 
-  #flush(deadline: number): boolean {
+  #runPasses(deadline: number): boolean {
     let writes = 0;
-    while (this.#bytes !== undefined || this.#begin()) {
-      while (this.#next !== undefined) {
-        const member: Member = this.#next;
-        this.#next = member.next;
-        if (member.pass === this.#pass) continue;
-        member.pass = this.#pass;
-        member.deliver(this.#bytes as Uint8Array, this.#messages);
+    while (this.#passBytes !== undefined || this.#beginPass()) {
+      while (this.#nextMember !== undefined) {
+        const member: Member = this.#nextMember;
+        this.#nextMember = member.next;
+        if (member.lastPass === this.#passNumber) continue;
+        member.lastPass = this.#passNumber;
+        member.deliver(this.#passBytes as Uint8Array, this.#passMessages);
         writes += 1;
-        if (writes % WRITES_BETWEEN_LOOKS === 0 && now() > deadline) return false;
+        if (writes % WRITES_PER_CLOCK_CHECK === 0 && now() > deadline) return false;
       }
-      this.#bytes = undefined;
-      this.#serveAhead();
+      this.#passBytes = undefined;
+      this.#serveWaiting();
     }
     return true;
   }
 
-  /** Begins the next pass, if there is one to be made. */
-  #begin(): boolean {
+  /** Starts the next pass, if there is anything to send. */
+  #beginPass(): boolean {
     if (this.#first === undefined) {
       this.#cursors = this.#heads();
       this.#heartbeatDue = false;
-      this.#serveAhead();
+      this.#serveWaiting();
       return false;
     }
-    if (this.logs.some((log, i) => (this.#cursors[i] as number) < log.floor)) this.#scatter();
-    this.#before = this.#cursors.slice();
+    if (this.logs.some((log, i) => (this.#cursors[i] as number) < log.floor)) this.#serveEachMember();
+    this.#cursorsBeforePass = this.#cursors.slice();
     const batch = readBatch(this.format, this.logs, this.#cursors, this.#heads());
     if (batch === undefined && !this.#heartbeatDue) return false;
-    this.#bytes = batch?.bytes ?? this.#heartbeat;
-    this.#messages = batch?.messages ?? 0;
+    this.#passBytes = batch?.bytes ?? this.#heartbeat;
+    this.#passMessages = batch?.messages ?? 0;
     this.#heartbeatDue = false;
-    this.#pass += 1;
-    this.#next = this.#first;
+    this.#passNumber += 1;
+    this.#nextMember = this.#first;
     this.lastPassAt = now();
     return true;
   }
 
-  /** The log has passed all members before a pass could come to them: each is served on its own. */
-  #scatter(): void {
+  /** Serves each member on its own, because a log has passed them all before a pass could reach them. */
+  #serveEachMember(): void {
     const members: Member[] = [];
     for (let member = this.#first; member !== undefined; member = member.next) members.push(member);
     for (const member of members) member.fallBehind();
     this.#cursors = this.#heads();
     for (const member of members) member.serve();
-    this.#serveAhead();
+    this.#serveWaiting();
   }
 
-  #serveAhead(): void {
-    for (const connection of this.#ahead.splice(0)) connection.serve();
+  #serveWaiting(): void {
+    for (const connection of this.#waitingToJoin.splice(0)) connection.serve();
   }
 
   #heads(): Cursors {

@@ -2,7 +2,13 @@ import type { Format } from "../../wire/format.ts";
 import { Group } from "./group.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
 
-/** The groups of a hub: one for each format and list of topics that connections follow, for as long as it has connections. */
+/**
+ * The groups of a hub: one for each format and list of topics that connections follow. A group exists for as long as it
+ * has connections.
+ *
+ * The key decides who is sent the same bytes. Whatever changes a connection's bytes, such as a nonce, must be part of
+ * `Format.key`, or one client is sent another's stream.
+ */
 export class Groups implements Iterable<Group> {
   readonly #byKey = new Map<string, { readonly group: Group; readonly topics: readonly LiveTopic[] }>();
 
@@ -10,7 +16,7 @@ export class Groups implements Iterable<Group> {
     for (const { group } of this.#byKey.values()) yield group;
   }
 
-  /** The group of the connections that are sent these topics in this format. */
+  /** Returns the group of the connections that are sent these topics in this format. Creates it if needed. */
   join(format: Format, topics: readonly LiveTopic[]): Group {
     const key = JSON.stringify([format.key, ...topics.map(({ name }) => name)]);
     const known = this.#byKey.get(key);
@@ -22,7 +28,7 @@ export class Groups implements Iterable<Group> {
     return group;
   }
 
-  /** Removes the group if it has no connections any more. */
+  /** Removes the group, if it has no more connections. */
   leave({ key, connections }: Group): void {
     const known = this.#byKey.get(key);
     if (connections > 0 || known === undefined) return;

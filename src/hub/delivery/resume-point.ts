@@ -3,21 +3,24 @@ import type { Position } from "../../log/position.ts";
 import type { OpenState } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../subscription.ts";
 
-/** How a connection begins in one topic. */
+/** The start of a connection in one topic. */
 export interface ResumePoint {
   readonly state: OpenState;
-  /** The index after which it begins. */
+  /** The index after which it starts. */
   readonly cursor: number;
-  /** How many messages a gap has cost, `null` if that is not known; `undefined` where there is no gap. */
+  /** The number of messages missing in a gap, `null` if it is unknown; `undefined` where there is no gap. */
   readonly missed: number | null | undefined;
 }
 
 /**
- * Decides where a connection begins in a topic's log.
+ * Decides where a connection starts in a topic's log.
  *
- * @param position The client's, if it has one in this topic.
- * @param from Where a client without a position begins.
- * @param newest The index after which a connection begins that wants only what is published from now on.
+ * PROTOCOL.md, section 4, fixes the states. Never return `recovered` unless every message after the client's position
+ * follows, except those that `latest` leaves out: clients rely on it to have missed nothing.
+ *
+ * @param position The client's position in this topic, if it has one.
+ * @param from The start of a client without a position.
+ * @param newest The index after which a connection starts that wants only new messages.
  */
 export function resumePoint(
   log: Log,

@@ -1,6 +1,6 @@
 import { now } from "../../core/clock.ts";
-import { CometError } from "../../core/errors.ts";
 import { inChunks } from "../../wire/chunked-coding.ts";
+import type { Capacity } from "../capacity.ts";
 import type { RequestOptions, HubSettings } from "../hub-options.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
@@ -13,49 +13,40 @@ import type { CloseReason, Subscription } from "../subscription.ts";
 import type { Sweeper } from "../sweeper.ts";
 import { Groups } from "./groups.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
-import type { Topics } from "../topics/topics.ts";
 
-/** How long a response that has ended may take to reach its client before it is broken off, in milliseconds. */
+/** The time in milliseconds that a response which has ended may take to reach its client before it is destroyed. */
 const LINGER_MS = 5000;
-/** How long a client waits that finds no room, in milliseconds. */
-const RETRY_WHEN_FULL_MS = 5000;
-
-/** A place for one connection, with its topics kept alive. Either `open` or `release` gives it back, once. */
-export interface Reservation {
-  readonly open: (sink: Sink) => Connection;
-  readonly release: () => void;
-}
 
 /** Called with every subscription that opens (1) or is over (-1). */
 export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
 
 /**
- * The connections of a hub, from the reservation of a place until the sink is released. Opening and closing touch several rooms - topics,
- * groups, connections, the application's hooks - and this is the one place that knows their order.
+ * The connections of a hub, from their opening until their sinks are released.
+ *
+ * Opening and closing touch several rooms - topics, groups, connections, the application's hooks - and only this class
+ * knows their order. Keep it: counters and observers change before the first byte and before a hook runs; `onOpen` runs
+ * once the first bytes are written; `onClose` runs exactly once, for each subscription that `onOpen` was called with.
  */
 export class Subscriptions {
-  /** The connections that are open. */
+  /** The open connections. */
   readonly connections: Set<Connection> = new Set();
   /** Connections that are over, but whose responses are still on their way. */
   readonly #lingering = new Set<Connection>();
   /** The connections that `onOpen` was called with. */
   readonly #announced = new WeakSet<Connection>();
   readonly #settings: HubSettings;
-  readonly #topics: Topics;
+  readonly #capacity: Capacity;
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
   readonly #counters: HubCounters;
   readonly #groups = new Groups();
   readonly #context: ConnectionContext;
   readonly #observers: SubscriptionObserver[] = [];
-  #reserved = 0;
-  /** When the drain is over, by the hub's clock, once the hub is closing. */
-  #drainedAt: number | undefined;
   #onAllReleased: (() => void) | undefined;
 
-  constructor(settings: HubSettings, topics: Topics, flusher: Flusher, sweeper: Sweeper, counters: HubCounters) {
+  constructor(settings: HubSettings, capacity: Capacity, flusher: Flusher, sweeper: Sweeper, counters: HubCounters) {
     this.#settings = settings;
-    this.#topics = topics;
+    this.#capacity = capacity;
     this.#flusher = flusher;
     this.#sweeper = sweeper;
     this.#counters = counters;
@@ -73,84 +64,12 @@ export class Subscriptions {
     this.#observers.push(observer);
   }
 
-  /** How long a refused client is told to wait, in milliseconds. */
-  get retryAfterMs(): number {
-    return this.#drainedAt === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#drainedAt - now());
-  }
-
-  /** @throws {CometError} `ERR_CLOSED` if the hub is closing, `ERR_LIMIT` if it has `maxConnections`. */
-  assertRoom(): void {
-    if (this.#drainedAt !== undefined) throw new CometError("ERR_CLOSED", "This server is going down.");
-    if (this.connections.size + this.#reserved < this.#settings.maxConnections) return;
-    throw new CometError("ERR_LIMIT", "There are too many connections.");
-  }
-
   /**
-   * Reserves a place, and waits until the topics can say where the client begins.
+   * Opens a connection in a place that was taken for it. The place is freed when the connection is over.
    *
-   * @returns Rejects with `ERR_BROKER` if the broker cannot be asked; `ERR_CLOSED` and `ERR_LIMIT` if there is no room any more.
-   * @throws {CometError} `ERR_CLOSED`, `ERR_LIMIT`; and as `Topics.getOrCreate`.
+   * @param topics The topics of the request. The caller keeps them alive until this returns.
    */
-  reserve(request: StreamRequest, options: RequestOptions): Reservation | Promise<Reservation> {
-    this.assertRoom();
-    const topics = this.#topics.getOrCreate(request.topics);
-    const waits = topics.flatMap((topic) => this.#topics.whenReady(topic, request.positions.get(topic.name)) ?? []);
-    if (waits.length === 0) return this.#reservation(topics, request, options);
-    // The topics stay alive meanwhile.
-    const stay = (): void => undefined;
-    for (const topic of topics) topic.addReader(stay);
-    return Promise.all(waits)
-      .then(
-        () => {
-          this.assertRoom();
-          return this.#reservation(topics, request, options);
-        },
-        (cause: unknown) => {
-          throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
-        },
-      )
-      .finally(() => {
-        for (const topic of topics) topic.removeReader(stay);
-      });
-  }
-
-  /**
-   * Ends all connections over a time. From now on there is no room.
-   *
-   * @returns Resolves when all are ended, though some of their responses may still be on their way.
-   */
-  async drain(drainMs: number): Promise<void> {
-    this.#drainedAt = now() + drainMs;
-    await drain(this.connections, drainMs, this.#flusher);
-  }
-
-  /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */
-  async allReleased(): Promise<void> {
-    if (this.connections.size + this.#lingering.size === 0) return;
-    await new Promise<void>((resolve) => (this.#onAllReleased = resolve));
-  }
-
-  #reservation(topics: readonly LiveTopic[], request: StreamRequest, options: RequestOptions): Reservation {
-    const stay = (): void => undefined;
-    for (const topic of topics) topic.addReader(stay);
-    this.#reserved += 1;
-    const release = (): void => {
-      this.#reserved -= 1;
-      for (const topic of topics) topic.removeReader(stay);
-    };
-    return {
-      release,
-      open: (sink) => {
-        try {
-          return this.#open(topics, request, options, sink);
-        } finally {
-          release();
-        }
-      },
-    };
-  }
-
-  #open(
+  open(
     topics: readonly LiveTopic[],
     request: StreamRequest,
     { overflow, identity }: RequestOptions,
@@ -186,15 +105,31 @@ export class Subscriptions {
       this.#callHook(() => this.#settings.onOpen(connection));
     }
     connection.serve();
-    // A poll that has anything to say does not wait.
+    // A poll whose stream has anything to report does not wait.
     const isReady = !request.waits || resumePoints.some(({ state }) => state !== "recovered");
     if (connection.wire === "poll" && isReady) connection.end("poll", 0);
-    // Between the reservation and this, the hub may have begun to close.
-    if (this.#drainedAt !== undefined) connection.end("drain", this.retryAfterMs);
+    // The hub may have begun to shut down since the request was admitted.
+    if (this.#capacity.isClosed) connection.end("drain", Math.round(this.#capacity.retryAfterMs));
     return connection;
   }
 
+  /**
+   * Ends all connections over a time in milliseconds.
+   *
+   * @returns Resolves when all connections are ended. Some of their responses may still be on their way.
+   */
+  drain(drainMs: number): Promise<void> {
+    return drain(this.connections, drainMs, this.#flusher);
+  }
+
+  /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */
+  async allReleased(): Promise<void> {
+    if (this.connections.size + this.#lingering.size === 0) return;
+    await new Promise<void>((resolve) => (this.#onAllReleased = resolve));
+  }
+
   #onClosed(connection: Connection, reason: CloseReason): void {
+    this.#capacity.free();
     this.connections.delete(connection);
     this.#lingering.add(connection);
     this.#counters.byWire[connection.wire] -= 1;
@@ -209,7 +144,7 @@ export class Subscriptions {
     if (this.connections.size === 0 && this.#lingering.size === 0) this.#onAllReleased?.();
   }
 
-  /** An error in an application's hook goes to `onError`, and changes nothing here. */
+  /** Calls a hook of the application. Its error goes to `onError`, and changes nothing here. */
   #callHook(hook: () => void): void {
     try {
       hook();
@@ -223,7 +158,7 @@ export class Subscriptions {
     for (const connection of this.#lingering) {
       if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
     }
-    this.#beat(time);
+    this.#sendHeartbeats(time);
     return this.connections.size > 0 || this.#lingering.size > 0;
   }
 
@@ -232,15 +167,15 @@ export class Subscriptions {
     else if (time >= connection.expiresAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
   }
 
-  /** Sends heartbeats to the groups that were silent. */
-  #beat(time: number): void {
+  /** Requests heartbeats for the groups that were silent. */
+  #sendHeartbeats(time: number): void {
     const { heartbeatMs } = this.#settings;
     if (heartbeatMs === 0) return;
     for (const group of this.#groups) {
-      // A sweep later would be a heartbeat too late.
+      // Waiting for the next sweep would make the heartbeat late.
       const isDue = time - group.lastPassAt >= heartbeatMs - this.#sweeper.periodMs;
       if (group.format.heartbeat === "" || !isDue) continue;
-      group.beat();
+      group.requestHeartbeat();
       this.#flusher.enqueue(group);
     }
   }

@@ -2,34 +2,42 @@ import { now } from "../../core/clock.ts";
 import { unrefTimeout, type Timer } from "../../core/timers.ts";
 import type { Roll } from "./rolls.ts";
 import type { Rolls } from "./rolls.ts";
-import { partsInSignals, type Part, type Telling } from "./signals.ts";
+import { partsInSignals, type Part, type TopicState } from "./signals.ts";
 
-/** For how long changes are gathered before they are told, in milliseconds. */
-const GATHER_MS = 100;
-/** So many topics are told of; if others are wanted as well, they are not. */
+/** The time in milliseconds during which changes are coalesced before they are sent. */
+const COALESCE_MS = 100;
+/** The number of topics that this process answers for. Further topics are not answered. */
 const MAX_LEASES = 100_000;
 
-/** That somebody wants to be told of a topic. */
+/** Another process's interest in a topic. */
 interface Lease {
   until: number;
+  /** Whether the next answer is the topic's whole state. */
   isWhole: boolean;
+  /** The identities whose number has changed since the last answer. */
   readonly changed: Set<string>;
 }
 
-/** What this process tells others of its own subscribers: of the topics that somebody wants, at once and then as they change. */
+/**
+ * The answers of this process: it sends its own subscribers of the topics that other processes want, whole at first and
+ * then as they change.
+ *
+ * Nothing is sent for a topic without a lease. Counts in an answer are absolute, so that a lost or late signal does no
+ * lasting harm; keep them so. A roll is kept exactly while its topic has a lease here or is asked for by `Questions`.
+ */
 export class Answers {
   readonly #rolls: Rolls;
-  readonly #tell: (parts: readonly Part[]) => void;
+  readonly #send: (parts: readonly Part[]) => void;
   readonly #leases = new Map<string, Lease>();
-  /** The topics of which there is something to tell. */
+  /** The topics with something to send. */
   readonly #due = new Set<string>();
-  #toldAt = -Infinity;
+  #sentAt = -Infinity;
   #timer: Timer | undefined;
 
-  /** @param tell Sends parts of rolls to the other processes. */
-  constructor(rolls: Rolls, tell: (parts: readonly Part[]) => void) {
+  /** @param send Sends parts of rolls to the other processes. */
+  constructor(rolls: Rolls, send: (parts: readonly Part[]) => void) {
     this.#rolls = rolls;
-    this.#tell = tell;
+    this.#send = send;
   }
 
   get size(): number {
@@ -40,9 +48,9 @@ export class Answers {
     return this.#leases.has(topic);
   }
 
-  /** Tells of topics until then: of everything if they are new, or wanted afresh. */
+  /** Answers for topics until a time of the hub's clock: with the whole state if a topic is new, or wanted afresh. */
   lease(topics: readonly string[], until: number, afresh: boolean): void {
-    const fresh: string[] = [];
+    const added: string[] = [];
     for (const topic of topics) {
       const lease = this.#leases.get(topic);
       if (lease !== undefined) {
@@ -50,55 +58,56 @@ export class Answers {
         if (afresh) lease.isWhole = true;
       } else if (this.#leases.size < MAX_LEASES) {
         this.#leases.set(topic, { until, isWhole: true, changed: new Set() });
-        fresh.push(topic);
+        added.push(topic);
       } else continue;
       if (afresh || lease === undefined) this.#due.add(topic);
     }
-    if (fresh.length > 0) this.#rolls.keep(fresh);
-    this.#tellSoon();
+    if (added.length > 0) this.#rolls.keep(added);
+    this.#scheduleSend();
   }
 
-  /** The number of an identity's subscribers, or that of the anonymous, has changed. */
+  /** Notes that the number of an identity's subscribers, or of anonymous ones, has changed. */
   changed(topic: string, identity: string | undefined): void {
     const lease = this.#leases.get(topic);
     if (lease === undefined) return;
     if (identity !== undefined && !lease.isWhole) lease.changed.add(identity);
     this.#due.add(topic);
-    this.#tellSoon();
+    this.#scheduleSend();
   }
 
-  /** Ends what is wanted no more, and answers which topics these are. */
-  lapse(): string[] {
+  /** Ends the leases that have expired, and returns their topics. */
+  expire(): string[] {
     const time = now();
-    const lapsed: string[] = [];
-    for (const [topic, { until }] of this.#leases) if (time > until) lapsed.push(topic);
-    for (const topic of lapsed) {
+    const expired: string[] = [];
+    for (const [topic, { until }] of this.#leases) if (time > until) expired.push(topic);
+    for (const topic of expired) {
       this.#leases.delete(topic);
       this.#due.delete(topic);
     }
-    return lapsed;
+    return expired;
   }
 
+  /** Ends all leases. Nothing is sent any more. */
   end(): void {
     clearTimeout(this.#timer);
     this.#leases.clear();
     this.#due.clear();
   }
 
-  /** The first change is told at once, those that follow soon after it together. */
-  #tellSoon(): void {
+  /** Sends the first change at once, and coalesces further changes that follow soon after it. */
+  #scheduleSend(): void {
     if (this.#timer !== undefined || this.#due.size === 0) return;
     this.#timer = unrefTimeout(
       () => {
         this.#timer = undefined;
-        this.#toldAt = now();
-        for (const parts of partsInSignals(this.#tellings())) this.#tell(parts);
+        this.#sentAt = now();
+        for (const parts of partsInSignals(this.#states())) this.#send(parts);
       },
-      Math.max(0, this.#toldAt + GATHER_MS - now()),
+      Math.max(0, this.#sentAt + COALESCE_MS - now()),
     );
   }
 
-  *#tellings(): Generator<Telling> {
+  *#states(): Generator<TopicState> {
     for (const topic of this.#due) {
       const lease = this.#leases.get(topic) as Lease;
       const roll = this.#rolls.get(topic) as Roll;

@@ -4,18 +4,24 @@ import { unrefInterval, type Timer } from "../../core/timers.ts";
 import { Answers } from "./answers.ts";
 import { Questions } from "./questions.ts";
 import type { Rolls } from "./rolls.ts";
-import { decodeSignal, encodeSignal, topicsInSignals, type Told } from "./signals.ts";
+import { decodeSignal, encodeSignal, topicsInSignals, type SignalBody } from "./signals.ts";
 
-/** What is told to a process for so many of the asker's beats after it was asked for, or asked for again. */
+/** The lifetime of a lease, in beats of the asking process, and the period of its renewal. */
 const LEASE_BEATS = 5;
 const RENEWAL_BEATS = 2;
+/** The number of ticks in a beat: silence, expiry and retries are checked once a tick. */
 const TICKS_PER_BEAT = 4;
-/** How long a good-bye may take, in milliseconds. */
-const FAREWELL_MS = 500;
+/** The time limit of a goodbye, in milliseconds. */
+const GOODBYE_TIMEOUT_MS = 500;
 
 /**
- * Tells other processes who follows topics here, as far as they ask, and keeps what they tell, as far as somebody here asks. Any
- * signal may be lost: processes beat, and number what they tell, so that this is noticed and asked for again.
+ * The exchange of presence between processes, by best-effort signals. `Answers` has this process's side of it,
+ * `Questions` that of the others.
+ *
+ * Any signal may be lost, doubled or reordered. So processes send heartbeats while one of them asks, and number their
+ * answers; a process that misses one asks again. `docs/presence.md` has the rules, and processes of other versions
+ * follow them: do not change a type of signal, or the times and bounds that it implies, without a new version in
+ * `signals.ts`. While no process asks, none may send anything except `hello` and `bye`.
  */
 export class Gossip {
   readonly questions: Questions;
@@ -25,18 +31,18 @@ export class Gossip {
   readonly #signal: (text: string) => void;
   readonly #id = randomName(16);
   readonly #tickMs: number;
-  #haves = 0;
+  #havesSent = 0;
   #hasSubscribers = false;
-  #hasSpoken = false;
+  #hasSignalled = false;
   #isOver = false;
-  #onGone = (): void => undefined;
+  #onGoodbyeReceived = (): void => undefined;
   #timer: Timer | undefined;
   #tickedAt = 0;
   #ticks = 0;
 
   /**
-   * @param beatMs How often this process shows that it is alive.
-   * @param rolls This process's own.
+   * @param beatMs The period of this process's heartbeats, in milliseconds.
+   * @param rolls The rolls of this process.
    * @param signal Sends a text to all processes, best effort.
    * @param onChange Called with the identities of a topic whose number another process may have changed.
    */
@@ -63,64 +69,64 @@ export class Gossip {
       changed: onChange,
     });
     this.#answers = new Answers(rolls, (parts) => {
-      this.#haves += 1;
-      this.#tell({ type: "have", parts });
+      this.#havesSent += 1;
+      this.#send({ type: "have", parts });
     });
   }
 
-  /** There is a subscriber, of some topic. Those who ask do not know of a process that has not had any. */
+  /** Announces this process with its first subscriber: processes that ask do not know of it until then. */
   subscribed(): void {
     if (this.#hasSubscribers) return;
     this.#hasSubscribers = true;
-    this.#tell({ type: "hello" });
+    this.#send({ type: "hello" });
   }
 
-  /** The number of subscribers of a topic here has changed. */
+  /** Notes that the number of a topic's subscribers here has changed. */
   changed(topic: string, identity: string | undefined): void {
     this.#answers.changed(topic, identity);
   }
 
-  /** Signals may have been missed, here and elsewhere. */
+  /** Announces this process again and asks for everything, because signals may have been missed, here and elsewhere. */
   restored(): void {
-    if (this.#hasSubscribers) this.#tell({ type: "hello" });
-    this.questions.askAfresh();
+    if (this.#hasSubscribers) this.#send({ type: "hello" });
+    this.questions.askAllAfresh();
   }
 
-  /** Takes in what a process has told; what it does not understand, and what is its own, it ignores. */
+  /** Handles a signal of another process. It ignores what it does not understand, and its own signals except `bye`. */
   signalled(text: string): void {
     const isWanted = (type: string): boolean => type === (this.#isOver ? "bye" : "want") || this.questions.size > 0;
     const signal = decodeSignal(text, isWanted);
-    if (signal?.from === this.#id && signal.type === "bye") this.#onGone();
+    if (signal?.from === this.#id && signal.type === "bye") this.#onGoodbyeReceived();
     if (signal === undefined || signal.from === this.#id || this.#isOver) return;
     if (signal.type === "want" && (signal.of ?? this.#id) === this.#id) {
       this.#answers.lease(signal.topics, now() + LEASE_BEATS * signal.beatMs, signal.afresh);
       this.#start();
     }
-    if (this.questions.size > 0) this.questions.hear(signal);
+    if (this.questions.size > 0) this.questions.receive(signal);
   }
 
   /**
-   * Says good-bye, and lets go of everything. Nobody waits any longer.
+   * Says goodbye, and ends all answers and questions. Pending questions settle.
    *
-   * @returns Resolves when that has been told: when it has come back to this process as well, or has had the time to.
+   * @returns Resolves when the goodbye is sent: when this process receives it back, or after 500 ms.
    */
   end(): Promise<void> {
     this.#isOver = true;
     clearInterval(this.#timer);
     this.#answers.end();
     this.questions.end();
-    if (!this.#hasSpoken) return Promise.resolve();
+    if (!this.#hasSignalled) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, FAREWELL_MS);
-      this.#onGone = () => {
+      const timer = setTimeout(resolve, GOODBYE_TIMEOUT_MS);
+      this.#onGoodbyeReceived = () => {
         clearTimeout(timer);
         resolve();
       };
-      this.#tell({ type: "bye" });
+      this.#send({ type: "bye" });
     });
   }
 
-  /** Beats while anybody asks, here or elsewhere. */
+  /** Starts the ticks, which run while any process asks, here or elsewhere. */
   #start(): void {
     if (this.#timer !== undefined) return;
     this.#tickedAt = now();
@@ -130,36 +136,36 @@ export class Gossip {
 
   #tick(): void {
     const time = now();
-    const late = time - this.#tickedAt - this.#tickMs;
-    const stoodStill = late > this.#tickMs;
-    if (stoodStill) this.questions.stoodStill(late);
+    const lateMs = time - this.#tickedAt - this.#tickMs;
+    const wasSuspended = lateMs > this.#tickMs;
+    if (wasSuspended) this.questions.forgiveSilence(lateMs);
     this.#tickedAt = time;
-    this.questions.lapse();
-    for (const topic of this.#answers.lapse()) if (!this.questions.has(topic)) this.#rolls.drop(topic);
+    this.questions.expire();
+    for (const topic of this.#answers.expire()) if (!this.questions.has(topic)) this.#rolls.drop(topic);
     if (this.questions.size === 0 && this.#answers.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
       return;
     }
     this.#ticks += 1;
-    if (stoodStill || this.#ticks % TICKS_PER_BEAT === 0) this.#beat();
+    if (wasSuspended || this.#ticks % TICKS_PER_BEAT === 0) this.#beat();
     this.questions.askAgain();
   }
 
   #beat(): void {
     const isRenewal = this.#ticks % (TICKS_PER_BEAT * RENEWAL_BEATS) === 0 && this.questions.size > 0;
     if (isRenewal) this.questions.renew();
-    else this.#tell({ type: "beat" });
+    else this.#send({ type: "beat" });
   }
 
   #want(topics: Iterable<string>, afresh: boolean, of?: string): void {
-    for (const some of topicsInSignals(topics)) {
-      this.#tell({ type: "want", topics: some, afresh, ...(of === undefined ? {} : { of }) });
+    for (const batch of topicsInSignals(topics)) {
+      this.#send({ type: "want", topics: batch, afresh, ...(of === undefined ? {} : { of }) });
     }
   }
 
-  #tell(told: Told): void {
-    this.#hasSpoken = true;
-    this.#signal(encodeSignal({ ...told, from: this.#id, beatMs: this.#beatMs, haves: this.#haves }));
+  #send(body: SignalBody): void {
+    this.#hasSignalled = true;
+    this.#signal(encodeSignal({ ...body, from: this.#id, beatMs: this.#beatMs, haves: this.#havesSent }));
   }
 }

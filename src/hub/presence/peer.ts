@@ -1,32 +1,38 @@
 import { Roll } from "./rolls.ts";
 import type { Part, Signal } from "./signals.ts";
 
-/** More identities of one topic are not kept of one process. */
+/** The number of identities kept of one topic of a peer. Further ones are not counted. */
 const MAX_IDENTITIES = 1_000_000;
 
-/** Told of what a process's signal has changed here. */
+/** The effects of a peer's signals on its owner. */
 export interface PeerHost {
-  /** The topics whose state is to be kept. */
+  /** The topics whose state is kept. */
   readonly asked: ReadonlyMap<string, unknown>;
-  /** The identities whose number of subscribers may be another one. */
+  /** Called with identities whose number of subscribers may have changed. */
   changed(topic: string, identities: Iterable<string>): void;
-  /** The topic's whole state is here, or is not. */
-  lacks(topic: string, lacks: boolean): void;
+  /** Called when the peer's state of a topic becomes incomplete (`true`) or complete (`false`). */
+  incompleteChanged(topic: string, isIncomplete: boolean): void;
 }
 
-/** Another process, as far as its signals tell. */
+/**
+ * Another process and its subscribers, as far as its signals show.
+ *
+ * Numbers in signals are absolute, so changes apply in any state. Invariants: a state that comes in several parts
+ * replaces the old one only when its last part is here; after a missed `have` every topic is incomplete until the peer
+ * sends it whole.
+ */
 export class Peer {
   readonly id: string;
   heardAt: number;
   beatMs: number;
-  /** When it was last asked for what is lacking. */
+  /** The time at which it was last asked for its incomplete topics, by the hub's clock. */
   askedAt: number = -Infinity;
-  /** The topics of which its whole state has not come, or of which something was missed. */
-  readonly lacking: Set<string> = new Set();
+  /** The topics whose whole state has not arrived, or of which a signal was missed. */
+  readonly incomplete: Set<string> = new Set();
   readonly #rolls = new Map<string, Roll>();
   readonly #host: PeerHost;
   #haves: number;
-  /** A state of which only some parts are here. */
+  /** A state of which only some parts have arrived. */
   #partial: { readonly topic: string; readonly roll: Roll } | undefined;
 
   constructor({ from, beatMs, haves, type }: Signal, now: number, host: PeerHost) {
@@ -41,68 +47,71 @@ export class Peer {
     return this.#rolls.get(topic);
   }
 
-  /** Whether it is telling a state that needs several signals. */
-  get isTelling(): boolean {
+  /** Whether a state that takes several signals is arriving. */
+  get isReceivingState(): boolean {
     return this.#partial !== undefined;
   }
 
-  /** Takes a signal in. If something was missed before it, everything is lacking. */
-  hear(signal: Signal, now: number): void {
+  /** Handles a signal of this peer. If a signal before it was missed, every topic is incomplete. */
+  receive(signal: Signal, now: number): void {
     this.heardAt = now;
     this.beatMs = signal.beatMs;
     if (signal.type !== "have") {
-      this.#told(signal.haves);
+      this.#noteSent(signal.haves);
       return;
     }
-    // What comes late says what is no more.
+    // A late signal is out of date.
     if (signal.haves <= this.#haves) return;
-    this.#told(signal.haves - 1);
+    this.#noteSent(signal.haves - 1);
     this.#haves = signal.haves;
-    for (const part of signal.parts) this.#take(part);
+    for (const part of signal.parts) this.#applyPart(part);
   }
 
-  lack(topic: string): void {
-    if (this.lacking.has(topic)) return;
-    this.lacking.add(topic);
-    this.#host.lacks(topic, true);
+  /** Marks a topic as incomplete. */
+  markIncomplete(topic: string): void {
+    if (this.incomplete.has(topic)) return;
+    this.incomplete.add(topic);
+    this.#host.incompleteChanged(topic, true);
   }
 
-  lackAll(): void {
-    for (const topic of this.#host.asked.keys()) this.lack(topic);
+  /** Marks every topic that is asked for as incomplete. */
+  markAllIncomplete(): void {
+    for (const topic of this.#host.asked.keys()) this.markIncomplete(topic);
   }
 
+  /** Drops a topic that is not asked for any more. */
   forget(topic: string): void {
     this.#rolls.delete(topic);
-    this.#complete(topic);
+    this.#markComplete(topic);
     if (this.#partial?.topic === topic) this.#partial = undefined;
   }
 
-  /** It is gone, with all who follow anything there. */
+  /** Drops all subscribers of this peer, because it is gone. */
   leave(): void {
-    for (const topic of [...this.lacking]) this.#complete(topic);
+    for (const topic of [...this.incomplete]) this.#markComplete(topic);
     for (const [topic, { identities }] of this.#rolls) {
       this.#rolls.delete(topic);
       this.#host.changed(topic, identities.keys());
     }
   }
 
-  /** So much has been told up to now. */
-  #told(haves: number): void {
+  /** Notes that the peer has sent this many `have`, and that some were missed if fewer arrived. */
+  #noteSent(haves: number): void {
     if (haves <= this.#haves) return;
     this.#haves = haves;
     this.#partial = undefined;
-    this.lackAll();
+    this.markAllIncomplete();
   }
 
-  #complete(topic: string): void {
-    if (this.lacking.delete(topic)) this.#host.lacks(topic, false);
+  #markComplete(topic: string): void {
+    if (this.incomplete.delete(topic)) this.#host.incompleteChanged(topic, false);
   }
 
-  #take({ topic, begins, goesOn, anonymous, identities }: Part): void {
+  #applyPart({ topic, replaces, continues, anonymous, identities }: Part): void {
     if (!this.#host.asked.has(topic)) return;
-    if (begins) this.#partial = { topic, roll: new Roll() };
+    if (replaces) this.#partial = { topic, roll: new Roll() };
     if (this.#partial?.topic !== topic) {
-      // Numbers are absolute: so a change is right whether the state that it changes is or not.
+      // Numbers are absolute: a change is right whether the state that it changes is complete or not.
       const roll = this.#rolls.get(topic);
       if (roll === undefined) return;
       fill(roll, anonymous, identities);
@@ -114,12 +123,12 @@ export class Peer {
     }
     const { roll } = this.#partial;
     fill(roll, anonymous, identities);
-    if (goesOn) return;
+    if (continues) return;
     this.#partial = undefined;
     const before = this.#rolls.get(topic);
     this.#rolls.set(topic, roll);
     this.#host.changed(topic, differing(before, roll));
-    this.#complete(topic);
+    this.#markComplete(topic);
   }
 }
 

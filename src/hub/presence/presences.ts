@@ -5,10 +5,16 @@ import type { HubSettings } from "../hub-options.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Presence, PresenceChange } from "../topic.ts";
 import { Gossip } from "./gossip.ts";
-import { Rolls, type Attendant, type Roll } from "./rolls.ts";
+import { Rolls, type Attendee, type Roll } from "./rolls.ts";
 import { Watch } from "./watch.ts";
 
-/** The presence of a hub's topics: who follows the topics that somebody asks about, here and, by gossip over the broker, in other processes. */
+/**
+ * The presence of a hub's topics: the subscribers of topics that the application asks about, here and, over the broker,
+ * in other processes.
+ *
+ * Presence costs nothing for topics that no process asks about; keep it so. It observes `Subscriptions` and never
+ * changes them. An identity's `join` and `leave` come from `Watch`, counts from `Rolls` and `Gossip`.
+ */
 export class Presences {
   readonly #graceMs: number;
   readonly #rolls: Rolls;
@@ -33,11 +39,11 @@ export class Presences {
     };
     this.#gossip = new Gossip(presence.beatMs, this.#rolls, signal, (topic, identities) => {
       const watch = this.#watches.get(topic);
-      if (watch !== undefined) for (const identity of identities) watch.touch(identity);
+      if (watch !== undefined) for (const identity of identities) watch.update(identity);
     });
   }
 
-  /** @returns Rejects with `ERR_CLOSED`, `ERR_LIMIT`. */
+  /** Implements `Topic.presence`. @returns Rejects with `ERR_CLOSED`, `ERR_LIMIT`. */
   async of(topic: string): Promise<Presence> {
     this.#assertOpen();
     await this.#gossip?.questions.ask(topic);
@@ -53,6 +59,7 @@ export class Presences {
     return { subscribers, identities };
   }
 
+  /** Implements `Topic.presenceChanges`. */
   changes(topic: string): Enumerator<PresenceChange> {
     return new Enumerator((wake) => {
       if (this.#isClosed) return { poll: () => END, close: () => undefined };
@@ -60,17 +67,17 @@ export class Presences {
     });
   }
 
-  /** Takes a signal of a process, this one included. */
+  /** Handles a signal of a process, this one included. */
   signalled(text: string): void {
     this.#gossip?.signalled(text);
   }
 
-  /** The broker is connected again. */
+  /** Notes that the broker has reconnected. */
   restored(): void {
     if (!this.#isClosed) this.#gossip?.restored();
   }
 
-  /** Says goodbye to the other processes, and resolves when that is done. Changes end. */
+  /** Says goodbye to the other processes, and resolves when that is done. Enumerators of changes end. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const watch of this.#watches.values()) watch.end();
@@ -81,13 +88,13 @@ export class Presences {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
-  #change({ identity, topics }: Attendant, by: 1 | -1): void {
+  #change({ identity, topics }: Attendee, by: 1 | -1): void {
     for (const topic of topics) {
       const roll = this.#rolls.get(topic);
       if (roll === undefined) continue;
       roll.change(identity, by);
       this.#gossip?.changed(topic, identity);
-      if (identity !== undefined) this.#watches.get(topic)?.touch(identity);
+      if (identity !== undefined) this.#watches.get(topic)?.update(identity);
     }
   }
 
@@ -107,13 +114,13 @@ export class Presences {
     const settled = this.#gossip?.questions.hold(topic);
     this.#watches.set(topic, watch);
     this.#rolls.keep([topic]);
-    // A change between what `of` has answered and what is emitted from now on must not be missed.
+    // No change may be missed between the answer of `of` and the first change that is emitted.
     if (settled === undefined || this.#gossip?.questions.isSettled(topic) === true) begin();
     else void settled.then(begin);
     return watch;
   }
 
-  /** The rolls of a topic in all processes. */
+  /** Returns the rolls of a topic in all processes. */
   #rollsOf(topic: string): Roll[] {
     return [this.#rolls.count(topic), ...(this.#gossip?.questions.rollsOf(topic) ?? [])];
   }

@@ -4,56 +4,67 @@ import { Peer } from "./peer.ts";
 import type { Roll } from "./rolls.ts";
 import type { Signal } from "./signals.ts";
 
-/** A topic is kept up to date for so many beats after the last question. */
+/** The number of beats after the last question during which a topic is kept up to date. */
 const KEEP_BEATS = 15;
-/** A process that has been silent for so many of its beats is dead. This is looked at every quarter of a beat: so within 3 beats. */
+/**
+ * The number of its beats after which a silent process is dead. It is checked every quarter of a beat, so a death shows
+ * within 3 beats.
+ */
 const SILENT_BEATS = 2.75;
-/** How long processes that are not known may take to answer the first question, in milliseconds. */
-const ROLL_CALL_MS = 500;
-/** How long a question waits for those that are known. */
+/** The time in milliseconds that unknown processes have to answer the first question. */
+const DISCOVERY_MS = 500;
+/** The longest time in milliseconds that a question waits for known processes. */
 const QUESTION_MS = 1000;
+/** The number of processes that are tracked, and of topics that are asked for. */
 const MAX_PEERS = 1000;
 const MAX_ASKED = 10_000;
 
-/** What questions need of their process. */
+/** The effects of questions on the process. */
 export interface QuestionsHost {
   readonly beatMs: number;
-  /** Asks for topics, of one process or of all, and for everything if it is wanted afresh. */
+  /** Asks one process (`of`) or all for topics; for their whole state if `afresh`. */
   want(topics: Iterable<string>, afresh: boolean, of?: string): void;
-  /** A topic is asked for. */
+  /** Called when a topic is asked for. */
   begins(topic: string): void;
-  /** It is not any more. */
+  /** Called when a topic is not asked for any more. */
   ends(topic: string): void;
-  /** Identities of which another process may have told another number than before. */
+  /** Called with identities of which another process may have sent a new number. */
   changed(topic: string, identities: Iterable<string>): void;
 }
 
-/** A topic that somebody in this process asks for. */
-interface Asked {
+/** A topic that this process asks for. */
+interface AskedTopic {
+  /** The time by the hub's clock until which it is kept without a further question. */
   until: number;
-  /** How many need it until they say that they do not. */
+  /** The number of watches that hold it until they release it. */
   holds: number;
-  /** How many processes have not told their state. */
-  lacking: number;
+  /** The number of peers whose state is incomplete. */
+  incompletePeers: number;
   /** Resolves once the first question can be answered. */
   readonly settled: Promise<void>;
   isSettled: boolean;
-  /** Does nothing the second time. */
+  /** Settles the first question. Does nothing the second time. */
   readonly settle: () => void;
 }
 
-/** What this process asks others, and what they have told. While it asks nothing, it knows of nobody. */
+/**
+ * The questions of this process to others, and their answers: a `Peer` for each process that answers.
+ *
+ * While it asks nothing, it tracks no process and no timer runs. Invariants: a peer's topics are a subset of the asked
+ * ones; a topic's `incompletePeers` counts exactly the peers that lack it, or the first question never settles before
+ * its time limit.
+ */
 export class Questions {
   readonly #host: QuestionsHost;
   readonly #keepMs: number;
-  readonly #asked = new Map<string, Asked>();
+  readonly #asked = new Map<string, AskedTopic>();
   readonly #peers = new Map<string, Peer>();
-  /** The topics that all are yet to be asked for. */
-  #fresh: string[] = [];
+  /** The topics that are yet to be asked for. */
+  #unasked: string[] = [];
   #askedAllAt = -Infinity;
-  /** Whether the processes that are alive are known. */
-  #isKnown = false;
-  #rollCall: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the discovery of live processes is over. */
+  #isDiscoveryOver = false;
+  #discovery: ReturnType<typeof setTimeout> | undefined;
 
   constructor(host: QuestionsHost) {
     this.#host = host;
@@ -69,10 +80,10 @@ export class Questions {
   }
 
   /**
-   * Asks for a topic, if it is not known already.
+   * Asks for a topic, unless it is up to date already.
    *
-   * @returns Resolves when every process that is known to be alive has told of it, or had the time to.
-   * @throws {CometError} `ERR_LIMIT`.
+   * @returns Resolves when every process known to be alive has answered, or its time is over.
+   * @throws {CometError} `ERR_LIMIT` for the 10,001st topic.
    */
   ask(topic: string): Promise<void> {
     const asked = this.#asked.get(topic) ?? this.#begin(topic);
@@ -80,10 +91,10 @@ export class Questions {
     return asked.settled;
   }
 
-  /** Asks for a topic, which is not forgotten until it is released as often as it was held. @throws {CometError} `ERR_LIMIT`. */
+  /** Asks for a topic, and keeps it until it is released as often as it was held. @throws {CometError} `ERR_LIMIT`. */
   hold(topic: string): Promise<void> {
     const settled = this.ask(topic);
-    (this.#asked.get(topic) as Asked).holds += 1;
+    (this.#asked.get(topic) as AskedTopic).holds += 1;
     return settled;
   }
 
@@ -97,56 +108,60 @@ export class Questions {
     return this.#asked.get(topic)?.isSettled === true;
   }
 
-  /** The rolls of a topic in the other processes. */
+  /** Returns the rolls of a topic in the other processes. */
   rollsOf(topic: string): Roll[] {
     return Array.from(this.#peers.values(), (peer) => peer.rollOf(topic)).filter((roll) => roll !== undefined);
   }
 
-  /** Takes in what another process has told. */
-  hear(signal: Signal): void {
+  /** Handles a signal of another process. */
+  receive(signal: Signal): void {
     const time = now();
     const known = this.#peers.get(signal.from);
     if (signal.type === "bye") {
-      if (known !== undefined) this.#drop(known);
+      if (known !== undefined) this.#removePeer(known);
       return;
     }
     if (known === undefined && this.#peers.size >= MAX_PEERS) return;
-    const peer = known ?? this.#meet(signal);
-    peer.hear(signal, time);
-    // What is on its way is not asked for.
-    if (peer.isTelling) peer.askedAt = time;
+    const peer = known ?? this.#addPeer(signal);
+    peer.receive(signal, time);
+    // A state that is arriving needs no further question.
+    if (peer.isReceivingState) peer.askedAt = time;
     const isDue = signal.type === "hello" || time - peer.askedAt >= peer.beatMs;
-    if (isDue && peer.lacking.size > 0) this.#askAgain(peer);
+    if (isDue && peer.incomplete.size > 0) this.#askPeerAgain(peer);
   }
 
-  /** Asks for what is lacking. */
+  /** Asks peers for incomplete topics, each at most once a beat. */
   askAgain(): void {
     const time = now();
     for (const peer of this.#peers.values()) {
-      if (peer.lacking.size > 0 && time - peer.askedAt >= peer.beatMs) this.#askAgain(peer);
+      if (peer.incomplete.size > 0 && time - peer.askedAt >= peer.beatMs) this.#askPeerAgain(peer);
     }
   }
 
-  /** Asks for everything: anything may have been missed. */
-  askAfresh(): void {
-    for (const peer of this.#peers.values()) peer.lackAll();
+  /** Asks all processes for everything, because any signal may have been missed. */
+  askAllAfresh(): void {
+    for (const peer of this.#peers.values()) peer.markAllIncomplete();
     this.#askAll([...this.#asked.keys()]);
   }
 
-  /** Says that the topics are wanted still. */
+  /** Renews the leases of all asked topics. */
   renew(): void {
     this.#host.want(this.#asked.keys(), false);
   }
 
-  /** For so long nobody could be heard. */
-  stoodStill(ms: number): void {
+  /**
+   * Extends the silence allowed to every peer, because this process was suspended for `ms` milliseconds and could not
+   * receive.
+   */
+  forgiveSilence(ms: number): void {
     for (const peer of this.#peers.values()) peer.heardAt += ms;
   }
 
-  /** Forgets the processes that are dead, and the topics that are not asked for any more. */
-  lapse(): void {
+  /** Removes dead processes, and topics that are not asked for any more. */
+  expire(): void {
     const time = now();
-    for (const peer of this.#peers.values()) if (time - peer.heardAt > SILENT_BEATS * peer.beatMs) this.#drop(peer);
+    for (const peer of this.#peers.values())
+      if (time - peer.heardAt > SILENT_BEATS * peer.beatMs) this.#removePeer(peer);
     for (const [topic, { until, holds, isSettled }] of this.#asked) {
       if (!isSettled || holds > 0 || time <= until) continue;
       this.#asked.delete(topic);
@@ -154,72 +169,72 @@ export class Questions {
       this.#host.ends(topic);
     }
     if (this.#asked.size > 0) return;
-    clearTimeout(this.#rollCall);
-    this.#isKnown = false;
+    clearTimeout(this.#discovery);
+    this.#isDiscoveryOver = false;
     this.#peers.clear();
   }
 
-  /** Nobody waits any longer. */
+  /** Ends all questions. Pending ones settle. */
   end(): void {
-    clearTimeout(this.#rollCall);
-    this.#fresh = [];
+    clearTimeout(this.#discovery);
+    this.#unasked = [];
     this.#peers.clear();
     for (const asked of this.#asked.values()) asked.settle();
     this.#asked.clear();
   }
 
-  #begin(topic: string): Asked {
+  #begin(topic: string): AskedTopic {
     if (this.#asked.size >= MAX_ASKED) {
       throw new CometError("ERR_LIMIT", `The presence of ${MAX_ASKED} topics is asked for already.`);
     }
-    if (this.#asked.size === 0) this.#callRoll();
-    const asked = newAsked(this.#keepMs);
+    if (this.#asked.size === 0) this.#discoverPeers();
+    const asked = newAskedTopic(this.#keepMs);
     this.#asked.set(topic, asked);
     this.#host.begins(topic);
-    for (const peer of this.#peers.values()) peer.lack(topic);
-    // Many topics may be asked for in one go.
-    if (this.#fresh.push(topic) === 1) queueMicrotask(() => this.#askAll(this.#fresh.splice(0)));
+    for (const peer of this.#peers.values()) peer.markIncomplete(topic);
+    // Topics that are asked for in one turn share one question.
+    if (this.#unasked.push(topic) === 1) queueMicrotask(() => this.#askAll(this.#unasked.splice(0)));
     this.#trySettle(asked);
     return asked;
   }
 
-  /** Who has not answered some time after the first question is not known. */
-  #callRoll(): void {
-    this.#rollCall = setTimeout(() => {
-      this.#isKnown = true;
+  /** Waits for the answers of processes that are not known yet. One that has not answered by then is not waited for. */
+  #discoverPeers(): void {
+    this.#discovery = setTimeout(() => {
+      this.#isDiscoveryOver = true;
       for (const asked of this.#asked.values()) this.#trySettle(asked);
-    }, ROLL_CALL_MS);
+    }, DISCOVERY_MS);
   }
 
-  #trySettle(asked: Asked): void {
-    if (this.#isKnown && asked.lacking === 0) asked.settle();
+  #trySettle(asked: AskedTopic): void {
+    if (this.#isDiscoveryOver && asked.incompletePeers === 0) asked.settle();
   }
 
-  #meet(signal: Signal): Peer {
+  #addPeer(signal: Signal): Peer {
     const peer = new Peer(signal, now(), {
       asked: this.#asked,
       changed: (topic, identities) => this.#host.changed(topic, identities),
-      lacks: (topic, lacks) => {
+      incompleteChanged: (topic, isIncomplete) => {
         const asked = this.#asked.get(topic);
         if (asked === undefined) return;
-        asked.lacking += lacks ? 1 : -1;
-        if (!lacks) this.#trySettle(asked);
+        asked.incompletePeers += isIncomplete ? 1 : -1;
+        if (!isIncomplete) this.#trySettle(asked);
       },
     });
     this.#peers.set(peer.id, peer);
     peer.askedAt = this.#askedAllAt;
-    peer.lackAll();
+    peer.markAllIncomplete();
     return peer;
   }
 
-  #drop(peer: Peer): void {
+  #removePeer(peer: Peer): void {
     this.#peers.delete(peer.id);
     peer.leave();
   }
 
-  #askAgain(peer: Peer): void {
+  #askPeerAgain(peer: Peer): void {
     peer.askedAt = now();
-    this.#host.want(peer.lacking, true, peer.id);
+    this.#host.want(peer.incomplete, true, peer.id);
   }
 
   #askAll(topics: readonly string[]): void {
@@ -229,13 +244,13 @@ export class Questions {
   }
 }
 
-function newAsked(keepMs: number): Asked {
+function newAskedTopic(keepMs: number): AskedTopic {
   let resolve: () => void = () => undefined;
   const settled = new Promise<void>((settle) => (resolve = settle));
-  const asked: Asked = {
+  const asked: AskedTopic = {
     until: Infinity,
     holds: 0,
-    lacking: 0,
+    incompletePeers: 0,
     settled,
     isSettled: false,
     settle: () => {

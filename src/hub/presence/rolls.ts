@@ -1,12 +1,20 @@
-/** The part of a subscription that counts here. */
-export interface Attendant {
+/**
+ * Rolls: how many subscribers each identity has, by topic. `Rolls` has those of this process; a `Peer` has those of
+ * another.
+ *
+ * Invariants: an identity with no subscriber is not in a roll. A roll that is kept changes with every subscription, so
+ * `Presences` must apply each change exactly once.
+ */
+
+/** The part of a subscription that presence counts. */
+export interface Attendee {
   readonly identity: string | undefined;
   readonly topics: readonly string[];
 }
 
-/** How many follow one topic in one process, and who. */
+/** The subscribers of one topic in one process, by identity. */
 export class Roll {
-  /** How many subscribers each identity has: never 0. */
+  /** The number of subscribers of each identity; never 0. */
   readonly identities: Map<string, number> = new Map();
   anonymous = 0;
   #identified = 0;
@@ -25,20 +33,20 @@ export class Roll {
     else this.identities.set(identity, count);
   }
 
-  /** One subscriber more, or less. */
+  /** Adds or removes one subscriber. */
   change(identity: string | undefined, by: 1 | -1): void {
     if (identity === undefined) this.anonymous += by;
     else this.set(identity, this.countOf(identity) + by);
   }
 }
 
-/** This process's own rolls: who follows, here, the topics that somebody asks about. For other topics nothing is kept. */
+/** The rolls of this process, for the topics that any process asks about. Nothing is kept for other topics. */
 export class Rolls {
-  readonly #subscriptions: Iterable<Attendant>;
+  readonly #subscriptions: Iterable<Attendee>;
   readonly #byTopic = new Map<string, Roll>();
 
-  /** @param subscriptions All that are open now. */
-  constructor(subscriptions: Iterable<Attendant>) {
+  /** @param subscriptions All open subscriptions. */
+  constructor(subscriptions: Iterable<Attendee>) {
     this.#subscriptions = subscriptions;
   }
 
@@ -46,18 +54,20 @@ export class Rolls {
     return this.#byTopic.size;
   }
 
-  /** The roll of a topic, if it is kept. */
+  /** Returns the roll of a topic, if it is kept. */
   get(topic: string): Roll | undefined {
     return this.#byTopic.get(topic);
   }
 
   /** Keeps the rolls of these topics from now on. */
   keep(topics: readonly string[]): void {
-    const fresh = topics.filter((topic) => !this.#byTopic.has(topic));
-    if (fresh.length > 0) for (const [topic, roll] of this.#count(fresh)) this.#byTopic.set(topic, roll);
+    const added = topics.filter((topic) => !this.#byTopic.has(topic));
+    if (added.length > 0) for (const [topic, roll] of this.#count(added)) this.#byTopic.set(topic, roll);
   }
 
-  /** The roll of a topic as of now, whether it is kept or not. */
+  /**
+   * Returns the roll of a topic as of now, kept or not. A roll that is not kept costs a pass over all subscriptions.
+   */
   count(topic: string): Roll {
     return this.#byTopic.get(topic) ?? (this.#count([topic]).get(topic) as Roll);
   }
@@ -66,7 +76,7 @@ export class Rolls {
     this.#byTopic.delete(topic);
   }
 
-  /** Counts subscribers of these topics, in one pass over all subscriptions. */
+  /** Counts the subscribers of these topics, in one pass over all subscriptions. */
   #count(topics: readonly string[]): Map<string, Roll> {
     const rolls = new Map(topics.map((topic) => [topic, new Roll()]));
     for (const { identity, topics: followed } of this.#subscriptions) {

@@ -1,74 +1,90 @@
+/**
+ * The signals of presence: their text, their checks, and their division into pieces of bounded size.
+ *
+ * Processes of any version exchange them over the broker, so the text is a wire format: `docs/presence.md` documents
+ * it, and a change needs a new number in `PREFIX`. Signals are input of strangers too: `decodeSignal` returns
+ * nothing that is not fully checked.
+ */
+
 import { utf8Length } from "../../core/utf8.ts";
 import { MAX_TOPIC_LENGTH } from "../../log/position.ts";
 import { MAX_FIELD_LENGTH } from "../../core/validate-field.ts";
 
-/** What processes tell one another of presence; docs/presence.md has the rules. */
-export type Told =
-  /** There is somebody new who has subscribers: who wants to know of any, is to say so. */
+/** The content of a signal. `docs/presence.md` has the rules. */
+export type SignalBody =
+  /** The process has its first subscribers. Processes that ask reply with `want`. */
   | { readonly type: "hello" }
   /** The process is alive. */
   | { readonly type: "beat" }
-  /** It has gone, and its subscribers with it. */
+  /** The process is gone, and its subscribers with it. */
   | { readonly type: "bye" }
-  /** It wants to be told of these topics for a while, by one process or by all: to begin with, or once more, of everything. */
+  /** The process asks for topics for five beats, of one process (`of`) or of all; for their whole state if `afresh`. */
   | { readonly type: "want"; readonly topics: readonly string[]; readonly of?: string; readonly afresh: boolean }
-  /** Who follows topics there. */
+  /** The process has these subscribers. */
   | { readonly type: "have"; readonly parts: readonly Part[] };
 
-export type Signal = Told & {
-  /** The process that it is from: a random name. */
+/** A signal with its sender. */
+export type Signal = SignalBody & {
+  /** The name of the sending process, chosen at random. */
   readonly from: string;
-  /** How long the process may be silent while it is alive. */
+  /** The period of the sender's heartbeats, in milliseconds. */
   readonly beatMs: number;
-  /** How many `have` it has sent, this one included: who has heard fewer has missed something. */
+  /** The number of `have` that the sender has sent, this one included. A receiver with fewer has missed one. */
   readonly haves: number;
 };
 
-/** Some of who follows a topic: everybody, or as many of them as go into one signal, or those whose number has changed. */
+/**
+ * A part of a topic's subscribers: all of them, as many as one signal holds, or the identities whose number has
+ * changed.
+ */
 export interface Part {
   readonly topic: string;
-  /** Whether everything that was told before is void. */
-  readonly begins: boolean;
-  /** Whether the next part belongs to this one: only with it is the topic's state one that has been. */
-  readonly goesOn: boolean;
+  /** Whether it voids everything sent before about this topic. */
+  readonly replaces: boolean;
+  /** Whether the next part belongs to it. Only all parts together are a state that the topic had. */
+  readonly continues: boolean;
   readonly anonymous: number;
-  /** The number of subscribers that each identity has now: 0 if it has left. */
+  /** The number of subscribers that each identity has now; 0 if it has left. */
   readonly identities: readonly (readonly [identity: string, count: number])[];
 }
 
-/** What is to be told of one topic. */
-export interface Telling {
+/** The state of one topic, to be divided into parts. */
+export interface TopicState {
   readonly topic: string;
-  /** Whether `identities` are all that there are. */
+  /** Whether `identities` has all of them, and not only changes. */
   readonly isWhole: boolean;
   readonly anonymous: number;
   readonly identities: Iterable<readonly [identity: string, count: number]>;
 }
 
-/** No signal is longer, in bytes. What is around the parts of a `have`, or the topics of a `want`, has the rest. */
+/** The longest signal, in bytes. The head around the parts of a `have`, or the topics of a `want`, has 512 of them. */
 export const MAX_SIGNAL_BYTES = 262_144;
 const MAX_CONTENT_BYTES = MAX_SIGNAL_BYTES - 512;
 
+/** The range of `beatMs`, in milliseconds. */
 export const MIN_BEAT_MS = 10;
 export const MAX_BEAT_MS = 60_000;
-/** The longest name of a process. */
+/** The longest name of a process, in UTF-16 code units. */
 const MAX_PROCESS_LENGTH = 64;
-/** More subscribers than this no process has. */
+/** The highest number of subscribers that is believed. */
 const MAX_COUNT = 1e9;
 
-/** What this library's signals of presence begin with, and the version of the rules. */
+/** The beginning of every signal of presence, with the version of the rules. */
 const PREFIX = "comet presence 1 ";
 
-/** A signal as text. */
+/** Returns a signal as text. */
 export function encodeSignal({ type, ...rest }: Signal): string {
   if (!("parts" in rest)) return `${PREFIX}${type} ${JSON.stringify(rest)}`;
-  const parts = rest.parts.map(({ topic, begins, goesOn, anonymous, identities }) => {
-    return [topic, (begins ? 1 : 0) + (goesOn ? 2 : 0), anonymous, ...identities.flat()];
+  const parts = rest.parts.map(({ topic, replaces, continues, anonymous, identities }) => {
+    return [topic, (replaces ? 1 : 0) + (continues ? 2 : 0), anonymous, ...identities.flat()];
   });
   return `${PREFIX}${type} ${JSON.stringify({ ...rest, parts })}`;
 }
 
-/** The signal that a text is. Nothing for all others, whoever they are from, and for one of a type that is not wanted. */
+/**
+ * Parses a signal. Returns `undefined` for any other text, from whatever sender, and for a type that `isWanted`
+ * rejects.
+ */
 export function decodeSignal(text: string, isWanted: (type: string) => boolean): Signal | undefined {
   if (!text.startsWith(PREFIX) || text.length > MAX_SIGNAL_BYTES) return undefined;
   const end = text.indexOf(" ", PREFIX.length);
@@ -117,7 +133,7 @@ function checkPart(value: unknown): Part | undefined {
     if (!isName(identity, MAX_FIELD_LENGTH) || !isCount(count, MAX_COUNT)) return undefined;
     identities.push([identity, count]);
   }
-  return { topic, begins: (flags & 1) !== 0, goesOn: (flags & 2) !== 0, anonymous, identities };
+  return { topic, replaces: (flags & 1) !== 0, continues: (flags & 2) !== 0, anonymous, identities };
 }
 
 function isName(value: unknown, maxLength: number): value is string {
@@ -128,7 +144,7 @@ function isCount(value: unknown, max: number): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max;
 }
 
-/** Topics, as many at a time as go into one signal. */
+/** Divides topics into batches that fit into one signal each. */
 export function* topicsInSignals(topics: Iterable<string>): Generator<string[]> {
   let [inOne, bytes]: [string[], number] = [[], 0];
   for (const topic of topics) {
@@ -143,20 +159,20 @@ export function* topicsInSignals(topics: Iterable<string>): Generator<string[]> 
   if (inOne.length > 0) yield inOne;
 }
 
-/** What is to be told, in as many parts as are needed, as many at a time as go into one signal. */
-export function* partsInSignals(tellings: Iterable<Telling>): Generator<Part[]> {
+/** Divides states into parts, and the parts into batches that fit into one signal each. */
+export function* partsInSignals(states: Iterable<TopicState>): Generator<Part[]> {
   let [inOne, bytes]: [Part[], number] = [[], 0];
   const full = (): Part[] => {
     const parts = inOne;
     [inOne, bytes] = [[], 0];
     return parts;
   };
-  for (const { topic, isWhole, anonymous, identities } of tellings) {
-    let begins = isWhole;
+  for (const { topic, isWhole, anonymous, identities } of states) {
+    let replaces = isWhole;
     let some: (readonly [string, number])[] = [];
-    const add = (goesOn: boolean): void => {
-      inOne.push({ topic, begins, goesOn, anonymous, identities: some });
-      begins = false;
+    const add = (continues: boolean): void => {
+      inOne.push({ topic, replaces, continues, anonymous, identities: some });
+      replaces = false;
       some = [];
     };
     const head = sizeOf(topic) + 16;
@@ -177,7 +193,7 @@ export function* partsInSignals(tellings: Iterable<Telling>): Generator<Part[]> 
   if (inOne.length > 0) yield full();
 }
 
-/** The bytes of a text in JSON, with what separates it from the next. */
+/** Returns the bytes of a text in JSON, with the separator after it. */
 function sizeOf(text: string): number {
   return utf8Length(JSON.stringify(text)) + 1;
 }

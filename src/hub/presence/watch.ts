@@ -5,26 +5,32 @@ import type { Roll } from "./rolls.ts";
 import { now } from "../../core/clock.ts";
 import { unrefTimeout, type Timer } from "../../core/timers.ts";
 
-/** So many changes may wait for a reader. */
+/** The number of changes that may wait for a reader. */
 const CAPACITY = 100_000;
 
-/** Those who come to a topic, and those who leave it and do not come back within the grace. */
+/**
+ * The joins and leaves of one topic's identities. It emits a `leave` only after the grace, so that an identity that
+ * reconnects has not left.
+ *
+ * Invariants: each identity alternates between `join` and `leave`. `#absent` is in the order of time, so one timer is
+ * enough. A reader that does not keep up fails at `CAPACITY` and never slows the others.
+ */
 export class Watch {
   readonly #graceMs: number;
   readonly #rolls: () => readonly Roll[];
   readonly #onUnwatched: () => void;
   readonly #runs = new Set<ChangesRun>();
-  /** Those who are there, as far as was told. */
+  /** The identities that are present, according to the changes emitted so far. */
   readonly #present = new Set<string>();
-  /** Since when they are not there of whom that is not told yet: the longest absent first. */
+  /** The time since which an identity is absent whose `leave` is not emitted yet: the longest absent first. */
   readonly #absent = new Map<string, number>();
   #timer: Timer | undefined;
   #hasBegun = false;
 
   /**
-   * @param graceMs How long an identity must be absent before it has left.
+   * @param graceMs The time in milliseconds that an identity must be absent before it has left.
    * @param rolls The rolls of the topic in all processes, as of now.
-   * @param onUnwatched Called when the last reader has gone.
+   * @param onUnwatched Called when the last reader has closed.
    */
   constructor(graceMs: number, rolls: () => readonly Roll[], onUnwatched: () => void) {
     this.#graceMs = graceMs;
@@ -32,7 +38,7 @@ export class Watch {
     this.#onUnwatched = onUnwatched;
   }
 
-  /** Begins to emit changes, from who is present now. */
+  /** Starts to emit changes, from the identities that are present now. */
   begin(): void {
     this.#hasBegun = true;
     for (const { identities } of this.#rolls()) for (const identity of identities.keys()) this.#present.add(identity);
@@ -49,16 +55,16 @@ export class Watch {
     return run;
   }
 
-  /** An identity's number may have changed. */
-  touch(identity: string): void {
+  /** Checks an identity whose number of subscribers may have changed. */
+  update(identity: string): void {
     if (!this.#hasBegun) return;
     if (this.#isAbsent(identity)) {
       if (!this.#present.has(identity) || this.#absent.has(identity)) return;
       this.#absent.set(identity, now());
-      this.#wait();
+      this.#scheduleLeaves();
     } else if (!this.#absent.delete(identity) && !this.#present.has(identity)) {
       this.#present.add(identity);
-      this.#tell("join", identity);
+      this.#emit("join", identity);
     }
   }
 
@@ -66,33 +72,33 @@ export class Watch {
     return this.#rolls().every((roll) => roll.countOf(identity) === 0);
   }
 
-  /** There will be no more changes. */
+  /** Ends all readers. */
   end(): void {
     clearTimeout(this.#timer);
     for (const run of this.#runs) run.finish({});
   }
 
-  /** Waits until the grace of the one is over who has been absent longest. */
-  #wait(): void {
+  /** Waits for the grace of the identity that has been absent longest. */
+  #scheduleLeaves(): void {
     const [since] = this.#absent.values();
     if (this.#timer !== undefined || since === undefined) return;
-    this.#timer = unrefTimeout(() => this.#tellWhoLeft(), Math.max(0, since + this.#graceMs - now()));
+    this.#timer = unrefTimeout(() => this.#emitLeaves(), Math.max(0, since + this.#graceMs - now()));
   }
 
-  #tellWhoLeft(): void {
+  #emitLeaves(): void {
     this.#timer = undefined;
     const time = now();
     for (const [identity, since] of this.#absent) {
-      // A timer may be early by less than a millisecond.
+      // A timer may fire early by less than a millisecond.
       if (time - since < this.#graceMs - 1) break;
       this.#absent.delete(identity);
       this.#present.delete(identity);
-      this.#tell("leave", identity);
+      this.#emit("leave", identity);
     }
-    this.#wait();
+    this.#scheduleLeaves();
   }
 
-  #tell(type: "join" | "leave", identity: string): void {
+  #emit(type: "join" | "leave", identity: string): void {
     const subscribers = this.#rolls().reduce((sum, roll) => sum + roll.subscribers, 0);
     const change = { type, identity, subscribers };
     for (const run of [...this.#runs]) run.give(change);

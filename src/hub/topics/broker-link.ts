@@ -5,19 +5,21 @@ import type { Broker, BrokerPublication } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 
-/** How much may wait for the broker's acknowledgement: messages, and their bytes. */
+/** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
 const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
-/** How many topics are read at a time, so that ten thousand do not hit a broker that has just recovered. */
+/** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
 
 /**
- * A hub's side of its broker: whether it is connected, how much it has not acknowledged, how many reads are under way. The hub closes
- * the broker through it.
+ * A hub's link to its broker: whether it is connected, the unacknowledged messages, the reads under way.
+ *
+ * The hub publishes to and closes the broker only through it. Keep its bounds: they are the hub's backpressure toward a
+ * broker that is slow or away. Calling `attach` twice, or after another call, breaks the broker's contract.
  */
 export class BrokerLink {
   readonly broker: Broker;
-  /** Bounds the reads that replicas make. */
+  /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
   readonly #onError: OnError;
   #isConnected = true;
@@ -33,7 +35,7 @@ export class BrokerLink {
     return this.#isConnected;
   }
 
-  /** Messages that the broker has not acknowledged. */
+  /** The number of messages that the broker has not acknowledged. */
   get unacknowledged(): number {
     return this.#unacknowledged;
   }
@@ -41,7 +43,7 @@ export class BrokerLink {
   /**
    * Attaches the hub to the broker. Called once, before any other use of it.
    *
-   * @param onRestored Called when the broker is connected again: notices and signals may have been missed.
+   * @param onRestored Called when the broker has reconnected: notices and signals may have been missed.
    * @param onSignal Called with every signal of a process, this one included.
    */
   attach(onRestored: () => void, onSignal: (text: string) => void): void {
@@ -60,7 +62,11 @@ export class BrokerLink {
     });
   }
 
-  /** @returns Rejects with `ERR_BROKER` and `ERR_UNACKNOWLEDGED`, as the contract has it; and if too much is unacknowledged already. */
+  /**
+   * Publishes a message through the broker.
+   *
+   * @returns Rejects as `Broker.publish` does, and with `ERR_BROKER` if 10,000 messages or 16 MiB are unacknowledged.
+   */
   async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
     const isFull =
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
@@ -79,6 +85,7 @@ export class BrokerLink {
     }
   }
 
+  /** Closes the broker. Never rejects: an error goes to `onError`. */
   async close(): Promise<void> {
     try {
       await this.broker.close();

@@ -1,17 +1,27 @@
+/**
+ * Encodes messages for the log, and checks the messages that a broker returns.
+ *
+ * The JSON made here goes into pages as it is. It must escape `<`, `&`, U+2028 and U+2029, or a message can end its
+ * script. Everything from a broker is input of strangers: `decodeMessage` must check it as strictly as `encodeMessage`
+ * does.
+ */
+
 import { CometError } from "../../core/errors.ts";
 import { utf8Length } from "../../core/utf8.ts";
 import type { BrokerMessage } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
-import { RESERVED_EVENT_PREFIX } from "../../wire/sse.ts";
+import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
 
 /**
- * Checks and encodes what is to be published.
+ * Checks and encodes a message for publication.
  *
- * @throws {CometError} `ERR_ENCODER`, `ERR_MESSAGE`.
+ * @param maxBytes The size of the largest message, its data as JSON in UTF-8 bytes.
+ * @throws {CometError} `ERR_ENCODER` for data that is not JSON; `ERR_MESSAGE` for a bad event, key or id, or a
+ *   message that is too large.
  */
 export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: number): Publication {
   const event = checkField("The event of a message", options.event, "ERR_MESSAGE");
@@ -32,9 +42,9 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
 }
 
 /**
- * A message as a broker gives it back. It goes into pages as it is, so it is looked at once more: somebody else may have written there.
+ * Checks a message from a broker. It goes into pages as it is, and other programs may have written to the broker.
  *
- * @throws {CometError} `ERR_MESSAGE` if it is none that a hub could have published.
+ * @throws {CometError} `ERR_MESSAGE` if no hub could have published it.
  */
 export function decodeMessage({ offset, json, event, key, messageId }: BrokerMessage): Publication {
   let data: JsonValue;
@@ -56,10 +66,10 @@ export function decodeMessage({ offset, json, event, key, messageId }: BrokerMes
   };
 }
 
-/** What JSON that a hub has written does not have. */
+/** The characters that JSON written by a hub does not contain. */
 const unsafe = /[<&\u2028\u2029\r\n]/;
 
-/** The escapes of what is not safe in a script do not count: to the application, they are not there. */
+/** Checks the size without the escapes that make JSON safe in a script, since the application did not write them. */
 function checkLength(json: string, maxBytes: number): void {
   const bytes = utf8Length(json.replace(/\\u(?:003c|0026|202[89])/g, "_"));
   if (bytes <= maxBytes) return;

@@ -5,35 +5,39 @@ import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher } from "../flusher.ts";
 import type { OverflowPolicy } from "../subscription.ts";
 
-/** Figures that the topics of one hub have in common. */
+/** Totals over all topics of one hub. */
 export class TopicTotals {
-  /** Messages in all logs, as far as they have been trimmed, and their bytes of JSON. */
+  /** The messages in all logs, as of their last trim, and their bytes of JSON. */
   entries = 0;
   bytes = 0;
-  /** Messages that were ever added to a log here: the order of messages over all topics. */
+  /** The number of messages ever appended to a log here. It orders messages over all topics. */
   appended = 0;
 }
 
-/** How a topic is kept. */
+/** The settings of one topic. */
 export interface TopicSettings {
   readonly bounds: LogBounds;
   readonly overflow: OverflowPolicy;
-  /** For how many milliseconds a topic stays when it has no follower and its log is empty, or is a replica. */
+  /** The time in milliseconds that a topic stays without followers, once its log is empty or if it is a replica. */
   readonly graceMs: number;
-  /** What the log's positions begin with: empty where a broker gives the epoch. */
+  /** The epoch of the log's positions; empty where a broker gives it. */
   readonly epoch: string;
   /** Whether offsets are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
 }
 
 /**
- * One topic in this process: its log, and its followers. A follower is a group of connections, or a reader: an enumerator, or a request
- * that waits to be admitted. Messages enter the log here and nowhere else, so that totals, the backlog and the flush stay right.
+ * One topic in this process: its log and its followers. A follower is a group of connections, or a reader: an
+ * enumerator, or a request that waits for admission.
+ *
+ * Invariant: all changes of the log go through this class, and nowhere else. So the hub's totals, the count of unsent
+ * messages and the flush stay right, and the bounds of entries and bytes drop no message before a flush has offered it
+ * to the groups.
  */
 export class LiveTopic implements Flushable {
   readonly log: Log;
   readonly settings: TopicSettings;
-  /** When the topic was last published to or followed, in milliseconds of the hub's clock. */
+  /** The time at which it was last used or a follower was added or removed, in milliseconds of the hub's clock. */
   touchedAt: number = now();
   isQueued = false;
   readonly #flusher: Flusher;
@@ -41,11 +45,11 @@ export class LiveTopic implements Flushable {
   readonly #onFollowersChange: (topic: LiveTopic) => void;
   readonly #groups = new Set<Flushable>();
   readonly #readers = new Set<Wake>();
-  /** Published since the last flush: messages, and their bytes. */
+  /** The messages appended since the last flush, and their bytes. */
   #pendingEntries = 0;
   #pendingBytes = 0;
 
-  /** @param onFollowersChange Called when a follower comes or goes. */
+  /** @param onFollowersChange Called when a follower is added or removed. */
   constructor(
     name: string,
     settings: TopicSettings,
@@ -69,7 +73,7 @@ export class LiveTopic implements Flushable {
     return this.#groups.size > 0 || this.#readers.size > 0;
   }
 
-  /** Whether half of what the log may hold waits to be flushed. */
+  /** Whether half of the log's bounds waits to be flushed. */
   get isHalfUnsent(): boolean {
     const { maxEntries, maxBytes } = this.settings.bounds;
     return this.#pendingEntries >= maxEntries / 2 || this.#pendingBytes >= maxBytes / 2;
@@ -85,7 +89,11 @@ export class LiveTopic implements Flushable {
     this.#followerLeft();
   }
 
-  /** @param wake Called when the log has something new, or the hub closes. */
+  /**
+   * Adds a reader, which keeps the topic alive.
+   *
+   * @param wake Called when the log has something new, or the hub closes.
+   */
   addReader(wake: Wake): void {
     this.#readers.add(wake);
     this.touchedAt = now();
@@ -102,14 +110,14 @@ export class LiveTopic implements Flushable {
   }
 
   /**
-   * Adds a message to the log, for the next flush.
+   * Appends a message to the log, for the next flush.
    *
    * @param offset The broker's offset; the next one by default.
-   * @param ageMs How long ago it was published.
+   * @param ageMs The time since publication, in milliseconds.
    */
   append(message: Publication, offset?: number, ageMs = 0): Entry {
     const { maxEntries, maxBytes } = this.settings.bounds;
-    // Otherwise the log would drop messages that no subscriber has been sent yet.
+    // Without this flush the log would drop messages that no subscriber has been sent yet.
     const isFull = this.#pendingEntries >= maxEntries || this.#pendingBytes + message.bytes > maxBytes;
     if (this.#pendingEntries > 0 && isFull) this.flushNow();
     const time = now();
@@ -122,24 +130,24 @@ export class LiveTopic implements Flushable {
     return entry;
   }
 
-  /** Begins the log anew after an offset, which is a gap to its followers: see `Log.restart`. */
+  /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`. */
   restart(epoch: string, offset: number): void {
     if (this.#pendingEntries > 0) this.flushNow();
     this.#change(() => this.log.restart(epoch, offset));
     this.#flusher.touch(this);
   }
 
-  /** Drops what the log's bounds have no room for at this time. */
+  /** Drops the messages that exceed the log's bounds at this time. */
   trim(time: number = now()): void {
     this.#change(() => this.log.trim(time));
   }
 
-  /** Drops everything that the log holds. */
+  /** Drops all messages of the log. */
   clear(): void {
     this.#change(() => this.log.clear());
   }
 
-  /** Passes the news on to the followers: groups get their turn after this, readers are woken at once. */
+  /** Notifies the followers of new messages. Groups are enqueued in the flusher; readers wake at once. */
   flush(): boolean {
     this.#pendingEntries = this.#pendingBytes = 0;
     for (const group of this.#groups) this.#flusher.enqueue(group);
@@ -147,7 +155,7 @@ export class LiveTopic implements Flushable {
     return true;
   }
 
-  /** Sends everything that was published to all followers, now. */
+  /** Sends everything published so far to all groups, without a time limit. */
   flushNow(): void {
     this.flush();
     for (const group of this.#groups) group.flush(Infinity);

@@ -7,7 +7,13 @@ import type { TopicMessage } from "../topic.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { Topics } from "./topics.ts";
 
-/** One run of `Topic.messages`: a cursor in the topic's log. Nothing is queued for it. It ends when the hub closes. */
+/**
+ * One run of `Topic.messages`: a cursor in the topic's log. Nothing is queued for it. It ends when the hub is closed.
+ *
+ * It follows the rules of `Run`: `poll` never waits, `close` is called exactly once, and it must remove its reader
+ * there, or the topic is never evicted. A reader that the log has passed fails with `ERR_OVERFLOW`; it must never skip
+ * messages silently.
+ */
 export class LogReader implements Run<TopicMessage<JsonValue>> {
   readonly #topic: LiveTopic;
   readonly #wake: Wake;
@@ -15,12 +21,12 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   /** The index of the last message read; `undefined` while it waits for the log. */
   #cursor: number | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #isOver = false;
+  #isClosedByReader = false;
 
   /**
    * @param from `newest`, `oldest` or a position.
    * @param isClosed Whether the hub is closed.
-   * @throws {CometError} `ERR_POSITION`, `ERR_OVERFLOW`; and as `Topics.getOrCreate`.
+   * @throws {CometError} `ERR_POSITION`, `ERR_OVERFLOW`, and the codes of `Topics.getOrCreate`.
    */
   constructor(topics: Topics, name: string, from: string, wake: Wake, isClosed: () => boolean) {
     const [topic] = topics.getOrCreate([name]) as [LiveTopic];
@@ -30,7 +36,7 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     const position = positionIn(topic, from);
     const ready = topics.whenReady(topic, position);
     if (ready === undefined) this.#cursor = cursorAt(topic, from, position);
-    else void this.#beginLater(ready, from, position);
+    else void this.#beginWhenReady(ready, from, position);
     topic.addReader(wake);
   }
 
@@ -47,22 +53,22 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   }
 
   close(): void {
-    this.#isOver = true;
+    this.#isClosedByReader = true;
     this.#topic.removeReader(this.#wake);
   }
 
-  async #beginLater(ready: Promise<void>, from: string, position: Position | undefined): Promise<void> {
+  async #beginWhenReady(ready: Promise<void>, from: string, position: Position | undefined): Promise<void> {
     try {
       await ready;
       this.#cursor = cursorAt(this.#topic, from, position);
     } catch (error) {
       this.#failure = { error };
     }
-    if (!this.#isOver) this.#wake();
+    if (!this.#isClosedByReader) this.#wake();
   }
 }
 
-/** The position that `from` is, if it is one. @throws {CometError} `ERR_POSITION`. */
+/** Returns the position that `from` is, if it is one. @throws {CometError} `ERR_POSITION`. */
 function positionIn({ name }: LiveTopic, from: string): Position | undefined {
   if (from === "newest" || from === "oldest") return undefined;
   const position = parsePositions(from, Infinity).get(name);

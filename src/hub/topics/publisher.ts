@@ -8,7 +8,14 @@ import { encodeMessage } from "./encode-message.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { Topics } from "./topics.ts";
 
-/** Puts messages into topics: into the log of this process, for the next flush, or into the broker, which brings them back. */
+/**
+ * Publishes messages: into the log of this process, for the next flush, or to the broker, which notifies all processes
+ * of them.
+ *
+ * Invariants: a message is encoded before anything waits, so that later changes of its object have no effect. With a
+ * broker nothing is appended here; the replica appends the message when its notice arrives. Half a log's worth of
+ * unsent messages makes the publisher wait a turn.
+ */
 export class Publisher {
   readonly #topics: Topics;
   readonly #flusher: Flusher;
@@ -31,7 +38,7 @@ export class Publisher {
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  /** As `Topic.publish` documents it. */
+  /** Implements `Topic.publish`, which documents it. */
   publish(name: string, data: unknown, options: PublishOptions): Promise<string> {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     const message = encodeMessage(data, options, this.#maxMessageBytes);
@@ -46,7 +53,7 @@ export class Publisher {
     return this.#flusher.turn().then(() => id);
   }
 
-  /** From now on `publish` throws `ERR_CLOSED`. */
+  /** Makes `publish` throw `ERR_CLOSED` from now on. */
   close(): void {
     this.#isClosed = true;
   }

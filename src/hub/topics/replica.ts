@@ -9,18 +9,25 @@ import type { BrokerLink } from "./broker-link.ts";
 import { decodeMessage } from "./encode-message.ts";
 import type { LiveTopic } from "./live-topic.ts";
 
+/** A caller of `refresh`. */
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** How many notices wait while the log is read; beyond that they are dropped, and read instead. */
-const MAX_HELD = 1000;
+/** The number of notices buffered during a read. Beyond it they are dropped, and the replica reads again. */
+const MAX_BUFFERED_NOTICES = 1000;
 
 /**
- * Keeps the log of one topic the same as the broker's. It listens first and then reads, so that it misses nothing in between. Afterwards
- * it appends each notice that follows the log's newest message, and reads again where a notice does not. So the log has every
- * message once and in the broker's order, or a hole where the broker itself has lost some.
+ * Keeps the log of one topic equal to the broker's.
+ *
+ * It listens first and then reads, so that it misses nothing in between. Afterwards it appends each notice that follows
+ * the log's newest message, and reads again where a notice does not. So the log has every message once and in the
+ * broker's order, or a hole where the broker itself has lost some.
+ *
+ * Invariants: listen before the first read. At most one read is under way; notices that arrive meanwhile are buffered,
+ * since appending them could put messages out of order. A message that cannot be decoded becomes a hole, never a silent
+ * loss.
  */
 export class Replica {
   readonly #topic: LiveTopic;
@@ -31,21 +38,22 @@ export class Replica {
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 5000 });
   #isListening = false;
   #isLoaded = false;
-  /** Whether the newest message is to be compared with the broker's, which may have lost it. */
-  #isDoubtful = false;
-  /** The newest message. */
-  #last: BrokerMessage | undefined;
-  /** When it certainly had all that there was. */
+  /** Whether the newest message must be compared with the broker's, which may have lost it. */
+  #mustVerifyNewest = false;
+  /** The newest message, as the broker gave it. */
+  #newest: BrokerMessage | undefined;
+  /** The last time at which the log certainly had everything, by the hub's clock. */
   #currentAt = -Infinity;
   /** Whether a read is due, and whether one is under way. */
-  #isDue = false;
+  #isReadDue = false;
   #isReading = false;
-  /** What was told meanwhile; `undefined` if it was too much. */
-  #held: Notice[] | undefined = [];
+  /** Notices that arrived during a read; `undefined` if there were too many. */
+  #buffered: Notice[] | undefined = [];
   #waiters: Waiter[] = [];
-  /** What the last attempt failed with, until the next begins. */
+  /** The error of the last attempt, until the next attempt begins. */
   #failure: { readonly error: unknown } | undefined;
-  #hurry: (() => void) | undefined;
+  /** Ends the present backoff at once. */
+  #endBackoff: (() => void) | undefined;
   #isStopped = false;
 
   constructor(topic: LiveTopic, link: BrokerLink, onError: OnError) {
@@ -56,73 +64,76 @@ export class Replica {
     this.#onError = onError;
   }
 
-  /** Whether the log is that of the broker, as of some time. */
+  /** Whether the log has been read from the broker. */
   get isLoaded(): boolean {
     return this.#isLoaded;
   }
 
   /**
-   * Resolves when the log has all that the broker had when this was called.
+   * Resolves when the log has everything that the broker had when this was called.
    *
-   * @returns Rejects with the broker's error if it could not be asked; the feed goes on trying.
+   * @returns Rejects with the broker's error if it could not be read. The replica keeps retrying.
    */
   refresh(): Promise<void> {
-    // Whoever waits for the next attempt would wait for long.
+    // During a backoff the caller would wait long for the next attempt.
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
-      this.#look();
+      this.#scheduleRead();
     });
   }
 
-  /** Reads again: notices may have been missed, and messages lost. */
+  /** Reads again, because notices may have been missed and messages lost. Called when the broker has reconnected. */
   restored(): void {
-    this.#isDoubtful = true;
-    this.#hurry?.();
-    this.#look();
+    this.#mustVerifyNewest = true;
+    this.#endBackoff?.();
+    this.#scheduleRead();
   }
 
+  /** Stops listening and reading, and rejects pending `refresh` calls with `ERR_CLOSED`. */
   stop(): void {
     this.#isStopped = true;
-    this.#hurry?.();
+    this.#endBackoff?.();
     const error = new CometError("ERR_CLOSED", "The topic is not followed any more.");
     for (const { reject } of this.#waiters.splice(0)) reject(error);
     if (this.#isListening) this.#broker.unlisten(this.#log.topic);
   }
 
-  #look(): void {
-    this.#isDue = true;
-    if (!this.#isReading) void this.#run();
+  #scheduleRead(): void {
+    this.#isReadDue = true;
+    if (!this.#isReading) void this.#readUntilCurrent();
   }
 
-  async #run(): Promise<void> {
+  /** Reads until no read is due. Backs off after a failure. */
+  async #readUntilCurrent(): Promise<void> {
     this.#isReading = true;
-    while (this.#isDue && !this.#isStopped) {
-      this.#isDue = false;
+    while (this.#isReadDue && !this.#isStopped) {
+      this.#isReadDue = false;
       const waiters = this.#waiters.splice(0);
       try {
-        await this.#link.reads.run(() => this.#read());
+        await this.#link.reads.run(() => this.#readPages());
         this.#backoff.reset();
         for (const { resolve } of waiters) resolve();
       } catch (error) {
         for (const { reject } of waiters) reject(error);
-        // That the broker is away was told once, by itself.
+        // The broker link reports a lost broker once, for all replicas.
         if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#onError(error);
-        this.#isDue = true;
+        this.#isReadDue = true;
         this.#failure = { error };
-        await this.#pause();
+        await this.#backOff();
         this.#failure = undefined;
       }
-      this.#takeHeld();
+      this.#applyBuffered();
     }
     this.#isReading = false;
   }
 
-  async #read(): Promise<void> {
+  /** Reads everything that the log lacks, page by page. */
+  async #readPages(): Promise<void> {
     const broker = this.#broker;
     const { topic } = this.#log;
     if (!this.#isListening) {
-      await broker.listen(topic, (notice) => this.#noticed(notice));
+      await broker.listen(topic, (notice) => this.#onNotice(notice));
       this.#isListening = true;
       if (this.#isStopped) broker.unlisten(topic);
     }
@@ -130,25 +141,25 @@ export class Replica {
       if (this.#isStopped) return;
       const askedAt = now();
       const after = this.#log.headOffset;
-      const isDoubtful = this.#isDoubtful && this.#last !== undefined;
-      const from = isDoubtful ? after - 1 : after;
+      const verifies = this.#mustVerifyNewest && this.#newest !== undefined;
+      const from = verifies ? after - 1 : after;
       const history = await broker.read(topic, from, this.#topic.settings.bounds, askedAt - this.#currentAt);
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- it may have been stopped meanwhile.
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
       if (this.#isStopped) return;
-      if (this.#isLoaded && history.epoch === this.#log.epoch && !this.#continues(history, isDoubtful)) {
+      if (this.#isLoaded && history.epoch === this.#log.epoch && !this.#stillHasNewest(history, verifies)) {
         await broker.renew(topic, history.epoch);
         continue;
       }
       const isAnotherEpoch = history.epoch !== this.#log.epoch;
       if (isAnotherEpoch || history.floor > after) {
         this.#topic.restart(history.epoch, history.floor);
-        this.#last = undefined;
+        this.#newest = undefined;
       }
-      this.#isDoubtful = false;
-      // What is there before that, was not asked for.
+      this.#mustVerifyNewest = false;
+      // The page begins after `from`; the new epoch's messages before it were not asked for.
       if (isAnotherEpoch && from > history.floor) continue;
       for (const message of history.messages) {
-        if (message.offset > this.#log.headOffset) this.#add(message, history.now - message.at);
+        if (message.offset > this.#log.headOffset) this.#append(message, history.now - message.at);
       }
       if (history.messages.length > 0 && history.head > this.#log.headOffset) continue;
       this.#isLoaded = true;
@@ -157,53 +168,54 @@ export class Replica {
     }
   }
 
-  /** Whether the broker still has the newest message that it has told us of, if it should. */
-  #continues({ head, floor, messages }: History, isDoubtful: boolean): boolean {
+  /** Whether the broker still has the newest message that it notified, if it should. */
+  #stillHasNewest({ head, floor, messages }: History, verifies: boolean): boolean {
     const { headOffset } = this.#log;
     if (head < headOffset) return false;
-    return !isDoubtful || floor >= headOffset || isSame(this.#last, messages[0]);
+    return !verifies || floor >= headOffset || isSame(this.#newest, messages[0]);
   }
 
-  #noticed(notice: Notice): void {
+  #onNotice(notice: Notice): void {
     if (this.#isStopped) return;
-    if (!this.#isReading) this.#take(notice);
-    else if (this.#held === undefined || this.#held.length === MAX_HELD) this.#held = undefined;
-    else this.#held.push(notice);
+    if (!this.#isReading) this.#apply(notice);
+    else if (this.#buffered === undefined || this.#buffered.length === MAX_BUFFERED_NOTICES) this.#buffered = undefined;
+    else this.#buffered.push(notice);
   }
 
-  /** Takes what was told while the log was read. */
-  #takeHeld(): void {
-    const held = this.#held;
-    this.#held = [];
-    if (held === undefined) this.#isDue = true;
-    else for (const notice of held) if (!this.#isDue) this.#take(notice);
+  /** Applies the notices that arrived during the read. */
+  #applyBuffered(): void {
+    const buffered = this.#buffered;
+    this.#buffered = [];
+    if (buffered === undefined) this.#isReadDue = true;
+    else for (const notice of buffered) if (!this.#isReadDue) this.#apply(notice);
   }
 
-  #take({ epoch, previous, message }: Notice): void {
+  #apply({ epoch, previous, message }: Notice): void {
     const { headOffset } = this.#log;
     if (!this.#isLoaded) return;
     const isNew = message.offset > headOffset;
-    // One that follows something older does so because that is all that the broker holds: after a long silence, or after a loss.
+    // A notice that follows an older message shows that the broker holds no more: after a long silence, or after a
+    // loss. The read below finds out.
     if (epoch === this.#log.epoch && isNew && previous === headOffset) {
-      this.#add(message, 0);
+      this.#append(message, 0);
       this.#currentAt = now();
       return;
     }
     if (epoch === this.#log.epoch && !isNew) {
-      // It was read before it was told, unless the broker gives its offsets a second time.
-      if (message.offset < headOffset || isSame(this.#last, message)) return;
-      this.#isDoubtful = true;
+      // The read returned it before its notice arrived, unless the broker assigns its offsets a second time.
+      if (message.offset < headOffset || isSame(this.#newest, message)) return;
+      this.#mustVerifyNewest = true;
     }
-    this.#look();
+    this.#scheduleRead();
   }
 
-  #add(message: BrokerMessage, ageMs: number): void {
-    this.#last = message;
+  #append(message: BrokerMessage, ageMs: number): void {
+    this.#newest = message;
     let decoded: Publication;
     try {
       decoded = decodeMessage(message);
     } catch (error) {
-      // It cannot be had, and it is not passed over unsaid.
+      // The message cannot be delivered, and its loss must show as a gap.
       this.#onError(error);
       this.#topic.restart(this.#log.epoch, message.offset);
       return;
@@ -211,13 +223,13 @@ export class Replica {
     this.#topic.append(decoded, message.offset, Math.max(0, ageMs));
   }
 
-  /** Waits before the next attempt, unless something hurries it. */
-  #pause(): Promise<void> {
+  /** Waits for the backoff before the next attempt, unless `#endBackoff` ends it. */
+  #backOff(): Promise<void> {
     if (this.#isStopped) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(go, this.#backoff.next());
-      this.#hurry = go;
-      function go(): void {
+      const timer = setTimeout(proceed, this.#backoff.next());
+      this.#endBackoff = proceed;
+      function proceed(): void {
         clearTimeout(timer);
         resolve();
       }

@@ -2,7 +2,7 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import type { LogBounds } from "../../log/entry.ts";
-import type { Position } from "../../log/position.ts";
+import type { Position, Positions } from "../../log/position.ts";
 import type { Flusher } from "../flusher.ts";
 import { checkLogBounds, checkOverflow, type HubSettings, type TopicOptions } from "../hub-options.ts";
 import type { OverflowPolicy } from "../subscription.ts";
@@ -11,14 +11,27 @@ import type { BrokerLink } from "./broker-link.ts";
 import { LiveTopic, TopicTotals } from "./live-topic.ts";
 import { Replica } from "./replica.ts";
 
-/** How many topics one sweep looks at. The topics that were looked at longest ago come first. */
-const LOOKS_PER_SWEEP = 10_000;
-/** For how long a replica stays when its topic has lost its last follower, in milliseconds: a recycled client returns to it. */
+/** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
+const CHECKS_PER_SWEEP = 10_000;
+/**
+ * The time in milliseconds that a replica stays after its topic has lost its last follower: a recycled client
+ * reconnects to it.
+ */
 const REPLICA_GRACE_MS = 30_000;
 
+/** Topics that are kept alive until `release` is called, once. */
+export interface HeldTopics {
+  readonly topics: readonly LiveTopic[];
+  readonly release: () => void;
+}
+
 /**
- * The topics of a hub that are alive: published to or followed, or with messages in their logs. Each life of a topic is an epoch of its own,
- * so that a position of an earlier life is never taken for one of this.
+ * The live topics of a hub: published to or followed, or with messages in their logs. It creates them, sweeps and
+ * evicts them.
+ *
+ * Invariants: each life of a topic is an epoch of its own, so that a position of an earlier life is never taken for one
+ * of this. A topic with followers is never evicted. The two maps are ordered by time, and code that visits a topic must
+ * move it to the end.
  */
 export class Topics {
   readonly totals: TopicTotals = new TopicTotals();
@@ -26,16 +39,19 @@ export class Topics {
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
   readonly #link: BrokerLink | undefined;
-  /** In the order in which they were last looked at, so that a sweep finds those first that may have been idle longest. */
-  readonly #alive = new Map<string, LiveTopic>();
-  /** The topics without followers, in the order in which they were last used: the candidates for eviction. */
+  /** In the order of the last check, so that a sweep first finds the topics that may have been idle longest. */
+  readonly #live = new Map<string, LiveTopic>();
+  /** The topics without followers, in the order of their last use: the candidates for eviction. */
   readonly #idle = new Map<string, LiveTopic>();
-  /** Continues where it was: a map that loses its first entries again and again is slow to iterate from the start. */
+  /**
+   * An iterator that continues where it was: a map that repeatedly loses its first entries is slow to iterate from the
+   * start.
+   */
   #oldestIdle: IterableIterator<LiveTopic> | undefined;
   /** The replica of each live topic, where there is a broker. */
   readonly #replicas = new Map<LiveTopic, Replica>();
   readonly #epoch = randomName(8);
-  #lives = 0;
+  #createdCount = 0;
   #isClosed = false;
 
   constructor(settings: HubSettings, flusher: Flusher, sweeper: Sweeper, link: BrokerLink | undefined) {
@@ -47,31 +63,35 @@ export class Topics {
   }
 
   get size(): number {
-    return this.#alive.size;
+    return this.#live.size;
   }
 
-  /** How many topics are replicas of the broker's. */
+  /** The number of topics that are replicas of the broker's. */
   get replicas(): number {
     return this.#replicas.size;
   }
 
-  /** @throws {CometError} `ERR_TOPIC_UNKNOWN` for a name that is not a topic of the application; and what the application throws. */
+  /**
+   * Throws unless the name is a topic of the application.
+   *
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN` otherwise; and any error of the application's `topics`.
+   */
   assertTopic(name: string): void {
-    if (!this.#alive.has(name) && this.#settings.topics(name) === false) throw unknownTopic(name);
+    if (!this.#live.has(name) && this.#settings.topics(name) === false) throw unknownTopic(name);
   }
 
   /**
-   * The topics of these names. Creates the missing ones; all or none.
+   * Returns the topics of these names. Creates the missing ones: all or none.
    *
-   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxTopics`, and all are followed; `ERR_OPTION` for the
-   *   application's bad options; and what the application throws.
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxTopics` and all are followed;
+   *   `ERR_OPTION` for bad options of the application; and any error of the application's `topics`.
    */
   getOrCreate(names: readonly string[]): LiveTopic[] {
-    const topics = names.map((name) => this.#alive.get(name) ?? this.#create(name));
+    const topics = names.map((name) => this.#live.get(name) ?? this.#create(name));
     const wanted = new Set(names);
-    let tooMany = this.#alive.size - this.#settings.maxTopics;
-    for (const { name } of topics) if (!this.#alive.has(name)) tooMany += 1;
-    for (; tooMany > 0; tooMany -= 1) {
+    let excess = this.#live.size - this.#settings.maxTopics;
+    for (const { name } of topics) if (!this.#live.has(name)) excess += 1;
+    for (; excess > 0; excess -= 1) {
       if (this.#evictOne(wanted)) continue;
       throw new CometError("ERR_LIMIT", `There may be ${this.#settings.maxTopics} topics, and all are followed.`);
     }
@@ -80,7 +100,7 @@ export class Topics {
       if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
         this.#replicas.set(topic, new Replica(topic, this.#link, this.#settings.onError));
       }
-      this.#alive.set(topic.name, topic);
+      this.#live.set(topic.name, topic);
       this.#updateIdle(topic);
     }
     this.#sweeper.start();
@@ -88,10 +108,35 @@ export class Topics {
   }
 
   /**
-   * Waits until a topic's log can say what follows a position: until the replica is loaded, and has the message that the position names, if
-   * the broker has it.
+   * Keeps topics alive, and waits until their logs know where a client with these positions starts. Creates missing
+   * topics.
    *
-   * @returns Nothing where nothing waits. Rejects with the broker's error if it could not be asked.
+   * @returns The topics, at once where nothing waits. Rejects with `ERR_BROKER` if the broker cannot be read.
+   * @throws {CometError} The codes of {@link getOrCreate}.
+   */
+  hold(names: readonly string[], positions: Positions): HeldTopics | Promise<HeldTopics> {
+    const topics = this.getOrCreate(names);
+    const holder = (): void => undefined;
+    for (const topic of topics) topic.addReader(holder);
+    const release = (): void => {
+      for (const topic of topics) topic.removeReader(holder);
+    };
+    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
+    if (waits.length === 0) return { topics, release };
+    return Promise.all(waits).then(
+      () => ({ topics, release }),
+      (cause: unknown) => {
+        release();
+        throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
+      },
+    );
+  }
+
+  /**
+   * Waits until a topic's log knows what follows a position: until the replica is loaded, and holds the message that
+   * the position names if the broker has it.
+   *
+   * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
   whenReady(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
     const replica = this.#replicas.get(topic);
@@ -100,22 +145,22 @@ export class Topics {
     return replica.isLoaded && isKnown ? undefined : replica.refresh();
   }
 
-  /** The bounds of a topic, whether it is alive or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
+  /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
   boundsOf(name: string): LogBounds {
-    return this.#alive.get(name)?.settings.bounds ?? this.#keeping(name).bounds;
+    return this.#live.get(name)?.settings.bounds ?? this.#optionsOf(name).bounds;
   }
 
-  /** Reads all replicas again: the broker was away. */
+  /** Has all replicas read again, after the broker has reconnected. */
   restored(): void {
     for (const replica of this.#replicas.values()) replica.restored();
   }
 
-  /** Wakes all readers: the hub is closed. */
+  /** Wakes all readers, because the hub is closed. */
   wakeReaders(): void {
-    for (const topic of this.#alive.values()) topic.wakeReaders();
+    for (const topic of this.#live.values()) topic.wakeReaders();
   }
 
-  /** Stops all replicas. The logs stay, for readers to read to their end. */
+  /** Stops all replicas. The logs stay, so that readers can finish them. */
   close(): void {
     this.#isClosed = true;
     for (const replica of this.#replicas.values()) replica.stop();
@@ -126,29 +171,29 @@ export class Topics {
   readonly #updateIdle = (topic: LiveTopic): void => {
     const { name } = topic;
     this.#idle.delete(name);
-    if (!topic.isFollowed && this.#alive.get(name) === topic) this.#idle.set(name, topic);
+    if (!topic.isFollowed && this.#live.get(name) === topic) this.#idle.set(name, topic);
   };
 
-  /** Trims the logs of the topics that were looked at longest ago, and forgets those without messages and followers. */
+  /** Trims the logs of the topics that were checked longest ago, and forgets topics without messages and followers. */
   #sweep(time: number): boolean {
-    let looks = Math.min(LOOKS_PER_SWEEP, this.#alive.size);
-    for (const [name, topic] of this.#alive) {
-      if (looks === 0) break;
-      looks -= 1;
+    let checks = Math.min(CHECKS_PER_SWEEP, this.#live.size);
+    for (const [name, topic] of this.#live) {
+      if (checks === 0) break;
+      checks -= 1;
       topic.trim(time);
-      this.#alive.delete(name);
-      // A replica may go while it has messages: the broker keeps them.
+      this.#live.delete(name);
+      // A replica may be forgotten while it has messages, since the broker keeps them.
       const hasMessages = this.#link === undefined && topic.log.size > 0;
       const isNeeded = topic.isFollowed || hasMessages || time - topic.touchedAt < topic.settings.graceMs;
-      if (isNeeded) this.#alive.set(name, topic);
+      if (isNeeded) this.#live.set(name, topic);
       else this.#forget(topic);
     }
-    return this.#alive.size > 0;
+    return this.#live.size > 0;
   }
 
-  /** Forgets the topic that has been idle longest, with everything in its log; none of those that are wanted. */
+  /** Evicts the topic that has been idle longest, with its whole log, but none of `wanted`. */
   #evictOne(wanted: ReadonlySet<string>): boolean {
-    for (let looks = this.#idle.size; looks > 0; looks -= 1) {
+    for (let checks = this.#idle.size; checks > 0; checks -= 1) {
       const topic = this.#nextIdle();
       if (topic === undefined || wanted.has(topic.name)) continue;
       this.#forget(topic);
@@ -159,7 +204,7 @@ export class Topics {
 
   #forget(topic: LiveTopic): void {
     this.#idle.delete(topic.name);
-    this.#alive.delete(topic.name);
+    this.#live.delete(topic.name);
     topic.clear();
     this.#replicas.get(topic)?.stop();
     this.#replicas.delete(topic);
@@ -174,20 +219,20 @@ export class Topics {
   }
 
   #create(name: string): LiveTopic {
-    const keeping = this.#keeping(name);
-    this.#lives += 1;
+    const options = this.#optionsOf(name);
+    this.#createdCount += 1;
     const isReplica = this.#link !== undefined;
     const settings = {
-      ...keeping,
-      graceMs: isReplica ? REPLICA_GRACE_MS : keeping.bounds.maxAgeMs,
+      ...options,
+      graceMs: isReplica ? REPLICA_GRACE_MS : options.bounds.maxAgeMs,
       // A replica gets its epoch from the broker.
-      epoch: isReplica ? "" : this.#epoch + this.#lives.toString(36),
+      epoch: isReplica ? "" : this.#epoch + this.#createdCount.toString(36),
       isDense: this.#link?.broker.isDense ?? true,
     };
     return new LiveTopic(name, settings, this.#flusher, this.totals, this.#updateIdle);
   }
 
-  #keeping(name: string): { readonly bounds: LogBounds; readonly overflow: OverflowPolicy } {
+  #optionsOf(name: string): { readonly bounds: LogBounds; readonly overflow: OverflowPolicy } {
     const options: unknown = this.#settings.topics(name);
     if (options === false) throw unknownTopic(name);
     if (options !== true && (typeof options !== "object" || options === null)) {

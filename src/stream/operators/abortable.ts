@@ -4,8 +4,8 @@ import { openRun } from "../open.ts";
 import { OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 
 /**
- * Fails with the signal's reason when the signal aborts, and stops the source; at once if it has aborted already. So `for await`
- * can be ended from elsewhere. Pulls one element for each that is wanted.
+ * Fails with the signal's reason when the signal aborts, and stops the source; at once if it has aborted already. So
+ * other code can end a `for await`. It pulls one element for each that is wanted.
  *
  * @throws {CometError} `ERR_OPTION` if it is not an `AbortSignal`.
  */

@@ -3,13 +3,14 @@ import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { Pump, type Consumer } from "../pump.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 
-/** How many elements are taken in a row from a source that never waits before others have their turn. */
+/** The number of elements in a row from a source that never waits, after which it yields to the event loop. */
 const MAX_IN_A_ROW = 1024;
 
 /**
- * Pulls ahead of the reader, from the first element that is wanted on, until `capacity` elements wait. Then `backpressure`, the
- * default, stops pulling until there is room; the other policies go on pulling and do with what comes as
- * {@link WhenFull} says. `onDrop` is told of every element that is dropped.
+ * Buffers elements: pulls ahead of the reader, from the first demand on, until `capacity` elements wait.
+ *
+ * At that high-water mark the default, `backpressure`, stops pulling until there is room; the other policies continue,
+ * and treat further elements by their {@link WhenFull}. `onDrop` is called with each dropped element.
  *
  * @param capacity A whole number from 1 to 1,000,000.
  * @throws {CometError} `ERR_OPTION` for a wrong argument; `ERR_OVERFLOW`, to the reader, where the policy is `fail`.
@@ -34,7 +35,7 @@ class BufferRun<A> implements Run<A>, Consumer<A> {
   #begun = false;
   #inARow = 0;
   #yielding: ReturnType<typeof setTimeout> | undefined;
-  /** Inside its own poll a run does not wake its reader. */
+  /** Whether it is inside of its own poll, where a run must not wake its reader. */
   #polling = false;
 
   constructor(source: AsyncIterable<A>, bound: Bound<A>, holdsBack: boolean, wake: Wake) {

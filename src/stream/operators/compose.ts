@@ -1,13 +1,15 @@
 import type { Enumeratee } from "../enumerator.ts";
 import { from } from "../sources/from.ts";
 
-/* eslint-disable @typescript-eslint/no-explicit-any -- the parts of a chain have types that only their neighbours know */
+/* eslint-disable @typescript-eslint/no-explicit-any -- only neighbours in a chain know each other's types */
 type Any = Enumeratee<any, any>;
 
-/** The parts of what was composed before, so that a chain of any length is walked in a loop. */
+/** The parts of composed adapters, so that a chain of any length is applied in a loop. */
 const partsOf = new WeakMap<Any, readonly Any[]>();
 
-/** Several adapters as one, applied from left to right: `through(compose(f, g))` is `through(f).through(g)`. */
+/**
+ * Composes several adapters into one, applied from left to right: `through(compose(f, g))` is `through(f).through(g)`.
+ */
 export function compose<A>(): Enumeratee<A, A>;
 export function compose<A, B>(f: Enumeratee<A, B>): Enumeratee<A, B>;
 export function compose<A, B, C>(f: Enumeratee<A, B>, g: Enumeratee<B, C>): Enumeratee<A, C>;
@@ -25,7 +27,7 @@ export function compose<A, B, C, D, E, F>(
   i: Enumeratee<D, E>,
   j: Enumeratee<E, F>,
 ): Enumeratee<A, F>;
-// eslint-disable-next-line @typescript-eslint/unified-signatures -- none at all is a case of its own
+// eslint-disable-next-line @typescript-eslint/unified-signatures -- no adapter at all is a case of its own
 export function compose<A>(...adapters: readonly Enumeratee<A, A>[]): Enumeratee<A, A>;
 export function compose(...adapters: readonly Any[]): Any {
   const parts = adapters.flatMap((adapter) => partsOf.get(adapter) ?? [adapter]);

@@ -4,10 +4,10 @@ import { SKIP } from "../stage-chain.ts";
 import { stage } from "./stages.ts";
 
 /**
- * Only the elements for which `keep` is true. A type predicate narrows the element type. For each element that is wanted,
- * pulls until there is one.
+ * Keeps only the elements for which `keep` is true. A type predicate narrows the element type. For each element that is
+ * wanted, it pulls until there is one.
  *
- * @throws {CometError} `ERR_OPTION` if `keep` is not a function. What `keep` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `keep` is not a function. Its errors reach the reader.
  */
 export function filter<A, B extends A>(keep: (element: A) => element is B): Enumeratee<A, B>;
 export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A>;
@@ -17,9 +17,9 @@ export function filter<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
 }
 
 /**
- * Only the elements for which `leave` is false. For each element that is wanted, pulls until there is one.
+ * Keeps only the elements for which `leave` is false. For each element that is wanted, it pulls until there is one.
  *
- * @throws {CometError} `ERR_OPTION` if `leave` is not a function. What `leave` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `leave` is not a function. Its errors reach the reader.
  */
 export function filterNot<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
   assertFunction("The predicate of filterNot", leave);
@@ -27,10 +27,10 @@ export function filterNot<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
 }
 
 /**
- * What `f` makes of each element, without those of which it makes `undefined`: `map` and `filter` in one. For each element
- * that is wanted, pulls until there is one.
+ * Maps each element by `f`, and drops it if the result is `undefined`: `map` and `filter` in one. For each element that
+ * is wanted, it pulls until there is one.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B> {
   assertFunction("The function of collect", f);
@@ -41,10 +41,10 @@ export function collect<A, B>(f: (element: A) => B | undefined): Enumeratee<A, B
 }
 
 /**
- * Without the elements that are the same as the one before them, by `Object.is` or by `same`. For each element that is
- * wanted, pulls until there is one.
+ * Drops each element that is the same as the one before it, by `Object.is` or by `same`. For each element that is
+ * wanted, it pulls until there is one.
  *
- * @throws {CometError} `ERR_OPTION` if `same` is not a function. What `same` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `same` is not a function. Its errors reach the reader.
  */
 export function distinctUntilChanged<A>(same: (before: A, element: A) => boolean = Object.is): Enumeratee<A, A> {
   assertFunction("The comparison of distinctUntilChanged", same);

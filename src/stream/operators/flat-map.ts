@@ -6,10 +6,10 @@ import { SequenceRun } from "../sequence.ts";
 import { from } from "../sources/from.ts";
 
 /**
- * Each element replaced by the elements of the source that `f` makes of it, one source after the other: the next element is
- * pulled when the source of the one before has ended. A failure of one of them ends all.
+ * Replaces each element by the elements of the source that `f` makes of it, one source after the other: the next
+ * element is pulled when the source of the one before has ended. A failure of one of them ends all.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function flatMap<A, B>(f: (element: A) => AsyncIterable<B>): Enumeratee<A, B> {
   assertFunction("The function of flatMap", f);
@@ -17,10 +17,9 @@ export function flatMap<A, B>(f: (element: A) => AsyncIterable<B>): Enumeratee<A
 }
 
 /**
- * Each element replaced by the elements of the list, or other iterable, that `f` makes of it. They are taken from it as they
- * are wanted.
+ * Replaces each element by the elements of the iterable that `f` makes of it, taken on demand.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function mapConcat<A, B>(f: (element: A) => Iterable<B>): Enumeratee<A, B> {
   assertFunction("The function of mapConcat", f);

@@ -9,18 +9,22 @@ import { END, isSignal, OperatorRun, WAIT, type Run, type Step, type Wake } from
 
 /** Options of {@link grouped} by count and time. */
 export interface GroupedOptions {
-  /** How many elements a group has at most: a whole number from 1 to 1,000,000. */
+  /** The largest number of elements in a group, a whole number from 1 to 1,000,000. */
   readonly count: number;
-  /** How long a group may wait for more after its first element, in milliseconds: a whole number from 1 to 2,147,483,647. */
+  /**
+   * The time that a group may wait for more after its first element, in milliseconds: a whole number from 1 to
+   * 2,147,483,647.
+   */
   readonly withinMs: number;
 }
 
 /**
- * Elements in groups, one after the other: arrays of `count` elements; arrays of at most `count` that come at the latest
- * `withinMs` milliseconds after their first element; or the results of an {@link Iteratee} that begins anew whenever it
- * has enough. A last group that is not complete comes when the source ends. Pulls only as long as the reader wants a group.
+ * Groups elements: into arrays of `count`; into arrays of at most `count`, emitted no later than `withinMs`
+ * milliseconds after their first element; or into the results of an {@link Iteratee}, which starts again whenever it is
+ * done. A last, incomplete group is emitted when the source ends. It pulls only while the reader wants a group.
  *
- * @throws {CometError} `ERR_OPTION` for a wrong argument; to the reader, for an Iteratee that has enough of nothing.
+ * @throws {CometError} `ERR_OPTION` for a wrong argument; to the reader, for an Iteratee that is done without an
+ *   element.
  */
 export function grouped<A>(by: number | GroupedOptions): Enumeratee<A, A[]>;
 export function grouped<A, R>(by: Iteratee<A, R>): Enumeratee<A, R>;

@@ -3,7 +3,7 @@ import { SequenceRun } from "../sequence.ts";
 import { concat } from "../sources/combine.ts";
 import { ArrayRun, of } from "../sources/from.ts";
 
-/** These elements first, then those of the source, which is opened when these have been taken and more is wanted. */
+/** Prepends elements to a source, which is opened when they have been taken and another is wanted. */
 export function heading<A>(...elements: readonly A[]): Enumeratee<A, A> {
   return (source) => {
     const atHand = elements.length > 0 || (source instanceof Enumerator && source._atHand);
@@ -11,7 +11,9 @@ export function heading<A>(...elements: readonly A[]): Enumeratee<A, A> {
   };
 }
 
-/** The elements of the source, and after its end these; not after its failure. Pulls one element for each that is wanted. */
+/**
+ * Appends elements to a source after its end, but not after its failure. It pulls one element for each that is wanted.
+ */
 export function trailing<A>(...elements: readonly A[]): Enumeratee<A, A> {
   return (source) => concat(source, of(...elements));
 }

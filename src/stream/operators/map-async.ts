@@ -8,19 +8,20 @@ import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 /** Options of {@link mapAsync}. */
 export interface MapAsyncOptions {
   /**
-   * How many elements may be under way at once: a whole number from 1 to 65,536; 1 by default. So many are pulled ahead
-   * of the reader, and no more.
+   * The number of concurrent calls, a whole number from 1 to 65,536. At most this number of elements is pulled ahead of
+   * the reader.
+   * @default 1
    */
   readonly concurrency?: number;
 }
 
 /**
- * {@link map} with a function that may wait. The order of the elements is kept, whatever the concurrency. The second
- * argument of `f` is an `AbortSignal` that fires when the run is over, so that a wait can end early; a result that comes
- * after that is dropped, and so is a rejection.
+ * {@link map} with an asynchronous function. It keeps the order of the elements at any concurrency. The second argument
+ * of `f` is an `AbortSignal` that fires when the run is over, so that a wait can end early; later results and
+ * rejections are dropped.
  *
- * @throws {CometError} `ERR_OPTION` for a wrong argument. What `f` throws or rejects with reaches the reader in its
- *   element's place: after the results of the elements before it.
+ * @throws {CometError} `ERR_OPTION` for a wrong argument. A throw or rejection of `f` reaches the reader in the order
+ *   of its element: after the results of the elements before it.
  */
 export function mapAsync<A, B>(
   f: (element: A, signal: AbortSignal) => B | PromiseLike<B>,
@@ -31,7 +32,7 @@ export function mapAsync<A, B>(
   return (source) => new Enumerator((wake) => new MapAsyncRun((inner) => openRun(source, inner), f, concurrency, wake));
 }
 
-/** The place of one element whose result is awaited. */
+/** The pending result of one element. */
 interface Slot {
   settled: boolean;
   failed: boolean;
@@ -74,7 +75,7 @@ class MapAsyncRun<A, B> implements Run<B> {
     return this.#up.close();
   }
 
-  /** Sets as many elements under way as may be. Nothing is pulled behind an element that is known to fail. */
+  /** Starts calls up to the concurrency. It pulls nothing behind an element that is known to fail. */
   #fill(): void {
     while (!this.#upEnded && this.#slots.size < this.#concurrency) {
       const slot: Slot = { settled: false, failed: false, value: undefined };
@@ -87,7 +88,7 @@ class MapAsyncRun<A, B> implements Run<B> {
         }
         this.#start(slot, this.#f(step, this.#abort.signal));
       } catch (error) {
-        // Of the source or of f: it waits its turn behind the elements that are under way.
+        // An error of the source or of f waits for the results of the elements before it.
         this.#settle(slot, true, error);
       }
       this.#slots.push(slot);

@@ -3,9 +3,9 @@ import type { Enumeratee } from "../enumerator.ts";
 import { stage } from "./stages.ts";
 
 /**
- * Each element replaced by what `f` makes of it. Pulls one element for each that is wanted.
+ * Maps each element by `f`. It pulls one element for each that is wanted.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
   assertFunction("The function of map", f);
@@ -13,9 +13,10 @@ export function map<A, B>(f: (element: A) => B): Enumeratee<A, B> {
 }
 
 /**
- * Each element as it is, after `f` has seen it: for what is done beside. Pulls one element for each that is wanted.
+ * Calls `f` with each element, for side effects, and emits the element unchanged. It pulls one element for each that is
+ * wanted.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
   assertFunction("The function of tap", f);
@@ -26,10 +27,10 @@ export function tap<A>(f: (element: A) => void): Enumeratee<A, A> {
 }
 
 /**
- * What `f` makes of `seed` and the first element, then of that and the second, and so on: every state of a fold but the
- * seed. Each run begins with `seed`. Pulls one element for each that is wanted.
+ * Emits every state of a fold, without the seed: `f(seed, first)`, then `f` of that and the second element, and so on.
+ * Each run begins with `seed`. It pulls one element for each that is wanted.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader.
  */
 export function scan<A, S>(seed: S, f: (state: S, element: A) => S): Enumeratee<A, S> {
   assertFunction("The function of scan", f);

@@ -3,15 +3,15 @@ import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { opener, openRun } from "../open.ts";
 import { END, OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 
-/** How a run was over: the source `ended`, it `failed`, or the reader `stopped` it. */
+/** The outcome of a run: the source `ended`, it `failed`, or the reader `stopped` it. */
 export type RunOutcome =
   { readonly how: "ended" } | { readonly how: "failed"; readonly error: unknown } | { readonly how: "stopped" };
 
 /**
- * Calls `f` once when a run is over, however it is, before the source cleans up. A run that never began is not told.
- * Pulls one element for each that is wanted, and hands on every error.
+ * Calls `f` once when a run is over, with any outcome, before the source cleans up; not for a run that never began. It
+ * pulls one element for each that is wanted, and passes every error on.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws counts as an error of the clean-up.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors count as errors of the clean-up.
  */
 export function onDone<A>(f: (outcome: RunOutcome) => void): Enumeratee<A, A> {
   assertFunction("The function of onDone", f);
@@ -19,10 +19,10 @@ export function onDone<A>(f: (outcome: RunOutcome) => void): Enumeratee<A, A> {
 }
 
 /**
- * If the source fails, goes on with the source that `f` makes of the error; a failure of that one is final. The failed
- * source is stopped first. Pulls one element for each that is wanted.
+ * Continues with the source that `f` makes of an error, if the source fails; a failure of that one is final. The failed
+ * source is stopped first. It pulls one element for each that is wanted.
  *
- * @throws {CometError} `ERR_OPTION` if `f` is not a function. What `f` throws reaches the reader in place of the error.
+ * @throws {CometError} `ERR_OPTION` if `f` is not a function. Its errors reach the reader in place of the first error.
  */
 export function recover<A, B = A>(f: (error: unknown) => AsyncIterable<B>): Enumeratee<A, A | B> {
   assertFunction("The function of recover", f);
@@ -53,7 +53,7 @@ class OnDoneRun<A> extends OperatorRun<A, A> {
     try {
       this.#f(this.#outcome);
     } catch (error) {
-      // The first error counts, but the source is to clean up all the same.
+      // The first error counts, but the source must still clean up.
       const rethrow = (): never => {
         throw error;
       };
@@ -100,7 +100,7 @@ class RecoverRun<A> implements Run<A> {
     return this.#up?.close();
   }
 
-  /** As everywhere, what goes wrong in the clean-up of a source that has failed is not told. */
+  /** Closes the failed source. An error of its clean-up is dropped: the first error counts. */
   #closeFailed(): void {
     const up = this.#up;
     this.#up = undefined;

@@ -4,8 +4,8 @@ import { isSignal, OperatorRun, type Run, type Step } from "../run.ts";
 import { SKIP, type Stage, type StageChain } from "../stage-chain.ts";
 
 /**
- * An operator that neither waits nor ends, by the function that begins its stage for each run. All such operators in a row
- * become one run, with one loop: so an element crosses them with one poll, however many they are.
+ * Creates an operator that neither waits nor ends; `begin` makes its stage for each run. Consecutive operators of this
+ * kind become one run with one loop: an element passes all of them in one poll.
  */
 export function stage<A, B>(begin: () => Stage<A, B>): Enumeratee<A, B> {
   return (source) => {

@@ -6,10 +6,10 @@ import { lift } from "./lift.ts";
 import { stage } from "./stages.ts";
 
 /**
- * The first `count` elements, and then the end: the source is stopped when the reader asks for one more. `take(0)` pulls
- * nothing. Otherwise pulls one element for each that is wanted.
+ * Emits the first `count` elements and ends: the source is stopped when the reader wants one more. `take(0)` pulls
+ * nothing. Otherwise it pulls one element for each that is wanted.
  *
- * @param count How many, a whole number from 0 to 2^53 - 1.
+ * @param count A whole number from 0 to 2^53 - 1.
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
  */
 export function take<A>(count: number): Enumeratee<A, A> {
@@ -18,10 +18,10 @@ export function take<A>(count: number): Enumeratee<A, A> {
 }
 
 /**
- * The elements before the first for which `keep` is false, and then the end: the source is stopped, and that element is lost.
- * Pulls one element for each that is wanted.
+ * Emits the elements before the first for which `keep` is false, and ends: the source is stopped, and that element is
+ * lost. It pulls one element for each that is wanted.
  *
- * @throws {CometError} `ERR_OPTION` if `keep` is not a function. What `keep` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `keep` is not a function. Its errors reach the reader.
  */
 export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
   assertFunction("The predicate of takeWhile", keep);
@@ -29,9 +29,9 @@ export function takeWhile<A>(keep: (element: A) => boolean): Enumeratee<A, A> {
 }
 
 /**
- * The elements after the first `count`. They are pulled and dropped when the reader wants the first that is kept.
+ * Drops the first `count` elements. They are pulled when the reader wants the first that is kept.
  *
- * @param count How many, a whole number from 0 to 2^53 - 1.
+ * @param count A whole number from 0 to 2^53 - 1.
  * @throws {CometError} `ERR_OPTION` if `count` is out of its range.
  */
 export function drop<A>(count: number): Enumeratee<A, A> {
@@ -47,10 +47,9 @@ export function drop<A>(count: number): Enumeratee<A, A> {
 }
 
 /**
- * The elements from the first on for which `leave` is false. Those before are pulled and dropped when the reader wants the
- * first that is kept.
+ * Drops elements while `leave` is true. They are pulled when the reader wants the first that is kept.
  *
- * @throws {CometError} `ERR_OPTION` if `leave` is not a function. What `leave` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `leave` is not a function. Its errors reach the reader.
  */
 export function dropWhile<A>(leave: (element: A) => boolean): Enumeratee<A, A> {
   assertFunction("The predicate of dropWhile", leave);

@@ -4,12 +4,12 @@ import { Enumerator, type Enumeratee } from "../enumerator.ts";
 import { openRun } from "../open.ts";
 import { END, isSignal, OperatorRun, WAIT, type Run, type Step, type Wake } from "../run.ts";
 
-/** How many elements an operator drops in a row before it lets timers have their turn. */
+/** The number of elements that an operator drops in a row before it yields to timers. */
 const MAX_DROPS = 1024;
 
 /**
- * An element, and then none for `periodMs` milliseconds: those that come meanwhile are dropped. A reader that is slower than
- * that loses nothing. For each element that is wanted, pulls until there is one.
+ * Emits an element, and drops the elements of the next `periodMs` milliseconds. A reader that is slower than that loses
+ * nothing. For each element that is wanted, it pulls until there is one.
  *
  * @param periodMs A whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.
@@ -20,8 +20,8 @@ export function throttle<A>(periodMs: number): Enumeratee<A, A> {
 }
 
 /**
- * An element when no other has come for `quietMs` milliseconds after it: the last of each burst; the others are dropped. The
- * last of all comes when the source ends. Pulls as long as the reader wants an element.
+ * Emits an element when no other has followed for `quietMs` milliseconds: the last of each burst; the others are
+ * dropped. The last of all is emitted when the source ends. It pulls while the reader wants an element.
  *
  * @param quietMs A whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `quietMs` is out of its range.
@@ -32,8 +32,8 @@ export function debounce<A>(quietMs: number): Enumeratee<A, A> {
 }
 
 /**
- * Every `periodMs` milliseconds the newest element, if there was one since; the others are dropped. The last of all comes
- * when the source ends. Pulls as long as the reader wants an element.
+ * Emits the newest element every `periodMs` milliseconds, if there was a new one; the others are dropped. The last of
+ * all is emitted when the source ends. It pulls while the reader wants an element.
  *
  * @param periodMs A whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.
@@ -44,8 +44,8 @@ export function sample<A>(periodMs: number): Enumeratee<A, A> {
 }
 
 /**
- * Fails with `ERR_TIMEOUT` if the source lets its reader wait for more than `limitMs` milliseconds, for the first element, the
- * next, or the end. While the reader does not ask, no time runs.
+ * Fails with `ERR_TIMEOUT` if the reader waits for more than `limitMs` milliseconds for the first element, the next, or
+ * the end. The time runs only while the reader waits.
  *
  * @param limitMs A whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `limitMs` is out of its range; `ERR_TIMEOUT`, to the reader.
@@ -73,7 +73,7 @@ abstract class TimerRun<A> extends OperatorRun<A, A> {
     return this.#timer !== undefined;
   }
 
-  /** Calls back once, and then wakes the reader; instead of a timer that is running. */
+  /** Calls `onTime` once after the delay, and then wakes the reader. It replaces a running timer. */
   protected startTimer(delayMs: number, onTime: () => void = () => undefined): void {
     this.stopTimer();
     this.#timer = setTimeout(() => {
@@ -88,7 +88,7 @@ abstract class TimerRun<A> extends OperatorRun<A, A> {
     this.#timer = undefined;
   }
 
-  /** The source may be one that never waits: then the loop that drops its elements gives way to timers now and then. */
+  /** Yields to timers, in case the source never waits and the loop drops its elements without end. */
   protected giveWay(): typeof WAIT {
     setTimeout(this.#wake, 0);
     return WAIT;
@@ -120,13 +120,13 @@ class ThrottleRun<A> extends TimerRun<A> {
   }
 }
 
-/** An operator that holds the newest element back until it is due. */
+/** An operator that holds the newest element until it is due. */
 abstract class HoldingRun<A> extends TimerRun<A> {
   #held: { readonly element: A } | undefined;
   #ended = false;
   #due = false;
 
-  /** An element has come, and is held now. */
+  /** Called when an element has arrived and is held. */
   protected abstract onElement(): void;
 
   protected readonly fallDue = (): void => {
@@ -177,7 +177,7 @@ class SampleRun<A> extends HoldingRun<A> {
     this.#next = performance.now() + periodMs;
   }
 
-  /** A timer runs only while something is held; it is due at the next multiple of the period. */
+  /** Starts a timer for the next multiple of the period; it runs only while an element is held. */
   protected onElement(): void {
     if (this.timing) return;
     const late = performance.now() - this.#next;

@@ -6,17 +6,19 @@ import { Enumerator } from "../enumerator.ts";
 export interface Broadcast<E> {
   readonly source: Enumerator<E>;
   readonly channel: Channel<E>;
-  /** How many readers there are now. */
+  /** The number of current readers. */
   readonly readers: number;
 }
 
 /**
- * One channel for any number of readers: each run of `source` gets what is pushed from its first pull on. Every reader has
- * a queue of its own, with the bound that `options` declare, so a slow one never stalls the others and never holds more
- * than its bound; the elements themselves are shared. By default a reader that is more than 1,024 elements behind fails with
- * `ERR_OVERFLOW`, and the others do not notice.
+ * Creates one channel for any number of readers: each run of `source` receives the elements that are pushed after its
+ * first pull.
  *
- * `push` answers whether there is a reader that got it. After `end` or `fail`, a new run ends or fails at once.
+ * Every reader has a queue of its own, with the bound of `options`, so a slow reader never stalls the others and never
+ * holds more than its bound; the elements themselves are shared. By default a reader that lags by more than 1,024
+ * elements fails with `ERR_OVERFLOW`, and the others are not affected.
+ *
+ * `push` returns whether a reader received the element. After `end` or `fail`, a new run ends or fails at once.
  *
  * @throws {CometError} `ERR_OPTION` for a wrong option.
  */
@@ -42,7 +44,7 @@ export function broadcast<E>(options: BoundOptions<E> = {}): Broadcast<E> {
     push: (element) => {
       assertOpen("push", outcome);
       let taken = false;
-      // Readers may come and go while others are given theirs; those who come meanwhile are not visited.
+      // Readers may be added and removed in this loop. It does not visit added ones.
       let left = runs.size;
       for (const run of runs) {
         if (left-- === 0) break;

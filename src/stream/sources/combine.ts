@@ -7,34 +7,34 @@ import { SequenceRun } from "../sequence.ts";
 import { ArrayRun, from, type Source } from "./from.ts";
 
 /**
- * The source that `make` gives, made anew for each run, when it is first pulled. `make` may wait, or be asynchronous: this is
- * also how a promise of a source is one. A generator function can be given as it is.
+ * Creates a source by calling `make` for each run, at its first pull. `make` may be asynchronous, so this also turns a
+ * promise of a source into a source. It may be a generator function.
  *
- * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws or rejects with reaches the reader, and so
- *   does `ERR_SOURCE` if it gives no source.
+ * @throws {CometError} `ERR_OPTION` if `make` is not a function. Its throw or rejection reaches the reader, and so does
+ *   `ERR_SOURCE` if it returns no source.
  */
 export function defer<E>(make: () => Source<E> | PromiseLike<Source<E>>): Enumerator<E> {
   assertFunction("The function of defer", make);
   return new Enumerator((wake) => new DeferRun(make, wake));
 }
 
-/** One source after the other. Each is opened when the one before it has ended. A failure ends them all. */
+/** Concatenates sources. Each is opened when the one before it has ended. A failure ends them all. */
 export function concat<E>(...sources: readonly AsyncIterable<E>[]): Enumerator<E> {
   return new Enumerator((wake) => new SequenceRun(new ArrayRun(sources), wake));
 }
 
 /**
- * Several sources at once, whichever is ready; those that are ready take turns. The order within each is kept. All are opened
- * with the run, and at most one element of each is asked for ahead of the reader. Ends when all have; a failure of one stops
- * the others.
+ * Merges several sources: emits from each that is ready, in turns. The order within each is kept. All are opened with
+ * the run, and at most one element of each is requested ahead of the reader. It ends when all have ended; a failure of
+ * one stops the others.
  */
 export function interleave<E>(...sources: readonly AsyncIterable<E>[]): Enumerator<E> {
   return new Enumerator((wake) => new InterleaveRun(openAll(sources, wake)));
 }
 
 /**
- * The elements of several sources side by side: the first of each, the second of each ... Ends with the shortest, which stops
- * the others; so at most one element of each is lost.
+ * Zips several sources: emits the first elements of all, then the second ... It ends with the shortest source and stops
+ * the others, so at most one element of each is lost.
  */
 export function zip<T extends readonly unknown[]>(
   ...sources: { readonly [I in keyof T]: AsyncIterable<T[I]> }
@@ -107,7 +107,7 @@ class DeferRun<E> implements Run<E> {
 
 class InterleaveRun<E> implements Run<E> {
   readonly #runs: readonly Run<E>[];
-  /** Those that have not ended. */
+  /** The runs that have not ended. */
   readonly #live: Run<E>[];
   #turn = 0;
 
@@ -138,7 +138,7 @@ class InterleaveRun<E> implements Run<E> {
 
 class ZipRun implements Run<readonly unknown[]> {
   readonly #runs: readonly Run<unknown>[];
-  /** What has come of each for the row that is being made. */
+  /** The elements of the current row; `WAIT` for those that are missing. */
   #row: unknown[];
 
   constructor(runs: readonly Run<unknown>[]) {

@@ -5,35 +5,36 @@ import { AskingRun, askingIterator } from "../asking.ts";
 import { END, type Run, type Step } from "../run.ts";
 import { observe, type ObservableLike } from "./observe.ts";
 
-/** A source of exactly these elements, for any number of runs. */
+/** Creates a source of exactly these elements, for any number of runs. */
 export function of<E>(...elements: readonly E[]): Enumerator<E> {
   return new Enumerator(() => new ArrayRun(elements), { atHand: true });
 }
 
-/** What {@link from} takes. */
+/** The types that {@link from} accepts. */
 export type Source<E> = AsyncIterable<E> | Iterable<E> | ReadableStream<E> | ObservableLike<E>;
 
 /**
- * A source of the elements of anything that has elements.
+ * Creates a source from an iterable, an async iterable, a stream or an observable.
  *
- * - An `Enumerator` is given back as it is.
- * - An iterable or async iterable is asked for a new iterator by each run. One that is its own iterator, such as a
- *   generator object, can run only once; `Enumerator.defer` makes a new one for each run.
- * - A `ReadableStream`, or a `Readable` of Node such as a file's, can run only once. A reader who stops early cancels or
- *   destroys it.
- * - An observable, with `Symbol.observable` or RxJS's `subscribe`, is subscribed to by each run. It cannot be held back: what the
- *   reader has not taken yet waits within the bound that `options` declare.
+ * - An `Enumerator` is returned unchanged.
+ * - An iterable or async iterable makes a new iterator for each run. One that is its own iterator, such as a generator
+ *   object, can run only once; `Enumerator.defer` makes a new one for each run.
+ * - A `ReadableStream`, or a `Readable` of Node such as a file's, can run only once. A reader that stops early cancels
+ *   or destroys it.
+ * - An observable, with `Symbol.observable` or RxJS's `subscribe`, is subscribed to by each run. It has no
+ *   backpressure: elements wait for the reader within the bound of `options`.
  *
- * All but an observable are asked for one element at a time, when the consumer wants it. A consumer that stops early calls
- * the iterator's `return()` once. An async generator that is waiting just then runs its `finally` when that wait is over.
+ * All except an observable are pulled one element at a time, on demand. A consumer that stops early calls the
+ * iterator's `return()` once. An async generator that is waiting at that time runs its `finally` when that wait is
+ * over.
  *
- * @throws {CometError} `ERR_SOURCE` at once if it is none of these; `ERR_OPTION` for a wrong option; `ERR_SOURCE_USED`, to the
- *   reader, when a source that can run once is run again.
+ * @throws {CometError} `ERR_SOURCE` at once if it is none of these; `ERR_OPTION` for a wrong option; `ERR_SOURCE_USED`,
+ *   to the reader, when a source that can run once is run again.
  */
 export function from<E>(source: Source<E>, options: BoundOptions<E> = {}): Enumerator<E> {
   if (source instanceof Enumerator) return source as Enumerator<E>;
   const given = Object(source) as Partial<AsyncIterable<E> & Iterable<E> & ReadableStream<E> & ObservableLike<E>>;
-  // A stream is asked for its reader even where it is async iterable, so that it is the same everywhere.
+  // A stream is read by its reader even where it is async iterable, so that it behaves the same everywhere.
   if (typeof given.getReader === "function") return fromAsync(() => readerIterator(source as ReadableStream<E>));
   if (typeof given[Symbol.asyncIterator] === "function") {
     const iterable = source as AsyncIterable<E>;
@@ -52,7 +53,7 @@ export function from<E>(source: Source<E>, options: BoundOptions<E> = {}): Enume
   );
 }
 
-/** RxJS uses the string where there is no symbol. */
+/** RxJS uses the string if there is no symbol. */
 const observableKeys = [(Symbol as { observable?: symbol }).observable ?? "", "@@observable"];
 
 function asObservable<E>(given: Partial<ObservableLike<E>>): ObservableLike<E> | undefined {
@@ -67,13 +68,13 @@ function fromAsync<E>(iterate: () => AsyncIterator<E>): Enumerator<E> {
   return new Enumerator((wake) => new AskingRun(askingIterator(iterate()), wake));
 }
 
-/** A source that is its own iterator has nothing left for a second run, which would look like an empty source. */
+/** Rejects a second run of a source that is its own iterator: it would look like an empty source. */
 function oncePerRun<I extends object>(source: unknown, iterate: () => I): () => I {
   let used = false;
   return () => {
     if (used) throw usedError("A generator, a Readable, or another source that is its own iterator,");
     const iterator = iterate();
-    // Node's Readable makes a new iterator each time, over what can be read only once.
+    // Node's Readable makes a new iterator each time, over data that can be read only once.
     used = iterator === source || "readableFlowing" in Object(source);
     return iterator;
   };
@@ -84,7 +85,7 @@ function usedError(what: string, cause?: unknown): CometError {
   return new CometError("ERR_SOURCE_USED", message, { cause });
 }
 
-/** An iterator over a stream. Its reader is never released: a stream serves one run. */
+/** Makes an iterator over a stream. It never releases its reader: a stream serves one run. */
 function readerIterator<E>(stream: ReadableStream<E>): AsyncIterator<E> {
   let reader: ReadableStreamDefaultReader<E>;
   try {

@@ -3,9 +3,9 @@ import { Enumerator } from "../enumerator.ts";
 import { WAIT, type Run, type Step, type Wake } from "../run.ts";
 
 /**
- * A clock: 0 after the first `periodMs` milliseconds, 1 after the second, and so on without end. A reader who is late
- * gets only the newest number, so that nothing is queued; the numbers that are left out show what was missed. Each run
- * has one timer, from the run's start until its reader stops.
+ * Creates a clock: 0 after the first `periodMs` milliseconds, 1 after the second, and so on without end. A late reader
+ * gets only the newest number, so nothing is queued; the skipped numbers show how much it missed. Each run has one
+ * timer, from its start until the reader stops.
  *
  * @param periodMs Milliseconds between two elements, a whole number from 1 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `periodMs` is out of its range.

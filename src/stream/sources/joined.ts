@@ -12,12 +12,13 @@ export interface Joined<E> {
 }
 
 /**
- * A consumer and a source that are joined: what the consumer is fed comes out of the source, one element at a time and at the
- * pace of the source's reader. The end of the consumer's input is the end of the source; if that input fails, or its run is
- * aborted, nothing more comes and the source ends too. When the reader leaves, the consumer has enough. Each end can be used
- * once, in either order.
+ * Creates a consumer and a source that are joined: the source emits the consumer's elements, one at a time, with the
+ * backpressure of its reader.
  *
- * @throws {CometError} `ERR_SOURCE_USED`, to whoever uses an end for a second time.
+ * The source ends when the consumer's input ends, fails or is aborted. When the reader stops, the consumer is done.
+ * Each end can be used once, in either order.
+ *
+ * @throws {CometError} `ERR_SOURCE_USED` from the second use of an end.
  */
 export function joined<E>(): Joined<E> {
   const bound = checkBound<E>("joined", { capacity: 1 });

@@ -4,19 +4,19 @@ import { ChannelRun } from "../channel.ts";
 import { Enumerator } from "../enumerator.ts";
 import type { Run, Step, Wake } from "../run.ts";
 
-/** What observes an {@link ObservableLike}. */
+/** The observer of an {@link ObservableLike}. */
 export interface ObserverLike<E> {
   next(value: E): void;
   error(error: unknown): void;
   complete(): void;
 }
 
-/** Anything with RxJS's `subscribe`: it may answer a function that unsubscribes, or an object with one. */
+/** Anything with RxJS's `subscribe`: it may return a function that unsubscribes, or an object with one. */
 export interface ObservableLike<E> {
   subscribe(observer: ObserverLike<E>): unknown;
 }
 
-/** An `EventTarget` of the web, or an `EventEmitter` of Node, as far as listening to it goes. */
+/** The listener methods of an `EventTarget` of the web, or of an `EventEmitter` of Node. */
 export type EventSourceLike =
   | {
       addEventListener(type: string, listener: (event: unknown) => void): unknown;
@@ -28,10 +28,11 @@ export type EventSourceLike =
     };
 
 /**
- * The events of one type: of an `EventTarget` the event objects, of an `EventEmitter` the first argument of each. Each run
- * listens from its first pull until its reader stops. Events cannot be held back, so those that the reader has not taken yet
- * wait within the bound that `options` declare. An `error` event of an `EventEmitter` fails the source, unless it is
- * that which is listened to.
+ * Creates a source of events of one type: of an `EventTarget` the event objects, of an `EventEmitter` the first
+ * argument of each.
+ *
+ * Each run listens from its first pull until its reader stops. Events have no backpressure: they wait for the reader
+ * within the bound of `options`. An `error` event of an `EventEmitter` fails the source, unless `type` is `error`.
  *
  * @throws {CometError} `ERR_SOURCE` if it is neither; `ERR_OPTION` for a wrong option.
  */
@@ -51,7 +52,7 @@ export function fromEvent<E = unknown>(
   });
 }
 
-/** An Enumerator of what an observable gives: each run subscribes, and unsubscribes when it is over. */
+/** Creates a source of an observable's values: each run subscribes, and unsubscribes when it is over. */
 export function observe<E>(observable: ObservableLike<E>, options: BoundOptions<E>): Enumerator<E> {
   const bound = checkBound("from", options);
   return new Enumerator((wake) => {
@@ -90,7 +91,7 @@ function listening(target: EventSourceLike): Listen {
   throw new CometError("ERR_SOURCE", `fromEvent takes an EventTarget or an EventEmitter, not ${describe(target)}.`);
 }
 
-/** A run that subscribes to something that pushes. It may push while it is being subscribed to. */
+/** A run that subscribes to a producer that pushes, possibly during the subscription itself. */
 class SubscriptionRun<E> implements Run<E> {
   readonly #run: ChannelRun<E>;
   readonly #unsubscribe: () => void;

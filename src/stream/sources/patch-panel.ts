@@ -5,26 +5,26 @@ import { Enumerator } from "../enumerator.ts";
 import { opener } from "../open.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
 
-/** Where sources are plugged in, one in the place of the other. */
+/** A panel where sources are plugged in, one at a time. */
 export interface PatchPanel<E> {
   /**
-   * From now on the elements of `source` come; the source before is stopped, and an element of it that nobody has taken yet
-   * is lost. A source that ends leaves its place empty. One that fails, fails the whole.
+   * Replaces the current source by `source`. The one before is stopped, and an element of it that the reader has not
+   * taken is lost. A source that ends leaves the panel empty. A source that fails, fails the whole.
    *
-   * @returns Whether anybody still reads.
+   * @returns Whether the run still has a reader.
    * @throws {CometError} `ERR_CHANNEL_ENDED` after `end`.
    */
   patch(source: AsyncIterable<E>): boolean;
-  /** No more sources: ends when the one that is plugged in has ended. @throws {CometError} `ERR_CHANNEL_ENDED` after `end`. */
+  /** Ends the run when the current source has ended. @throws {CometError} `ERR_CHANNEL_ENDED` after `end`. */
   end(): void;
 }
 
 /**
- * A source whose source can be changed while it runs. `onStart` is called at the start of every run with a panel for that
- * run, and may keep it. What it returns, if it is a function, is called once when the run is over.
+ * Creates a source whose source can be changed while it runs. `onStart` is called at the start of every run with a
+ * panel for that run, and may keep it. If it returns a function, that is called once when the run is over.
  *
- * @throws {CometError} `ERR_OPTION` if `onStart` is not a function. What it throws reaches the reader, and so does what goes
- *   wrong when a source that was replaced cleans up.
+ * @throws {CometError} `ERR_OPTION` if `onStart` is not a function. Its errors reach the reader, and so do those of the
+ *   clean-up of a replaced source.
  */
 export function patchPanel<E>(
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a function that returns nothing may be given

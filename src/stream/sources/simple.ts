@@ -1,19 +1,19 @@
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../run.ts";
-import { asking } from "./asking.ts";
+import { asking } from "./asking-source.ts";
 
-/** A source that ends at once. */
+/** Creates a source that ends at once. */
 export function empty<E = never>(): Enumerator<E> {
   return new Enumerator<E>(() => new PollRun(() => END), { atHand: true });
 }
 
-/** A source that never gives anything and never ends; its reader can only leave. */
+/** Creates a source that never emits and never ends; its reader can only stop. */
 export function never<E = never>(): Enumerator<E> {
   return new Enumerator<E>(() => new PollRun(() => WAIT));
 }
 
-/** A source that fails at once, with this error. */
+/** Creates a source that fails at once, with this error. */
 export function fail<E = never>(error: unknown): Enumerator<E> {
   return new Enumerator<E>(
     () =>
@@ -24,9 +24,9 @@ export function fail<E = never>(error: unknown): Enumerator<E> {
 }
 
 /**
- * What `make` gives, again and again, without end: called once for each element that is wanted.
+ * Creates an endless source of the results of `make`, called once for each element, on demand.
  *
- * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `make` is not a function. Its errors reach the reader.
  */
 export function repeat<E>(make: () => E): Enumerator<E> {
   assertFunction("The function of repeat", make);
@@ -34,10 +34,10 @@ export function repeat<E>(make: () => E): Enumerator<E> {
 }
 
 /**
- * What the promises of `make` give, again and again, without end: one at a time, when it is wanted. The `AbortSignal` fires
- * when the reader stops.
+ * Creates an endless source of the results of `make`, an asynchronous function: one at a time, on demand. The
+ * `AbortSignal` fires when the reader stops.
  *
- * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws or rejects with reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `make` is not a function. Its throw or rejection reaches the reader.
  */
 export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): Enumerator<E> {
   assertFunction("The function of repeatAsync", make);
@@ -45,9 +45,9 @@ export function repeatAsync<E>(make: (signal: AbortSignal) => PromiseLike<E>): E
 }
 
 /**
- * {@link repeatAsync} until `make` gives `undefined`, which ends the source.
+ * {@link repeatAsync} until `make` resolves to `undefined`, which ends the source.
  *
- * @throws {CometError} `ERR_OPTION` if `make` is not a function. What it throws or rejects with reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `make` is not a function. Its throw or rejection reaches the reader.
  */
 export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | undefined>): Enumerator<E> {
   assertFunction("The function of generateAsync", make);
@@ -55,17 +55,18 @@ export function generateAsync<E>(make: (signal: AbortSignal) => PromiseLike<E | 
 }
 
 /**
- * A source that gives 0 after `delayMs` milliseconds and ends. The delay begins with the run; it has no timer before.
+ * Creates a source that emits 0 after `delayMs` milliseconds and ends. The delay begins with the run; there is no timer
+ * before.
  *
  * @param delayMs A whole number from 0 to 2,147,483,647.
  * @throws {CometError} `ERR_OPTION` if `delayMs` is out of its range.
  */
 export function timer(delayMs: number): Enumerator<number> {
   assertInteger("The delay of timer", delayMs, 0, MAX_TIMER_MS);
-  return new Enumerator((wake) => new TimerRun(delayMs, wake));
+  return new Enumerator((wake) => new OneShotRun(delayMs, wake));
 }
 
-/** A run that is nothing but its poll. */
+/** A run that consists of its poll. */
 class PollRun<E> implements Run<E> {
   readonly poll: () => Step<E>;
 
@@ -74,11 +75,11 @@ class PollRun<E> implements Run<E> {
   }
 
   close(): void {
-    // There is nothing to let go of.
+    // There is nothing to release.
   }
 }
 
-class TimerRun implements Run<number> {
+class OneShotRun implements Run<number> {
   readonly #timer: ReturnType<typeof setTimeout>;
   #state: typeof WAIT | 0 | typeof END = WAIT;
 

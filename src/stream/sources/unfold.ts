@@ -1,13 +1,13 @@
 import { assertFunction } from "../../core/options.ts";
 import { Enumerator } from "../enumerator.ts";
 import { END, type Run, type Step } from "../run.ts";
-import { asking } from "./asking.ts";
+import { asking } from "./asking-source.ts";
 
 /**
- * A source computed from a state: `step` is given the state and answers the next element and the next state, or
- * `undefined` to end. Each run begins with `seed` again; `step` is called once for each element that is wanted.
+ * Creates a source from a state: `step` takes the state and returns the next element and the next state, or `undefined`
+ * to end. Each run begins with `seed`; `step` is called once for each element, on demand.
  *
- * @throws {CometError} `ERR_OPTION` if `step` is not a function. What `step` throws reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `step` is not a function. Its errors reach the reader.
  */
 export function unfold<S, E>(seed: S, step: (state: S) => readonly [E, S] | undefined): Enumerator<E> {
   assertFunction("The step of unfold", step);
@@ -15,10 +15,10 @@ export function unfold<S, E>(seed: S, step: (state: S) => readonly [E, S] | unde
 }
 
 /**
- * {@link unfold} with a `step` that may wait. It is not called again before its promise has settled. Its second argument
- * is an `AbortSignal` that fires when the reader stops, so that a wait can end early.
+ * {@link unfold} with an asynchronous `step`. It is not called again before its promise has settled. Its second
+ * argument is an `AbortSignal` that fires when the reader stops, so that a wait can end early.
  *
- * @throws {CometError} `ERR_OPTION` if `step` is not a function. What `step` throws or rejects with reaches the reader.
+ * @throws {CometError} `ERR_OPTION` if `step` is not a function. Its throw or rejection reaches the reader.
  */
 export function unfoldAsync<S, E>(
   seed: S,
@@ -55,6 +55,6 @@ class UnfoldRun<S, E> implements Run<E> {
   }
 
   close(): void {
-    // There is nothing to let go of.
+    // There is nothing to release.
   }
 }

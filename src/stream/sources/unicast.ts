@@ -5,13 +5,13 @@ import { Enumerator } from "../enumerator.ts";
 import type { Run, Step, Wake } from "../run.ts";
 
 /**
- * A source fed by hand, with a channel for each run. `onStart` is called at the start of every run with that run's
- * channel, and may keep it. What `onStart` returns, if it is a function, is called once when the run is over: the source
- * ended or failed, or its reader stopped. There it unsubscribes from whatever fed the channel.
+ * Creates a source with an imperative channel for each run. `onStart` is called at the start of every run with that
+ * run's channel, and may keep it. If it returns a function, that is called once when the run is over: the source ended
+ * or failed, or its reader stopped. Unsubscribe the channel's producer there.
  *
- * What is pushed waits for the reader within the bound that `options` declare.
+ * Pushed elements wait for the reader within the bound of `options`.
  *
- * @throws {CometError} `ERR_OPTION` for a wrong argument. What `onStart` throws reaches the reader of that run.
+ * @throws {CometError} `ERR_OPTION` for a wrong argument. Errors of `onStart` reach the reader of that run.
  */
 export function unicast<E>(
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- a function that returns nothing may be given

@@ -13,7 +13,7 @@ import {
   type Subscription,
   type Topic,
 } from "comet-sockets";
-import { connect, sendChunked, type ChunkedOutcome } from "comet-sockets/node";
+import { nodeHandler, sendChunked, type ChunkedOutcome } from "comet-sockets/node";
 import { Enumerator as Same } from "comet-sockets/stream";
 import type { IncomingMessage, ServerResponse } from "node:http";
 

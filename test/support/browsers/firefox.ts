@@ -42,7 +42,10 @@ interface Session {
 interface NavigationEvent {
   readonly context: string;
   readonly navigation: string | null;
+  readonly url: string;
 }
+
+const NAVIGATION_FAILED = "browsingContext.navigationFailed";
 
 export async function launchFirefox(): Promise<Browser> {
   const command = systemPath("firefox");
@@ -59,8 +62,8 @@ export async function launchFirefox(): Promise<Browser> {
     const { protocol, close } = await connectProtocol(`${url}/session`);
     const capabilities = { alwaysMatch: { acceptInsecureCerts: true } };
     const session = (await protocol.send("session.new", { capabilities })) as Session;
-    const contextEvents = ["contextCreated", "navigationCommitted", "navigationFailed", "fragmentNavigated"];
-    const events = ["log.entryAdded", ...contextEvents.map((event) => `browsingContext.${event}`)];
+    const contextEvents = ["contextCreated", "navigationCommitted", "fragmentNavigated"];
+    const events = ["log.entryAdded", NAVIGATION_FAILED, ...contextEvents.map((event) => `browsingContext.${event}`)];
     await protocol.send("session.subscribe", { events });
     const closeAll = () => {
       close();
@@ -102,7 +105,7 @@ async function openPage(protocol: Protocol): Promise<Page> {
   };
   return {
     console: entries,
-    goto: (url) => navigateSurely(protocol, context, url),
+    goto: (url) => navigate(protocol, context, url),
     async evaluate<T>(expression: string) {
       const options = { expression: asJson(expression), target: { context }, awaitPromise: true };
       const { result, exceptionDetails } = (await protocol.send("script.evaluate", options)) as {
@@ -121,37 +124,31 @@ async function openPage(protocol: Protocol): Promise<Page> {
   };
 }
 
-/** How often a navigation is tried. */
-const TRIES = 3;
-
-/** Firefox rarely never tells of a navigation that begins just as the document before it has loaded: then it is asked again. */
-async function navigateSurely(protocol: Protocol, context: string, url: string): Promise<void> {
-  for (let left = TRIES - 1; ; left -= 1) {
-    try {
-      await within(patienceMs / TRIES, `${url} has not begun`, navigate(protocol, context, url));
-      return;
-    } catch (error) {
-      if (left === 0 || !(error as Error).message.includes("has not begun")) throw error;
-    }
-  }
-}
-
-/** The reply comes when the navigation has begun, and the event that its document is there perhaps before the reply. */
+/**
+ * Resolves when the document has begun. Firefox tells so by the reply, which names the navigation, and by an event, in either order.
+ * While the document before is still loading, the reply may never come: so an event with this address is enough.
+ */
 async function navigate(protocol: Protocol, context: string, url: string): Promise<void> {
+  const { href } = new URL(url);
   const outcomes = new Map<string | null, string>();
+  let begin: () => void = () => undefined;
+  const begun = new Promise<void>((resolve) => (begin = resolve));
   let heard: () => void = () => undefined;
   const unlisten = protocol.listen(({ method, params }) => {
     const event = params as NavigationEvent;
     if (!/^browsingContext\.(navigation|fragment)/.test(method) || event.context !== context) return;
+    if (method !== NAVIGATION_FAILED && event.url === href) begin();
     outcomes.set(event.navigation, method);
     heard();
   });
-  try {
+  const answered = async (): Promise<void> => {
     const reply = await protocol.send("browsingContext.navigate", { context, url, wait: "none" });
     const { navigation } = reply as NavigationEvent;
     while (!outcomes.has(navigation)) await new Promise<void>((resolve) => (heard = resolve));
-    const outcome = outcomes.get(navigation);
-    if (outcome === "browsingContext.navigationFailed") throw new Error(`${url}: the navigation failed`);
+    if (outcomes.get(navigation) === NAVIGATION_FAILED) throw new Error(`${url}: the navigation failed`);
+  };
+  try {
+    await within(patienceMs, `${url} has not begun`, Promise.race([begun, answered()]));
   } finally {
     unlisten();
   }

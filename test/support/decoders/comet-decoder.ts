@@ -1,16 +1,17 @@
 import { CometError, describe } from "../../../src/core/errors.ts";
-import { checkCallback } from "../../../src/wire/comet.ts";
-import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, malformed, parseJson } from "./decoder.ts";
+import { checkCallback } from "../../../src/wire/script-frame.ts";
+import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, parseJson } from "./decoder.ts";
+import { FrameError } from "./frame-error.ts";
 import { controlItem, itemOf } from "./item-reader.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
+import type { WireItem } from "./wire-item.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 import { readLiteral } from "./literal-reader.ts";
 
 /** Options of {@link CometDecoder}. */
 export interface CometDecoderOptions extends DecoderOptions {
-  /** The mode that was asked for. */
+  /** The mode of the request. */
   readonly mode: "plain" | "managed";
-  /** The callback that was asked for: a dotted path of ASCII identifiers, of at most 128 characters. */
+  /** The callback of the request: a dotted path of ASCII identifiers, of at most 128 characters. */
   readonly callback: string;
 }
 
@@ -23,29 +24,30 @@ const EQUALS = 61;
 const GREATER = 62;
 const QUESTION = 63;
 
-/** Elements whose content is no markup up to their end tag, to a browser that runs scripts (HTML, 13.2.6). */
+/** The elements whose content is text up to their end tag, in a browser that runs scripts (HTML, 13.2.6). */
 const rawElement = /^(?:script|style|title|textarea|xmp|iframe|noembed|noframes|noscript)$/;
-/** As much of a tag's name as it takes to tell these from all others, in characters. */
+/** The number of characters of a tag's name that distinguish these from all others. */
 const ENOUGH_NAME = 9;
 
 /**
- * Where the reader is in the document, as HTML's tokenizer (13.2.5) has it, with fewer states. `less` is after `<`, `close`
- * after `</`, `bang` after `<!`, `dash` after `<!-`; `bogus` is a bogus comment or a doctype, which end at the next `>`.
+ * The state of the reader: the states of HTML's tokenizer (13.2.5), merged. `less` is after `<`, `close` after `</`,
+ * `bang` after `<!`, `dash` after `<!-`; `bogus` is a bogus comment or a doctype, which end at the next `>`.
  */
 type State = "text" | "less" | "close" | "bang" | "dash" | "bogus" | "name" | "tag" | "raw" | "comment";
 
 /**
- * Reads a comet document: PROTOCOL.md, section 5. It finds scripts and comments as an HTML parser does, without running
- * anything, and skips the rest: the head, the padding, and scripts that do not begin with a call of the callback. A frame is
- * the text of a script or comment; what is skipped is not held, and may have any length.
+ * Reads a comet document: PROTOCOL.md, section 5. It finds scripts and comments as an HTML parser does, runs nothing,
+ * and skips the rest: the head, the padding, and scripts that do not begin with a call of the callback. A frame is the
+ * text of a script or comment; skipped text is not held, and may have any length.
  *
- * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. Its data is read by
- *   {@link readLiteral}. `open`, `gap` and `end` are read from their comments. A line end that does not end an element's own
- *   line is, after the first item, a heartbeat.
- * - **managed**: a comment carries items, a line each, and one without is a heartbeat. A call carries the item of a refusal.
+ * - **plain**: a call is a message, with `id: ""` and no event name, since this mode sends neither. {@link readLiteral}
+ *   reads its data. `open`, `gap` and `end` are in comments. A line end that does not follow an element is, after the
+ *   first item, a heartbeat.
+ * - **managed**: a comment carries items, one a line; an empty one is a heartbeat. A call carries the item of a
+ *   refusal.
  *
- * It is made for what servers of this protocol write: it does not know what HTML makes of `<!--<script>` inside a script,
- * nor of SVG and MathML.
+ * It reads only documents of servers of this protocol: it does not know the effect of `<!--<script>` inside a script,
+ * nor SVG and MathML.
  *
  * @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK` from the constructor.
  */
@@ -55,17 +57,22 @@ export class CometDecoder extends FrameReader {
   readonly #call: string;
   readonly #text: FrameBuffer;
   #state: State = "text";
-  /** Whether an item has come, and whether nothing has since the last `>`. */
+  /** Whether there was an item, and whether nothing has followed the last `>`. */
   #begun = false;
   #afterTag = false;
   #name = "";
-  /** Whether the tag's last character, spaces aside, was `=`; and the quote that an attribute's value is in, or 0. */
+  /**
+   * Whether the tag's last character, spaces aside, was `=`; and the quote around the current attribute value, or 0.
+   */
   #equals = false;
   #quote = 0;
   #endTag = "";
-  /** What the content must begin with to be a frame; `undefined` once it is known to be none. */
+  /** The text that the content of a frame begins with; `undefined` once the content is known to be no frame. */
   #prefix: string | undefined;
-  /** How long the content is so far, and how many of its last bytes may belong to what ends it: `</script`, `--`, `--!`. */
+  /**
+   * The length of the content so far, and the number of its last bytes that may belong to its end: `</script`, `--`,
+   * `--!`.
+   */
   #length = 0;
   #pending = 0;
 
@@ -90,7 +97,7 @@ export class CometDecoder extends FrameReader {
         contentStart = i + 1;
       } else if (this.#state === "raw" ? this.#endsRaw(byte) : this.#endsComment(byte)) {
         this.#content(bytes.subarray(contentStart, i));
-        // An end tag may have blanks and more before its `>`.
+        // An end tag may have blanks and attributes before its `>`.
         this.#state = byte === GREATER ? "text" : "tag";
         this.#afterTag = true;
       } else {
@@ -168,7 +175,7 @@ export class CometDecoder extends FrameReader {
     return false;
   }
 
-  /** Whether this byte is the `>` of `-->` or `--!>`, or of `<!-->` or `<!--->`, which end too. */
+  /** Whether this byte is the `>` of `-->` or `--!>`, or of `<!-->` or `<!--->`, which are whole comments. */
   #endsComment(byte: number): boolean {
     const pending = this.#pending;
     if (byte === GREATER && (pending >= 2 || pending === this.#length)) return true;
@@ -177,14 +184,15 @@ export class CometDecoder extends FrameReader {
     return false;
   }
 
-  /** Reads the content that ends with this piece and with what is pending. */
+  /** Reads the content that ends with this piece and the pending bytes. */
   #content(last: Uint8Array): void {
     const prefix = this.#prefix;
     this.#prefix = undefined;
     if (prefix === undefined) return;
     const text = this.#text.take(last, -this.#pending).slice(prefix.length, -this.#pending);
     if (this.#state === "comment") this.#comment(text);
-    else if (!text.endsWith(");")) throw malformed(`A script does not end its call: ${describe(text.slice(-40))}.`);
+    else if (!text.endsWith(");"))
+      throw new FrameError(`A script does not end its call: ${describe(text.slice(-40))}.`);
     else if (this.#plain) this.#give({ type: "message", id: "", data: readLiteral(text.slice(0, -2)) });
     else this.#batch(text.slice(0, -2));
   }
@@ -210,10 +218,10 @@ export class CometDecoder extends FrameReader {
 
   #batch(text: string): void {
     const items = parseJson(text);
-    if (!Array.isArray(items)) throw malformed(`The callback is given ${describe(items)}, and not an array.`);
+    if (!Array.isArray(items)) throw new FrameError(`The callback is given ${describe(items)}, and not an array.`);
     if (items.length === 0) this.#give({ type: "heartbeat" });
     for (const json of items as readonly JsonValue[]) {
-      if (typeof json !== "string") throw malformed(`The callback is given an array of ${describe(json)}.`);
+      if (typeof json !== "string") throw new FrameError(`The callback is given an array of ${describe(json)}.`);
       this.#give(itemOf(parseJson(json)));
     }
   }
@@ -223,7 +231,7 @@ function isLetter(byte: number): boolean {
   return (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122);
 }
 
-/** Tab, LF, FF, CR and space, which HTML takes for space. */
+/** Whether HTML treats this byte as space: tab, LF, FF, CR and space. */
 function isSpace(byte: number): boolean {
   return byte === 32 || byte === 9 || byte === LF || byte === 12 || byte === 13;
 }

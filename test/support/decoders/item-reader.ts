@@ -1,6 +1,7 @@
 import { describe } from "../../../src/core/errors.ts";
-import { malformed } from "./decoder.ts";
-import type { ControlItems, EndReason, OpenState, Problem, WireItem } from "../../../src/wire/item.ts";
+import { FrameError } from "./frame-error.ts";
+import type { ControlItems, EndReason, OpenState, Problem } from "../../../src/wire/item.ts";
+import type { WireItem } from "./wire-item.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 
 type Check = (value: unknown) => boolean;
@@ -10,7 +11,7 @@ const isAmount: Check = (value) => Number.isFinite(value) && (value as number) >
 const isAmountOrNull: Check = (value) => value === null || isAmount(value);
 const isStates: Check = (value) => isObject(value) && Object.values(value).every(isString);
 
-/** The members that are read of each item. */
+/** The members of each item, with the check of each. */
 const members: { readonly [Name in keyof ControlItems]: { readonly [member: string]: Check } } = {
   open: { states: isStates, position: isString, heartbeatMs: isAmount },
   gap: { topic: isString, missed: isAmountOrNull, position: isString },
@@ -28,13 +29,13 @@ const reasons: { readonly [Reason in EndReason]: true } = {
 };
 
 /**
- * The item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and `error` that
- * it has. Members that are not known are left out; an object of none of these is `undefined`.
+ * Reads the item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and
+ * `error` that it has. Unknown members are left out; an object with none of these is `undefined`.
  *
- * @throws {CometError} `ERR_FRAME` if it is no object, or a member that is known is missing or of the wrong type.
+ * @throws {FrameError} if it is no object, or a known member is missing or of the wrong type.
  */
 export function itemOf(value: JsonValue): WireItem | undefined {
-  if (!isObject(value)) throw malformed(`A frame is ${describe(value)}, and not an object.`);
+  if (!isObject(value)) throw new FrameError(`A frame is ${describe(value)}, and not an object.`);
   if (Object.hasOwn(value, "data")) {
     const item: Record<string, unknown> = { type: "message", id: member("message", value, "id", isString) };
     for (const name of ["event", "key", "messageId"]) {
@@ -50,12 +51,13 @@ export function itemOf(value: JsonValue): WireItem | undefined {
 }
 
 /**
- * The item of this name. A reason to end that is not known becomes `recycle`, and a state `gap`, as PROTOCOL.md section 4 wants it.
+ * Reads the item of this name. An unknown end reason becomes `recycle`, and an unknown state `gap`: PROTOCOL.md,
+ * section 4.
  *
- * @throws {CometError} `ERR_FRAME` if the value is no object, or a member is missing or of the wrong type.
+ * @throws {FrameError} if the value is no object, or a member is missing or of the wrong type.
  */
 export function controlItem(name: keyof ControlItems, value: JsonValue): WireItem {
-  if (!isObject(value)) throw malformed(`The item ${name} is ${describe(value)}, and not an object.`);
+  if (!isObject(value)) throw new FrameError(`The item ${name} is ${describe(value)}, and not an object.`);
   const item: Record<string, JsonValue> = {};
   for (const [key, check] of Object.entries(members[name])) item[key] = member(name, value, key, check);
   if (name === "error") {
@@ -78,11 +80,11 @@ function isObject(value: unknown): value is { readonly [key: string]: JsonValue 
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Own members only: JSON may name one `__proto__`, and a topic may be called `constructor`. */
+/** Reads an own member only: JSON may have a key `__proto__`, and a topic may be called `constructor`. */
 function member(item: string, object: { readonly [key: string]: JsonValue }, name: string, check: Check): JsonValue {
   const value = Object.hasOwn(object, name) ? object[name] : undefined;
   if (value !== undefined && check(value)) return value;
-  throw malformed(
+  throw new FrameError(
     `The ${name} of an item ${item} is ${value === undefined ? "missing" : `wrong: ${describe(value)}`}.`,
   );
 }

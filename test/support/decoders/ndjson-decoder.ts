@@ -3,14 +3,15 @@ import { itemOf } from "./item-reader.ts";
 
 const LF = 10;
 
-/** JSON's whitespace, as far as it can stand in a line. */
+/** JSON's whitespace, without the line feed. */
 const blank = /^[ \t\r]*$/;
 
 /**
- * Reads newline-delimited JSON: PROTOCOL.md, section 5. A frame is a line, without its LF. An empty line is a heartbeat; a CR
- * before the LF is whitespace to JSON; a last line that is not ended is dropped. Invalid UTF-8 is `ERR_FRAME`.
+ * Reads newline-delimited JSON: PROTOCOL.md, section 5. A frame is a line, without its LF. An empty line is a
+ * heartbeat; a CR before the LF is whitespace to JSON; a last line without an LF is dropped. Invalid UTF-8 is a
+ * `FrameError`.
  *
- * It holds one line at most, and costs the same however the bytes are cut.
+ * It holds at most one line, and its cost does not depend on where the bytes are cut.
  *
  * @throws {CometError} `ERR_OPTION` from the constructor.
  */

@@ -1,22 +1,23 @@
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { checkDecoderOptions, type Decoder, type DecoderOptions, parseJson } from "./decoder.ts";
 import { controlItem, itemOf } from "./item-reader.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
+import type { WireItem } from "./wire-item.ts";
 import { SseParser, type SseEvent } from "./sse-parser.ts";
 
+/** Options of {@link SseDecoder}. */
 export interface SseDecoderOptions extends DecoderOptions {
-  /** How the stream was asked for: `plain` by default. */
+  /** The mode of the request. @default "plain" */
   readonly mode?: "plain" | "managed";
 }
 
 /**
- * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. In managed mode an event without a name is
- * lines of ndjson, and others are left out. In plain mode the events `comet:open`,
- * `comet:gap`, `comet:end` and `comet:heartbeat` are the items of these names, others that begin with `comet:` are left out, and
+ * Reads Server-Sent Events: PROTOCOL.md, section 5. A frame is an event: its data, and a line. In managed mode an event
+ * without a name is lines of ndjson, and others are left out. In plain mode the events `comet:open`, `comet:gap`,
+ * `comet:end` and `comet:heartbeat` are the items of these names, others that begin with `comet:` are left out, and
  * every other event is a message.
  *
- * Plain, this wire cannot say what type data is of: a message's `data` is always the text as it came, a string, and who knows that
- * it is JSON parses it. A message's `id` is the stream's last event id, the client's whole position, or empty if the
+ * In plain mode this wire does not carry the type of data: a message's `data` is always the text, and a caller that
+ * expects JSON parses it. A message's `id` is the stream's last event id, the client's whole position, or empty if the
  * server sends none. So this also reads the event streams of other servers.
  *
  * @throws {CometError} `ERR_OPTION` from the constructor.

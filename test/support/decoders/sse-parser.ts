@@ -6,30 +6,35 @@ const CR = 13;
 
 /** One event of an event stream, as an `EventSource` would dispatch it. */
 export interface SseEvent {
-  /** The event's name; `undefined` if it has none, where a browser says `message`. */
+  /** The event's name; `undefined` if it has none, which a browser dispatches as `message`. */
   readonly event: string | undefined;
   /** The data lines, joined by LF. */
   readonly data: string;
-  /** The newest id of the stream, which this event need not have brought itself; empty if there was none. */
+  /** The newest id of the stream, which may be of an earlier event; empty if there was none. */
   readonly lastEventId: string;
 }
 
 /** Options of {@link SseParser}. */
 export interface SseParserOptions {
-  /** Is given each event, within the call of `feed` that completes it. It must not call the parser. */
+  /** Called with each event, within the call of `feed` that completes it. It must not call the parser. */
   readonly onEvent: (event: SseEvent) => void;
-  /** Is given each `retry:`, in milliseconds: a whole number of any size, `Infinity` beyond what a number holds. */
+  /**
+   * Called with each `retry:`, in milliseconds: a whole number of any size, `Infinity` beyond the range of a number.
+   */
   readonly onRetry?: (retryMs: number) => void;
-  /** The longest line, with the `data` lines before it in its event, in bytes: 1,024 to 2,147,483,647; by default 1,048,576. */
+  /**
+   * The longest line, with the `data` lines before it in its event, in bytes, from 1,024 to 2,147,483,647.
+   * @default 1048576
+   */
   readonly maxFrameBytes?: number;
 }
 
 /**
- * Reads any event stream (`text/event-stream`) as the WHATWG says: lines that end with LF, CR or CRLF, wherever the bytes are
- * cut; a byte order mark at the very start; invalid UTF-8 as U+FFFD. An event is given as soon as the CR or LF of its empty
- * line is there. A last event without an empty line is dropped.
+ * Parses any event stream (`text/event-stream`) as the WHATWG specifies: lines that end with LF, CR or CRLF, wherever
+ * the bytes are cut; a byte order mark at the very start; invalid UTF-8 as U+FFFD. It emits an event as soon as the CR
+ * or LF of its empty line has arrived. A last event without an empty line is dropped.
  *
- * It never refuses a stream, but for what is longer than `maxFrameBytes`: `ERR_FRAME`.
+ * It accepts every stream, except frames that are longer than `maxFrameBytes`: those are a `FrameError`.
  *
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  * @throws {CometError} `ERR_OPTION` from the constructor.
@@ -38,15 +43,15 @@ export class SseParser extends FrameReader {
   readonly #onEvent: (event: SseEvent) => void;
   readonly #onRetry: (retryMs: number) => void;
   readonly #line: FrameBuffer;
-  /** Whether no line has been read yet, so that a byte order mark may come. */
+  /** Whether no line has been read yet, so that a byte order mark may follow. */
   #first = true;
   /** Whether the last line ended with CR, so that an LF belongs to it. */
   #afterCr = false;
   #event = "";
   readonly #data: string[] = [];
-  /** The bytes of the lines that `#data` came from. */
+  /** The size of the lines of `#data`, in bytes. */
   #dataBytes = 0;
-  /** The id as of the last line read. It counts once its event is complete. */
+  /** The id of the last line. It counts once its event is complete. */
   #idBuffer = "";
   #lastEventId = "";
 
@@ -54,18 +59,20 @@ export class SseParser extends FrameReader {
     super();
     this.#onEvent = assertFunction("onEvent", options.onEvent);
     this.#onRetry = assertFunction("onRetry", options.onRetry ?? (() => {}));
-    // Decoding line by line is decoding the whole: no character of UTF-8, not even a broken one, reaches over a line end.
+    // Decoding line by line is the same as decoding all: no character of UTF-8, not even an invalid one, crosses a line
+    // end.
     this.#line = new FrameBuffer(checkMaxFrameBytes(options.maxFrameBytes), false);
   }
 
-  /** The id to come back with, in `Last-Event-ID`: that of the last complete event, be it one without data. */
+  /** The id to resume with, in `Last-Event-ID`: that of the last complete event, even if it had no data. */
   get lastEventId(): string {
     return this.#lastEventId;
   }
 
   protected override read(bytes: Uint8Array): void {
     let start = 0;
-    // Each is looked for again only once it was passed, or streams without any CR would be read to their end for every line.
+    // Each is searched again only once it was passed; otherwise every line of a stream without CR would search to its
+    // end.
     let cr = -1;
     let lf = -1;
     for (;;) {
@@ -98,7 +105,7 @@ export class SseParser extends FrameReader {
     const colon = line.indexOf(":");
     const name = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? "" : line.slice(colon + (line[colon + 1] === " " ? 2 : 1));
-    // Nothing is called "", as a comment is here.
+    // No field has the name "", which a comment has here.
     if (name === "data") {
       this.#data.push(value);
       this.#dataBytes += lineBytes;
@@ -122,7 +129,7 @@ export class SseParser extends FrameReader {
   }
 }
 
-/** Where this byte stands at or after `from`; the length if nowhere. */
+/** The index of this byte at or after `from`; the length if there is none. */
 function indexOf(bytes: Uint8Array, byte: number, from: number): number {
   const index = bytes.indexOf(byte, from);
   return index === -1 ? bytes.length : index;

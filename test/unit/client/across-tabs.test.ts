@@ -6,7 +6,7 @@ import { notedHub, serveHub, type HubServer } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
 
-const quick = { wires: [ndjson], retryMs: 10, maxRetryMs: 50, share: acrossTabs } as const;
+const quick = { wires: [ndjson], backoffMs: 10, maxBackoffMs: 50, share: acrossTabs } as const;
 
 const sources = new Set<CometSource>();
 afterEach(() => {
@@ -15,7 +15,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-interface Told {
+interface Tab {
   readonly source: CometSource;
   readonly data: unknown[];
   readonly states: unknown[];
@@ -24,23 +24,23 @@ interface Told {
   readonly closes: string[];
 }
 
-/** A source as in a tab of its own. */
-function tab(url: string, options: CometSourceOptions = {}): Told {
+/** A source, as in a tab of its own, and its events. */
+function tab(url: string, options: CometSourceOptions = {}): Tab {
   const source = new CometSource(url, { ...quick, ...options });
   sources.add(source);
-  const told: Told = { source, data: [], states: [], gaps: [], errors: [], closes: [] };
-  source.onmessage = ({ data }) => told.data.push(data);
-  source.onopen = ({ states }) => told.states.push(states);
-  source.ongap = ({ topic, missed }) => told.gaps.push([topic, missed]);
-  source.onerror = ({ code, retryMs }) => told.errors.push([code, retryMs === null]);
-  source.onclose = ({ reason }) => told.closes.push(reason);
-  return told;
+  const record: Tab = { source, data: [], states: [], gaps: [], errors: [], closes: [] };
+  source.onmessage = ({ data }) => record.data.push(data);
+  source.onopen = ({ states }) => record.states.push(states);
+  source.ongap = ({ topic, missed }) => record.gaps.push([topic, missed]);
+  source.onerror = ({ code, retryMs }) => record.errors.push([code, retryMs === null]);
+  source.onclose = ({ reason }) => record.closes.push(reason);
+  return record;
 }
 
-const isOpen = ({ source }: Told): boolean => source.readyState === source.OPEN;
+const isOpen = ({ source }: Tab): boolean => source.readyState === source.OPEN;
 const hasOne = ({ hub }: HubServer): Promise<void> => until(() => hub.stats().connections === 1);
 
-test("what a tab has missed it gets when it joins, and the others get nothing twice", async () => {
+test("sends a joining tab the messages that it has missed, and the others nothing twice", async () => {
   const server = await serveHub();
   const url = `${server.origin}/?topic=a`;
   const first = tab(url);
@@ -58,11 +58,11 @@ test("what a tab has missed it gets when it joins, and the others get nothing tw
   await until(() => late.data.length === 3 && fresh.data.length === 1);
   expect([first.data, late.data, fresh.data]).toEqual([[1, 2, 3, 4], [2, 3, 4], [4]]);
   expect([late.states, fresh.states]).toEqual([[{ a: "recovered" }], [{ a: "fresh" }]]);
-  // All this was at hand.
+  // The leader had all of it.
   expect(server.opened).toHaveLength(1);
 });
 
-test("what is not at hand any more is asked of the hub, for all, without a break", async () => {
+test("fetches messages that the leader has evicted from the hub, without a break for the others", async () => {
   const server = await serveHub({ log: { maxEntries: 10_000 } });
   const url = `${server.origin}/?topic=a`;
   const first = tab(url);
@@ -79,9 +79,9 @@ test("what is not at hand any more is asked of the hub, for all, without a break
   await hasOne(server);
 });
 
-test("a further topic is one for all, and one that nobody wants is dropped", async () => {
+test("adds a topic to the shared connection, and drops one that no tab follows", async () => {
   const server = await serveHub();
-  const [a, b] = ["a", "b"].map((topic) => tab(`${server.origin}/?topic=${topic}`)) as [Told, Told];
+  const [a, b] = ["a", "b"].map((topic) => tab(`${server.origin}/?topic=${topic}`)) as [Tab, Tab];
   await until(() => isOpen(a) && isOpen(b));
   await hasOne(server);
   expect(server.opened.at(-1)?.topics.toSorted()).toEqual(["a", "b"]);
@@ -92,13 +92,13 @@ test("a further topic is one for all, and one that nobody wants is dropped", asy
     ["b1", "b2"],
   ]);
   b.source.close();
-  await until(() => server.opened.at(-1)?.topics.join() === "a" && server.hub.stats().connections === 1, 5000);
+  await until(() => server.opened.at(-1)?.topics.join() === "a" && server.hub.stats().connections === 1);
   await server.hub.topic("a").publish("a3");
   await until(() => a.data.length === 3);
   expect(a.errors).toEqual([]);
 });
 
-test("with from=oldest each begins with all that there is", async () => {
+test("sends each tab the whole log with from=oldest", async () => {
   const server = await serveHub();
   await server.hub.topic("a").publish(1);
   const url = `${server.origin}/?topic=a&from=oldest`;
@@ -113,7 +113,7 @@ test("with from=oldest each begins with all that there is", async () => {
   ]);
 });
 
-test("a topic that is not allowed costs only who wants it", async () => {
+test("refuses a forbidden topic only to the tab that follows it", async () => {
   const server = await serveHub({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
   const open = tab(`${server.origin}/?topic=a`);
   await until(() => isOpen(open));
@@ -123,10 +123,10 @@ test("a topic that is not allowed costs only who wants it", async () => {
   await server.hub.topic("a").publish(1);
   await until(() => open.data.length === 1);
   expect([open.errors, open.closes]).toEqual([[], []]);
-  await until(() => server.hub.stats().connections === 1, 5000);
+  await until(() => server.hub.stats().connections === 1);
 });
 
-test("an outage is told to each, and none misses anything", async () => {
+test("dispatches an outage in each tab, and loses no message", async () => {
   const server = notedHub();
   const sockets = new Set<Socket>();
   const { origin } = await serve((response) => {
@@ -146,7 +146,7 @@ test("an outage is told to each, and none misses anything", async () => {
   for (const { data, gaps } of tabs) expect([data, gaps]).toEqual([[1, "away 1", 2, "away 2", 3, "away 3"], []]);
 });
 
-test("where there are no locks each has a connection of its own", async () => {
+test("opens a connection for each source where there are no locks", async () => {
   vi.stubGlobal("navigator", {});
   const server = await serveHub();
   const tabs = [tab(`${server.origin}/?topic=a`), tab(`${server.origin}/?topic=a`)];
@@ -156,7 +156,7 @@ test("where there are no locks each has a connection of its own", async () => {
   await until(() => tabs.every(({ data }) => data.length === 1));
 });
 
-test("where locks are denied, as in a sandbox, each has a connection of its own", async () => {
+test("opens a connection for each source where locks are denied, as in a sandbox", async () => {
   const request = (): Promise<never> => Promise.reject(new DOMException("The request was denied.", "SecurityError"));
   vi.stubGlobal("navigator", { locks: { request } });
   const server = await serveHub();

@@ -17,9 +17,9 @@ import { notedHub, type NotedHub } from "../../support/hub.ts";
 import { serve } from "../../support/servers.ts";
 import { until } from "../../support/sources.ts";
 
-/** Waits are short here. */
-const quick = { retryMs: 5, maxRetryMs: 20, openTimeoutMs: 1000 } as const;
-/** There is no EventSource of Node's own yet. */
+/** Short delays. */
+const quick = { backoffMs: 5, maxBackoffMs: 20, openTimeoutMs: 1000 } as const;
+/** Node has no EventSource of its own yet. */
 beforeAll(() => void vi.stubGlobal("EventSource", EventSource));
 afterAll(() => void vi.unstubAllGlobals());
 
@@ -38,8 +38,8 @@ interface Followed {
   readonly closes: string[];
 }
 
-/** What a source has told. */
-function told(source: BareSource): Followed {
+/** Records the events of a source. */
+function record(source: BareSource): Followed {
   sources.add(source);
   const followed: Followed = { source, opens: 0, data: [], gaps: [], errors: [], closes: [] };
   source.onopen = () => void (followed.opens += 1);
@@ -51,9 +51,9 @@ function told(source: BareSource): Followed {
 }
 
 const follow = (url: string, options: CometSourceOptions): Followed =>
-  told(new CometSource(url, { ...quick, ...options }));
+  record(new CometSource(url, { ...quick, ...options }));
 
-/** Notes what nobody has caught, in place of the runner. */
+/** Records uncaught errors, in place of the test runner. */
 function noteUncaught(): unknown[] {
   const uncaught: unknown[] = [];
   const note = (error: unknown): void => void uncaught.push(error);
@@ -69,7 +69,7 @@ function noteUncaught(): unknown[] {
   return uncaught;
 }
 
-/** A hub behind a server that gives an answer of its own first. */
+/** A hub behind a server that answers the first request itself. */
 async function answering(answer: (response: ServerResponse) => void): Promise<NotedHub & { origin: string }> {
   const noted = notedHub({ pollMs: 50 });
   let isFirst = true;
@@ -97,11 +97,11 @@ describe.each([
   ["poll", poll],
   ["sse", sse],
 ] as const)("on %s", (name, wire: ClientWire) => {
-  const alone = (url: string): Followed => told(new BareSource(url, { ...quick, wire }));
+  const alone = (url: string): Followed => record(new BareSource(url, { ...quick, wire }));
   const chosen = (url: string): Followed => follow(url, { wires: [wire] });
 
-  /** Expects one error of this code, after which it has come back and gives what is published, besides what it had before. */
-  async function expectBack(
+  /** Expects one error with this code, after which the source reconnects and delivers new messages after those that it had. */
+  async function expectReconnect(
     { hub }: NotedHub,
     followed: Followed,
     code: string,
@@ -119,51 +119,54 @@ describe.each([
   }
 
   test.each([
-    ["is no JSON", "{]"],
+    ["is not JSON", "{]"],
     ["is an opening without its members", '{"open":{}}'],
-    ["is a message without a place", '{"data":1}'],
-    ["is a message with a place that is none", '{"id":"a=old.x","data":1}'],
+    ["is a message without a position", '{"data":1}'],
+    ["is a message with a malformed position", '{"id":"a=old.x","data":1}'],
     ["is a gap without its members", '{"gap":{}}'],
     ["is an end without its members", '{"end":{}}'],
-  ])("a frame that %s is an error, and it comes back", async (_, frame) => {
+  ])("dispatches an error and reconnects after a frame that %s", async (_, frame) => {
     for (const start of [alone, chosen]) {
       const server = await answering((response) => {
         response.writeHead(200, { "content-type": types[name] });
         response.end(framed(name, [open, message, frame]));
       });
       const followed = start(`${server.origin}/?topic=a`);
-      // Of a piece that is no JSON nothing need count: it comes again.
+      // No message of a batch that is not JSON needs to count: it is sent again.
       const had = frame === "{]" ? [] : ["before"];
-      await expectBack(server, followed, "ERR_FRAME", had);
-      // The server that has come back knows nothing of this epoch.
+      await expectReconnect(server, followed, "ERR_FRAME", had);
+      // The hub behind the server has another epoch.
       expect(followed.gaps.map(({ missed }) => missed)).toEqual(followed.data.slice(1).map(() => null));
     }
   });
 
-  const isNoObject = async (start: (url: string) => Followed, frame: string): Promise<void> => {
+  const breaksAtFrame = async (start: (url: string) => Followed, frame: string): Promise<void> => {
     const uncaught = noteUncaught();
     let goOn = (): void => undefined;
     const server = await answering((response) => {
       response.writeHead(200, { "content-type": types[name] });
       if (name === "poll") response.end(framed(name, [open, message, frame]));
       else response.write(framed(name, [open, message]));
-      // It does not end: nothing but the frame itself says that something is wrong.
+      // The response does not end: only the frame shows that something is wrong.
       goOn = () => void response.write(framed(name, [frame]));
     });
     const followed = start(`${server.origin}/?topic=a`);
     await until(() => followed.data.length === 1);
     if (name !== "poll") goOn();
-    await expectBack(server, followed, "ERR_FRAME", ["before"]);
+    await expectReconnect(server, followed, "ERR_FRAME", ["before"]);
     expect(uncaught).toEqual([]);
   };
 
-  test.each(["null", "3"])("a frame that is no object, as %s, is an error on a wire alone", async (frame) => {
-    await isNoObject(alone, frame);
-  });
+  test.each(["null", "3"])(
+    "dispatches an error for the frame %s, which is not an object, on a single wire",
+    async (frame) => {
+      await breaksAtFrame(alone, frame);
+    },
+  );
 
-  test("a frame that is no object is an error on a wire that was chosen, too", () => isNoObject(chosen, "null"));
+  test("dispatches an error for a frame that is not an object on a chosen wire", () => breaksAtFrame(chosen, "null"));
 
-  test("an item that nobody knows, and members of later versions, are ignored", async () => {
+  test("ignores unknown items and members of later versions", async () => {
     const server = await answering((response) => {
       response.writeHead(200, { "content-type": types[name] });
       const later = '{"open":{"states":{"a":"fresh"},"position":"a=old.4","heartbeatMs":0,"later":1},"later":2}';
@@ -179,20 +182,20 @@ describe.each([
 
   test.each([
     ["a page", 200, "text/html", "ERR_CONTENT_TYPE"],
-    ["a page of an error", 502, "text/html", "ERR_STATUS"],
-    ["nothing", 204, "text/plain", "ERR_STATUS"],
-  ])("%s in place of a stream is an error, and it comes back", async (_, status, type, code) => {
+    ["an error page", 502, "text/html", "ERR_STATUS"],
+    ["no content", 204, "text/plain", "ERR_STATUS"],
+  ])("dispatches an error and reconnects after %s in place of a stream", async (_, status, type, code) => {
     const server = await answering((response) => {
       response.writeHead(status, { "content-type": type });
       response.end("<h1>Welcome to our hotel</h1>");
     });
     const followed = chosen(`${server.origin}/?topic=a`);
-    // An EventSource says nothing of what was wrong.
-    await expectBack(server, followed, name === "sse" ? "ERR_NETWORK" : code);
+    // An EventSource gives no reason.
+    await expectReconnect(server, followed, name === "sse" ? "ERR_NETWORK" : code);
     if (name !== "sse") expect(followed.errors[0]).toMatchObject({ status });
   });
 
-  test("a server that has begun anew is a gap of nobody knows how many, after which it goes on", async () => {
+  test("dispatches a gap of unknown size for each topic after the server has restarted, and continues", async () => {
     let noted = notedHub({ pollMs: 50 });
     const responses = new Set<ServerResponse>();
     const { origin } = await serve((response) => {
@@ -223,7 +226,7 @@ describe.each([
   ["ndjson", ndjson],
   ["poll", poll],
 ] as const)("over %s", (name, wire) => {
-  test.each([400, 404, 410])("a page of the error %s is for good", async (status) => {
+  test.each([400, 404, 410])("does not reconnect after an error page with status %s", async (status) => {
     const server = await answering((response) => {
       response.writeHead(status, { "content-type": "text/html" });
       response.end("<h1>Not here</h1>");
@@ -234,7 +237,7 @@ describe.each([
     expect([source.readyState, closes, server.opened]).toEqual([2, ["error"], []]);
   });
 
-  test("Retry-After is heeded, whoever has sent it", async () => {
+  test("honours Retry-After of any server", async () => {
     const server = await answering((response) => {
       response.writeHead(503, { "content-type": "text/html", "retry-after": "2" });
       response.end();
@@ -244,7 +247,7 @@ describe.each([
     expect(errors).toMatchObject([{ code: "ERR_STATUS", status: 503, retryMs: 2000 }]);
   });
 
-  test("Retry-After is heeded as a date, too", async () => {
+  test("honours Retry-After as a date", async () => {
     const server = await answering((response) => {
       const date = new Date(Date.now() + 60_000).toUTCString();
       response.writeHead(503, { "content-type": "text/html", "retry-after": date });
@@ -255,7 +258,7 @@ describe.each([
     expect(errors[0]?.retryMs).toBeGreaterThan(50_000);
   });
 
-  test("a refusal counts by its status, even if its words are malformed", async () => {
+  test("does not reconnect after a 403 with a malformed body", async () => {
     const server = await answering((response) => {
       response.writeHead(403, { "content-type": "application/problem+json" });
       response.end("{");
@@ -265,7 +268,7 @@ describe.each([
     expect(errors).toMatchObject([{ status: 403, retryMs: null }]);
   });
 
-  test("an answer that is no array, or nothing, is an error", async () => {
+  test("dispatches an error for an empty body or one of the wrong type", async () => {
     for (const body of ["{}", ""]) {
       const server = await answering((response) => {
         response.writeHead(200, { "content-type": types[name] });
@@ -277,7 +280,7 @@ describe.each([
     }
   });
 
-  test("headers that cannot be had are an error, and are asked for again", async () => {
+  test("dispatches ERR_HEADERS when `headers` rejects, and calls it again", async () => {
     const { hub, origin } = await answering((response) => response.destroy());
     let asked = 0;
     const { errors, data, source } = follow(`${origin}/?topic=a`, {
@@ -285,22 +288,22 @@ describe.each([
       headers: async () => {
         asked += 1;
         await Promise.resolve();
-        if (asked < 3) throw new Error("The token is not to be had.");
+        if (asked < 3) throw new Error("The token server is down.");
         return { authorization: "x" };
       },
     });
     await until(() => source.readyState === 1);
     expect(errors.map(({ code }) => code)).toEqual(["ERR_HEADERS", "ERR_HEADERS", "ERR_NETWORK"]);
-    expect(errors[0]?.detail).toContain("The token is not to be had.");
+    expect(errors[0]?.detail).toContain("The token server is down.");
     await hub.topic("a").publish(1);
     await until(() => data.length === 1);
   });
 
-  test("headers that cannot even be asked for are an error that the page can hear of", async () => {
+  test("dispatches ERR_HEADERS when `headers` throws, late enough for a listener", async () => {
     const { errors } = follow("http://127.0.0.1:9/?topic=a", {
       wires: [wire],
-      retryMs: 600_000,
-      maxRetryMs: 600_000,
+      backoffMs: 600_000,
+      maxBackoffMs: 600_000,
       headers: () => {
         throw new Error("There is no token.");
       },
@@ -309,7 +312,7 @@ describe.each([
     expect(errors[0]?.code).toBe("ERR_HEADERS");
   });
 
-  test("headers that are none are an error that says so", async () => {
+  test("dispatches an error that names an invalid header", async () => {
     const uncaught = noteUncaught();
     const { origin } = await answering((response) => response.destroy());
     const { errors } = follow(`${origin}/?topic=a`, { wires: [wire], headers: { "no name": "x" } });
@@ -325,7 +328,7 @@ describe("a line of ndjson that is longer than 1 MiB", () => {
   const head = `${open.replace("old.4", "e.0")}\n`;
   const first = '{"id":"a=e.1","data":"first"}\n';
 
-  /** What comes of a stream in these pieces, at most so many times. */
+  /** Follows a stream of these pieces until an error or the second message. */
   async function followed(...pieces: readonly string[]): Promise<Followed> {
     const fetchPieces = (): Promise<Response> => {
       const encoder = new TextEncoder();
@@ -338,30 +341,30 @@ describe("a line of ndjson that is longer than 1 MiB", () => {
     };
     const fetched = vi.spyOn(globalThis, "fetch").mockImplementation(fetchPieces);
     onTestFinished(() => fetched.mockRestore());
-    const all = told(new BareSource("http://hub.test/?topic=a", { wire: ndjson, retryMs: 10_000 }));
+    const all = record(new BareSource("http://hub.test/?topic=a", { wire: ndjson, backoffMs: 10_000 }));
     await until(() => all.errors.length > 0 || all.data.length > 1);
     return all;
   }
 
-  test("is an error while it is not complete", async () => {
+  test("is an error while it is incomplete", async () => {
     const { errors, data } = await followed(head, first, long.slice(0, -10));
     expect([errors.map(({ code }) => code), data]).toEqual([["ERR_FRAME"], ["first"]]);
   });
 
-  test("loses nothing that came in the same piece", async () => {
+  test("loses no message of the same piece", async () => {
     const { data, errors } = await followed(head, first + long, "\n");
     expect(data[0] ?? errors[0]?.code).toMatch(/^first$|^ERR_FRAME$/);
   });
 });
 
-test("an address that is none is an error at once", () => {
+test("throws at once for an invalid URL", () => {
   for (const url of ["http://", "/relative", "//"]) {
     expect(() => new CometSource(url)).toThrow(TypeError);
     expect(() => new BareSource(url, { wire: ndjson })).toThrow(TypeError);
   }
 });
 
-test("an address with a position that is none is refused at once", () => {
+test("throws at once for a malformed position", () => {
   expect(() => new CometSource("http://hub.test/?topic=a&lastEventId=none")).toThrow(
     new SyntaxError("No position: none"),
   );

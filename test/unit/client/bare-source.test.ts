@@ -7,87 +7,87 @@ afterEach(() => void vi.useRealTimers());
 
 const address = "http://hub.test/live?topic=a";
 
-/** A source on a scripted wire, whose first connection has opened, and what it has told. */
+/** A source on a scripted wire, whose first connection has opened, and its events. */
 async function follow(options: Partial<FollowOptions> = {}): Promise<{
   wire: ScriptedWire;
   source: BareSource;
-  told: unknown[];
+  events: unknown[];
 }> {
   const wire = scriptedWire("comet");
-  const source = new BareSource(address, { wire, retryMs: 100, maxRetryMs: 800, ...options });
+  const source = new BareSource(address, { wire, backoffMs: 100, maxBackoffMs: 800, ...options });
   onTestFinished(() => source.close());
-  const told: unknown[] = [];
-  source.onmessage = ({ data }) => void told.push(data);
-  source.onopen = () => void told.push("open");
-  source.onerror = ({ code, retryMs }) => void told.push([code, retryMs]);
-  source.onclose = ({ reason }) => void told.push(reason);
+  const events: unknown[] = [];
+  source.onmessage = ({ data }) => void events.push(data);
+  source.onopen = () => void events.push("open");
+  source.onerror = ({ code, retryMs }) => void events.push([code, retryMs]);
+  source.onclose = ({ reason }) => void events.push(reason);
   await vi.advanceTimersByTimeAsync(0);
   wire.last.opens();
-  return { wire, source, told };
+  return { wire, source, events };
 }
 
-const lives = ({ connections }: ScriptedWire): boolean[] => connections.map(({ isLetGo }) => !isLetGo);
+const areOpen = ({ connections }: ScriptedWire): boolean[] => connections.map(({ isClosed }) => !isClosed);
 
-test("a connection that is worn is read until another has opened in its place, of which the page hears nothing", async () => {
-  const { wire, told } = await follow();
-  const [worn] = wire.connections;
+test("reads an expiring connection until the next has opened, and dispatches no event for it", async () => {
+  const { wire, events } = await follow();
+  const [first] = wire.connections;
   for (let offset = 1; offset <= 5; offset += 1) {
-    worn?.message(offset);
-    if (offset === 1) worn?.worn();
+    first?.message(offset);
+    if (offset === 1) first?.expiring();
     await vi.advanceTimersByTimeAsync(0);
   }
-  expect(lives(wire)).toEqual([true, true]);
-  // It was asked for at 1, and opens there: what has come meanwhile is not told twice.
+  expect(areOpen(wire)).toEqual([true, true]);
+  // It was requested at 1 and opens there: messages that arrived meanwhile are not dispatched twice.
   expect(wire.last.request.position).toBe("a=e.1");
   wire.last.opens(1);
-  expect(lives(wire)).toEqual([false, true]);
+  expect(areOpen(wire)).toEqual([false, true]);
   for (const offset of [2, 3, 4, 5, 6]) wire.last.message(offset);
-  worn?.message(7);
-  worn?.worn();
+  first?.message(7);
+  first?.expiring();
   await vi.advanceTimersByTimeAsync(0);
-  expect(told).toEqual(["open", 1, 2, 3, 4, 5, 6]);
+  expect(events).toEqual(["open", 1, 2, 3, 4, 5, 6]);
   expect(wire.connections).toHaveLength(2);
 });
 
-test("a connection that is worn goes on if none can be had in its place", async () => {
-  const { wire, told } = await follow();
-  const [worn] = wire.connections;
-  worn?.worn();
+test("keeps an expiring connection if the next one fails", async () => {
+  const { wire, events } = await follow();
+  const [first] = wire.connections;
+  first?.expiring();
   await vi.advanceTimersByTimeAsync(0);
   wire.last.broken({ code: "ERR_NETWORK", detail: "" });
-  worn?.message(1);
-  expect(lives(wire)).toEqual([true, false]);
+  first?.message(1);
+  expect(areOpen(wire)).toEqual([true, false]);
   await vi.advanceTimersByTimeAsync(800);
-  expect(lives(wire)).toEqual([true, false, true]);
+  expect(areOpen(wire)).toEqual([true, false, true]);
   wire.last.opens(1);
-  expect(lives(wire)).toEqual([false, false, true]);
-  expect(told).toEqual(["open", 1]);
+  expect(areOpen(wire)).toEqual([false, false, true]);
+  expect(events).toEqual(["open", 1]);
 });
 
-test("the place of a worn connection is asked for no sooner than the hub says", async () => {
+test("replaces an expiring connection no sooner than the hub allows", async () => {
   const { wire } = await follow();
-  const [worn] = wire.connections;
-  worn?.worn();
+  const [first] = wire.connections;
+  first?.expiring();
   await vi.advanceTimersByTimeAsync(0);
   wire.last.broken({ code: "ERR_LIMIT", detail: "", status: 503, retryMs: 5000 });
   for (let offset = 1; offset <= 20; offset += 1) {
-    worn?.message(offset);
+    first?.message(offset);
     await vi.advanceTimersByTimeAsync(0);
     const { last } = wire;
-    if (last !== worn) last.broken({ code: "ERR_LIMIT", detail: "", status: 503, retryMs: 5000 });
+    if (last !== first) last.broken({ code: "ERR_LIMIT", detail: "", status: 503, retryMs: 5000 });
   }
   expect(wire.connections).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(5000);
   expect(wire.connections).toHaveLength(3);
 });
 
-test("waits become longer with each failure, up to the longest, and short again after a good connection", async () => {
+test("doubles the backoff with each failure up to its maximum, and resets it after a stable connection", async () => {
   vi.spyOn(Math, "random").mockReturnValue(0.5);
   onTestFinished(() => void vi.restoreAllMocks());
-  const { wire, told } = await follow();
+  const { wire, events } = await follow();
   for (const waitMs of [50, 100, 200, 400, 400]) {
     wire.last.broken({ code: "ERR_NETWORK", detail: "" });
-    expect(told.at(-1)).toEqual(["ERR_NETWORK", waitMs]);
+    expect(events.at(-1)).toEqual(["ERR_NETWORK", waitMs]);
     const before = wire.connections.length;
     await vi.advanceTimersByTimeAsync(waitMs - 1);
     expect(wire.connections).toHaveLength(before);
@@ -97,7 +97,7 @@ test("waits become longer with each failure, up to the longest, and short again 
   wire.last.opens();
   await vi.advanceTimersByTimeAsync(10_000);
   wire.last.broken({ code: "ERR_NETWORK", detail: "" });
-  expect(told.at(-1)).toEqual(["ERR_NETWORK", 50]);
+  expect(events.at(-1)).toEqual(["ERR_NETWORK", 50]);
 });
 
 test.each([
@@ -110,23 +110,23 @@ test.each([
   [403, true],
   [404, true],
   [410, true],
-])("a status of %s is for good: %s", async (status, isForGood) => {
-  const { wire, source, told } = await follow();
+])("status %s is permanent: %s", async (status, isPermanent) => {
+  const { wire, source, events } = await follow();
   wire.last.broken({ code: "ERR_STATUS", detail: "", status, retryMs: 7 });
-  expect(told.includes("error")).toBe(isForGood);
-  expect(source.readyState).toBe(isForGood ? 2 : 0);
+  expect(events.includes("error")).toBe(isPermanent);
+  expect(source.readyState).toBe(isPermanent ? 2 : 0);
   await vi.advanceTimersByTimeAsync(1000);
-  expect(wire.connections).toHaveLength(isForGood ? 1 : 2);
+  expect(wire.connections).toHaveLength(isPermanent ? 1 : 2);
 });
 
-test("a page that closes it in a listener hears nothing more, and no further connection is made", async () => {
+test("dispatches nothing and reconnects no more after close() in a listener", async () => {
   for (const type of ["open", "message", "error"]) {
     const wire = scriptedWire("comet");
-    const source = new BareSource(address, { wire, retryMs: 1 });
-    const told: string[] = [];
+    const source = new BareSource(address, { wire, backoffMs: 1 });
+    const events: string[] = [];
     for (const each of ["open", "message", "error", "close"]) {
       source.addEventListener(each, () => {
-        told.push(each);
+        events.push(each);
         if (each === type) source.close();
       });
     }
@@ -138,42 +138,42 @@ test("a page that closes it in a listener hears nothing more, and no further con
     ]);
     wire.last.broken({ code: "ERR_NETWORK", detail: "" });
     await vi.advanceTimersByTimeAsync(1000);
-    expect(told.at(-1)).toBe(type);
-    expect(told.filter((each) => each === type)).toHaveLength(1);
-    expect([source.readyState, lives(wire)]).toEqual([2, [false]]);
+    expect(events.at(-1)).toBe(type);
+    expect(events.filter((each) => each === type)).toHaveLength(1);
+    expect([source.readyState, areOpen(wire)]).toEqual([2, [false]]);
   }
 });
 
-test("a gap may have members of a later version", async () => {
-  const { wire, source, told } = await follow();
+test("ignores members of a later version in a gap", async () => {
+  const { wire, source, events } = await follow();
   const gaps: unknown[] = [];
   source.ongap = ({ topic, missed }) => void gaps.push([topic, missed]);
   wire.last.received([{ gap: { topic: "a", missed: 2, position: "a=e.2", later: 1 } as never }]);
   wire.last.message(3);
-  expect([gaps, told]).toEqual([[["a", 2]], ["open", 3]]);
+  expect([gaps, events]).toEqual([[["a", 2]], ["open", 3]]);
 });
 
-test("a gap may have members of a later version that an Event has, too", async () => {
-  const { wire, told } = await follow();
+test("ignores a member of a later version in a gap, even with the name of a member of Event", async () => {
+  const { wire, events } = await follow();
   wire.last.received([{ gap: { topic: "a", missed: 2, position: "a=e.2", type: "policy" } as never }]);
   wire.last.message(3);
-  expect(told).toEqual(["open", 3]);
+  expect(events).toEqual(["open", 3]);
 });
 
-test("an item with data is a message, even if it has the members of a gap or an end", async () => {
-  const { wire, told } = await follow();
+test("treats an item with data as a message, even with the members of a gap or an end", async () => {
+  const { wire, events } = await follow();
   wire.last.received([
     { id: "a=e.1", data: 1, gap: { topic: "a", missed: 1, position: "a=e.9" } },
     { id: "a=e.2", data: 2, end: { reason: "gone", position: "a=e.9", retryMs: null } },
   ]);
-  expect(told).toEqual(["open", 1, 2]);
+  expect(events).toEqual(["open", 1, 2]);
 });
 
-test("an item with data is a message, even if it has the members of an opening or an error", async () => {
-  const { wire, told } = await follow();
+test("treats an item with data as a message, even with the members of an opening or an error", async () => {
+  const { wire, events } = await follow();
   wire.last.received([
     { id: "a=e.1", data: 1, open: { states: { a: "fresh" }, position: "a=e.9", heartbeatMs: 0 } },
     { id: "a=e.2", data: 2, error: { code: "ERR_FORBIDDEN", detail: "", status: 403 } },
   ]);
-  expect(told).toEqual(["open", 1, 2]);
+  expect(events).toEqual(["open", 1, 2]);
 });

@@ -6,7 +6,7 @@ import {
   type CometErrorEvent,
   type WireRequest,
 } from "../../../src/client/index.ts";
-import { heard, scriptedWire, type Heard, type ScriptedWire } from "../../support/scripted-wire.ts";
+import { scriptedWire, wireRecorder, type ScriptedWire, type WireRecorder } from "../../support/scripted-wire.ts";
 
 const timeoutMs = 1000;
 const request: WireRequest = {
@@ -26,89 +26,89 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-/** Opens the first of some wires. */
-function open(wire: ClientWire, more: Partial<WireRequest> = {}): Heard & { readonly letGo: () => void } {
-  const told = heard();
-  return Object.assign(told, { letGo: wire.open({ ...request, ...more }, told) });
+/** Opens a connection of a wire, and records its events. */
+function open(wire: ClientWire, more: Partial<WireRequest> = {}): WireRecorder & { readonly close: () => void } {
+  const recorder = wireRecorder();
+  return Object.assign(recorder, { close: wire.open({ ...request, ...more }, recorder) });
 }
 
 const counts = (...wires: ScriptedWire[]): number[] => wires.map(({ connections }) => connections.length);
 const openOnes = (...wires: ScriptedWire[]): number[] =>
-  wires.map(({ connections }) => connections.filter(({ isLetGo }) => !isLetGo).length);
+  wires.map(({ connections }) => connections.filter(({ isClosed }) => !isClosed).length);
 
-/** Two wires, the first that opens of them, and an attempt in which the second does after the first was late. */
+/** Two wires, `firstOf` them, and an attempt in which the first is late and the second opens. */
 function two(): { a: ScriptedWire; b: ScriptedWire; first: ClientWire; late: () => void } {
   const [a, b] = [scriptedWire("ndjson"), scriptedWire("sse")];
   const first = firstOf([a, b], timeoutMs);
   const late = (): void => {
-    const { letGo } = open(first);
+    const { close } = open(first);
     vi.advanceTimersByTime(timeoutMs);
     b.last.opens();
-    letGo();
+    close();
   };
   return { a, b, first, late };
 }
 
-test("one that opens in time is the only one, and all that it says is passed on", () => {
+test("uses the best wire alone if it opens in time, and passes its events on", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs - 1);
   a.last.opens();
   vi.advanceTimersByTime(100 * timeoutMs);
   a.last.message(1);
-  a.last.worn();
+  a.last.expiring();
   a.last.broken(network);
   expect(counts(a, b)).toEqual([1, 0]);
-  expect(told.items).toMatchObject([{ open: {} }, { id: "a=e.1" }]);
-  expect([told.worns, told.failures]).toEqual([1, [network]]);
+  expect(events.items).toMatchObject([{ open: {} }, { id: "a=e.1" }]);
+  expect([events.expirations, events.failures]).toEqual([1, [network]]);
   expect(first.name).toBe("ndjson");
 });
 
-test("one that is late wins if it opens before the one beside it, of which nothing more is heard", () => {
+test("uses a late wire that opens before the one beside it, and ignores the other", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs);
   expect(openOnes(a, b)).toEqual([1, 1]);
   a.last.opens();
   expect(openOnes(a, b)).toEqual([1, 0]);
   b.last.opens();
   b.last.message(7);
-  b.last.worn();
+  b.last.expiring();
   b.last.broken(network);
   a.last.message(1);
-  expect(told.items.map(({ id }) => id)).toEqual([undefined, "a=e.1"]);
-  expect([told.worns, told.failures, first.name]).toEqual([0, [], "ndjson"]);
+  expect(events.items.map(({ id }) => id)).toEqual([undefined, "a=e.1"]);
+  expect([events.expirations, events.failures, first.name]).toEqual([0, [], "ndjson"]);
 });
 
-test("one that is late loses to the one beside it, and its name is that one's", () => {
+test("takes the name of the wire beside a late one, if that opens first", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs);
   b.last.opens();
   expect(openOnes(a, b)).toEqual([0, 1]);
   a.last.opens();
   a.last.message(7);
   a.last.broken(network);
-  expect([told.items.length, told.failures, first.name]).toEqual([1, [], "sse"]);
-  told.letGo();
+  expect([events.items.length, events.failures, first.name]).toEqual([1, [], "sse"]);
+  events.close();
   expect(openOnes(a, b)).toEqual([0, 0]);
 });
 
-test("signs of life and messages before it opens do not make one win", () => {
+test("ignores heartbeats and messages of a wire that has not opened", () => {
   const { a, first } = two();
-  const told = open(first);
+  const events = open(first);
   a.last.received([]);
   a.last.message(1);
-  expect(told.items).toEqual([]);
+  expect(events.items).toEqual([]);
 });
 
-test("if all are late that is an error, and all are let go of", () => {
+test("breaks and closes all wires if none opens in time", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(2 * timeoutMs - 1);
-  expect(told.failures).toEqual([]);
+  expect(events.failures).toEqual([]);
   vi.advanceTimersByTime(1);
-  expect(told.failures).toMatchObject([{ code: "ERR_SILENT" }]);
+  expect(events.failures).toMatchObject([{ code: "ERR_SILENT" }]);
   expect([counts(a, b), openOnes(a, b)]).toEqual([
     [1, 1],
     [0, 0],
@@ -117,46 +117,46 @@ test("if all are late that is an error, and all are let go of", () => {
 
 test.each([
   ["a status", { code: "ERR_STATUS", detail: "", status: 403 }],
-  ["a status that passes", { code: "ERR_STATUS", detail: "", status: 502 }],
-])("a refusal with %s by one holds for all, at once", (_, refusal) => {
+  ["a temporary status", { code: "ERR_STATUS", detail: "", status: 502 }],
+])("ends the attempt on all wires at a refusal with %s", (_, refusal) => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs);
   b.last.broken(refusal);
-  expect([told.failures, openOnes(a, b)]).toEqual([[refusal], [0, 0]]);
+  expect([events.failures, openOnes(a, b)]).toEqual([[refusal], [0, 0]]);
   vi.advanceTimersByTime(100 * timeoutMs);
   a.last.opens();
-  expect([told.failures.length, told.items]).toEqual([1, []]);
+  expect([events.failures.length, events.items]).toEqual([1, []]);
 });
 
-test("a refusal that comes as an item holds for all as well", () => {
+test("ends the attempt on all wires at a refusal in an item", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs);
   const error = { type: "urn:comet-sockets:ERR_FORBIDDEN", title: "", status: 403, code: "ERR_FORBIDDEN", detail: "" };
   a.last.received([{ error }]);
-  expect([told.failures, openOnes(a, b)]).toEqual([[error], [0, 0]]);
+  expect([events.failures, openOnes(a, b)]).toEqual([[error], [0, 0]]);
 });
 
-test("one that breaks while another is being tried leaves that one its time", () => {
+test("keeps trying a wire when the one beside it breaks", () => {
   const { a, b, first } = two();
-  const told = open(first);
+  const events = open(first);
   vi.advanceTimersByTime(timeoutMs);
   b.last.broken(network);
-  expect(told.failures).toEqual([]);
+  expect(events.failures).toEqual([]);
   a.last.opens();
-  expect([told.items.length, told.failures]).toEqual([1, []]);
+  expect([events.items.length, events.failures]).toEqual([1, []]);
 });
 
-test("one that breaks alone is an error; after three in a row each is the first to be tried in its turn", () => {
+test("breaks with the only wire that was tried, and begins with the next wire after three failures in a row", () => {
   const { a, b, first } = two();
   for (const wire of [a, a, a, b, a, b]) {
-    const told = open(first);
+    const events = open(first);
     const before = counts(a, b);
     wire.last.broken(network);
-    expect([told.failures, openOnes(a, b), counts(a, b)]).toEqual([[network], [0, 0], before]);
+    expect([events.failures, openOnes(a, b), counts(a, b)]).toEqual([[network], [0, 0], before]);
   }
-  // It has opened: the best is the first again.
+  // A wire has opened: the best is the first again.
   open(first);
   a.last.opens();
   a.last.broken(network);
@@ -164,23 +164,23 @@ test("one that breaks alone is an error; after three in a row each is the first 
   expect(counts(a, b)).toEqual([6, 2]);
 });
 
-test("where one is late and the next breaks, the one after it is tried at once", () => {
+test("tries the third wire at once if the first is late and the second breaks", () => {
   const [a, b, c] = [scriptedWire("ndjson"), scriptedWire("sse"), scriptedWire("poll")];
-  const told = open(firstOf([a, b, c], timeoutMs));
+  const events = open(firstOf([a, b, c], timeoutMs));
   vi.advanceTimersByTime(timeoutMs);
   b.last.broken(network);
-  expect([counts(a, b, c), openOnes(a, b, c), told.failures]).toEqual([[1, 1, 1], [1, 0, 1], []]);
+  expect([counts(a, b, c), openOnes(a, b, c), events.failures]).toEqual([[1, 1, 1], [1, 0, 1], []]);
 });
 
-test("letting go of it lets go of all that are tried, and no further one is", () => {
+test("closes all wires that it tries when it is closed, and tries no more", () => {
   const { a, b, first } = two();
-  const told = open(first);
-  told.letGo();
+  const events = open(first);
+  events.close();
   vi.advanceTimersByTime(100 * timeoutMs);
-  expect([counts(a, b), openOnes(a, b), told.failures]).toEqual([[1, 0], [0, 0], []]);
+  expect([counts(a, b), openOnes(a, b), events.failures]).toEqual([[1, 0], [0, 0], []]);
 });
 
-test("with headers those that cannot send them are left out, as are those that cannot be had", () => {
+test("leaves out wires that are not possible or cannot send the headers", () => {
   const impossible = scriptedWire("comet", { isPossible: () => false });
   const plain = scriptedWire("sse");
   const sending = scriptedWire("ndjson", { sendsHeaders: true });
@@ -195,8 +195,8 @@ test("with headers those that cannot send them are left out, as are those that c
   expect(none.failures).toMatchObject([{ code: "ERR_WIRE", retryMs: null }]);
 });
 
-test("one may take its own time, but not to show that there is a connection at all", () => {
-  const a = scriptedWire("poll", { patienceMs: 45_000 });
+test("waits for the idle timeout of a wire, except on the first request", () => {
+  const a = scriptedWire("poll", { idleTimeoutMs: 45_000 });
   const b = scriptedWire("sse");
   const first = firstOf([a, b], timeoutMs);
   open(first, { isFirst: false });
@@ -209,8 +209,8 @@ test("one may take its own time, but not to show that there is a connection at a
   expect(counts(a, b)).toEqual([2, 2]);
 });
 
-describe("what was silent where another delivered", () => {
-  test("is not tried a third time, at this address and in this tab, by other sources either", () => {
+describe("a wire that was silent while another delivered", () => {
+  test("is not tried a third time, at this address and in this tab, not even by other sources", () => {
     const { a, b, first, late } = two();
     late();
     late();
@@ -225,7 +225,7 @@ describe("what was silent where another delivered", () => {
     expect(counts(a, b)).toEqual([4, 4]);
   });
 
-  test("is begun anew with when it delivers again", () => {
+  test("is counted from zero after it delivers again", () => {
     const { a, b, first, late } = two();
     late();
     open(first);
@@ -236,7 +236,7 @@ describe("what was silent where another delivered", () => {
     expect(counts(a, b)).toEqual([4, 2]);
   });
 
-  test("is not what broke in its time", () => {
+  test("is not counted as silent if it broke in time", () => {
     const { a, b, first } = two();
     for (let i = 0; i < 2; i += 1) {
       open(first);
@@ -254,14 +254,14 @@ describe("what was silent where another delivered", () => {
 
   test.each([
     [
-      "the page is sandboxed, and has no storage",
+      "the page is sandboxed and has no storage",
       (): never => {
         throw new DOMException("It is sandboxed.", "SecurityError");
       },
     ],
-    ["its storage takes nothing", (): object => Object.freeze({})],
+    ["its storage is read-only", (): object => Object.freeze({})],
     ["something else is stored there", (): object => ({ "comet-sockets http://hub.test/live": "{" })],
-  ])("is known to the source itself where %s", (_, get) => {
+  ])("is remembered by the source where %s", (_, get) => {
     const before = Object.getOwnPropertyDescriptor(globalThis, "sessionStorage") as PropertyDescriptor;
     onTestFinished(() => void Object.defineProperty(globalThis, "sessionStorage", before));
     Object.defineProperty(globalThis, "sessionStorage", { get, configurable: true });
@@ -272,30 +272,30 @@ describe("what was silent where another delivered", () => {
     expect(counts(a, b)).toEqual([2, 3]);
   });
 
-  test("is tried all the same by a source that may use no other", () => {
+  test("is tried by a source that has no other wire", () => {
     const { a, late } = two();
     late();
     late();
-    const told = open(firstOf([a], timeoutMs));
+    const events = open(firstOf([a], timeoutMs));
     vi.advanceTimersByTime(0);
-    expect([counts(a), told.failures]).toEqual([[3], []]);
+    expect([counts(a), events.failures]).toEqual([[3], []]);
   });
 });
 
-describe("as a source's", () => {
+describe("in a source", () => {
   /** A source on these wires, and its errors. */
   function follow(wires: readonly ClientWire[], openTimeoutMs: number): { source: CometSource; errors: string[] } {
-    const source = new CometSource(request.url, { wires, openTimeoutMs, retryMs: 1, maxRetryMs: 1 });
+    const source = new CometSource(request.url, { wires, openTimeoutMs, backoffMs: 1, maxBackoffMs: 1 });
     const errors: string[] = [];
     source.onerror = ({ code }: CometErrorEvent) => void errors.push(code);
     return { source, errors };
   }
 
-  test("the last gets its turn, however slowly the others were tried", async () => {
+  test("tries the last wire, however slowly the others failed", async () => {
     const wires = (["ndjson", "sse", "comet"] as const).map((name) => scriptedWire(name));
-    const poll = scriptedWire("poll", { patienceMs: 45_000 });
+    const poll = scriptedWire("poll", { idleTimeoutMs: 45_000 });
     const { source, errors } = follow([...wires, poll], 3000);
-    // A hub that is away for a moment, behind a proxy that holds streams back.
+    // A hub is unreachable for a moment, behind a proxy that holds streams back.
     for (let i = 1; i <= 3; i += 1) {
       await vi.advanceTimersByTimeAsync(5);
       for (const wire of [...wires, poll]) wire.connections.at(-1)?.broken(network);
@@ -308,8 +308,8 @@ describe("as a source's", () => {
     expect(poll.connections.length).toBeGreaterThan(before);
   });
 
-  test("a hub that is away for a moment is found again in moments", async () => {
-    const poll = scriptedWire("poll", { patienceMs: 45_000 });
+  test("reconnects within seconds to a hub that was unreachable for a moment", async () => {
+    const poll = scriptedWire("poll", { idleTimeoutMs: 45_000 });
     const stream = scriptedWire("ndjson");
     const { source } = follow([stream, poll], 3000);
     await vi.advanceTimersByTimeAsync(0);
@@ -320,7 +320,7 @@ describe("as a source's", () => {
     }
     stream.last.broken(network);
     expect(source.readyState).toBe(0);
-    // It is back: a stream would open, but a poll that brings a position waits for a message.
+    // The hub is reachable again: a stream would open, but a poll with a position waits for a message.
     const { length } = stream.connections;
     for (let s = 0; s < 10 && stream.connections.length === length; s += 1) await vi.advanceTimersByTimeAsync(1000);
     if (stream.connections.length > length) stream.last.opens();

@@ -1,4 +1,4 @@
-import { createElement, StrictMode, type FunctionComponent } from "react";
+import { createElement, StrictMode, useEffect, type FunctionComponent } from "react";
 import { renderToString } from "react-dom/server";
 import { afterAll, expect, onTestFinished, test } from "vitest";
 import { ndjson, type CometMessageEvent } from "../../../src/client/index.ts";
@@ -11,9 +11,9 @@ const { document, leave } = havePage(["window", "document"]);
 const { createRoot } = await import("react-dom/client");
 afterAll(leave);
 
-const options = { wires: [ndjson], retryMs: 5, maxRetryMs: 20 } as const;
+const options = { wires: [ndjson], backoffMs: 5, maxBackoffMs: 20 } as const;
 
-/** A component that follows an address, and all that it was rendered with. */
+/** A component that follows an address, and its states. */
 function follower(
   url: string,
   more: UseCometOptions<unknown> = {},
@@ -36,9 +36,7 @@ function render(...components: FunctionComponent[]): { show: (...others: Functio
   return { show };
 }
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-test("it gives the newest message, and each to onMessage, over one connection in strict mode", async () => {
+test("returns the newest message and calls onMessage with each, over one connection in strict mode", async () => {
   const { hub, origin, opened } = await serveHub();
   const all: CometMessageEvent[] = [];
   const { Follower, states, now } = follower(`${origin}/?topic=a`, { onMessage: (event) => all.push(event) });
@@ -53,33 +51,41 @@ test("it gives the newest message, and each to onMessage, over one connection in
   expect(opened).toHaveLength(1);
 });
 
-test("components with one address share a connection, which is let go of soon after the last", async () => {
+test("shares one connection among components with one address, and closes it soon after the last unmounts", async () => {
   const { hub, origin, opened, reasons } = await serveHub();
+  let isUnmounted = false;
+  const Mounted = (): null => {
+    useEffect(() => () => void (isUnmounted = true), []);
+    return null;
+  };
   const url = `${origin}/?topic=a`;
   const one = follower(url);
   const two = follower(url);
   const other = follower(`${origin}/?topic=b`);
-  const { show } = render(one.Follower, two.Follower, other.Follower);
+  const { show } = render(one.Follower, two.Follower, other.Follower, Mounted);
   await until(() => one.now()?.state === "open" && other.now()?.state === "open");
   expect(opened).toHaveLength(2);
   await hub.topic("a").publish("x");
   await until(() => one.now()?.data === "x" && two.now()?.data === "x");
   expect(one.now()).toBe(two.now());
   expect(other.now()?.data).toBeUndefined();
+  isUnmounted = false; // In strict mode, each effect is undone once at the beginning.
   show();
-  await sleep(100);
+  await until(() => isUnmounted);
   show(one.Follower);
-  await sleep(1300);
-  // The one that came back in time has the same connection; that of nobody is gone.
+  // The component that mounted again in time has the same connection; the unused one is closed.
+  await until(() => reasons.length === 1);
+  await hub.topic("a").publish("y");
+  await until(() => one.now()?.data === "y");
   expect([opened.length, reasons.length]).toEqual([2, 1]);
   show();
-  await until(() => reasons.length === 2, 3000);
+  await until(() => reasons.length === 2);
   show(two.Follower);
   await until(() => opened.length === 3);
   expect(two.now()?.data).toBeUndefined();
 });
 
-test("another address is another stream", async () => {
+test("follows another address when the url changes", async () => {
   const { hub, origin } = await serveHub();
   const states: CometState<unknown>[] = [];
   const Shown = ({ url }: { readonly url: string }): null => {
@@ -97,7 +103,7 @@ test("another address is another stream", async () => {
   await until(() => states.at(-1)?.data === 2);
 });
 
-test("a refusal is an error, and closed; gaps are counted", async () => {
+test("is closed with an error after a refusal, and counts gaps", async () => {
   const server = await serveHub({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
   const refused = follower(`${server.origin}/?topic=secret`);
   const late = follower(`${server.origin}/?topic=a&lastEventId=a=other.7`);
@@ -107,7 +113,7 @@ test("a refusal is an error, and closed; gaps are counted", async () => {
   expect(late.now()).toMatchObject({ state: "open", error: undefined });
 });
 
-test("what onMessage throws costs the others nothing", async () => {
+test("reports an error in one onMessage, and calls the others", async () => {
   const { hub, origin } = await serveHub();
   const reported: unknown[] = [];
   const others = process.listeners("uncaughtException");
@@ -131,10 +137,11 @@ test("what onMessage throws costs the others nothing", async () => {
   expect(reported.map(String)).toEqual(["Error: of the page's own", "Error: of the page's own"]);
 });
 
-test("on the server it is connecting, and connects to nothing", async () => {
-  const { origin, opened } = await serveHub();
-  const Shown = (): string => JSON.stringify(useComet(`${origin}/?topic=a`, options));
+test("is connecting on the server, and opens nothing", async () => {
+  const server = await serveHub();
+  const Shown = (): string => JSON.stringify(useComet(`${server.origin}/?topic=a`, options));
   expect(renderToString(createElement(Shown)).replaceAll("&quot;", '"')).toBe('{"state":"connecting","gaps":0}');
-  await sleep(50);
-  expect(opened).toHaveLength(0);
+  // A later request comes after one of the component's would have come.
+  await (await server.follow("topic=b&wire=poll&wait=0")).ended();
+  expect(server.opened.map(({ topics }) => topics)).toEqual([["b"]]);
 });

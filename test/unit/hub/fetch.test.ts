@@ -98,7 +98,7 @@ describe("a client that leaves", () => {
   });
 
   test("before it is answered leaves no subscription", async () => {
-    const noted = notedHub({ authorize: () => new Promise((resolve) => setTimeout(resolve, 10, true)) });
+    const noted = notedHub({ authorize: () => turns().then(() => true) });
     for (const wire of wires) {
       const controller = new AbortController();
       const answer = noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import type { LogBounds, Publication } from "../../../src/log/entry.ts";
 import { Log } from "../../../src/log/log.ts";
-import { ndjsonFormat } from "../../../src/wire/ndjson.ts";
+import { ndjsonFormat } from "../../../src/wire/ndjson-format.ts";
 
 const letters = (text: string): string[] => text.split("");
 

@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CometDecoder } from "../../support/decoders/comet-decoder.ts";
-import { COMET_HEAD, managedCometFormat, plainCometFormat } from "../../../src/wire/comet-stream.ts";
+import { COMET_HEAD, managedCometFormat, plainCometFormat } from "../../../src/wire/comet-format.ts";
 import type { DecoderOptions } from "../../support/decoders/decoder.ts";
 import type { Format, LoggedMessage } from "../../../src/wire/format.ts";
-import type { WireItem } from "../../../src/wire/item.ts";
+import type { WireItem } from "../../support/decoders/wire-item.ts";
 import { jsonLiteral } from "../../../src/wire/literal.ts";
 import { NdjsonDecoder } from "../../support/decoders/ndjson-decoder.ts";
-import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson.ts";
+import { ndjsonFormat, pollFormat } from "../../../src/wire/ndjson-format.ts";
 import { PollDecoder } from "../../support/decoders/poll-decoder.ts";
 import { SseDecoder } from "../../support/decoders/sse-decoder.ts";
-import { managedSseFormat, sseFormat } from "../../../src/wire/sse.ts";
+import { managedSseFormat, sseFormat } from "../../../src/wire/sse-format.ts";
 import { hostileMessage } from "../../support/hostile.ts";
 
 function message(data: unknown, more: Partial<LoggedMessage> = {}): LoggedMessage {

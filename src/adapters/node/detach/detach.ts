@@ -1,10 +1,10 @@
 import type { Server, ServerResponse } from "node:http";
-import { watchLateUse } from "./restore-on-access.ts";
+import { restoreOnAccess } from "./restore-on-access.ts";
 import { connectionOf, responseOf, type MarkedSocket } from "./socket-symbols.ts";
-import { detach, type Held } from "./node-internals.ts";
+import { detachFromServer, type NodeConnection } from "./node-internals.ts";
 import { addOpenSocket, removeOpenSocket } from "./open-sockets.ts";
 
-/** The server that a socket of ours belongs to. */
+/** The server that a detached socket belongs to. */
 const serverOf: unique symbol = Symbol("comet-sockets.server");
 
 interface OpenSocket extends MarkedSocket {
@@ -12,22 +12,24 @@ interface OpenSocket extends MarkedSocket {
 }
 
 /**
- * Has the connection of a stream let go of all that was needed for its beginning: Node's parser, the request and the response.
- * Its head is sent, and says that the connection ends with the stream. Not to be called where the parser is at work.
+ * Detaches the connection of a stream from Node's parser, its request and its response, which it no longer needs.
+ *
+ * The head is sent, and says that the connection ends with the stream. Never call this while the parser runs, and
+ * never for a response that `detachableConnection` has not accepted. If anything is not as expected, it does nothing.
  */
-export function letGo(response: ServerResponse, held: Held): void {
-  if (!detach(response, held)) return;
-  const { server } = held;
-  const socket: OpenSocket = held.socket;
+export function detach(response: ServerResponse, nodeConnection: NodeConnection): void {
+  if (!detachFromServer(response, nodeConnection)) return;
+  const { server } = nodeConnection;
+  const socket: OpenSocket = nodeConnection.socket;
   socket[responseOf] = undefined;
   socket[serverOf] = server;
   addOpenSocket(server, socket);
   socket.on("end", onEnd);
   socket.on("close", onClose);
-  watchLateUse(response, held);
+  restoreOnAccess(response, nodeConnection);
 }
 
-/** As with any of Node's connections, a client that sends its end is not served any longer. */
+/** Ends the socket when the client ends its side, as Node's server does with its connections. */
 function onEnd(this: OpenSocket): void {
   this.end();
 }

@@ -1,11 +1,15 @@
 /**
- * The one place that knows what Node does not document: how its HTTP server holds a connection. What is here is only done
- * where all of it is found just as it is expected, and nothing is changed before that is known.
+ * The only file that knows undocumented parts of Node: how its HTTP server serves a connection.
  *
- * Why at all: for a connection whose request has been read and whose response will only ever be written past, Node keeps a
- * parser, a request and a response, two thirds of all memory that an idle stream takes. It lets go of them itself when a connection is
- * upgraded, or closed; this calls the listeners that it does so with. Decision 12 has the figures.
+ * Everything here is checked first. If anything is not exactly as expected, nothing is changed and the connection stays
+ * with Node. Keep that order, add no other use of internals, and after each change run the package tests of detaching
+ * on Node 20, 22, 24 and 26.
+ *
+ * The reason: a stream's request has been read and its response is written past, but Node keeps a parser, a request and
+ * a response for it, two thirds of an idle stream's memory. Node releases them itself when a connection is upgraded or
+ * closed; this file calls the listeners by which it does. Decision 12 has the figures.
  */
+
 import { hasSubscribers } from "node:diagnostics_channel";
 import type { EventEmitter } from "node:events";
 import { IncomingMessage, Server, ServerResponse } from "node:http";
@@ -13,7 +17,7 @@ import { Socket } from "node:net";
 
 type Listener = (this: Socket) => void;
 
-/** What Node's HTTP server adds to a socket, as far as it is looked at here. */
+/** The properties that Node's HTTP server adds to a socket, as far as this file reads them. */
 interface ServerSocket extends Socket {
   readonly server?: unknown;
   readonly parser?: { readonly incoming?: unknown } | null;
@@ -28,8 +32,8 @@ interface Listeners {
   readonly close: Listener;
 }
 
-/** How Node's server holds a connection that it could let go of. */
-export interface Held {
+/** A connection that Node's server can release. */
+export interface NodeConnection {
   readonly server: Server;
   readonly socket: Socket;
   readonly listeners: Listeners;
@@ -39,10 +43,12 @@ const plainResponse = ServerResponse.prototype;
 const plainRequest = IncomingMessage.prototype;
 
 /**
- * How the connection of a response is held, if nobody would notice that it is let go of: plain TCP, a request without a body,
- * and nobody but Node and this adapter who listens or has changed anything.
+ * Returns the connection of a response if no code would notice its detachment; `undefined` otherwise.
+ *
+ * It must be plain TCP, with a request without a body, and only Node and this adapter may listen to it or have changed
+ * anything.
  */
-export function heldBy(response: ServerResponse): Held | undefined {
+export function detachableConnection(response: ServerResponse): NodeConnection | undefined {
   const socket: ServerSocket | null = response.socket;
   const { headers } = response.req;
   if (socket === null || Object.getPrototypeOf(socket) !== Socket.prototype) return undefined;
@@ -55,7 +61,7 @@ export function heldBy(response: ServerResponse): Held | undefined {
     headers["content-length"] === undefined &&
     headers["transfer-encoding"] === undefined &&
     !hasSubscribers("http.server.response.finish") &&
-    named(response, "finish", "bound resOnFinish") !== undefined &&
+    nodeListener(response, "finish", "bound resOnFinish") !== undefined &&
     listeners !== undefined &&
     isUnnoticed(response, socket, ["error", "finish"]);
   return isUsual ? { server, socket, listeners } : undefined;
@@ -65,7 +71,11 @@ function isServer(server: unknown): server is Server {
   return server instanceof Server;
 }
 
-/** @param own The events of the response that Node and this adapter listen to, once each. */
+/**
+ * Returns whether no other code has touched the request, the response or the socket.
+ *
+ * @param own The events of the response that Node and this adapter listen to, once each.
+ */
 function isUnnoticed(response: ServerResponse, socket: ServerSocket, own: readonly string[]): boolean {
   const { req: request } = response;
   return (
@@ -82,44 +92,49 @@ function isUnnoticed(response: ServerResponse, socket: ServerSocket, own: readon
     request.on === plainRequest.on &&
     request.destroy === plainRequest.destroy &&
     (socket.timeout ?? 0) === 0 &&
-    // Another request may have come behind this one, and waits for its turn.
+    // A pipelined request behind this one waits for its turn.
     socket.parser?.incoming === request &&
     socket._httpMessage === response
   );
 }
 
-/** How many events somebody listens to; `eventNames` says it too, and takes longer than all the rest. */
+/**
+ * Returns the number of events with listeners. `eventNames` has it too, but takes longer than all other checks
+ * together.
+ */
 function countOfEvents(emitter: EventEmitter & { readonly _eventsCount?: number }): number | undefined {
   return emitter._eventsCount;
 }
 
 /**
- * Has Node let go of the parser, the request and the response of a connection. What comes from the client is discarded
- * from now on.
+ * Has Node release the parser, the request and the response of a connection. Further data of the client is discarded.
  *
- * @returns Whether it is done. If not, nothing has been done.
+ * @returns Whether it is detached. If not, nothing has changed.
  */
-export function detach(response: ServerResponse, { socket, listeners }: Held): boolean {
+export function detachFromServer(response: ServerResponse, { socket, listeners }: NodeConnection): boolean {
   const { req: request } = response;
   if (!isUnnoticed(response, socket, ["error", "finish", "close"])) return false;
   if (!request.complete || response.writableEnded || socket.destroyed) return false;
-  // A listener of ours for data has Node take the handle back from its parser.
+  // A data listener of this file makes Node take the handle back from its parser.
   socket.on("data", discard);
   socket.off("data", listeners.data);
   socket.off("end", listeners.end);
   socket.off("drain", listeners.drain);
   socket.off("close", listeners.close);
   response.detachSocket(socket);
-  close(request, socket, listeners);
+  callCloseListener(request, socket, listeners);
   socket.resume();
   return true;
 }
 
-/** Where a connection is closed, Node frees the parser, and destroys the request with an error: but this one is well. */
-function close(request: IncomingMessage, socket: Socket, listeners: Listeners): void {
+/**
+ * Calls Node's own close listener, which frees the parser. It would also destroy the request with an error, but this
+ * request is well.
+ */
+function callCloseListener(request: IncomingMessage, socket: Socket, listeners: Listeners): void {
   const { stackTraceLimit } = Error;
   request.destroy = () => request;
-  // Nobody will see the error, and its stack is what takes the time.
+  // No code sees the error, and its stack takes most of the time.
   Reflect.set(Error, "stackTraceLimit", 0);
   try {
     listeners.close.call(socket);
@@ -129,28 +144,30 @@ function close(request: IncomingMessage, socket: Socket, listeners: Listeners): 
   }
 }
 
-/** Puts a response back on its connection, as one that can be written to and is told what becomes of it. */
-export function attach(response: ServerResponse, { socket, listeners }: Held): void {
+/**
+ * Attaches a response to its connection again, so that it can be written to and is notified of the connection's end.
+ */
+export function reattach(response: ServerResponse, { socket, listeners }: NodeConnection): void {
   response.assignSocket(socket);
   socket.on("drain", listeners.drain);
-  // It is told so late what it would have been told in time.
-  if (socket.closed) named(socket, "close", "onServerResponseClose")?.call(socket);
+  // The connection has closed meanwhile, so the response is notified late.
+  if (socket.closed) nodeListener(socket, "close", "onServerResponseClose")?.call(socket);
 }
 
 function discard(): void {
-  // The client has nothing more to say.
+  // Data after the request is ignored.
 }
 
 function listenersOf(socket: ServerSocket): Listeners | undefined {
-  const data = named(socket, "data", "bound socketOnData");
-  const end = named(socket, "end", "bound socketOnEnd");
-  const drain = named(socket, "drain", "bound socketOnDrain");
-  const onClose = named(socket, "close", "bound socketOnClose");
+  const data = nodeListener(socket, "data", "bound socketOnData");
+  const end = nodeListener(socket, "end", "bound socketOnEnd");
+  const drain = nodeListener(socket, "drain", "bound socketOnDrain");
+  const onClose = nodeListener(socket, "close", "bound socketOnClose");
   if (data === undefined || end === undefined || drain === undefined || onClose === undefined) return undefined;
   return { data, end, drain, close: onClose };
 }
 
-/** A listener of Node's own. */
-function named(emitter: EventEmitter, event: string, name: string): Listener | undefined {
+/** Returns a listener of Node's own, by its name. */
+function nodeListener(emitter: EventEmitter, event: string, name: string): Listener | undefined {
   return emitter.listeners(event).find((listener) => listener.name === name) as Listener | undefined;
 }

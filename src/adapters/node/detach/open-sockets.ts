@@ -1,10 +1,18 @@
+/**
+ * Makes `server.closeAllConnections()` destroy detached sockets too, which Node's own list of connections no longer
+ * has.
+ *
+ * Each server's method is wrapped once, on the first detached socket. The wrapper must call Node's method, and every
+ * added socket must be removed when it closes, or it is never collected.
+ */
+
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 
-/** The sockets of each server that Node's own list of its connections has lost sight of. */
+/** The detached sockets of each server. */
 const socketsOf = new WeakMap<Server, Set<Socket>>();
 
-/** Has `server.closeAllConnections()` break this connection off as well. */
+/** Adds a detached socket, for `server.closeAllConnections()`. */
 export function addOpenSocket(server: Server, socket: Socket): void {
   let sockets = socketsOf.get(server);
   if (sockets === undefined) {
@@ -15,6 +23,7 @@ export function addOpenSocket(server: Server, socket: Socket): void {
   sockets.add(socket);
 }
 
+/** Removes a detached socket that has closed. */
 export function removeOpenSocket(server: Server, socket: Socket): void {
   socketsOf.get(server)?.delete(socket);
 }

@@ -1,64 +1,66 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { hasEnded, responseOf, type MarkedSocket } from "./socket-symbols.ts";
-import { attach, type Held } from "./node-internals.ts";
-
 /**
- * What an application may still do with a response, and its request, whose connection has been let go of: nearly always nothing, and
- * both are collected. Whoever does hold one, and listens to it, writes to it or looks whether it is over, finds all as it
- * was: at the first such use it is put back. The socket knows nothing of them until then.
+ * Restores a detached response, or its request, when the application uses it after all.
+ *
+ * Nearly always no code holds them, and both are collected. Code that does hold one, and listens to it, writes to it or
+ * checks whether it is over, finds everything as it was: the first such use attaches it again. Until then the socket
+ * must hold no reference to them, or they are never collected.
  */
 
-const heldBefore: unique symbol = Symbol("comet-sockets.heldBefore");
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { hasEnded, responseOf, type MarkedSocket } from "./socket-symbols.ts";
+import { reattach, type NodeConnection } from "./node-internals.ts";
 
-interface Late {
-  [heldBefore]?: Held | undefined;
+const detachedFrom: unique symbol = Symbol("comet-sockets.detachedFrom");
+
+interface Restorable {
+  [detachedFrom]?: NodeConnection | undefined;
 }
 
-/** Has a response that has been let go of, and its request, put back when they are used. */
-export function watchLateUse(response: ServerResponse & Late, held: Held): void {
-  response[heldBefore] = held;
+/** Sets traps that restore a detached response, and its request, when they are used. */
+export function restoreOnAccess(response: ServerResponse & Restorable, connection: NodeConnection): void {
+  response[detachedFrom] = connection;
   Object.defineProperties(response, responseTraps);
-  response.on("newListener", putResponseBack);
+  response.on("newListener", restoreResponse);
   const { req: request } = response;
   Object.defineProperties(request, requestTraps);
-  request.on("newListener", putRequestBack);
+  request.on("newListener", restoreRequest);
 }
 
-/** Properties that act when they are read or set: `putBack`, and then as ever. */
-function traps(names: readonly string[], putBack: (this: never) => void): PropertyDescriptorMap {
+/** Returns properties that call `restore` when they are read or set, and then act normally. */
+function traps(names: readonly string[], restore: (this: never) => void): PropertyDescriptorMap {
   const trap = (name: string): PropertyDescriptor => ({
     configurable: true,
     get(this: never) {
-      putBack.call(this);
+      restore.call(this);
       return Reflect.get(this, name) as unknown;
     },
     set(this: never, value: unknown) {
-      putBack.call(this);
+      restore.call(this);
       Reflect.set(this, name, value);
     },
   });
   return Object.fromEntries(names.map((name) => [name, trap(name)]));
 }
 
-const responseTraps = traps(["socket", "write", "end", "destroy", "destroyed", "finished"], putResponseBack);
-const requestTraps = traps(["aborted", "destroyed"], putRequestBack);
+const responseTraps = traps(["socket", "write", "end", "destroy", "destroyed", "finished"], restoreResponse);
+const requestTraps = traps(["aborted", "destroyed"], restoreRequest);
 
-function putResponseBack(this: ServerResponse & Late): void {
-  const held = this[heldBefore];
-  if (held === undefined) return;
-  this[heldBefore] = undefined;
-  this.off("newListener", putResponseBack);
-  release(this, responseTraps);
-  const socket: MarkedSocket = held.socket;
+function restoreResponse(this: ServerResponse & Restorable): void {
+  const connection = this[detachedFrom];
+  if (connection === undefined) return;
+  this[detachedFrom] = undefined;
+  this.off("newListener", restoreResponse);
+  removeTraps(this, responseTraps);
+  const socket: MarkedSocket = connection.socket;
   // These are Node's own properties, which the traps have replaced.
   Object.assign(this, { destroyed: false, finished: socket[hasEnded] === true });
-  attach(this, held);
+  reattach(this, connection);
   if (!this.writableEnded) socket[responseOf] = this;
 }
 
-function putRequestBack(this: IncomingMessage): void {
-  this.off("newListener", putRequestBack);
-  release(this, requestTraps);
+function restoreRequest(this: IncomingMessage): void {
+  this.off("newListener", restoreRequest);
+  removeTraps(this, requestTraps);
   Object.assign(this, { aborted: false });
   const socket: MarkedSocket = this.socket;
   const close = (): void => {
@@ -69,6 +71,6 @@ function putRequestBack(this: IncomingMessage): void {
   else socket.once("close", close);
 }
 
-function release(message: object, all: PropertyDescriptorMap): void {
+function removeTraps(message: object, all: PropertyDescriptorMap): void {
   for (const name of Object.keys(all)) Reflect.deleteProperty(message, name);
 }

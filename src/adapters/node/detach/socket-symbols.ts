@@ -1,20 +1,29 @@
+/**
+ * The properties that this adapter adds to sockets and responses, under symbols.
+ *
+ * They replace closures: one listener serves all sockets, and a connection costs no listener of its own. Use them only
+ * in this adapter; an application must never see or set them.
+ */
+
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../../hub/delivery/connection.ts";
 
-/** Which connection a socket or response belongs to: so one listener serves them all, and none is made for each. */
+/** The hub's connection that a socket or response belongs to. */
 export const connectionOf: unique symbol = Symbol("comet-sockets.connection");
-/** The response that is in its place on a socket. */
+/** The response that is attached to a socket. */
 export const responseOf: unique symbol = Symbol("comet-sockets.response");
-/** Whether the stream on a socket has been ended, and not only its client's side of it. */
+/** Whether this side has ended the stream on a socket, and not only the client its own side. */
 export const hasEnded: unique symbol = Symbol("comet-sockets.hasEnded");
 
+/** A socket with the properties of this adapter. */
 export interface MarkedSocket extends Socket {
   [connectionOf]?: Connection | undefined;
   [responseOf]?: ServerResponse | undefined;
   [hasEnded]?: boolean;
 }
 
+/** A response with the properties of this adapter. */
 export interface MarkedResponse extends ServerResponse {
   [connectionOf]?: Connection | undefined;
 }

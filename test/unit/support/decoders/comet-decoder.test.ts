@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { CometDecoder, type CometDecoderOptions } from "../../../support/decoders/comet-decoder.ts";
 import { readLiteral } from "../../../support/decoders/literal-reader.ts";
-import type { WireItem } from "../../../../src/wire/item.ts";
+import type { WireItem } from "../../../support/decoders/wire-item.ts";
+import { expectFrameError } from "../../../support/decoders/frame-error.ts";
 import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -84,8 +85,8 @@ describe("plain mode", () => {
     [script("parent.live('x');parent.live('y');"), /A quote ends the string/],
     ["<!--comet:open x-->", /not JSON/],
     ["<!--comet:gap {}-->", /topic of an item gap is missing/],
-  ])("ERR_FRAME: %s", async (stream, error) => {
-    await expectCode("ERR_FRAME", () => plain(stream), error);
+  ])("FrameError: %s", async (stream, error) => {
+    await expectFrameError(() => plain(stream), error);
   });
 });
 
@@ -118,8 +119,8 @@ describe("managed mode", () => {
     expect(managed(script("parent.lives([1]);"), call("[ ]"))).toEqual([{ type: "heartbeat" }]);
   });
 
-  test("ERR_FRAME: a comment that is no item", async () => {
-    await expectCode("ERR_FRAME", () => managed("<!--comet:open x-->"), /not JSON/);
+  test("FrameError: a comment that is no item", async () => {
+    await expectFrameError(() => managed("<!--comet:open x-->"), /not JSON/);
   });
 
   test.each([
@@ -130,8 +131,8 @@ describe("managed mode", () => {
     ["[1]", /an array of 1/],
     ['["{"]', /not JSON/],
     ['["[]"]', /of type Array, and not an object/],
-  ])("ERR_FRAME: parent.live(%s)", async (argument, error) => {
-    await expectCode("ERR_FRAME", () => managed(call(argument)), error);
+  ])("FrameError: parent.live(%s)", async (argument, error) => {
+    await expectFrameError(() => managed(call(argument)), error);
   });
 });
 
@@ -185,16 +186,15 @@ describe("bounds", () => {
       `<!--comet:gap ${gap.padEnd(1024 - 9)}-->`,
       `<script>parent.live('${fits}1');`,
     ]) {
-      await expectCode("ERR_FRAME", () => plain(stream), /longer than 1024 bytes/);
-      await expectCode("ERR_FRAME", () => plain(...apart(stream)), /longer than 1024 bytes/);
+      await expectFrameError(() => plain(stream), /longer than 1024 bytes/);
+      await expectFrameError(() => plain(...apart(stream)), /longer than 1024 bytes/);
     }
   });
 
-  test("what is not UTF-8 is ERR_FRAME in a frame, and nothing outside", async () => {
+  test("throws for invalid UTF-8 in a frame, and skips it outside", async () => {
     const decoder = new CometDecoder({ mode: "plain", callback: "f", onItem: () => {} });
     decoder.feed(Uint8Array.of(0xff, 0xc3));
-    await expectCode(
-      "ERR_FRAME",
+    await expectFrameError(
       () => decoder.feed(Uint8Array.of(...utf8("<script>f('"), 0xff, ...utf8("');</script>"))),
       /UTF-8/,
     );
@@ -271,13 +271,13 @@ describe("literals", () => {
     "alert(1)",
     "[1,]",
   ])("%j is none", async (literal) => {
-    await expectCode("ERR_FRAME", () => readLiteral(literal));
+    await expectFrameError(() => readLiteral(literal));
   });
 
   test("of hostile lengths are refused in good time", async () => {
-    await expectCode("ERR_FRAME", () => readLiteral(`"__proto__"${'\\"'.repeat(500_000)}`));
-    await expectCode("ERR_FRAME", () => readLiteral(`'${'\\"'.repeat(500_000)}`));
-    await expectCode("ERR_FRAME", () => readLiteral(`{"__proto__"${" ".repeat(500_000)}`));
+    await expectFrameError(() => readLiteral(`"__proto__"${'\\"'.repeat(500_000)}`));
+    await expectFrameError(() => readLiteral(`'${'\\"'.repeat(500_000)}`));
+    await expectFrameError(() => readLiteral(`{"__proto__"${" ".repeat(500_000)}`));
     expect(readLiteral(`'${"\\'".repeat(500_000)}'`)).toHaveLength(500_000);
   });
 });

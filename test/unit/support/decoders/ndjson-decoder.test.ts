@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { DecoderOptions } from "../../../support/decoders/decoder.ts";
-import type { WireItem } from "../../../../src/wire/item.ts";
+import type { WireItem } from "../../../support/decoders/wire-item.ts";
 import { NdjsonDecoder } from "../../../support/decoders/ndjson-decoder.ts";
+import { expectFrameError } from "../../../support/decoders/frame-error.ts";
 import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -105,7 +106,7 @@ describe("objects", () => {
     });
     try {
       expect(decode("{}\n")).toEqual([]);
-      await expectCode("ERR_FRAME", () => decode('{"gap":{"topic":"t","missed":1}}\n'), /position .* is missing/);
+      await expectFrameError(() => decode('{"gap":{"topic":"t","missed":1}}\n'), /position .* is missing/);
     } finally {
       for (const name of ["open", "data", "position"]) Reflect.deleteProperty(Object.prototype, name);
     }
@@ -127,7 +128,7 @@ describe("objects", () => {
   });
 });
 
-describe("ERR_FRAME", () => {
+describe("FrameError", () => {
   test.each([
     ["x", /not JSON: the string "x"/],
     ['{"id":"a","data":1}}', /not JSON/],
@@ -155,20 +156,20 @@ describe("ERR_FRAME", () => {
     ['{"end":{"reason":"drain","position":"p","retryMs":"0"}}', /retryMs/],
     ['{"error":{"type":"urn:x","title":"t","status":"400","code":"c","detail":"d"}}', /status/],
   ])("%s", async (line, message) => {
-    await expectCode("ERR_FRAME", () => decode(`${line}\n`), message);
+    await expectFrameError(() => decode(`${line}\n`), message);
   });
 
   test("what is not UTF-8", async () => {
-    await expectCode("ERR_FRAME", () => decode('{"id":"a","data":"', Uint8Array.of(0xc3), '"}\n'), /not UTF-8/);
+    await expectFrameError(() => decode('{"id":"a","data":"', Uint8Array.of(0xc3), '"}\n'), /not UTF-8/);
   });
 
   test("a line that is too long, ended or not", async () => {
     const decoder = (): NdjsonDecoder => new NdjsonDecoder({ onItem: () => {}, maxFrameBytes: 1024 });
     decoder().feed(utf8(`${" ".repeat(1024)}\n`.repeat(3)));
-    await expectCode("ERR_FRAME", () => decoder().feed(utf8(`${" ".repeat(1025)}\n`)), /longer than 1024 bytes/);
+    await expectFrameError(() => decoder().feed(utf8(`${" ".repeat(1025)}\n`)), /longer than 1024 bytes/);
     const slow = decoder();
     for (let i = 0; i < 1024; i += 1) slow.feed(utf8(" "));
-    await expectCode("ERR_FRAME", () => slow.feed(utf8(" ")), /longer than 1024 bytes/);
+    await expectFrameError(() => slow.feed(utf8(" ")), /longer than 1024 bytes/);
   });
 
   test("every call after it throws the same", async () => {
@@ -184,7 +185,7 @@ describe("ERR_FRAME", () => {
     const decoder = new NdjsonDecoder({ onItem: () => {} });
     decoder.end();
     decoder.end();
-    await expectCode("ERR_FRAME", () => decoder.feed(utf8("\n")), /after the end/);
+    await expectFrameError(() => decoder.feed(utf8("\n")), /after the end/);
   });
 });
 

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import type { WireItem } from "../../../../src/wire/item.ts";
+import type { WireItem } from "../../../support/decoders/wire-item.ts";
 import { PollDecoder } from "../../../support/decoders/poll-decoder.ts";
-import { errorOf, expectCode } from "../../../support/sources.ts";
+import { expectFrameError } from "../../../support/decoders/frame-error.ts";
+import { errorOf } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -35,8 +36,8 @@ test.each([
   ['[{"data":1}]', /id of an item message is missing/],
   [Uint8Array.of(0x5b, 0x22, 0xff, 0x22, 0x5d), /not UTF-8/],
   [`[${" ".repeat(1023)}]`, /longer than 1024 bytes/],
-])("ERR_FRAME: %j", async (body, message) => {
-  await expectCode("ERR_FRAME", () => decode(body), message);
+])("FrameError: %j", async (body, message) => {
+  await expectFrameError(() => decode(body), message);
 });
 
 test("a body that failed or ended is done with", async () => {
@@ -51,5 +52,5 @@ test("a body that failed or ended is done with", async () => {
   ended.end();
   ended.end();
   expect(items).toHaveLength(1);
-  await expectCode("ERR_FRAME", () => ended.feed(utf8("[]")), /after the end/);
+  await expectFrameError(() => ended.feed(utf8("[]")), /after the end/);
 });

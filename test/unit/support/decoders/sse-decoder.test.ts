@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import type { WireItem } from "../../../../src/wire/item.ts";
+import type { WireItem } from "../../../support/decoders/wire-item.ts";
 import { SseDecoder } from "../../../support/decoders/sse-decoder.ts";
+import { expectFrameError } from "../../../support/decoders/frame-error.ts";
 import { errorOf, expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -74,8 +75,8 @@ test.each([
   ["event: comet:end\ndata: []\n\n", /The item end is an object of type Array/],
   ['event: comet:end\ndata: {"reason":"drain","position":"p"}\n\n', /retryMs of an item end is missing/],
   [`data: ${"x".repeat(1 << 20)}`, /longer than 1048576 bytes/],
-])("ERR_FRAME: %.50j", async (stream, message) => {
-  await expectCode("ERR_FRAME", () => decode(stream), message);
+])("FrameError: %.50j", async (stream, message) => {
+  await expectFrameError(() => decode(stream), message);
 });
 
 test("every call after an error throws the same, also what onItem threw", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { SseParser, type SseEvent, type SseParserOptions } from "../../../support/decoders/sse-parser.ts";
+import { expectFrameError } from "../../../support/decoders/frame-error.ts";
 import { expectCode } from "../../../support/sources.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -134,7 +135,7 @@ describe("bounds", () => {
     withBound().feed(utf8(`:${"x".repeat(1023)}\ndata:${"x".repeat(1019)}\n\n`.repeat(3)));
     const tooLong = [":" + "x".repeat(1024), `:${"x".repeat(1024)}\n`, `data:${"x".repeat(1000)}\n:${"x".repeat(100)}`];
     for (const stream of [...tooLong, "data\n".repeat(300)]) {
-      await expectCode("ERR_FRAME", () => withBound().feed(utf8(stream)), /longer than 1024 bytes/);
+      await expectFrameError(() => withBound().feed(utf8(stream)), /longer than 1024 bytes/);
     }
   });
 
@@ -146,13 +147,13 @@ describe("bounds", () => {
 
   test("what failed or ended reads no more", async () => {
     const parser = withBound();
-    await expectCode("ERR_FRAME", () => parser.feed(new Uint8Array(1025)), /1024/);
-    await expectCode("ERR_FRAME", () => parser.feed(utf8("data:a\n\n")), /1024/);
-    await expectCode("ERR_FRAME", () => parser.end(), /1024/);
+    await expectFrameError(() => parser.feed(new Uint8Array(1025)), /1024/);
+    await expectFrameError(() => parser.feed(utf8("data:a\n\n")), /1024/);
+    await expectFrameError(() => parser.end(), /1024/);
     const ended = withBound();
     ended.end();
     ended.end();
-    await expectCode("ERR_FRAME", () => ended.feed(utf8("")), /after the end/);
+    await expectFrameError(() => ended.feed(utf8("")), /after the end/);
   });
 
   test.each([

@@ -1,0 +1,4 @@
+import { defineConfig } from "eslint/config";
+import root from "../eslint.config.js";
+
+export default defineConfig(root, { ignores: ["eslint.config.js"] }, { rules: { "no-console": "off" } });

@@ -1,0 +1,291 @@
+import { Backoff } from "../../core/backoff.ts";
+import { CometError } from "../../core/errors.ts";
+import { Semaphore } from "../../core/semaphore.ts";
+import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
+import { afterTurn } from "../../core/turn.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../log/broker.ts";
+import type { LogBounds } from "../../log/entry.ts";
+import type { Position } from "../../log/position.ts";
+import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { ensureStream, tryPublishing } from "./ensure-stream.ts";
+import { JetStreamError, type ApiFailure } from "./jetstream-api.ts";
+import { encodeHeaders } from "./message-codec.ts";
+import type { NatsSettings } from "./nats-broker-options.ts";
+import { NatsLink } from "./nats-link.ts";
+import { NatsSubscription } from "./nats-subscription.ts";
+import { readHistory } from "./read-history.ts";
+import { ServerClock } from "./server-clock.ts";
+import { StreamEpoch } from "./stream-epoch.ts";
+import { subjectsOf, type Subjects } from "./subjects.ts";
+
+/** Topics that are read at a time. */
+const MAX_READS = 32;
+/** Attempts of a read, each of which another epoch may void. */
+const MAX_READ_ATTEMPTS = 3;
+
+/** JetStream's answer to a message. */
+interface Acknowledgement {
+  readonly seq: number;
+  readonly duplicate?: boolean;
+  readonly error?: ApiFailure;
+}
+
+/**
+ * The broker on NATS JetStream. One stream holds the messages of all topics, with a subject for each topic; the offset of a message is its
+ * sequence in the stream. The server republishes each stored message with the sequence of the one before, so listening is a plain
+ * subscription.
+ *
+ * There is at most one link at a time. When it is lost, calls reject at once until another has subscribed to all topics with listeners
+ * and the epoch is known; only then is the hub notified with `restored`, since it reads what it missed from that moment on.
+ */
+export class NatsBroker implements Broker {
+  readonly name = "nats";
+  readonly isDense = false;
+  readonly #settings: NatsSettings;
+  readonly #subjects: Subjects;
+  readonly #clock: ServerClock;
+  readonly #epoch: StreamEpoch;
+  readonly #subscriptions = new Map<string, NatsSubscription>();
+  readonly #reads = new Semaphore(MAX_READS);
+  readonly #backoff: Backoff;
+  readonly #closing = new AbortController();
+  #host: BrokerHost | undefined;
+  #link: NatsLink | undefined;
+  #lastError = new CometError("ERR_BROKER", "NATS is not connected.");
+  #isLossNotified = false;
+  #retry: Timer | undefined;
+  #refresher: Timer | undefined;
+
+  private constructor(settings: NatsSettings) {
+    this.#settings = settings;
+    this.#subjects = subjectsOf(settings.prefix);
+    this.#clock = new ServerClock(settings, this.#subjects.trial);
+    this.#epoch = new StreamEpoch(
+      settings,
+      this.#subjects.epoch,
+      () => this.#openLink(),
+      () => this.#changeEpoch(),
+    );
+    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+  }
+
+  /** @throws {CometError} `ERR_BROKER`, `ERR_BROKER_CONFIG`, `ERR_OPTION`. */
+  static async open(settings: NatsSettings): Promise<NatsBroker> {
+    const broker = new NatsBroker(settings);
+    try {
+      await broker.#connect();
+    } catch (error) {
+      await broker.close();
+      throw error;
+    }
+    return broker;
+  }
+
+  attach(host: BrokerHost): void {
+    this.#host = host;
+    // The connection may have been lost before there was a host. A broker calls its host from a turn of its own.
+    afterTurn(() => {
+      if (this.#link === undefined) this.#notifyLost(this.#lastError);
+    });
+  }
+
+  async publish(topic: string, message: BrokerPublication, _bounds: LogBounds): Promise<Position> {
+    // Nothing is awaited before the request is sent, so messages keep the order of the calls.
+    const link = this.#openLink();
+    const answer = link.request({
+      subject: this.#subjects.of(topic),
+      payload: message.json,
+      headers: encodeHeaders(topic, message, this.#clock.now()),
+      unanswered: "ERR_UNACKNOWLEDGED",
+    });
+    const { seq, duplicate, error } = (await this.#checked(link, answer)).json<Acknowledgement>();
+    if (error !== undefined) throw new JetStreamError(error, "store a message");
+    return duplicate === true ? this.#epoch.positionOf(seq) : await this.#epoch.acknowledge(seq);
+  }
+
+  read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History> {
+    const began = performance.now();
+    return this.#reads.run(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        const link = this.#openLink();
+        const { name, base } = this.#epoch.current;
+        const subscription = this.#subscriptions.get(topic);
+        const reading = readHistory({
+          link,
+          settings: this.#settings,
+          epoch: this.#epoch,
+          clock: this.#clock,
+          subject: this.#subjects.of(topic),
+          after,
+          bounds,
+          current: current + (performance.now() - began),
+          base,
+          known: subscription?.known,
+        });
+        const history = await this.#checked(link, reading);
+        // Parts of the answer may be of another epoch, or of another stream.
+        if (history.epoch !== name && attempt < MAX_READ_ATTEMPTS) continue;
+        subscription?.note(history.messages.at(-1));
+        return history;
+      }
+    });
+  }
+
+  async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
+    const link = this.#openLink();
+    this.unlisten(topic);
+    const subscription = new NatsSubscription(this.#epoch, listener);
+    this.#subscriptions.set(topic, subscription);
+    this.#subscribe(link, topic, subscription);
+    try {
+      // When the stream's leader answers, the subscription is known there, whichever server of a cluster it is.
+      await this.#epoch.info();
+    } catch (error) {
+      if (this.#subscriptions.get(topic) === subscription) this.unlisten(topic);
+      throw error;
+    }
+  }
+
+  unlisten(topic: string): void {
+    const subscription = this.#subscriptions.get(topic);
+    this.#subscriptions.delete(topic);
+    subscription?.live?.unsubscribe();
+  }
+
+  async renew(_topic: string, epoch: string): Promise<void> {
+    await this.#epoch.renew(epoch);
+  }
+
+  signal(text: string): void {
+    this.#link?.send(this.#subjects.signal, text);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#closing.abort();
+    clearTimeout(this.#retry);
+    clearInterval(this.#refresher);
+    for (const topic of this.#subscriptions.keys()) this.unlisten(topic);
+    const link = this.#link;
+    this.#link = undefined;
+    await link?.close(new CometError("ERR_BROKER", "The broker is closed."));
+  }
+
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  #openLink(): NatsLink {
+    if (this.#link === undefined) throw this.#unavailable();
+    return this.#link;
+  }
+
+  #unavailable(): CometError {
+    if (this.#isClosed) return new CometError("ERR_CLOSED", "The broker is closed.");
+    return new CometError("ERR_BROKER", `NATS is not connected: ${this.#lastError.message}`, {
+      cause: this.#lastError,
+    });
+  }
+
+  /** Awaits an answer. If there is none, the stream may be gone, which the epoch finds out. */
+  async #checked<Answer>(link: NatsLink, answer: Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (link.isOpen) this.#epoch.refresh();
+      throw error;
+    }
+  }
+
+  /** Connects, and checks the stream and the permissions, all within `connectTimeoutMs`. */
+  async #connect(): Promise<void> {
+    const { connectTimeoutMs } = this.#settings;
+    const until = performance.now() + connectTimeoutMs;
+    const link = await NatsLink.open(this.#settings, this.#closing.signal, (lost, error) => this.#lose(lost, error));
+    const expire = (): void => link.break(`it was not set up within ${connectTimeoutMs} ms`);
+    const timer = unrefTimeout(expire, until - performance.now());
+    try {
+      await this.#setUp(link);
+    } catch (error) {
+      await link.close(this.#lastError);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #setUp(link: NatsLink): Promise<void> {
+    const { signal, epoch, liveTrial, trial } = this.#subjects;
+    link.subscribe(signal, (message) => {
+      if (!this.#isClosed) this.#host?.signalled(message.string());
+    });
+    link.subscribe(epoch, () => this.#epoch.refresh());
+    link.subscribe(liveTrial, () => undefined);
+    await ensureStream(link, this.#settings, this.#subjects);
+    await tryPublishing(link, trial);
+    await this.#clock.synchronize(link);
+    for (const [topic, subscription] of this.#subscriptions) this.#subscribe(link, topic, subscription);
+    const info = await this.#epoch.latest(link);
+    if (link.denial !== undefined) throw link.denial;
+    if (this.#isClosed || !link.isOpen) throw this.#unavailable();
+    this.#link = link;
+    this.#backoff.reset();
+    this.#epoch.enter(link, info);
+    this.#refresher = unrefInterval(() => this.#epoch.refresh(), this.#settings.heartbeatMs);
+  }
+
+  #subscribe(link: NatsLink, topic: string, subscription: NatsSubscription): void {
+    subscription.live = link.subscribe(this.#subjects.liveOf(topic), (message) => {
+      // Until the link is in use the epoch is not known. The hub reads these messages after `restored`.
+      if (link === this.#link) subscription.receive(message);
+    });
+  }
+
+  /** The hub is notified of another epoch as of a loss, so that it reads all topics again. */
+  #changeEpoch(): void {
+    for (const subscription of this.#subscriptions.values()) subscription.reset();
+    if (this.#isLossNotified) return;
+    afterTurn(() => {
+      if (this.#link === undefined || this.#isLossNotified) return;
+      this.#notifyLost(new CometError("ERR_BROKER", "The stream has begun another epoch."));
+      this.#notifyRestored();
+    });
+  }
+
+  #lose(link: NatsLink, error: CometError): void {
+    if (this.#link !== link) return;
+    this.#link = undefined;
+    clearInterval(this.#refresher);
+    this.#lastError = error;
+    this.#notifyLost(error);
+    this.#reconnectLater();
+  }
+
+  #reconnectLater(): void {
+    if (!this.#isClosed) this.#retry = unrefTimeout(() => void this.#reconnect(), this.#backoff.next());
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (error) {
+      this.#lastError =
+        error instanceof CometError ? error : new CometError("ERR_BROKER", "NATS fails.", { cause: error });
+      this.#reconnectLater();
+      return;
+    }
+    this.#notifyRestored();
+  }
+
+  #notifyLost(error: CometError): void {
+    if (this.#isLossNotified || this.#isClosed || this.#host === undefined) return;
+    this.#isLossNotified = true;
+    this.#host.lost(error);
+  }
+
+  #notifyRestored(): void {
+    if (!this.#isLossNotified || this.#isClosed || this.#link === undefined) return;
+    this.#isLossNotified = false;
+    this.#host?.restored();
+  }
+}

@@ -1,0 +1,63 @@
+import { CometError, describe } from "../../core/errors.ts";
+import { assertInteger } from "../../core/options.ts";
+import { assertForm, checkNetworkBrokerOptions, type NetworkBrokerOptions } from "../network-broker-options.ts";
+import type { RedisClient, RedisClusterClient } from "./redis-client.ts";
+
+/** Options of {@link redisBroker}: how a hub uses a Redis server or cluster. Times are whole milliseconds. */
+export interface RedisBrokerOptions extends NetworkBrokerOptions {
+  /**
+   * A client of the application, with its address, TLS and authentication: by `createClient` or `createCluster` of the package `redis`.
+   * It stays the application's, connected or not. The broker copies it by `duplicate()`, into two connections for a server or two for
+   * each server of a cluster, and closes only the copies.
+   */
+  readonly client: RedisClient | RedisClusterClient;
+  /**
+   * The beginning of the names of all keys and channels: 1 to 64 letters, digits and `_ . : / -`. Each application on the same server
+   * needs a prefix of its own, also with another database number, since all databases share the channels.
+   *
+   * @default "comet"
+   */
+  readonly prefix?: string;
+  /**
+   * Time for which the epoch and the last offset of a topic outlive its last message, from 1,000. While a process follows the topic
+   * they are kept; afterwards a client that resumes finds another epoch, which is a `gap`.
+   *
+   * @default 86_400_000 (a day)
+   */
+  readonly topicTtlMs?: number;
+}
+
+/** {@link RedisBrokerOptions}, checked and complete. */
+export type RedisSettings = Required<RedisBrokerOptions>;
+
+/** The methods that are called of any client. */
+const clientMethods = ["duplicate", "on", "connect", "sendCommand", "subscribe", "unsubscribe", "destroy"] as const;
+
+/** @throws {CometError} `ERR_OPTION`. */
+export function checkRedisOptions(options: RedisBrokerOptions): RedisSettings {
+  return {
+    ...checkNetworkBrokerOptions("redisBroker", options),
+    client: checkClient(options.client),
+    prefix: assertForm(
+      "prefix",
+      options.prefix ?? "comet",
+      /^[\w.:/-]{1,64}$/,
+      "1 to 64 letters, digits and _ . : / -",
+    ),
+    topicTtlMs: assertInteger("topicTtlMs", options.topicTtlMs ?? 86_400_000, 1000, 2 ** 45),
+  };
+}
+
+function checkClient(client: unknown): RedisClient | RedisClusterClient {
+  const isObject = typeof client === "object" && client !== null;
+  const missing = clientMethods.filter(
+    (name) => !isObject || typeof (client as Record<string, unknown>)[name] !== "function",
+  );
+  if (missing.length === 0) return client as RedisClient | RedisClusterClient;
+  const found =
+    isObject && missing.length < clientMethods.length ? `one without ${missing.join(", ")}` : describe(client);
+  throw new CometError(
+    "ERR_OPTION",
+    `client must be a client of the package redis, or have the same methods, not ${found}.`,
+  );
+}

@@ -1,0 +1,148 @@
+import type {
+  CometCloseEvent,
+  CometErrorEvent,
+  CometGapEvent,
+  CometMessageEvent,
+  CometOpenEvent,
+} from "./comet-events.ts";
+import type { Wire } from "../wire/item.ts";
+import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
+
+/**
+ * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
+ * one.
+ */
+export interface AnyEvents {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in EventSource: only the application knows the types.
+  readonly [event: string]: any;
+}
+
+/** The events of the source itself. */
+export interface OwnEvents {
+  readonly open: CometOpenEvent;
+  readonly gap: CometGapEvent;
+  readonly error: CometErrorEvent;
+  readonly close: CometCloseEvent;
+}
+
+export type EventOf<Events, Type> = Type extends keyof OwnEvents
+  ? OwnEvents[Type]
+  : Type extends keyof Events
+    ? CometMessageEvent<Events[Type]>
+    : CometMessageEvent;
+
+export type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSED = 2;
+
+/** Declares the listeners, typed by the names of events. */
+export interface BareSource<Events> {
+  addEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | EventListenerOptions,
+  ): void;
+}
+
+/**
+ * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires;
+ * `CometSource` chooses among several and is iterable.
+ *
+ * It reconnects with its position whenever its connection ends, breaks or times out, so each message arrives once; a
+ * `gap` event reports messages that are missing. Messages are events: `message`, or the name that they were published
+ * with. Its own events are `open`, `gap`, `error` and `close`. It lives until `close()` is called, the server ends it
+ * for good, or an error is fatal.
+ *
+ * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its
+ * types.
+ *
+ * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
+ * @example
+ * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
+ */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- only the types of its methods are declared.
+export class BareSource<Events = AnyEvents> extends EventTarget {
+  static readonly CONNECTING: 0 = CONNECTING;
+  static readonly OPEN: 1 = OPEN;
+  static readonly CLOSED: 2 = CLOSED;
+  readonly CONNECTING: 0 = CONNECTING;
+  readonly OPEN: 1 = OPEN;
+  readonly CLOSED: 2 = CLOSED;
+
+  /** The absolute address. */
+  readonly url: string;
+  readonly withCredentials: boolean;
+  onopen: ((event: CometOpenEvent) => void) | null = null;
+  onmessage:
+    | ((event: CometMessageEvent<EventOf<Events, "message"> extends CometMessageEvent<infer D> ? D : never>) => void)
+    | null = null;
+  ongap: ((event: CometGapEvent) => void) | null = null;
+  onerror: ((event: CometErrorEvent) => void) | null = null;
+  onclose: ((event: CometCloseEvent) => void) | null = null;
+  /** @internal */
+  protected readonly follower: Follower;
+  #readyState: 0 | 1 | 2 = CONNECTING;
+  #wire: Wire | undefined;
+
+  constructor(url: string | URL, options: FollowOptions) {
+    super();
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
+    const address = new URL(url, globalThis.location?.href);
+    this.url = address.href;
+    this.withCredentials = options.withCredentials ?? false;
+    for (const type of ["open", "message", "gap", "error", "close"]) {
+      super.addEventListener(type, (event) =>
+        (this as never as Record<string, ((e: Event) => void) | null>)[`on${type}`]?.(event),
+      );
+    }
+    const emit = (type: string, members: object): unknown =>
+      this.dispatchEvent(Object.assign(new Event(type), members));
+    const ended = (reason: CometCloseEvent["reason"]): void => {
+      this.#readyState = CLOSED;
+      emit("close", { reason });
+    };
+    this.follower = createFollower(address, options, {
+      opened: (states, wire) => {
+        if (this.#readyState === OPEN && this.#wire === wire) return;
+        this.#readyState = OPEN;
+        this.#wire = wire;
+        emit("open", { states, wire });
+      },
+      message: ({ event = "message", key, messageId, data }, lastEventId) => {
+        const message = new MessageEvent<unknown>(event, { data, lastEventId, origin: address.origin });
+        this.dispatchEvent(Object.assign(message, { key, messageId }));
+      },
+      gap: ({ topic, missed }) => emit("gap", { topic, missed }),
+      lost: ({ code, detail, status }, retryMs) => {
+        this.#readyState = retryMs === null ? CLOSED : CONNECTING;
+        emit("error", { code, detail, status, retryMs });
+        if (retryMs === null) ended("error");
+      },
+      ended,
+    });
+    this.follower.start();
+  }
+
+  /** 0 while it connects or backs off, 1 while it is open, 2 once it is closed. */
+  get readyState(): 0 | 1 | 2 {
+    return this.#readyState;
+  }
+
+  /** The position from which a source resumes if it is given as the parameter `lastEventId`. */
+  get lastEventId(): string {
+    return this.follower.position();
+  }
+
+  /** Closes the connection. It dispatches no event, and the source cannot be opened again. */
+  close(): void {
+    this.#readyState = CLOSED;
+    this.follower.stop();
+  }
+}

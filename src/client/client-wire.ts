@@ -1,0 +1,108 @@
+import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
+
+/**
+ * One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed.
+ */
+export interface ReceivedItem extends Partial<WireMessage> {
+  readonly open?: OpenItem;
+  readonly gap?: GapItem;
+  readonly end?: EndItem;
+  readonly error?: WireFailure;
+}
+
+/** The reason why a connection broke or could not be opened. */
+export interface WireFailure {
+  /** The code of a refusal (PROTOCOL.md, section 7), or one of the client's own: see `CometErrorEvent`. */
+  readonly code: string;
+  readonly detail: string;
+  /** The status of the response, if there was one that the page can see. */
+  readonly status?: number;
+  /** The shortest time before the client may return, in milliseconds; `null` forbids it to reconnect. @default 0 */
+  readonly retryMs?: number | null;
+}
+
+/** The parameters of a connection. */
+export interface WireRequest {
+  /** The hub's address, with the topics. */
+  readonly url: URL;
+  /** The client's position; empty if it has none. */
+  readonly position: string;
+  /** Whether the server should answer at once, to show that it is there; false for the next of several polls. */
+  readonly isFirst: boolean;
+  /** The application's headers. */
+  readonly headers?: HeadersInit;
+  readonly withCredentials: boolean | undefined;
+}
+
+/** The events of a connection. It emits none after it has been closed. */
+export interface WireEvents {
+  /** Items arrived; an empty array is a heartbeat. */
+  readonly received: (items: readonly ReceivedItem[]) => void;
+  /** The connection is lost, and no `end` item arrived. */
+  readonly broken: (failure: WireFailure) => void;
+  /** The connection works, but costs the page more and more memory: another should replace it soon. Emitted once. */
+  readonly expiring: () => void;
+}
+
+/**
+ * One way for a page to hold a stream open. Applications may implement it.
+ *
+ * Every new member MUST be optional: a required one breaks the wires of applications. A wire around another inherits
+ * from it (`Object.create(wire)`), since `name` may change while the client runs.
+ */
+export interface ClientWire {
+  /** The encoding that it receives. `open` events carry it. */
+  readonly name: Wire;
+  /** Whether it can send the application's headers. @default false */
+  readonly sendsHeaders?: boolean;
+  /**
+   * The idle timeout until a stream opens, in milliseconds, for a wire whose responses may wait for messages; 0
+   * disables it.
+   * @default the source's `openTimeoutMs`
+   */
+  readonly idleTimeoutMs?: number;
+  /** Whether this page has the APIs that the wire needs. @default all pages have */
+  readonly isPossible?: () => boolean;
+  /**
+   * Opens a connection. It MUST NOT emit events before it has returned.
+   *
+   * @returns A function that closes the connection. It is idempotent.
+   */
+  readonly open: (request: WireRequest, events: WireEvents) => () => void;
+}
+
+/** The address of a request on one wire. */
+export function addressOf(
+  { url, position, isFirst }: WireRequest,
+  parameters: { readonly wire: Wire; readonly [name: string]: string },
+): string {
+  const address = new URL(url);
+  const all: Record<string, string> = { ...parameters, lastEventId: position, ...(isFirst && { wait: "0" }) };
+  for (const name in all) address.searchParams.set(name, all[name] as string);
+  return address.href;
+}
+
+/** The failure of a connection of which the page learns only that it is lost. */
+export const connectionLost: WireFailure = { code: "ERR_NETWORK", detail: "No connection." };
+
+/** The failure of a page that can use none of the wires. It is fatal: the client does not reconnect. */
+export const noWire: WireFailure = { code: "ERR_WIRE", detail: "No wire.", retryMs: null };
+
+/**
+ * Parses items from JSON texts, and skips empty ones. A text that is not JSON, or is falsy, becomes an `ERR_FRAME`
+ * error item.
+ */
+export function parseItems(texts: readonly string[]): ReceivedItem[] {
+  return texts.filter(Boolean).map(parseItem);
+}
+
+function parseItem(text: string): ReceivedItem {
+  let detail = text;
+  try {
+    const item = JSON.parse(text) as ReceivedItem | null;
+    if (item) return item;
+  } catch (error) {
+    detail = String(error);
+  }
+  return { error: { code: "ERR_FRAME", detail } };
+}

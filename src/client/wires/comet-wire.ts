@@ -1,0 +1,40 @@
+import { addressOf, parseItems, type ClientWire } from "../client-wire.ts";
+import { openFrame } from "./open-frame.ts";
+
+/** The page's functions that its iframes call, by name. */
+type FrameCallbacks = Record<string, ((texts: readonly string[]) => void) | undefined>;
+
+/**
+ * The wire `comet`: a forever iframe of the page's own origin, which calls a function of the page.
+ *
+ * Callback names must begin with `comet`, since a hub calls no others by default. A callback is replaced by one that
+ * does nothing before it is deleted: the iframe may call it until it is removed.
+ */
+export const comet: ClientWire = {
+  name: "comet",
+  isPossible: () => typeof document === "object",
+  open: (request, events) => {
+    const callbacks = globalThis as unknown as FrameCallbacks;
+    // The lowest free number, so that the page gets few names.
+    let n = 0;
+    while (`comet${n}` in callbacks) n += 1;
+    const name = `comet${n}`;
+    const { noteBatch, close } = openFrame(
+      addressOf(request, { wire: "comet", mode: "managed", callback: `parent.${name}` }),
+      events,
+    );
+    const call = (texts: readonly string[]): void => {
+      noteBatch(texts);
+      events.received(parseItems(texts));
+    };
+    callbacks[name] = call;
+    return () => {
+      close();
+      // Another connection may own the name by now.
+      if (callbacks[name] !== call) return;
+      callbacks[name] = () => undefined;
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- otherwise the page would collect names without end.
+      setTimeout(() => delete callbacks[name]);
+    };
+  },
+};

@@ -1,0 +1,49 @@
+import type { Problem } from "../../wire/item.ts";
+import { addressOf, connectionLost, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
+
+/**
+ * Opens a connection by `fetch`, and passes the response to `read` if it is 200 and of the right content type.
+ *
+ * Anything else breaks the connection: the members of a problem body override the failure that the head gives, so a
+ * refusal keeps the hub's own code. The client returns no sooner than `Retry-After` or the body's `retryMs` says.
+ *
+ * @param read Reads the response; resolves at its end, which is a lost connection unless an `end` item was in it.
+ * @returns A function that aborts the request.
+ */
+export function openFetch(
+  wire: "ndjson" | "poll",
+  type: string,
+  request: WireRequest,
+  { broken }: WireEvents,
+  read: (response: Response) => Promise<void>,
+): () => void {
+  const controller = new AbortController();
+  const follow = async (): Promise<WireFailure> => {
+    const response = await fetch(addressOf(request, { wire }), {
+      headers: request.headers as HeadersInit,
+      ...(request.withCredentials && { credentials: "include" }),
+      signal: controller.signal,
+    });
+    const { status, headers } = response;
+    const given = headers.get("content-type") ?? "";
+    const later = headers.get("retry-after") ?? "";
+    if (status === 200 && given.startsWith(type)) {
+      await read(response);
+      return connectionLost;
+    }
+    return {
+      code: status === 200 ? "ERR_CONTENT_TYPE" : "ERR_STATUS",
+      detail: `${status} ${given}`,
+      status,
+      retryMs: Number(later) * 1000 || Date.parse(later) - Date.now() || 0,
+      ...(given.includes("problem+json") && ((await response.json().catch(() => undefined)) as Problem | undefined)),
+    };
+  };
+  void follow()
+    .catch((error: unknown) => ({ ...connectionLost, detail: String(error) }))
+    .then((failure) => {
+      controller.abort();
+      broken(failure);
+    });
+  return () => controller.abort();
+}

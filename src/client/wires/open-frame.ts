@@ -1,0 +1,62 @@
+import { connectionLost, type WireEvents } from "../client-wire.ts";
+
+/**
+ * The number of batches and of characters after which another document should replace one. In WebKit each batch of a
+ * document costs more than the one before. The length is just below the 4 MiB at which a hub ends a comet socket by
+ * default.
+ */
+const MAX_BATCHES = 10_000;
+const MAX_LENGTH = 3_500_000;
+/** Posted messages may arrive up to this time after the end of their document. */
+const POSTED_MS = 100;
+
+/**
+ * Loads an endless document in a hidden iframe, which adds nothing to the page's history, focus order or load spinner.
+ *
+ * Browsers depend on the order of the steps: test/browser/client-frame.test.ts checks the effects in each of them.
+ *
+ * @returns The iframe; `noteBatch`, to be called with the texts of each batch; and `close`, which removes the iframe.
+ */
+export function openFrame(
+  address: string,
+  { broken, expiring }: WireEvents,
+): { frame: HTMLIFrameElement; noteBatch: (texts: readonly string[]) => void; close: () => void } {
+  const frame = document.createElement("iframe");
+  const over = new AbortController();
+  // Messages that were posted before the end may still be on their way.
+  const ended = (): unknown => setTimeout(() => broken(connectionLost), POSTED_MS);
+  let batches = 0;
+  let length = 0;
+  // A page whose iframe exists before `load` waits for its end, and its tab seems to load for ever.
+  const insert = (): unknown => setTimeout(() => over.signal.aborted || document.body.append(frame));
+  frame.hidden = true;
+  // Set before the iframe is in the page: a later address would be an entry of the history.
+  frame.src = address;
+  // The document loads only when its connection ends. WebKit reports a cut in this way.
+  frame.addEventListener("load", ended, over);
+  const remove = (): void => {
+    removeEventListener("pagehide", remove);
+    frame.remove();
+  };
+  // No timer runs after `pagehide`, and browsers keep no page for the back button that has a stream in an iframe.
+  addEventListener("pagehide", remove);
+  if (document.readyState === "complete") insert();
+  else addEventListener("load", insert, over);
+  return {
+    frame,
+    noteBatch: (texts) => {
+      // Firefox reports a cut in this way. Chromium reports nothing: there the idle timeout detects it.
+      if (batches++ === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
+      for (const text of texts) length += text.length;
+      if (batches < MAX_BATCHES && length < MAX_LENGTH) return;
+      // Neither bound is reached again, so the event is emitted once.
+      batches = length = -Infinity;
+      expiring();
+    },
+    close: () => {
+      over.abort();
+      // In a task of its own, since a script of the iframe may have called this.
+      setTimeout(remove);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { optionsPage } from "../../scripts/options.ts";
+import { root } from "../support/run.ts";
+
+let page = "";
+beforeAll(() => {
+  page = optionsPage(root);
+});
+
+test("docs/options.md is as the types are: npm run docs:options", () => {
+  expect(readFileSync(join(root, "docs/options.md"), "utf8")).toBe(page);
+});
+
+test("it has every exported type of options", () => {
+  const entries = ["index", "stream/index", "client/index", "client/react", "adapters/node/index"];
+  const brokers = ["brokers/memory/index", "brokers/redis/index", "brokers/nats/index"];
+  const names = [...entries, ...brokers].flatMap((entry) =>
+    [...readFileSync(join(root, "src", `${entry}.ts`), "utf8").matchAll(/\b\w+(?:Options|Init|Bounds)\b/g)].map(String),
+  );
+  expect(new Set(names).size).toBeGreaterThan(12);
+  for (const name of new Set(names)) expect(page).toContain(`\n### ${name}\n`);
+});
+
+test("it has types, members of objects, inherited options, and what is required", () => {
+  expect(page).toMatch(/^\| `heartbeatMs` \| `number` \|/m);
+  expect(page).toMatch(/^\| `overflow` \| `"resume" \\\| "skip" \\\| "latest"` \|/m);
+  expect(page).toMatch(/^\| `log` \| \[`Partial<LogBounds>`\]\(#logbounds\) \|/m);
+  expect(page).toMatch(/^\| `cors\.origins` \| `readonly string\[\]` \|/m);
+  expect(page).toMatch(/^\| `callback`, required \| `string` \|/m);
+  expect(page).toContain("It also has these of [RequestOptions](#requestoptions): `topics`,");
+});

@@ -1,0 +1,10 @@
+import type { EndItem, GapItem, OpenItem, Problem, WireMessage } from "../../../src/wire/item.ts";
+
+/** One item of a decoded stream. */
+export type WireItem =
+  | ({ readonly type: "message" } & WireMessage)
+  | ({ readonly type: "open" } & OpenItem)
+  | ({ readonly type: "gap" } & GapItem)
+  | ({ readonly type: "end" } & EndItem)
+  | { readonly type: "error"; readonly problem: Problem }
+  | { readonly type: "heartbeat" };

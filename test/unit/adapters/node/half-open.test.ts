@@ -1,0 +1,151 @@
+/** Clients that go without a word, or half: over bare sockets, both where the hub writes to the socket and where it writes to the response. */
+import { connect as openSocket, type Socket } from "node:net";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import type { HubOptions } from "../../../../src/index.ts";
+import { notedHub, streams, type NotedHub } from "../../../support/hub.ts";
+import { serve } from "../../../support/servers.ts";
+import { turns, until } from "../../../support/sources.ts";
+
+const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
+const get = (wire: string): string => `GET /?topic=a&wire=${wire} HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+interface Served extends NotedHub {
+  readonly port: number;
+  /** The server's sides of all connections. */
+  readonly sockets: Socket[];
+}
+
+async function serveBy(writes: string, options: HubOptions = {}): Promise<Served> {
+  const noted = notedHub({ heartbeatMs: 0, ...options });
+  const sockets: Socket[] = [];
+  const { port } = await serve((response) => {
+    sockets.push(response.req.socket);
+    // Whatever has a `write` of its own is written to by it.
+    if (writes === "response") Reflect.set(response, "write", response.write.bind(response));
+    void nodeHandler(noted.hub)(response.req, response);
+  });
+  return { ...noted, port, sockets };
+}
+
+/** A socket that does not end by itself when the server does. */
+function client(port: number): Socket {
+  const socket = openSocket({ port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => undefined);
+  onTestFinished(() => void socket.destroy());
+  return socket;
+}
+
+/** Publishes more than the sockets' buffers hold. */
+async function flood({ hub }: Served): Promise<void> {
+  for (let i = 0; i < 300; i += 1) await hub.topic("a").publish("x".repeat(50_000));
+}
+
+/** Expects the one connection to have gone for this reason, to have been told so once, and nothing to be left of it. */
+async function expectGone({ hub, opened, sockets, closed, reasons, errors }: Served, reason: string): Promise<void> {
+  // Once its socket is closed, nothing more comes to a connection.
+  await until(() => reasons.length > 0 && sockets.every((socket) => socket.closed));
+  await hub.topic("a").publish("to nobody");
+  await turns();
+  expect(reasons).toEqual([reason]);
+  expect(closed[0]?.subscription).toBe(opened[0]);
+  expect(hub.stats()).toMatchObject(idle);
+  expect([...hub.subscriptions()]).toEqual([]);
+  expect(errors).toEqual([]);
+  await hub.close({ drainMs: 0 });
+  expect(reasons).toEqual([reason]);
+}
+
+describe.each(["socket", "response"])("where the hub writes to the %s", (writes) => {
+  test.each(streams)("a client of %s that ends its side right after its request has gone", async (wire) => {
+    const server = await serveBy(writes);
+    const socket = client(server.port);
+    let over = false;
+    socket.on("close", () => (over = true)).resume();
+    socket.on("end", () => socket.destroy());
+    socket.end(get(wire));
+    await until(() => over);
+    // It may be seen before the request is let in.
+    if (server.opened.length > 0) await expectGone(server, "client");
+    expect(server.hub.stats()).toMatchObject(idle);
+  });
+
+  test.each(streams)("a client of %s that ends its side in the middle of the stream has gone", async (wire) => {
+    const server = await serveBy(writes);
+    const socket = client(server.port);
+    let [received, over] = ["", false];
+    socket.on("data", (data: Buffer) => (received += data.toString()));
+    socket.on("end", () => (over = true));
+    socket.write(get(wire));
+    await until(() => server.opened.length === 1);
+    await server.hub.topic("a").publish("kiki");
+    await until(() => received.includes("kiki"));
+    socket.end();
+    await expectGone(server, "client");
+    await until(() => over);
+    expect(received).not.toContain("to nobody");
+  });
+
+  test.each(streams)("a client of %s that vanishes by RST has gone", async (wire) => {
+    const server = await serveBy(writes);
+    const socket = client(server.port);
+    let received = "";
+    socket.on("data", (data: Buffer) => (received += data.toString()));
+    socket.write(get(wire));
+    await until(() => server.opened.length === 1);
+    await server.hub.topic("a").publish("kiki");
+    await until(() => received.includes("kiki"));
+    socket.resetAndDestroy();
+    await expectGone(server, "client");
+  });
+
+  test("one that vanishes by RST while it is published to, too", async () => {
+    const server = await serveBy(writes);
+    const socket = client(server.port);
+    socket.resume().write(get("ndjson"));
+    await until(() => server.opened.length === 1);
+    const flooding = flood(server);
+    socket.resetAndDestroy();
+    await flooding;
+    await expectGone(server, "client");
+  });
+
+  test.each([
+    ["RST", "client"],
+    // What was written may still be read by it, so that it has the time that anybody has who reads nothing.
+    ["FIN", "stalled"],
+  ])("one that never reads, and then goes by %s", async (how, reason) => {
+    // Time stands still until it has gone: on a slow machine it would have stalled before.
+    vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const server = await serveBy(writes, { stallMs: 200, log: { maxBytes: 64 * 1024 * 1024 } });
+    const socket = client(server.port);
+    socket.pause().write(get("ndjson"));
+    await until(() => server.opened.length === 1);
+    await flood(server);
+    await until(() => server.hub.stats().lagging === 1);
+    expect(server.reasons).toEqual([]);
+    if (how === "RST") socket.resetAndDestroy();
+    else {
+      // On one machine, what was sent has arrived: the server sees it in its next turns.
+      await new Promise<void>((resolve) => socket.end(resolve));
+      await turns();
+      expect(server.reasons).toEqual([]);
+      vi.advanceTimersByTime(400);
+    }
+    await expectGone(server, reason);
+  });
+
+  test("one that never reads and stays is broken off once it has stalled", async () => {
+    const server = await serveBy(writes, { stallMs: 100, log: { maxBytes: 64 * 1024 * 1024 } });
+    const socket = client(server.port);
+    let over = false;
+    socket.on("end", () => (over = true)).on("close", () => (over = true));
+    socket.pause().write(get("sse"));
+    await until(() => server.opened.length === 1);
+    await flood(server);
+    await expectGone(server, "stalled");
+    socket.resume();
+    await until(() => over);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import type { HubOptions } from "../../../../src/index.ts";
+import type { Problem } from "../../../../src/wire/item.ts";
+import { expectProblem, notedHub, request, withBystander } from "../../../support/hub.ts";
+
+const options: HubOptions = { topics: (name) => name !== "secret" };
+
+describe("on comet", () => {
+  const hostile = [
+    "",
+    ".",
+    "parent.",
+    ".cometX",
+    "cometX..y",
+    "alert(1)",
+    "cometX;alert",
+    "cometX\n",
+    "cometX()",
+    "cometX[0]",
+    "comet-x",
+    "1comet",
+    "return",
+    "parent.cometX</script><script>alert(1)//",
+    "cométX",
+    `comet${"X".repeat(124)}`,
+    "eval",
+    "alert",
+    "parent.eval",
+    "setTimeout",
+    "Function",
+    "document.write",
+    "parent.document.write",
+    "location.replace",
+    "parent.cometX.constructor",
+    "cometX.constructor",
+    "cometX.call",
+    "parent.parent.cometX",
+    "top.cometX",
+    "console.logs",
+    "console.log.constructor",
+    "window.cometX",
+    "__proto__",
+    "COMET",
+  ];
+
+  test.each(hostile)("the callback %j is refused by a document that calls nothing", async (callback) => {
+    const server = await withBystander(options);
+    for (const mode of ["plain", "managed"]) {
+      const query = `topic=news&wire=comet&mode=${mode}&callback=${encodeURIComponent(callback)}`;
+      const response = await fetch(`${server.origin}/?${query}`);
+      expect(response.status).toBe(400);
+      expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+      expect(response.headers.get("content-security-policy")).toBe("frame-ancestors 'self'");
+      const body = await response.text();
+      expect(body).not.toMatch(/<script/i);
+      const shown = /<pre>([^<>]*)<\/pre>/.exec(body)?.[1] ?? "";
+      const text = shown.replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)));
+      expectProblem(JSON.parse(text) as Problem, 400, "ERR_CALLBACK");
+    }
+    await server.check(2);
+  });
+
+  test("in managed mode, a callback that is called is given the problem", async () => {
+    const server = await withBystander(options);
+    const response = await fetch(`${server.origin}/?topic=secret&wire=comet&mode=managed&callback=parent.cometLive`);
+    expect(response.status).toBe(404);
+    const script = /<script>parent\.cometLive\((.*)\);<\/script>\n$/.exec(await response.text())?.[1] ?? "";
+    const [item] = JSON.parse(script) as [string];
+    expectProblem((JSON.parse(item) as { error: Problem }).error, 404, "ERR_TOPIC_UNKNOWN");
+    await server.check();
+  });
+
+  test("in plain mode, the callback is given nothing but messages", async () => {
+    const { hub } = notedHub(options);
+    const body = await (await hub.fetch(request("topic=secret&wire=comet&callback=cometX"))).text();
+    expect(body).not.toMatch(/<script/);
+    expect(body).toContain("ERR_TOPIC_UNKNOWN");
+  });
+
+  test("other parameters that are wrong are told by a document too", async () => {
+    const { hub } = notedHub();
+    for (const query of ["mode=wild", "callback=a&callback=b", "mode=plain&mode=plain", "from=x", "lastEventId=x"]) {
+      const response = await hub.fetch(request(`topic=news&wire=comet&${query}`));
+      expect(response.status, query).toBe(400);
+      expect(response.headers.get("content-type"), query).toBe("text/html; charset=utf-8");
+    }
+  });
+});

@@ -1,0 +1,233 @@
+import { describe, expect, test } from "vitest";
+import type { HubOptions } from "../../../../src/index.ts";
+import type { Problem } from "../../../../src/wire/item.ts";
+import { exchange, followHub, notedHub, problemOf, request, wires, withBystander } from "../../../support/hub.ts";
+
+const many = (count: number): string => Array.from({ length: count }, (_, i) => `topic=t${i}`).join("&");
+const long = "x".repeat(201);
+
+/** What a hub refuses, whoever asks: the query, further headers, the status and the code. */
+const refused: readonly (readonly [
+  what: string,
+  query: string,
+  headers: Record<string, string>,
+  status: number,
+  code: string,
+])[] = [
+  ["no topic", "", {}, 400, "ERR_TOPIC"],
+  ["an empty topic", "topic=", {}, 400, "ERR_TOPIC"],
+  ["a topic and an empty one", "topic=news&topic=", {}, 400, "ERR_TOPIC"],
+  ["a topic of another case of the parameter", "Topic=news", {}, 400, "ERR_TOPIC"],
+  ["too many topics", many(33), {}, 400, "ERR_TOPIC"],
+  ["a topic of 201 characters", `topic=${long}`, {}, 400, "ERR_TOPIC"],
+  ["a topic with NUL", "topic=a%00b", {}, 400, "ERR_TOPIC"],
+  ["a topic with a line end", "topic=a%0Ab", {}, 400, "ERR_TOPIC"],
+  ["a topic with DEL", "topic=a%7Fb", {}, 400, "ERR_TOPIC"],
+  ["an unknown topic", "topic=secret", {}, 404, "ERR_TOPIC_UNKNOWN"],
+  ["an unknown topic beside a known one", "topic=news&topic=secret", {}, 404, "ERR_TOPIC_UNKNOWN"],
+  ["an unknown wire", "topic=news&wire=websocket", {}, 400, "ERR_WIRE"],
+  ["an empty wire", "topic=news&wire=", {}, 400, "ERR_WIRE"],
+  ["a wire of another case", "topic=news&wire=SSE", {}, 400, "ERR_WIRE"],
+  ["an unknown mode", "topic=news&wire=ndjson&mode=wild", {}, 400, "ERR_WIRE"],
+  ["wire twice", "topic=news&wire=sse&wire=sse", {}, 400, "ERR_PARAMETER"],
+  ["mode twice", "topic=news&wire=ndjson&mode=plain&mode=plain", {}, 400, "ERR_PARAMETER"],
+  ["callback twice", "topic=news&wire=ndjson&callback=a&callback=b", {}, 400, "ERR_PARAMETER"],
+  ["wait twice", "topic=news&wire=poll&wait=0&wait=0", {}, 400, "ERR_PARAMETER"],
+  ["another wait", "topic=news&wire=poll&wait=5", {}, 400, "ERR_PARAMETER"],
+  ["from twice", "topic=news&wire=sse&from=newest&from=newest", {}, 400, "ERR_PARAMETER"],
+  ["lastEventId twice", "topic=news&lastEventId=&lastEventId=", {}, 400, "ERR_PARAMETER"],
+  [
+    "lastEventId twice, beside the header",
+    "topic=news&lastEventId=&lastEventId=",
+    { "last-event-id": "news=a.1" },
+    400,
+    "ERR_PARAMETER",
+  ],
+  ["another from", "topic=news&from=yesterday", {}, 400, "ERR_PARAMETER"],
+  ["an empty from", "topic=news&from=", {}, 400, "ERR_PARAMETER"],
+  ["a position of 4,097 characters", `topic=news&lastEventId=${"x".repeat(4097)}`, {}, 400, "ERR_POSITION"],
+  ["the same in the header", "topic=news", { "last-event-id": `news=${"a".repeat(4092)}` }, 400, "ERR_POSITION"],
+  [
+    "a good position, but a bad one in the header",
+    "topic=news&lastEventId=news%3Da.1",
+    { "last-event-id": "x" },
+    400,
+    "ERR_POSITION",
+  ],
+  [
+    "topics whose position would be too long",
+    ["a", "b", "c"].map((c) => `topic=${encodeURIComponent("\u{1f600}".repeat(99))}${c}`).join("&"),
+    {},
+    404,
+    "ERR_TOPIC_UNKNOWN",
+  ],
+  ["nothing acceptable", "topic=news", { accept: "image/png" }, 406, "ERR_ACCEPT"],
+];
+
+const options: HubOptions = { topics: (name) => name !== "secret" && !name.startsWith("\u{1f600}") };
+
+describe("is refused, with no effect on others:", () => {
+  test.each(refused)("%s", async (_, query, headers, status, code) => {
+    const server = await withBystander(options);
+    const response = await fetch(`${server.origin}/?${query}`, { headers });
+    await problemOf(response, status, code);
+    expect(response.headers.get("retry-after")).toBeNull();
+    await server.check();
+  });
+
+  test.each([
+    "news",
+    "news=",
+    "news=a",
+    "news=a.",
+    "news=.1",
+    "=a.1",
+    "news=a.1,",
+    ",news=a.1",
+    "news=a.1,,b=a.1",
+    "news=a.1;b=a.1",
+    "news=a.1 ,b=a.1",
+    "news=a.-1",
+    "news=a.+1",
+    "news=a.01",
+    "news=a.1e3",
+    "news=a.0x1",
+    "news=a.1.5",
+    "news=a.9007199254740992",
+    "news=a.99999999999999999",
+    "news=a.١",
+    `news=${"a".repeat(33)}.1`,
+    "news=a_b.1",
+    "news=ä.1",
+    "news=a.1,news=a.1",
+    "news=a.1,n%65ws=a.2",
+    "ne ws=a.1",
+    "n&ws=a.1",
+    "%=a.1",
+    "%zz=a.1",
+    "%ff=a.1",
+    "%ed%a0%80=a.1",
+    "%00=a.1",
+    "%0A=a.1",
+    `${"x".repeat(201)}=a.1`,
+    "null",
+    "[object Object]",
+    "../../etc/passwd",
+    "<script>alert(1)</script>",
+    " ",
+    "\0",
+    "\n",
+    "\ud800",
+  ])("the position %j", async (position) => {
+    const server = await withBystander(options);
+    const response = await fetch(
+      `${server.origin}/?topic=news&lastEventId=${encodeURIComponent(position.toWellFormed())}`,
+    );
+    await problemOf(response, 400, "ERR_POSITION");
+    await server.check();
+  });
+
+  test("positions that several topics could not send back", async () => {
+    const { hub } = notedHub({ maxPositionLength: 128 });
+    await problemOf(await hub.fetch(request("topic=a&topic=b&topic=c")), 400, "ERR_POSITION");
+    expect((await hub.fetch(request("topic=a&topic=b"))).status).toBe(200);
+  });
+
+  test.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])(
+    "the method %s, and told which there are",
+    async (method) => {
+      const server = await withBystander(options);
+      const response = await fetch(`${server.origin}/?topic=news`, { method });
+      expect(response.headers.get("allow")).toBe("GET, HEAD");
+      await problemOf(response, 405, "ERR_METHOD");
+      await server.check();
+    },
+  );
+
+  test("what is refused on HTTP/1.1 leaves the connection usable", async () => {
+    const { port, check } = await withBystander(options);
+    const get = (query: string): string => `GET /?${query} HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const received = await exchange(port, get("topic=secret") + get("wire=x") + get(""));
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 404", "HTTP/1.1 400", "HTTP/1.1 400"]);
+    await check(3);
+  });
+});
+
+test("the detail of a refusal says what would be right", async () => {
+  const { hub } = notedHub();
+  const detail = async (query: string, headers = {}): Promise<string> => {
+    const response = await hub.fetch(request(query, { headers }));
+    return ((await response.json()) as Problem).detail;
+  };
+  expect(await detail("topic=a&wire=x")).toContain("ndjson, sse, comet, poll");
+  expect(await detail("topic=a", { accept: "image/png" })).toContain(
+    "application/x-ndjson, application/ndjson, text/event-stream, text/html, application/json",
+  );
+  expect(await detail(many(33))).toContain("32");
+  expect(await detail("topic=a&lastEventId=1")).toContain("topic=epoch.offset");
+});
+
+describe("is no error:", () => {
+  test.each(["another=a.1", "news=a.0,another=b.9007199254740991", "n%65ws=a.1", "news=A9z.9007199254740991"])(
+    "the position %s",
+    async (position) => {
+      const { hub } = notedHub();
+      const query = `topic=news&wire=ndjson&lastEventId=${encodeURIComponent(position)}`;
+      expect((await hub.fetch(request(query))).status).toBe(200);
+    },
+  );
+
+  test("a topic named twice, which is followed once", async () => {
+    const { hub, opened } = notedHub();
+    expect((await hub.fetch(request("topic=a&topic=b&topic=a"))).status).toBe(200);
+    expect(opened.map(({ topics }) => topics)).toEqual([["a", "b"]]);
+  });
+
+  test("an empty position, and parameters that nobody knows", async () => {
+    const { hub, opened } = notedHub();
+    const headers = { "last-event-id": "" };
+    const query = "topic=a&lastEventId=&token=1&token=2&__proto__=x&last-event-id=x";
+    expect((await hub.fetch(request(query, { headers }))).status).toBe(200);
+    expect(opened[0]?.states).toEqual({ a: "fresh" });
+  });
+
+  test("a topic with a name of 200 characters, of any script", async () => {
+    const { hub, opened } = notedHub();
+    const name = `ü${"\u{1f600}".repeat(98)}& =`;
+    expect(name).toHaveLength(200);
+    expect((await hub.fetch(request(`topic=${encodeURIComponent(name)}`))).status).toBe(200);
+    expect(opened[0]?.topics).toEqual([name]);
+  });
+
+  test.each(wires)("a position of another epoch, which opens %s with a gap", async (wire) => {
+    const { hub } = notedHub();
+    await hub.topic("news").publish("old");
+    const follower = await (await followHub(hub, `topic=news&wire=${wire}&lastEventId=news%3Dother.1`)).begun();
+    await follower.has(1);
+    const position = follower.open.position;
+    expect(follower.open.states).toEqual({ news: "gap" });
+    expect(follower.items[1]).toEqual({ type: "gap", topic: "news", missed: null, position });
+    expect(follower.data).toEqual(["old"]);
+  });
+
+  test.each(wires)("an offset that is not given out yet, which opens %s with a gap", async (wire) => {
+    const { hub } = notedHub();
+    const position = await hub.topic("news").publish("old");
+    const future = position.replace(/1$/, "2");
+    const follower = await (await followHub(hub, `topic=news&wire=${wire}&lastEventId=${future}`)).begun();
+    expect(follower.open.states).toEqual({ news: "gap" });
+    expect(follower.items[1]).toMatchObject({ type: "gap", topic: "news", missed: null });
+  });
+
+  test("a header with a newer position than the address has", async () => {
+    const { hub } = notedHub();
+    const first = await hub.topic("news").publish(1);
+    const second = await hub.topic("news").publish(2);
+    await hub.topic("news").publish(3);
+    const follower = await followHub(hub, `topic=news&wire=ndjson&lastEventId=${first}`, {
+      headers: { "last-event-id": second },
+    });
+    expect((await follower.has(1)).data).toEqual([3]);
+    expect(follower.open.states).toEqual({ news: "recovered" });
+  });
+});

@@ -1,0 +1,218 @@
+import { describe, expect, test } from "vitest";
+import { fetchHandler, type HubOptions } from "../../../../src/index.ts";
+import {
+  exchange,
+  notedHub,
+  problemOf,
+  request,
+  serveHub,
+  streams,
+  wires,
+  type HubServer,
+} from "../../../support/hub.ts";
+import { RawRequest } from "../../../support/servers.ts";
+import { until } from "../../../support/sources.ts";
+
+/** The headers of an answer but those that differ from one to the next, or belong to the connection. */
+function essence(head: string): string[] {
+  const own = /^(?:date|connection|keep-alive|transfer-encoding):/i;
+  return head
+    .split("\r\n")
+    .filter((line) => !own.test(line))
+    .sort();
+}
+
+async function heads({ port }: HubServer, query: string): Promise<{ get: string[]; head: string[]; body: string }> {
+  const get = RawRequest.get(port, `/?${query}`);
+  await until(() => get.received.includes("\r\n\r\n"));
+  get.socket.destroy();
+  const head = await exchange(port, `HEAD /?${query} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  return {
+    get: essence(get.head),
+    head: essence(head.split("\r\n\r\n")[0] ?? ""),
+    body: head.split("\r\n\r\n")[1] ?? "",
+  };
+}
+
+describe("HEAD", () => {
+  test.each(streams)("has the head that GET would have on %s, and opens nothing", async (wire) => {
+    const server = await serveHub();
+    const { get, head, body } = await heads(server, `topic=a&wire=${wire}`);
+    expect(head).toEqual(get);
+    expect(head).toContain("HTTP/1.1 200 OK");
+    expect(body).toBe("");
+    expect(server.hub.stats().opened).toBe(1);
+    expect(server.opened).toHaveLength(1);
+  });
+
+  test("on poll is answered at once, with no length but the right one", async () => {
+    const server = await serveHub();
+    const position = await server.hub.topic("a").publish(1);
+    const response = await fetch(`${server.origin}/?topic=a&wire=poll&lastEventId=${position}`, { method: "HEAD" });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(response.headers.get("content-length")).toBeNull();
+    expect(server.hub.stats().opened).toBe(0);
+  });
+
+  test.each(["topic=", "topic=a&wire=x", "topic=a&wire=comet&callback=eval"])(
+    "of what is refused has the head that GET would have, and no body: %s",
+    async (query) => {
+      const server = await serveHub();
+      const { get, head, body } = await heads(server, query);
+      // RFC 9110, 8.6: the length may be left out, but must not be another.
+      const withoutLength = (lines: string[]): string[] => lines.filter((line) => !/^content-length:/i.test(line));
+      expect(withoutLength(head)).toEqual(withoutLength(get));
+      const length = head.filter((line) => !withoutLength([line]).length);
+      if (length.length > 0) expect(get).toContain(length[0]);
+      expect(body).toBe("");
+    },
+  );
+
+  test("through hub.connect has no body", async () => {
+    const { hub, opened } = notedHub();
+    for (const wire of wires) {
+      const response = await hub.fetch(request(`topic=a&wire=${wire}`, { method: "HEAD" }));
+      expect(response.status).toBe(200);
+      expect(response.body).toBeNull();
+    }
+    const refused = await hub.fetch(request("", { method: "HEAD" }));
+    expect(refused.status).toBe(400);
+    expect(refused.headers.get("content-type")).toBe("application/problem+json");
+    expect(await refused.text()).toBe("");
+    expect(opened).toEqual([]);
+  });
+});
+
+describe("the headers of a stream", () => {
+  const expected = {
+    ndjson: "application/x-ndjson",
+    sse: "text/event-stream",
+    comet: "text/html; charset=utf-8",
+    poll: "application/json",
+  };
+  test.each(wires)("on %s are those of PROTOCOL.md", async (wire) => {
+    const { hub } = notedHub();
+    const { headers } = await hub.fetch(request(`topic=a&wire=${wire}`));
+    expect(Object.fromEntries(headers)).toEqual({
+      "content-type": expected[wire],
+      "cache-control": "no-store, no-transform",
+      "x-content-type-options": "nosniff",
+      "x-accel-buffering": "no",
+      vary: "Accept, Sec-Fetch-Dest",
+      ...(wire === "comet" ? { "content-security-policy": "frame-ancestors 'self'" } : {}),
+    });
+  });
+
+  test("are replaced by the application's, and joined by others", async () => {
+    const { hub } = notedHub();
+    const headers = {
+      "content-security-policy": "frame-ancestors https://example.com",
+      "cache-control": "no-store",
+      "x-own": "1",
+      vary: "Cookie",
+    };
+    const response = await fetchHandler(hub, { headers })(request("topic=a&wire=comet"));
+    expect(response.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("x-own")).toBe("1");
+    expect(response.headers.get("vary")).toBe("Cookie, Accept, Sec-Fetch-Dest");
+    const refused = await fetchHandler(hub, { headers })(request("wire=comet"));
+    expect(refused.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
+  });
+});
+
+describe("CORS", () => {
+  const origin = "https://example.com";
+  const cors: HubOptions = { cors: { origins: [origin, "http://localhost:8080"] } };
+  const from = (from: string, init: RequestInit = {}): RequestInit => ({ ...init, headers: { origin: from } });
+  const allowed = (response: Response): Record<string, string> =>
+    Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("access-control-")));
+
+  test("a page of a listed origin may read the stream, and Retry-After", async () => {
+    const { hub } = notedHub(cors);
+    const response = await hub.fetch(request("topic=a", from(origin)));
+    expect(allowed(response)).toEqual({
+      "access-control-allow-origin": origin,
+      "access-control-expose-headers": "Retry-After",
+    });
+    expect(response.headers.get("vary")).toBe("Origin, Accept, Sec-Fetch-Dest");
+  });
+
+  test.each([
+    "https://example.com.evil.test",
+    "http://example.com",
+    "https://EXAMPLE.com",
+    "null",
+    "*",
+    `${origin}:443`,
+    "",
+  ])("a page of %j may not, and its answer varies with the origin too", async (other) => {
+    const { hub } = notedHub(cors);
+    for (const init of [from(other), {}]) {
+      const response = await hub.fetch(request("topic=a", init));
+      expect(allowed(response)).toEqual({});
+      expect(response.headers.get("vary")).toBe("Origin, Accept, Sec-Fetch-Dest");
+    }
+  });
+
+  test("a page of a listed origin may read what a refusal says", async () => {
+    const { hub } = notedHub(cors);
+    const refused = await hub.fetch(request("", from(origin)));
+    await problemOf(refused, 400, "ERR_TOPIC");
+    expect(allowed(refused)["access-control-allow-origin"]).toBe(origin);
+    expect(refused.headers.get("vary")).toContain("Origin");
+    expect((await hub.fetch(request("", {}))).headers.get("vary")).toContain("Origin");
+  });
+
+  test("credentials are allowed where the application says so", async () => {
+    const { hub } = notedHub({ cors: { origins: [origin], credentials: true } });
+    expect(allowed(await hub.fetch(request("topic=a", from(origin))))["access-control-allow-credentials"]).toBe("true");
+    expect(allowed(await hub.fetch(request("topic=a", from("https://evil.test"))))).toEqual({});
+  });
+
+  test("a preflight of a listed origin is answered, whatever it is for, and opens nothing", async () => {
+    const noted = notedHub({ ...cors, authorize: () => 401 });
+    for (const query of ["topic=a", ""]) {
+      const response = await noted.hub.fetch(request(query, from(origin, { method: "OPTIONS" })));
+      expect(response.status).toBe(204);
+      expect(response.body).toBeNull();
+      expect(allowed(response)).toEqual({
+        "access-control-allow-origin": origin,
+        "access-control-allow-methods": "GET, HEAD",
+        "access-control-allow-headers": "Authorization, Last-Event-ID",
+        "access-control-expose-headers": "Retry-After",
+        "access-control-max-age": "600",
+      });
+    }
+    expect(noted.hub.stats()).toMatchObject({ opened: 0, rejected: 0, topics: 0 });
+  });
+
+  test("a preflight of another origin is told nothing", async () => {
+    const { hub } = notedHub(cors);
+    const response = await hub.fetch(request("topic=a", from("https://evil.test", { method: "OPTIONS" })));
+    expect(response.status).toBe(204);
+    expect(Object.fromEntries(response.headers)).toEqual({ vary: "Origin" });
+  });
+
+  test("a preflight over HTTP has no Content-Length", async () => {
+    const { port } = await serveHub(cors);
+    const answer = await exchange(port, `OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: ${origin}\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 204 No Content\r\n/);
+    // RFC 9110, 8.6: a server must not send one with 204.
+    expect(answer).not.toMatch(/\r\n(?:content-length|transfer-encoding):/i);
+  });
+
+  test("without other origins, OPTIONS is a method like any other", async () => {
+    const { hub } = notedHub();
+    const response = await hub.fetch(request("topic=a", from(origin, { method: "OPTIONS" })));
+    expect(response.headers.get("vary") ?? "").not.toContain("Origin");
+    await problemOf(response, 405, "ERR_METHOD");
+  });
+
+  test("the application's own Vary is kept", async () => {
+    const { hub } = notedHub(cors);
+    const response = await fetchHandler(hub, { headers: { vary: "Cookie" } })(request("topic=a", from(origin)));
+    expect(response.headers.get("vary")?.split(", ").sort()).toEqual(["Accept", "Cookie", "Origin", "Sec-Fetch-Dest"]);
+  });
+});

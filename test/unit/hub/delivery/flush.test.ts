@@ -1,0 +1,327 @@
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { Hub } from "../../../../src/index.ts";
+import { FakeSink, open, turn } from "../../../support/fake-sink.ts";
+
+const letters = (text: string): string[] => text.split("");
+
+afterEach(() => vi.restoreAllMocks());
+
+/** A clock that goes on by so much whenever it is looked at. */
+function fastClock(stepMs: number): void {
+  let time = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => (time += stepMs));
+}
+
+const calm = { heartbeatMs: 0, stallMs: 2_000_000_000, maxConnectionAgeMs: 2_000_000_000 };
+
+describe("a flush", () => {
+  test("joins what was published in one turn, and gives every subscriber of a wire the same memory", async () => {
+    const hub = new Hub();
+    const { sink: a } = await open(hub, "topic=t");
+    const { sink: b } = await open(hub, "topic=t");
+    const topic = hub.topic<string>("t");
+    for (const text of ["x", "y", "z"]) void topic.publish(text);
+    expect(a.pieces.length).toBe(1);
+    await turn();
+    expect(a.messages).toEqual(["x", "y", "z"]);
+    expect(a.pieces.length).toBe(2);
+    expect(b.bytes[1]).toBe(a.bytes[1]);
+  });
+
+  test("encodes a message once for each wire, at its first subscriber, however many there are", async () => {
+    const encode = vi.spyOn(TextEncoder.prototype, "encode");
+    const encodeInto = vi.spyOn(TextEncoder.prototype, "encodeInto");
+    const hub = new Hub();
+    const topic = hub.topic<string>("t");
+    // Its bare JSON is what publishing counts the bytes of.
+    const count = (): number =>
+      [...encode.mock.calls, ...encodeInto.mock.calls].filter(
+        ([text]) => text?.includes("unmistakable") === true && text !== '"unmistakable"',
+      ).length;
+    for (let i = 0; i < 5; i += 1)
+      for (const wire of ["sse", "ndjson", "comet"]) await open(hub, `topic=t&wire=${wire}`);
+    void topic.publish("unmistakable");
+    expect(count()).toBe(0);
+    await turn();
+    expect(count()).toBe(3);
+    for (let i = 0; i < 5; i += 1)
+      await open(hub, `topic=t&from=oldest&wire=${["sse", "ndjson", "comet"][i % 3] ?? ""}`);
+    expect(count()).toBe(3);
+  });
+
+  test("keeps the order of publishing between the topics of one connection", async () => {
+    const hub = new Hub();
+    const order = letters("abacabbbca");
+    for (const name of order) void hub.topic<string>(name).publish(`${name}!`);
+    for (const wire of ["ndjson", "poll"]) {
+      const { sink } = await open(hub, `topic=a&topic=b&topic=c&from=oldest&wire=${wire}`);
+      expect(sink.messages).toEqual(order.map((name) => `${name}!`));
+    }
+    const { sink } = await open(hub, "topic=a&topic=b&topic=c&wire=sse");
+    for (const name of order) void hub.topic<string>(name).publish(`${name}?`);
+    await turn();
+    expect([...sink.text.matchAll(/^data: (.\?)$/gm)].map(([, data]) => data)).toEqual(order.map((name) => `${name}?`));
+  });
+
+  test("goes on in the next turn when its slice of time is used up, and misses nobody who comes, goes or is there", async () => {
+    fastClock(2);
+    const hub = new Hub({ ...calm, flushSliceMs: 1 });
+    const topic = hub.topic<number>("t");
+    const sinks: FakeSink[] = [];
+    for (let i = 0; i < 100; i += 1) sinks.push((await open(hub, "topic=t")).sink);
+    void topic.publish(1);
+    let turns = 0;
+    while (!sinks.every(({ messages }) => messages.length > 0)) {
+      await turn();
+      turns += 1;
+      if (turns === 2) void topic.publish(2);
+      if (turns === 3) sinks.push((await open(hub, "topic=t&from=oldest")).sink);
+    }
+    // 16 writes, then a look at the clock.
+    expect(turns).toBeGreaterThanOrEqual(6);
+    for (let i = 0; i < 20; i += 1) await turn();
+    for (const sink of sinks) expect(sink.messages).toEqual([1, 2]);
+    expect(hub.stats()).toMatchObject({ delivered: 202, lagging: 0 });
+  });
+
+  test("lets others have their turn between slices", async () => {
+    fastClock(2);
+    const hub = new Hub({ ...calm, flushSliceMs: 1 });
+    for (let i = 0; i < 200; i += 1) await open(hub, "topic=t");
+    void hub.topic<number>("t").publish(1);
+    let between = 0;
+    while (hub.stats().delivered < 200) {
+      await turn();
+      if (hub.stats().delivered > 0) between += 1;
+    }
+    expect(between).toBeGreaterThan(10);
+  });
+
+  test("is made at once when half the log waits, so that a publisher who never pauses costs nobody a message", async () => {
+    const hub = new Hub({ log: { maxEntries: 10 } });
+    const { sink } = await open(hub, "topic=t");
+    const topic = hub.topic<number>("t");
+    for (let i = 0; i < 1000; i += 1) void topic.publish(i);
+    await turn();
+    expect(sink.messages).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+  });
+
+  test("is made at once when half the log's bytes wait", async () => {
+    const hub = new Hub({ log: { maxBytes: 1024 } });
+    const { sink } = await open(hub, "topic=t");
+    for (let i = 0; i < 50; i += 1) void hub.topic<string>("t").publish("x".repeat(400));
+    await turn();
+    expect(sink.messages.length).toBe(50);
+  });
+
+  test("ends a turn for a publisher who awaits it, once much is waiting", async () => {
+    const hub = new Hub({ log: { maxEntries: 10 } });
+    const { sink, connection } = await open(hub, "topic=t");
+    let drained = 0;
+    // Full after every write, and drained in the next turn, as a socket.
+    sink.full = true;
+    sink.onWrite = () =>
+      setImmediate(() => {
+        drained += 1;
+        connection.drained();
+      });
+    sink.onWrite();
+    const topic = hub.topic<number>("t");
+    for (let i = 0; i < 500; i += 1) await topic.publish(i);
+    for (let i = 0; i < 10; i += 1) await turn();
+    expect(sink.messages).toEqual(Array.from({ length: 500 }, (_, i) => i));
+    expect(drained).toBeGreaterThan(50);
+  });
+});
+
+describe("a connection", () => {
+  test("that has more than its group gets what the group gets from then on, and nothing twice", async () => {
+    fastClock(2);
+    const hub = new Hub({ ...calm, flushSliceMs: 1 });
+    const first = await open(hub, "topic=t&wire=ndjson");
+    const second = await open(hub, "topic=t&wire=poll&lastEventId=" + encodeURIComponent(first.connection.position));
+    const topic = hub.topic<number>("t");
+    void topic.publish(1);
+    // One group in each turn: the first wire has been sent the message, the second has not.
+    await turn();
+    expect([first.sink.messages, second.sink.messages]).toEqual([[1], []]);
+    const position = first.connection.position;
+    first.connection.gone();
+    const ahead = await open(hub, `topic=t&wire=poll&lastEventId=${encodeURIComponent(position)}`);
+    await turn();
+    await turn();
+    expect([second.sink.messages, ahead.sink.messages]).toEqual([[1], []]);
+    void topic.publish(2);
+    for (let i = 0; i < 5; i += 1) await turn();
+    expect(ahead.sink.messages).toEqual([2]);
+  });
+
+  test("that is full is not written to until it has drained, and then gets all it has missed", async () => {
+    const hub = new Hub();
+    const { sink, connection } = await open(hub, "topic=t");
+    const topic = hub.topic<number>("t");
+    sink.full = true;
+    for (let i = 0; i < 50; i += 1) {
+      void topic.publish(i);
+      await turn();
+    }
+    expect(sink.messages).toEqual([0]);
+    expect(hub.stats().lagging).toBe(1);
+    sink.full = false;
+    connection.drained();
+    expect(sink.messages.length).toBe(50);
+    expect(hub.stats().lagging).toBe(0);
+  });
+
+  test.each([
+    ["resume", "ended", ["open", "data", "end"]],
+    ["skip", "open", ["open", "data", "gap", "data"]],
+  ] as const)("whose log has passed it is treated as %s says", async (overflow, state, kinds) => {
+    const hub = new Hub({ log: { maxEntries: 10 } });
+    const { sink, connection } = await open(hub, "topic=t", new FakeSink(), { overflow });
+    const topic = hub.topic<number>("t");
+    sink.full = true;
+    for (let i = 0; i < 50; i += 1) {
+      void topic.publish(i);
+      await turn();
+    }
+    sink.full = false;
+    connection.drained();
+    void topic.publish(50);
+    await turn();
+    expect(sink.state).toBe(state);
+    expect(sink.lines.map((line) => ["open", "gap", "end", "data"].find((name) => name in line))).toEqual(kinds);
+    const missed = sink.lines.find((line) => "gap" in line)?.["gap"];
+    if (overflow === "skip") expect(missed).toMatchObject({ missed: 49 });
+    expect(hub.stats().skipped).toBe(overflow === "skip" ? 49 : 0);
+  });
+
+  test("that wants the latest gets the newest of each key, and is told how many others there were", async () => {
+    const hub = new Hub({ log: { maxEntries: 10 }, topics: () => ({ overflow: "latest" }) });
+    const { sink, connection } = await open(hub, "topic=t");
+    const topic = hub.topic<string>("t");
+    sink.full = true;
+    void topic.publish("start");
+    await turn();
+    void topic.publish("rare 1", { key: "rare" });
+    void topic.publish("keyless 1");
+    for (let i = 0; i < 40; i += 1) void topic.publish(`often ${i}`, { key: "often" });
+    void topic.publish("keyless 2");
+    await turn();
+    sink.full = false;
+    connection.drained();
+    expect(sink.messages).toEqual(["start", "rare 1", "often 39", "keyless 2"]);
+    expect(sink.lines.find((line) => "gap" in line)?.["gap"]).toMatchObject({ missed: 40 });
+  });
+
+  test("that wants the latest and comes back late is told at once what is lost, and then what is stale, nothing twice", async () => {
+    const hub = new Hub({ log: { maxEntries: 4 }, topics: () => ({ overflow: "latest" }) });
+    const topic = hub.topic<number>("t");
+    const positions: string[] = [];
+    const keys = ["a", "b", undefined, "a", undefined, "b", "c", "c", undefined, "d"];
+    for (const [i, key] of keys.entries()) positions.push(await topic.publish(i + 1, key === undefined ? {} : { key }));
+    // Of 2 to 6, which have left the ring, 4 and 6 are the newest of their keys; 2, 3 and 5 are gone. Then 7 is stale.
+    const from = async (i: number): Promise<Record<string, unknown>[]> =>
+      (await open(hub, `topic=t&lastEventId=${encodeURIComponent(positions[i - 1] ?? "")}`)).sink.lines;
+    expect(await from(1)).toMatchObject([
+      { open: { states: { t: "gap" } } },
+      { gap: { missed: 3, position: positions[0] } },
+      { gap: { missed: 1 } },
+      ...[4, 6, 8, 9, 10].map((data) => ({ data })),
+    ]);
+    expect(await from(5)).toMatchObject([
+      { open: { states: { t: "recovered" } } },
+      { gap: { missed: 1 } },
+      ...[6, 8, 9, 10].map((data) => ({ data })),
+    ]);
+    expect(await from(8)).toMatchObject([{ open: { states: { t: "recovered" } } }, { data: 9 }, { data: 10 }]);
+  });
+
+  test("whose whole group the log has passed in the middle of a flush is treated as its policy says", async () => {
+    fastClock(2);
+    const hub = new Hub({ ...calm, flushSliceMs: 1, log: { maxEntries: 8, maxAgeMs: 2_000_000_000 } });
+    const topic = hub.topic<number>("t");
+    const skipping: FakeSink[] = [];
+    for (let i = 0; i < 60; i += 1)
+      skipping.push((await open(hub, "topic=t", new FakeSink(), { overflow: "skip" })).sink);
+    const ending = await open(hub, "topic=t");
+    for (let i = 0; i < 200; i += 1) {
+      void topic.publish(i);
+      // Three messages in a turn, and four turns for each pass.
+      if (i % 3 === 0) await turn();
+    }
+    for (let i = 0; i < 100; i += 1) await turn();
+    for (const { lines } of [...skipping.map((sink) => sink), ending.sink]) {
+      let next = 0;
+      for (const line of lines) {
+        if ("gap" in line) next += (line["gap"] as { missed: number }).missed;
+        else if ("data" in line) expect(line["data"]).toBe(next++);
+      }
+      if (!("end" in (lines.at(-1) ?? {}))) expect(next).toBe(200);
+    }
+    expect(ending.sink.lines.at(-1)).toMatchObject({ end: { reason: "overflow" } });
+    expect(hub.stats().skipped).toBeGreaterThan(0);
+  });
+
+  test("whose sink throws is over, and harms no other", async () => {
+    const reasons: string[] = [];
+    const hub = new Hub({ onClose: (_, reason) => reasons.push(reason) });
+    const { sink } = await open(hub, "topic=t");
+    const other = await open(hub, "topic=t");
+    sink.onWrite = () => {
+      throw new Error("broken");
+    };
+    void hub.topic<number>("t").publish(1);
+    await turn();
+    expect([sink.state, reasons, other.sink.messages]).toEqual(["destroyed", ["error"], [1]]);
+  });
+});
+
+describe("an application that acts within a flush", () => {
+  test("may publish as a subscriber leaves", async () => {
+    const hub = new Hub({
+      log: { maxEntries: 4 },
+      onClose: ({ id }) => {
+        for (let i = 0; i < 3; i += 1) void topic.publish(`left ${id}`);
+      },
+    });
+    const topic = hub.topic<string>("t");
+    const leaving = await open(hub, "topic=t");
+    const staying = await open(hub, "topic=t");
+    leaving.sink.onWrite = () => leaving.connection.gone();
+    void topic.publish("hello");
+    await turn();
+    await turn();
+    expect(staying.sink.messages).toEqual(["hello", "left 1", "left 1", "left 1"]);
+  });
+
+  test("may end other subscriptions", async () => {
+    const hub = new Hub();
+    const subscribers = [];
+    for (let i = 0; i < 5; i += 1) subscribers.push(await open(hub, "topic=t"));
+    const [first, , third] = subscribers;
+    if (first === undefined || third === undefined) throw new Error("There are five.");
+    first.sink.onWrite = () => third.connection.close("gone");
+    void hub.topic<number>("t").publish(1);
+    await turn();
+    expect(subscribers.map(({ sink }) => sink.messages)).toEqual([[1], [1], [], [1], [1]]);
+    expect(third.sink.lines.at(-1)).toMatchObject({ end: { reason: "gone", retryMs: null } });
+  });
+});
+
+test("an application may close the hub from within onClose: it is closed once, and everybody is told once", async () => {
+  const reasons: string[] = [];
+  const closings = new Set<Promise<void>>();
+  const hub = new Hub({
+    onClose: (_, reason) => {
+      reasons.push(reason);
+      closings.add(hub.close({ drainMs: 0 }));
+    },
+  });
+  const all = [];
+  for (let i = 0; i < 5; i += 1) all.push(await open(hub, "topic=t"));
+  const closing = hub.close({ drainMs: 0 });
+  for (const { connection } of all) connection.gone();
+  await closing;
+  expect([reasons, [...closings]]).toEqual([Array.from({ length: 5 }, () => "drain"), [closing]]);
+});
