@@ -5,15 +5,7 @@
 import { existsSync, globSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, join, posix, resolve, sep } from "node:path";
 import { defaultTreeAdapter, parse, type DefaultTreeAdapterTypes } from "parse5";
-import {
-  Application,
-  Converter,
-  KindRouter,
-  LogLevel,
-  ReflectionKind,
-  type NormalizedPath,
-  type Reflection,
-} from "typedoc";
+import { Application, Converter, KindRouter, LogLevel, ReflectionKind, PageEvent, type Reflection } from "typedoc";
 
 /** The guides in the order of reading. A guide that is not named here follows in the order of the alphabet. */
 const readingOrder = [
@@ -28,6 +20,7 @@ const readingOrder = [
   "cors-and-csp",
   "testing",
   "deployment",
+  "monitoring",
   "brokers",
   "comet",
   "streams",
@@ -37,7 +30,7 @@ const readingOrder = [
 /** The group of a document in the navigation, by its file. The first pattern that matches counts. */
 const groups: readonly (readonly [file: RegExp, group: string])[] = [
   [/^docs\/decisions\//, "Decisions"],
-  [/^(?!docs\/)|^docs\/(?:options|performance|architecture)\.md$/, "Reference"],
+  [/^(?!docs\/)|^docs\/(?:options|guarantees|performance|architecture)\.md$/, "Reference"],
   [/^/, "Guides"],
 ];
 
@@ -97,7 +90,7 @@ export async function buildSite(root: string, out: string): Promise<void> {
     githubPages: false,
     searchInComments: true,
     searchInDocuments: true,
-    ignoredHighlightLanguages: ["abnf"],
+    ignoredHighlightLanguages: ["abnf", "conf"],
     validation: { notExported: false },
     logLevel: LogLevel.Error,
   });
@@ -108,9 +101,6 @@ export async function buildSite(root: string, out: string): Promise<void> {
     const file = posix.relative(root, document.project.files.getReflectionPath(document) ?? "");
     document.name = /^# (.*)$/m.exec(readFileSync(join(root, file), "utf8"))?.[1]?.replaceAll("`", "") ?? document.name;
     document.frontmatter["group"] = groups.find(([pattern]) => pattern.test(file))?.[1];
-    // A link to the folder of the decisions leads to the first of them.
-    if (file.startsWith("docs/decisions/0001-"))
-      document.project.files.registerReflectionPath(join(root, "docs/decisions/") as NormalizedPath, document);
   });
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     for (const module of project.getReflectionsByKind(ReflectionKind.Module)) {
@@ -119,6 +109,13 @@ export async function buildSite(root: string, out: string): Promise<void> {
   });
   const project = await app.convert();
   if (project === undefined || app.logger.hasErrors()) throw new Error("TypeDoc cannot read the sources.");
+  // A folder of the repository has no page: the text of a link to one stays.
+  app.renderer.on(PageEvent.END, (page: PageEvent) => {
+    const media = project.files.getNameToAbsoluteMap();
+    const withoutFolders = (link: string, name: string, text: string): string =>
+      isFolder(media.get(name) ?? "") ? text : link;
+    page.contents &&= page.contents.replace(/<a href="(?:\.\.\/)*media\/([^"]+)">(.*?)<\/a>/g, withoutFolders);
+  });
   rmSync(out, { recursive: true, force: true });
   await app.generateDocs(project, out);
 }
@@ -150,7 +147,8 @@ export function deadLinksIn(site: string): DeadLink[] {
       .filter((href) => {
         if (/^[a-z]+:/i.test(href)) return false;
         const [path = "", anchor = ""] = href.split("#").map(decodeURIComponent);
-        const file = path === "" ? page : posix.join(posix.dirname(page), path);
+        const joined = path === "" ? page : posix.join(posix.dirname(page), path);
+        const file = /(?:^|\/)\.?$/.test(joined) ? posix.join(joined, "index.html") : joined;
         const target = pages.get(file);
         if (target === undefined) return anchor !== "" || !isFile(join(site, file));
         return anchor !== "" && !target.places.has(anchor);
@@ -159,6 +157,7 @@ export function deadLinksIn(site: string): DeadLink[] {
   );
 }
 
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 interface Page {

@@ -167,7 +167,7 @@ function ownerOf(property: ts.Symbol): string {
 function defaultOf(property: ts.Symbol): string {
   const tag = property.getJsDocTags().find(({ name }) => name === "default");
   const text = plain(tag?.text);
-  if (/^[[{"'\w][^ ]*$|^[[{].*[\]}]$/.test(text) && !/^\d/.test(text)) return `\`${text}\``;
+  if (/^(?:true|false|null|"[^"]*"|\[.*\]|\{.*\}|\w+\.\w+)$/.test(text)) return `\`${text}\``;
   return text.replace(/\b\d[\d_]*\b/g, (digits) => Number(digits.replaceAll("_", "")).toLocaleString("en"));
 }
 

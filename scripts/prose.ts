@@ -26,11 +26,8 @@ export interface Ceiling {
   readonly most: number;
 }
 
-/** Findings that are allowed beyond the limits until the sources are rewritten. To be lowered, and to go. */
-const UNTIL_REWRITTEN = { opening: 348, word: 266 };
-
 /** A document that is not rewritten yet may have as many findings as today. To be lowered, and to go. */
-const documentUntilRewritten = (document: string, most: number): Ceiling => ({
+const untilRewritten = (document: string, most: number): Ceiling => ({
   part: document,
   files: new RegExp(`^${document.replaceAll(".", "\\.")}$`),
   rule: "any",
@@ -39,16 +36,18 @@ const documentUntilRewritten = (document: string, most: number): Ceiling => ({
 
 /** The ceilings. The first part that has a file and its rule counts. A document that no other part has may have no finding. */
 export const ceilings: readonly Ceiling[] = [
-  { part: "src", files: /^src\//, rule: "opening", most: 25 + UNTIL_REWRITTEN.opening },
-  { part: "src", files: /^src\//, rule: "word", most: 40 + UNTIL_REWRITTEN.word },
-  documentUntilRewritten("README.md", 9),
-  documentUntilRewritten("CHANGELOG.md", 4),
-  documentUntilRewritten("CONTRIBUTING.md", 2),
-  documentUntilRewritten("docs/architecture.md", 16),
-  documentUntilRewritten("docs/brokers.md", 27),
-  documentUntilRewritten("docs/client.md", 4),
-  // Its sentences are those of docstrings in src/.
-  documentUntilRewritten("docs/options.md", 70),
+  { part: "src", files: /^src\//, rule: "opening", most: 25 },
+  { part: "src", files: /^src\//, rule: "word", most: 40 },
+  untilRewritten("README.md", 5),
+  untilRewritten("CHANGELOG.md", 2),
+  untilRewritten("CONTRIBUTING.md", 2),
+  untilRewritten("docs/architecture.md", 5),
+  untilRewritten("docs/brokers.md", 3),
+  untilRewritten("docs/client.md", 1),
+  untilRewritten("docs/comet.md", 4),
+  untilRewritten("docs/getting-started.md", 1),
+  untilRewritten("docs/hub.md", 14),
+  untilRewritten("docs/migrating.md", 1),
   { part: "documents", files: /^/, rule: "any", most: 0 },
 ];
 

@@ -21,15 +21,15 @@ export type {
 
 /** A source of elements: a lazy `AsyncIterable`, with a run of its own for each reader. */
 export type Enumerator<E> = Stream<E>;
-/** The functions that create an `Enumerator`. */
+/** The functions that create an `Enumerator`. @namespace */
 export const Enumerator: typeof sources = sources;
 
 /** An adapter: a function that turns any `AsyncIterable` of `A` into an `Enumerator` of `B`. */
 export type Enumeratee<A, B> = Adapter<A, B>;
-/** The functions that create an `Enumeratee`. */
+/** The functions that create an `Enumeratee`. @namespace */
 export const Enumeratee: typeof operators = operators;
 
 /** A consumer: folds the elements of a source into one result, at its own pace. */
 export type Iteratee<E, R> = Consumer<E, R>;
-/** The functions that create and combine an `Iteratee`. */
+/** The functions that create and combine an `Iteratee`. @namespace */
 export const Iteratee: typeof consumers = consumers;
