@@ -2,7 +2,7 @@
  * The options that an application gives a hub and each request, with their checks.
  *
  * All rooms read the checked form, `HubSettings`. A change of a range, a default or a code is visible to users:
- * `docs/hub.md`, section 8 of PROTOCOL.md and the changelog state them too. Do not widen `harmless`: it decides which
+ * `docs/options.md`, section 8 of PROTOCOL.md and the changelog state them too. Do not widen `harmless`: it decides which
  * functions of a page a stranger's URL can call.
  */
 

@@ -49,7 +49,7 @@ test.each([
   ],
   ["the client, with ndjson", oneWire("ndjson"), 2_680],
   ["the client, with sse", oneWire("sse"), 2_360],
-  ["the client, with comet", oneWire("comet"), 2_660],
+  ["the client, with comet", oneWire("comet"), 2_670],
   ["the client, with poll", oneWire("poll"), 2_590],
   ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 2_700],
 ])("%s stays small", async (_, code, ceiling) => {
