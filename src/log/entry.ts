@@ -1,45 +1,47 @@
 /**
- * The records that a log holds and the bounds that it keeps.
+ * The bounds of a topic's log, a message on its way into the log, and a message in it.
  *
- * `LogBounds` is public. Entries are shared by all subscribers and never change once they are in a log.
+ * `LogBounds` is public: `hub/hub-options.ts` has its defaults and ranges, and checks them. All subscribers share the entries of a log:
+ * never change one.
  */
 
 import type { LoggedMessage } from "../wire/format.ts";
 
-/** The bounds of a topic's log. A message leaves the log as soon as one bound is exceeded. */
+/** The bounds of a topic's log. While one of them is exceeded, the oldest message leaves; ages are checked when a message is appended, and by a sweep. */
 export interface LogBounds {
   /** The highest number of messages, from 1 to 16,777,216. @default 4096 */
   readonly maxEntries: number;
   /**
-   * The size of the data, as JSON in UTF-8 bytes, from 1,024. A single message that is larger is kept nevertheless.
+   * The highest sum of the messages' data, as JSON in UTF-8 bytes: at least 1,024. Event names, keys and ids do not count. The newest
+   * message stays, however large it is.
    *
    * @default 4_194_304
    */
   readonly maxBytes: number;
-  /** The age of a message in milliseconds, from 1 to 2,147,483,647. @default 300_000 */
+  /** The highest age of a message in milliseconds, from 1 to 2,147,483,647. @default 300_000 */
   readonly maxAgeMs: number;
 }
 
-/** A message that is checked and encoded, ready to be appended. */
+/** A message that is checked and encoded, ready to be appended: a {@link LoggedMessage} that has no offset yet. */
 export interface Publication {
   readonly json: string;
   readonly text: string | undefined;
   readonly event: string | undefined;
   readonly key: string | undefined;
   readonly messageId: string | undefined;
-  /** The size of `json` in UTF-8 bytes. */
+  /** The size of `json` in UTF-8 bytes, which `maxBytes` sums up. */
   readonly bytes: number;
 }
 
-/** A message in a log. */
+/** A message in a log. Its three numbers are never interchangeable. */
 export interface Entry extends LoggedMessage {
-  /** The message's place in this process's log: 1, 2, 3 ... */
+  /** Counts the messages of this topic's log in this process: 1, 2, 3 ... It never changes when older messages leave. */
   readonly index: number;
-  /** The message's number in its topic, as positions and brokers know it. */
+  /** The message's number in its topic, the same in all processes: positions name it, and a broker assigns it. */
   readonly offset: number;
-  /** The message's place among the messages of all topics of this process. */
+  /** Counts the messages of all topics of this process, so that a connection to several topics gets them in order. */
   readonly order: number;
-  /** The time of publication, in milliseconds of the hub's clock. */
+  /** The time of publication in milliseconds of `core/clock.ts`, which is not the wall clock. */
   readonly at: number;
   /** The size of `json` in UTF-8 bytes. */
   readonly bytes: number;

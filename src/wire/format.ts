@@ -1,65 +1,69 @@
 import type { ControlItems, EndItem, Wire } from "./item.ts";
 
-/** A message as a log keeps it: encoded once, as JSON that is safe in a script, for the frames of every wire. */
+/** A message as a log keeps it. Its data is encoded once, as JSON that is safe in a script, for the frames of every wire. */
 export interface LoggedMessage {
-  /** The topic-position after this message. */
+  /** The position in its topic after this message: ASCII without quotes and backslashes, so that it needs no escaping. */
   readonly id: string;
   /** The data as JSON, with `<`, `&`, U+2028 and U+2029 escaped. */
   readonly json: string;
   /** The data itself, if it is a string. */
   readonly text: string | undefined;
+  /** The application's event name; key, for the policy `latest`; and id, for idempotent publishing. They are not escaped for scripts. */
   readonly event: string | undefined;
   readonly key: string | undefined;
   readonly messageId: string | undefined;
 }
 
-/** The items that a server sends before the end of a stream, beside messages. */
+/** The items other than messages that a server sends in a stream that goes on: `end` and `error` end it. */
 export type ControlName = "open" | "gap";
 
 /**
- * Writes a stream in the encoding of one wire, with the parameters of a connection. A stream is `head`, an `open` item,
- * then any number of batches (`before`, message frames, `after`), `gap` items and heartbeats, and at last an `end`
+ * Writes a stream in the encoding of one wire, with a request's parameters, such as its callback. A stream is `head`, an `open`
+ * item, then batches (`before`, one or more message frames, `after`), `gap` items and heartbeats in any order, and at last an `end`
  * item.
  *
- * PROTOCOL.md, section 5, fixes the bytes, and test/unit/wire/formats.test.ts decodes them. A format is immutable and
- * holds no state of a connection: many connections share its frames.
+ * PROTOCOL.md, section 5, fixes the bytes, and test/unit/wire/formats.test.ts decodes them. A format is immutable: the connections of
+ * a group share one. A member whose text is sent outside of a batch also belongs into `chunked-coding.ts`.
  */
 export interface Format {
-  /** Connections whose formats have equal keys receive the same bytes. */
+  /** Formats with equal keys write the same bytes for the same items. Every parameter that changes a byte MUST be in the key. */
   readonly key: string;
   readonly wire: Wire;
   readonly contentType: string;
-  /** The key under which message frames are cached and shared; `undefined` if frames belong to one connection. */
+  /** The key of the log's tape that caches message frames; `undefined` if frames cannot be shared, as with a nonce. */
   readonly frameKey: string | undefined;
   /**
-   * Whether a frame names the positions of all of a connection's topics, so that only connections to one topic share
-   * it.
+   * Whether a frame names the whole position: that of all topics of a connection, not only the message's. Then the tape serves
+   * connections with a single topic only, where both are the same.
    */
   readonly idsNameAllTopics: boolean;
   /**
-   * Whether everything except message frames is in HTTP/1.1's chunked coding, and the sender must put batches into it.
+   * Whether the text outside of batches is in HTTP/1.1's chunked coding; then each batch, with `before` and `after`, is to be one chunk.
    */
   readonly isChunked: boolean;
-  /** The first bytes of the stream. */
+  /** The text that a stream begins with, after the HTTP head. */
   readonly head: string;
   /** The text before and after a batch of message frames. */
   readonly before: string;
   readonly after: string;
-  /** The bytes of a heartbeat; empty if the wire has none. */
+  /** The text of a heartbeat; empty if the wire has none. */
   readonly heartbeat: string;
 
   /** Writes a message frame. `id` is the message's own, or the whole position where {@link idsNameAllTopics}. */
   readonly message: (message: LoggedMessage, id: string) => string;
   /**
-   * Writes a control item. `position` is the whole position after it; empty if further items must arrive before it
-   * holds.
+   * Writes a control item. `position` is the whole position after it, or empty while the client must not resume from there yet:
+   * before the last `gap` that belongs to an opening.
    */
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
-  /** Writes the end of the stream. `query` is the request's, without its position. */
+  /** Writes the end of the stream. `query` is the request's query string, without `?` and without its position; it is untrusted. */
   readonly end: (item: EndItem, query: string) => string;
 }
 
-/** Writes a message as the JSON object that ndjson, poll and the managed modes carry. */
+/**
+ * Writes a message as the JSON object that ndjson, poll and the managed modes carry (a managed stream is one that our client reads).
+ * Only `data` is safe in a script: a wire that puts the object into HTML escapes it once more.
+ */
 export function messageObject({ id, json, event, key, messageId }: LoggedMessage): string {
   if (event === undefined && key === undefined && messageId === undefined) return `{"id":"${id}","data":${json}}`;
   let text = `{"id":"${id}"`;
@@ -69,7 +73,7 @@ export function messageObject({ id, json, event, key, messageId }: LoggedMessage
   return `${text},"data":${json}}`;
 }
 
-/** Writes any other item as the JSON object that ndjson, poll and the managed modes carry. */
+/** Writes any item other than a message as the JSON object that ndjson, poll and the managed modes carry. */
 export function controlObject<Name extends keyof ControlItems>(name: Name, item: ControlItems[Name]): string {
   return `{"${name}":${JSON.stringify(item)}}`;
 }

@@ -1,10 +1,10 @@
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { defaultTreeAdapter, parseFragment, type DefaultTreeAdapterTypes } from "parse5";
 import ts from "typescript";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import * as client from "../../src/client/index.ts";
-import { Enumeratee, Enumerator, Iteratee } from "../../src/index.ts";
+import { Enumeratee, Enumerator, Hub, Iteratee } from "../../src/index.ts";
 import { root } from "../support/run.ts";
 
 const documents = [
@@ -17,9 +17,23 @@ const documents = [
 ];
 const text = (path: string): string => readFileSync(join(root, path), "utf8");
 
+/** The fragments that lead to the headings of a document, as GitHub makes them. */
+function anchors(document: string): string[] {
+  const headings = text(document).replace(/^```.*?^```$/gms, "");
+  return Array.from(headings.matchAll(/^#+ (.*)$/gm), ([, heading = ""]) =>
+    heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
 test.each(documents)("the links of %s lead somewhere", (path) => {
-  for (const [, target = ""] of text(path).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
-    expect(existsSync(join(root, dirname(path), target)), target).toBe(true);
+  for (const [, target = "", anchor] of text(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+    const file = target === "" ? path : join(dirname(path), target);
+    expect(existsSync(join(root, file)), target).toBe(true);
+    if (anchor !== undefined) expect(anchors(file), `${target}#${anchor}`).toContain(anchor);
   }
 });
 
@@ -52,6 +66,10 @@ test("docs/brokers.md has the contract as src/log/broker.ts has it", () => {
   for (const duty of duties) expect(plain(text("docs/brokers.md"))).toContain(duty);
 });
 
+test("docs/monitoring.md has every number of stats()", () => {
+  for (const name of Object.keys(new Hub().stats())) expect(text("docs/monitoring.md")).toContain(`\`${name}\``);
+});
+
 test("the decisions are numbered", () => {
   const files = globSync("*.md", { cwd: join(root, "docs/decisions") }).sort();
   for (const [i, file] of files.entries()) {
@@ -60,14 +78,45 @@ test("the decisions are numbered", () => {
   }
 });
 
-/** The code in a document, with its language and the line that it begins at. */
-function snippets(path: string): { readonly language: string; readonly line: number; readonly code: string }[] {
-  return Array.from(text(path).matchAll(/^```(\w*)\n(.*?)^```$/gms), (match) => ({
+/** A fenced block of code. Its info string is a language, and the path of the file that it shows, if it shows one. */
+interface Block {
+  readonly language: string;
+  readonly path: string | undefined;
+  /** The line that its code begins at. */
+  readonly line: number;
+  readonly code: string;
+}
+
+function blocks(document: string): Block[] {
+  const markdown = text(document);
+  return Array.from(markdown.matchAll(/^```(\w*)(?: (\S+))?\n(.*?)^```$/gms), (match) => ({
     language: match[1] ?? "",
-    line: text(path).slice(0, match.index).split("\n").length + 1,
-    code: match[2] ?? "",
+    path: match[2],
+    line: markdown.slice(0, match.index).split("\n").length + 1,
+    code: match[3] ?? "",
   }));
 }
+
+const fragments = (document: string): Block[] => blocks(document).filter(({ path }) => path === undefined);
+const shown = (document: string): Block[] => blocks(document).filter(({ path }) => path !== undefined);
+
+test.each(documents.filter((document) => shown(document).length > 0))("%s shows files as they are", (document) => {
+  for (const { path = "", language, code } of shown(document)) {
+    expect(path).toMatch(/^examples\//);
+    expect(extname(path), path).toBe(`.${language}`);
+    expect(code, path).toBe(text(path));
+  }
+});
+
+test("every example of the guides is shown or linked by a document, and named by a test", () => {
+  const markdown = documents.map(text).join();
+  const tests = globSync("test/{unit,browser,broker}/**/*.test.ts", { cwd: root }).map(text).join();
+  for (const path of globSync("examples/guides/**/*.*", { cwd: root })) {
+    expect(markdown.includes(` ${path}\n`) || markdown.includes(`../${path})`), path).toBe(true);
+    // In quotes or after a slash, so that a word of the prose does not count.
+    expect(tests, path).toMatch(new RegExp(`["/]${basename(path, ".ts").replaceAll(".", "\\.")}(?:\\.ts)?\\b`));
+  }
+});
 
 /** What the snippets take from the application around them. */
 const application = `
@@ -121,35 +170,42 @@ function diagnosed(files: Readonly<Record<string, string>>): string[] {
   });
 }
 
-test("the snippets of docs/brokers.md and docs/presence.md compile, as the package is built", () => {
-  const files: Record<string, string> = { "application.d.ts": application };
-  for (const name of ["brokers", "presence"]) {
-    const code = snippets(`docs/${name}.md`).filter(({ language }) => language === "ts");
-    expect(code.length).toBeGreaterThan(0);
-    for (const { line, code: text } of code) files[`${name}.md-${line}.ts`] = text;
-  }
-  expect(diagnosed(files)).toEqual([]);
+describe("the fragments of TypeScript compile, as the package is built", () => {
+  const isCode = ({ language }: Block): boolean => language === "ts" || language === "tsx";
+  const withCode = documents.filter((document) => fragments(document).some(isCode));
+  const wrong = `import { CometSource } from "comet-sockets/client"; new CometSource("/").onmessage = ({ dat }) => dat;`;
+  let problems: readonly string[] = [];
+
+  beforeAll(() => {
+    const files: Record<string, string> = {
+      "application.d.ts": application,
+      "packages.d.ts": packages,
+      "wrong.ts": wrong,
+    };
+    for (const document of withCode) {
+      for (const { language, line, code } of fragments(document).filter(isCode)) {
+        files[`${document}-${line}.${language}`] = code;
+      }
+    }
+    problems = diagnosed(files);
+  });
+
+  test.each(withCode)("%s", (document) => {
+    expect(problems.filter((problem) => problem.includes(`/${document}-`))).toEqual([]);
+  });
+
+  test("and one that does not compile is found", () => {
+    const found = problems.filter((problem) => problem.includes("/wrong.ts"));
+    expect(found).toEqual([expect.stringMatching(/wrong\.ts:1 Property 'dat' does not exist/)]);
+  });
 });
 
 describe("the snippets of docs/client.md", () => {
-  const all = snippets("docs/client.md");
+  const all = fragments("docs/client.md");
 
   test("are all in languages that are checked", () => {
     expect(all.length).toBeGreaterThan(8);
     expect([...new Set(all.map(({ language }) => language))].sort()).toEqual(["html", "ts", "tsx"]);
-  });
-
-  test("compile, as the package is built", () => {
-    const files: Record<string, string> = { "application.d.ts": application, "packages.d.ts": packages };
-    for (const { language, line, code } of all) {
-      if (language !== "html") files[`client.md-${line}.${language}`] = code;
-    }
-    expect(diagnosed(files)).toEqual([]);
-    // What does not compile would be said.
-    const wrong = `import { CometSource } from "comet-sockets/client"; new CometSource("/").onmessage = ({ dat }) => dat;`;
-    expect(diagnosed({ "wrong.ts": wrong })).toEqual([
-      expect.stringMatching(/wrong\.ts:1 Property 'dat' does not exist/),
-    ]);
   });
 
   const pages = all.filter(({ language }) => language === "html");

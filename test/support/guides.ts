@@ -24,14 +24,21 @@ export interface Guide {
 export async function serveGuide(name: string, env: Readonly<Record<string, string>> = {}): Promise<Guide> {
   for (const [key, value] of Object.entries({ PORT: "0", ...env })) vi.stubEnv(key, value);
   vi.resetModules();
-  const exports = (await import(join(guidesFolder, `${name}.ts`))) as { readonly server: Server };
-  const { server } = exports;
+  const exports = (await import(join(guidesFolder, `${name}.ts`))) as {
+    readonly server: Server;
+    readonly [name: string]: unknown;
+  };
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return { ...(await listening(exports.server)), exports };
+}
+
+/** Waits until a server listens, and closes it when the test is over. */
+export async function listening(server: Server): Promise<Omit<Guide, "exports">> {
   onTestFinished(() => {
     server.close();
     server.closeAllConnections();
-    vi.unstubAllEnvs();
   });
   if (!server.listening) await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  return { server, port, origin: `http://127.0.0.1:${port}`, exports: { ...exports } };
+  return { server, port, origin: `http://127.0.0.1:${port}` };
 }

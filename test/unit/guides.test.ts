@@ -6,8 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { beforeAll, describe, expect, onTestFailed, onTestFinished, test } from "vitest";
 import { Hub } from "../../src/index.ts";
+import express from "express";
+import { read } from "../../examples/guides/read.ts";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { freePort } from "../support/free-port.ts";
-import { guidesFolder, serveGuide } from "../support/guides.ts";
+import { guidesFolder, listening, serveGuide } from "../support/guides.ts";
 import { Follower } from "../support/hub.ts";
 import { NdjsonDecoder } from "../support/decoders/ndjson-decoder.ts";
 import { onSources } from "../support/on-sources.ts";
@@ -19,12 +22,9 @@ import type { WireItem } from "../support/decoders/wire-item.ts";
 beforeAll(() => ensureSystemPackages(["curl", "python3"]));
 
 /** Sends JSON, and expects success. */
-async function send(method: string, url: string, body: unknown, headers: HeadersInit = {}): Promise<Response> {
-  const response = await fetch(url, {
-    method,
-    body: JSON.stringify(body),
-    headers: { "content-type": "application/json", ...headers },
-  });
+async function send(method: string, url: string, body: unknown, cookie = ""): Promise<Response> {
+  const headers = { "content-type": "application/json", cookie };
+  const response = await fetch(url, { method, body: JSON.stringify(body), headers });
   expect(response.ok, `${method} ${url}: ${response.status}`).toBe(true);
   return response;
 }
@@ -60,7 +60,7 @@ function start(program: string, args: readonly string[], env: Readonly<Record<st
 describe("subscribing", () => {
   const publish = (origin: string, title: string): Promise<Response> => send("POST", `${origin}/news`, { title });
 
-  test("the server publishes what is posted, to NDJSON and to an EventSource", async () => {
+  test("publishes what is posted, to NDJSON and to an EventSource", async () => {
     const { origin } = await serveGuide("subscribing");
     const follower = await (await Follower.fetch(`${origin}/live?topic=news`)).begun();
     const source = new EventSource(`${origin}/live?topic=news`);
@@ -80,13 +80,39 @@ describe("subscribing", () => {
     await publish(origin, "first");
     const { lines } = start("sh", [join(guidesFolder, "subscribe.sh")], { PORT: String(port) });
     await until(() => lines().length === 2, 10_000);
-    await publish(origin, "second");
+    const published = start("sh", [join(guidesFolder, "publish.sh")], { PORT: String(port) });
+    expect(await once(published.child, "exit")).toEqual([0, null]);
     await until(() => lines().length === 3, 10_000);
     const titles = lines().map((line) => (JSON.parse(line) as { data?: { title: string } }).data?.title);
-    expect(titles).toEqual([undefined, "first", "second"]);
+    expect(titles).toEqual([undefined, "first", "Comet returns"]);
   });
 
-  test("the Python client resumes after a cut, and prints a gap after a restart of the server", async () => {
+  test("read.ts yields the items of one stream, and fails with the problem of a refusal", async () => {
+    const { origin, server } = await serveGuide("subscribing");
+    await publish(origin, "first");
+    const items = read(`${origin}/live?topic=news&from=oldest`);
+    expect((await items.next()).value).toMatchObject({ open: { states: { news: "fresh" } } });
+    expect((await items.next()).value).toMatchObject({ data: { title: "first" } });
+    const next = items.next();
+    await publish(origin, "second");
+    expect((await next).value).toMatchObject({ data: { title: "second" } });
+    server.closeAllConnections();
+    await expect(items.next()).rejects.toThrow("terminated");
+    await expect(read(`${origin}/live`).next()).rejects.toThrow("ERR_TOPIC");
+  });
+
+  test("read.py prints each item", async () => {
+    const { origin } = await serveGuide("subscribing");
+    await publish(origin, "first");
+    const url = `${origin}/live?topic=news&from=oldest`;
+    const { lines } = start(systemPath("python3"), [join(guidesFolder, "read.py"), url]);
+    await until(() => lines().length === 2, 20_000);
+    await publish(origin, "second");
+    await until(() => lines().length === 3, 20_000);
+    expect(lines()[2]).toContain("'data': {'title': 'second'}");
+  });
+
+  test("subscribe.py resumes after a cut, and prints a gap after a restart of the server", async () => {
     const first = await serveGuide("subscribing");
     await publish(first.origin, "first");
     const url = `${first.origin}/live?topic=news&from=oldest`;
@@ -108,7 +134,7 @@ describe("subscribing", () => {
     ]);
   });
 
-  test("the Python client ends with an error if it is refused", async () => {
+  test("subscribe.py ends with an error if it is refused", async () => {
     const { origin } = await serveGuide("subscribing");
     const url = `${origin}/live?topic=sports`;
     const args = [
@@ -182,11 +208,11 @@ describe("authorization", () => {
     const adas = await (await Follower.fetch(`${origin}/live?topic=user:bob`, { headers: ada })).begun();
     const bobs = await (await Follower.fetch(`${origin}/live`, { headers: bob })).begun();
     expect(adas.open.states).toEqual({ news: "fresh", "user:ada": "fresh" });
-    await send("POST", `${origin}/messages/bob`, { text: "for Bob" }, ada);
-    await send("POST", `${origin}/messages/ada`, { text: "for Ada" }, bob);
+    await send("POST", `${origin}/messages/bob`, { text: "for Bob" }, ada.cookie);
+    await send("POST", `${origin}/messages/ada`, { text: "for Ada" }, bob.cookie);
     expect((await bobs.has(1)).data).toEqual(["for Bob"]);
     expect((await adas.has(1)).data).toEqual(["for Ada"]);
-    await send("POST", `${origin}/logout`, {}, ada);
+    await send("POST", `${origin}/logout`, {}, ada.cookie);
     expect((await adas.ended()).end).toMatchObject({ reason: "unauthorized", retryMs: null });
     expect((await fetch(`${origin}/live`, { headers: ada })).status).toBe(401);
     expect(bobs.over).toBe(false);
@@ -343,6 +369,15 @@ describe("CORS and CSP", () => {
     }
     const refused = { "allow-origin": null, "allow-credentials": null, "allow-headers": null, "allow-methods": null };
     for (const method of ["GET", "OPTIONS"]) expect(await headersFor("https://example.net", method)).toEqual(refused);
+  });
+
+  test("lets Express answer a preflight where the hub is mounted for all methods", async () => {
+    const app = express();
+    app.all("/live", nodeHandler(new Hub({ cors: { origins: ["https://app.example.com"] } })));
+    const { origin } = await listening(app.listen(0));
+    const headers = { origin: "https://app.example.com", "access-control-request-method": "GET" };
+    const response = await fetch(`${origin}/live`, { method: "OPTIONS", headers });
+    expect(response.headers.get("access-control-allow-headers")).toBe("Authorization, Last-Event-ID");
   });
 
   test("gives every script of the comet wire the nonce of its policy", async () => {

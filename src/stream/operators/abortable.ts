@@ -4,10 +4,11 @@ import { openRun } from "../open.ts";
 import { OperatorRun, type Run, type Step, type Wake } from "../run.ts";
 
 /**
- * Fails with the signal's reason when the signal aborts, and stops the source; at once if it has aborted already. So
- * other code can end a `for await`. It pulls one element for each that is wanted.
+ * Passes elements through until a signal aborts; then the stream fails with the signal's reason, and the source stops. In this way
+ * other code makes a `for await` throw. The operator pulls one element for each that its reader requests, and an abort comes before
+ * elements that are ready. If the signal has aborted before the stream is read, the source is never opened.
  *
- * @throws {CometError} `ERR_OPTION` if it is not an `AbortSignal`.
+ * @throws {CometError} `ERR_OPTION` if `signal` is not an `AbortSignal` of this realm.
  */
 export function abortable<A>(signal: AbortSignal): Enumeratee<A, A> {
   if (!((signal as unknown) instanceof AbortSignal)) {
@@ -20,15 +21,17 @@ export function abortable<A>(signal: AbortSignal): Enumeratee<A, A> {
     });
 }
 
+/** The abort only wakes the reader; the next `poll` throws. The `Pump` closes a run exactly once, also after an error. */
 class AbortableRun<A> extends OperatorRun<A, A> {
   readonly #signal: AbortSignal;
-  readonly #wake: Wake;
+  /** A listener of this run's own: several runs may share one `wake`, and a signal keeps equal listeners once. */
+  readonly #onAbort: () => void;
 
   constructor(up: Run<A>, signal: AbortSignal, wake: Wake) {
     super(up);
     this.#signal = signal;
-    this.#wake = wake;
-    signal.addEventListener("abort", wake);
+    this.#onAbort = () => wake();
+    signal.addEventListener("abort", this.#onAbort);
   }
 
   poll(): Step<A> {
@@ -37,7 +40,7 @@ class AbortableRun<A> extends OperatorRun<A, A> {
   }
 
   override close(): void | PromiseLike<void> {
-    this.#signal.removeEventListener("abort", this.#wake);
+    this.#signal.removeEventListener("abort", this.#onAbort);
     return super.close();
   }
 }

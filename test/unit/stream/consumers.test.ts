@@ -2,7 +2,7 @@ import { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, test, vi } from "vitest";
 import { Enumeratee, Enumerator, Iteratee } from "../../../src/index.ts";
-import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
+import { collect, errorOf, expectCode, Probe, turns, until } from "../../support/sources.ts";
 
 const numbers = Enumerator.of(1, 2, 3, 4);
 const nothing = Enumerator.empty<number>();
@@ -173,6 +173,20 @@ describe("an AbortSignal", () => {
     expect(await errorOf(() => collect(source.toReadableStream({ signal })))).toBe(reason);
     expect(probe.opened).toBe(0);
     await expectCode("ERR_OPTION", () => Enumeratee.abortable(5 as never));
+  });
+
+  test("ends a stream whose inner part was abortable by the same signal and has ended", async () => {
+    const abort = new AbortController();
+    const inner = Enumerator.of(1).through(Enumeratee.abortable<number>(abort.signal));
+    const seen: number[] = [];
+    const outer = Enumerator.concat(inner, Enumerator.never<number>()).through(
+      Enumeratee.abortable<number>(abort.signal),
+    );
+    const ended = errorOf(() => outer.run(Iteratee.forEach((n: number) => void seen.push(n))));
+    await until(() => seen.length === 1);
+    await turns();
+    abort.abort(new Error("enough"));
+    expect(await ended).toEqual(new Error("enough"));
   });
 
   test("ends for await and a ReadableStream, and keeps no listener of those that are over", async () => {
