@@ -90,7 +90,7 @@ export async function buildSite(root: string, out: string): Promise<void> {
     githubPages: false,
     searchInComments: true,
     searchInDocuments: true,
-    ignoredHighlightLanguages: ["abnf", "conf"],
+    ignoredHighlightLanguages: ["abnf", "conf", "py"],
     validation: { notExported: false },
     logLevel: LogLevel.Error,
   });

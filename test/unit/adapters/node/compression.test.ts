@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import compression from "compression";
 import express, { type Express } from "express";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { nodeHandler, type NodeHandlerOptions } from "../../../src/adapters/node/index.ts";
-import { Follower, notedHub, streams, type NotedHub } from "../../support/hub.ts";
+import { nodeHandler, type NodeHandlerOptions } from "../../../../src/adapters/node/index.ts";
+import { Follower, notedHub, streams, type NotedHub } from "../../../support/hub.ts";
 
 /** Serves a hub at `/live` of an application that compresses. */
 async function serveCompressed(
