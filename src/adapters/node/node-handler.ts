@@ -16,7 +16,7 @@ export type NodeRequest = IncomingMessage | Http2ServerRequest;
 /** Options of {@link nodeHandler}. */
 export interface NodeHandlerOptions extends RequestOptions {
   /**
-   * Whether a stream may detach from Node's HTTP parser, request and response, which saves two thirds of an idle
+   * Whether a stream may detach from Node's HTTP parser, request and response, which saves about half of an idle
    * connection's memory.
    *
    * It detaches only where neither the application nor a middleware has touched the request or the response, and it is

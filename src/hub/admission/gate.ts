@@ -68,7 +68,13 @@ export class Gate {
     const failed = (error: unknown): Decision => {
       this.#settings.onError(error);
       const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
-      const answer = refusal(problem, undefined, this.#settings, undefined, 0);
+      const answer = refusal(
+        problem,
+        isForDocument(request.headers) ? plainComet : undefined,
+        this.#settings,
+        undefined,
+        0,
+      );
       return counted(withoutBody(request, answer));
     };
     try {

@@ -60,6 +60,15 @@ describe("fetchHandler", () => {
   });
 });
 
+test("a bad option is shown in a frame as a document, and elsewhere as a problem", async () => {
+  const { hub } = notedHub();
+  const handle = fetchHandler(hub, { overflow: "drop" as "skip" });
+  const framed = await handle(request("topic=a", { headers: { "sec-fetch-dest": "iframe" } }));
+  expect(framed.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect([framed.status, await framed.text()]).toEqual([500, expect.stringContaining("ERR_HANDLER")]);
+  expect((await handle(request("topic=a"))).headers.get("content-type")).toBe("application/problem+json");
+});
+
 describe("nodeHandler", () => {
   test("resolves once the stream has begun, and takes options of each request", async () => {
     const { hub, opened } = notedHub();
