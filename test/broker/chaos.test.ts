@@ -4,7 +4,7 @@ import { race } from "../soak/support/broker-race.ts";
 import { engines } from "../soak/support/broker-world.ts";
 import { Random, seedOfRun } from "../soak/support/random.ts";
 
-// `SEED` repeats a run, as far as what three processes, a server and a network do can be repeated.
+// `SEED` repeats a run, as far as three processes, a server and a network can repeat it.
 const random = new Random(seedOfRun());
 const reports: string[] = [];
 
@@ -18,23 +18,23 @@ function note(report: ChaosReport): ChaosReport {
 }
 
 describe.each(engines)("three processes on %s", (engine) => {
-  test("lose nothing that was acknowledged, and publish nothing twice, whatever is killed, cut and stalled", async () => {
+  test("lose no acknowledged message, and publish none twice, under kills, cuts and stalls", async () => {
     const order = { engine, random: random.fork(), clients: 100, topics: 10, messages: 5500, perSecond: 450 };
     const { violations, deliveries, untried } = note(await chaos(order));
     expect(violations).toEqual([]);
     expect(deliveries).toBeGreaterThan(5500 * 10);
-    // A run in which nothing failed has shown nothing.
+    // A run without failures shows nothing.
     expect(untried).toEqual([]);
   });
 
-  test("tell of exactly what the log has let go of", async () => {
+  test("report gaps of exactly the trimmed messages", async () => {
     const order = { engine, random: random.fork(), clients: 60, topics: 3, messages: 1600, perSecond: 240 };
     const { violations, gaps } = note(await chaos({ ...order, maxEntries: 20 }));
     expect(violations).toEqual([]);
     expect(gaps).toBeGreaterThan(0);
   });
 
-  test("show everybody one order of what two publish to one topic at full speed", async () => {
+  test("show all clients one order of what two processes publish to one topic at full speed", async () => {
     const { violations, text } = await race({ engine, random: random.fork(), messages: 3000 });
     reports.push(text);
     expect(violations).toEqual([]);

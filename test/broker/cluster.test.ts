@@ -13,10 +13,10 @@ import { until } from "../support/sources.ts";
 const WORKERS = 3;
 const READERS = 12;
 const PATIENCE_MS = 20_000;
-/** A connection that the first process is handing to a worker as that is killed is never answered: clients must not wait for ever. */
+/** A connection is never answered if its worker is killed while it is handed over, so clients need a time limit. */
 const ANSWER_MS = 2000;
 
-/** Lets the example, which imports the package by its name, run on the sources. */
+/** Resolves the package name, which the example imports, to the sources. */
 const onSources = `
 import { registerHooks } from "node:module";
 const files = { "": "index.ts", "/node": "adapters/node/index.ts", "/redis": "brokers/redis/index.ts" };
@@ -27,10 +27,10 @@ registerHooks({
   },
 });`;
 
-/** A client that comes back whenever its stream ends or breaks, to whichever worker, with its position. */
+/** A client that reconnects to any worker with its position when its stream ends or breaks. */
 class Reader {
   readonly titles: unknown[] = [];
-  /** Each worker that has served it. */
+  /** The workers that have served it, in order. */
   readonly workers: number[] = [];
   gaps = 0;
   readonly #controller = new AbortController();
@@ -75,7 +75,7 @@ class Reader {
   }
 }
 
-/** Which worker answers on a new connection, if one does. */
+/** The worker that answers on a new connection, if one does. */
 function whoAnswers(): Promise<number | undefined> {
   return new Promise((resolve) => {
     const outgoing = request({ host: "127.0.0.1", port, path: "/", agent: false }, (response) => {
@@ -87,7 +87,7 @@ function whoAnswers(): Promise<number | undefined> {
   });
 }
 
-/** Posts once, on a connection of its own; gives the worker, or nothing if it is not known whether the message is published. */
+/** Posts once, on a new connection. Resolves to the worker, or to undefined if the outcome is unknown. */
 function post(title: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const options = { host: "127.0.0.1", port, path: `/news?id=${title}`, method: "POST", agent: false };
@@ -119,7 +119,7 @@ let output = "";
 let readers: readonly Reader[] = [];
 let published = 0;
 
-/** Publishes the next messages, each until it is acknowledged; gives the workers that have acknowledged them. */
+/** Publishes the next messages, each until it is acknowledged. Returns the workers that have acknowledged them. */
 async function publish(count: number): Promise<Set<number>> {
   const workers = new Set<number>();
   for (const end = published + count; published < end; published += 1) {
@@ -135,7 +135,7 @@ async function publish(count: number): Promise<Set<number>> {
   return workers;
 }
 
-/** Expects every reader to have had everything that was published, once and in order, and to have been told of no gap. */
+/** Expects every reader to have received each message once and in order, without a gap. */
 async function expectEverything(): Promise<void> {
   const all = Array.from({ length: published }, (_, title) => title);
   await until(() => readers.every(({ titles }) => titles.length >= all.length), PATIENCE_MS);
@@ -170,19 +170,19 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const reader of readers) reader.close();
-  // Its workers end when it is gone.
+  // Its workers end with it.
   leader.kill("SIGKILL");
   await redis.close();
 });
 
-test("clients of several workers have what is published through any of them", async () => {
+test("delivers messages of any worker to the clients of all workers", async () => {
   const publishers = await publish(60);
   expect(publishers.size).toBeGreaterThan(1);
   expect(servedBy().size).toBeGreaterThan(1);
   await expectEverything();
 });
 
-test("a worker that is killed is replaced, and its clients lose nothing", async () => {
+test("replaces a killed worker, whose clients lose nothing", async () => {
   const [victim = 0] = servedBy();
   const before = new Set([...servedBy(), ...(await publish(20))]);
   const publishing = publish(300);
@@ -199,7 +199,7 @@ test("a worker that is killed is replaced, and its clients lose nothing", async 
   expect(servedBy()).not.toContain(victim);
 });
 
-test("SIGHUP replaces all workers one by one, and nobody loses anything", async () => {
+test("replaces all workers one by one on SIGHUP, without a loss", async () => {
   const before = servedBy();
   output = "";
   leader.kill("SIGHUP");
@@ -213,7 +213,7 @@ test("SIGHUP replaces all workers one by one, and nobody loses anything", async 
   }
 });
 
-test("SIGTERM ends all processes, once the clients have had everything", async () => {
+test("ends all processes on SIGTERM, after all messages are delivered", async () => {
   const workers = servedBy();
   await publish(20);
   const exited = once(leader, "exit");

@@ -11,14 +11,14 @@ import {
   type Process,
 } from "./contract-world.ts";
 
-/** How many messages a broker may hold more than it is allowed. */
+/** The number of messages by which a broker may exceed its bounds. */
 const LITTLE_MORE = 256;
 
-/** That a topic is trimmed to its bounds, oldest first, and that `floor` says so. */
+/** A topic is trimmed to its bounds, oldest first, and `floor` reports it. */
 export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes }: BrokerTraits): void {
   const processes = useProcesses(open);
 
-  test("by entries: the newest are held, and what is gone is said to be", async () => {
+  test("trims by entries, holds the newest and reports the others in floor", async () => {
     const { a, b, c } = processes;
     for (const maxEntries of [1, 7, 100]) {
       const few = { ...wide, maxEntries };
@@ -31,7 +31,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     }
   });
 
-  test("as many as the bounds allow are held", async () => {
+  test("holds as many messages as the bounds allow", async () => {
     const { a, b } = processes;
     const topic = freshTopic("exact");
     const bounds = { ...wide, maxEntries: 50, maxBytes: 50 * 10 };
@@ -42,7 +42,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     expect(history.floor).toBeLessThan(history.messages[0]?.offset as number);
   });
 
-  test("by bytes", async () => {
+  test("trims by bytes", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("bytes");
     const little = { ...wide, maxBytes: 100_000 };
@@ -55,7 +55,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     else expect(history.messages).toHaveLength(positions.length);
   });
 
-  test("a message that is larger than all bytes allowed is held alone", async () => {
+  test("holds a message alone that is larger than maxBytes", async () => {
     const { a, b } = processes;
     const topic = freshTopic("giant");
     const little = { ...wide, maxBytes: 2000 };
@@ -67,7 +67,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     expect(history.messages.at(-1)?.offset).toBe(positions.at(-1)?.offset);
   });
 
-  test("by age: what is gone is said to be, and offsets never come again", async () => {
+  test("trims by age, reports it in floor and never reuses an offset", async () => {
     const { a, b } = processes;
     const topic = freshTopic("age");
     const brief = { ...wide, maxAgeMs: 400 };
@@ -77,7 +77,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     const gone = await untilEmpty(b, topic, brief);
     if (gone.epoch === last.epoch) {
       expect(gone.floor).toBeGreaterThanOrEqual(last.offset);
-      // Nor does a process that had half of it hear that nothing is gone.
+      // The same for a process that had some of the messages.
       expect((await a.read(topic, (positions[2] as Position).offset, brief)).floor).toBeGreaterThanOrEqual(last.offset);
     }
     const next = await b.publish(topic, '"next"', brief);
@@ -85,7 +85,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     expect((await a.readAll(topic, gone.head, brief)).messages.map(({ json }) => json)).toEqual(['"next"']);
   });
 
-  test("by age: the younger stay", async () => {
+  test("trims by age, and keeps younger messages", async () => {
     const { a, b } = processes;
     const topic = freshTopic("young");
     const brief = { ...wide, maxAgeMs: 1500 };
@@ -102,16 +102,16 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     expect(history.messages.map(({ offset }) => offset)).toEqual(young.map(({ offset }) => offset));
   });
 
-  test("who has had everything is told of no gap, and who has not, is", async () => {
+  test("reports a gap only to a process that may have missed a message", async () => {
     const { a, b } = processes;
     const topic = freshTopic("current");
     const brief = { ...wide, maxAgeMs: 400 };
     const [one, two] = [await a.publish(topic, "1", brief), await a.publish(topic, "2", brief)];
     const gone = await untilEmpty(b, topic, brief);
-    // It was there a moment ago, and had two messages.
+    // This process had both messages a moment ago.
     const quiet = await b.read(topic, two.offset, brief, 0);
     if (gone.epoch === two.epoch) expect([quiet.epoch, quiet.floor <= two.offset]).toEqual([two.epoch, true]);
-    // It had one of them, before the second was there: that may be so long ago that the second is gone.
+    // This process had the first message long ago: the second may have come and gone since.
     const late = await b.read(topic, one.offset, brief, 60_000);
     expect(late.epoch !== one.epoch || late.floor >= two.offset).toBe(true);
     const few = { ...wide, maxEntries: 2 };
@@ -123,12 +123,12 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
     expect(after.floor).toBeGreaterThan(had.offset);
   });
 
-  /** Reads until nothing is held any more. */
+  /** Reads until no message is held. */
   async function untilEmpty(process: Process, topic: string, bounds: typeof wide): Promise<History> {
     let history: History | undefined;
     const end = performance.now() + 8000;
     while (history === undefined || history.messages.length > 0) {
-      if (performance.now() > end) expect.fail("messages that are too old are held");
+      if (performance.now() > end) expect.fail("messages that are too old are still held");
       history = await process.read(topic, 0, bounds);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -136,7 +136,7 @@ export function boundsContract(open: () => Promise<BrokerWorld>, { trimsByBytes 
   }
 }
 
-/** Expects that what is held are the newest of what was published, all after `floor`, and that what is not held is before it. */
+/** Expects the held messages to be the newest of those published, and all others to be at or before `floor`. */
 function expectSuffix({ floor, head, messages }: History, positions: readonly Position[]): void {
   const offsets = positions.map(({ offset }) => offset).sort((x, y) => x - y);
   const held = messages.map(({ offset }) => offset);

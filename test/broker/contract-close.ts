@@ -3,11 +3,11 @@ import { CometError } from "../../src/index.ts";
 import { expectCode, turns, until } from "../support/sources.ts";
 import { freshTopic, inFlight, useProcesses, wide, publication, type BrokerWorld } from "./contract-world.ts";
 
-/** How a broker ends. */
+/** The end of a broker. */
 export function closeContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("nothing is called after close, and others go on", async () => {
+  test("makes no call after close, while others continue", async () => {
     const { a, b } = processes;
     const topic = freshTopic("closed");
     const leaving = await processes.join();
@@ -16,7 +16,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     await until(() => gone.notices.length === 1 && stays.notices.length === 1, 5000);
     const publishing = inFlight(300, 20, (i) => a.publish(topic, String(i)));
     await until(() => gone.notices.length > 20, 5000);
-    // Something is on its way, or waits for a turn.
+    // Some messages are in flight, or wait for a turn.
     const [late, closing] = [b.publish(topic, '"late"'), leaving.close()];
     await closing;
     const heard = gone.notices.length;
@@ -31,7 +31,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     b.unlisten(topic, stays);
   });
 
-  test("calls to a broker that is closed reject with ERR_CLOSED", async () => {
+  test("rejects calls after close with ERR_CLOSED", async () => {
     const leaving = await processes.join();
     const topic = freshTopic("closed");
     const ear = await leaving.listen(topic);
@@ -47,7 +47,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     expect(await processes.a.readAll(topic)).toMatchObject({ epoch, messages: [{ json: "1" }] });
   });
 
-  test("what is under way when it closes is answered, and nothing that is acknowledged is lost", async () => {
+  test("answers pending calls on close, and loses no acknowledged message", async () => {
     const { a } = processes;
     for (let round = 0; round < 5; round += 1) {
       const leaving = await processes.join();
@@ -76,7 +76,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("a broker that nobody has used is closed", async () => {
+  test("closes a broker that was never used", async () => {
     const unused = await processes.join();
     await unused.close();
   });

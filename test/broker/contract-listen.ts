@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { turns, until } from "../support/sources.ts";
 import { Ear, freshTopic, inFlight, publication, useProcesses, type BrokerWorld } from "./contract-world.ts";
 
-/** What is told, to whom, and when no longer. */
+/** Notices and signals: their recipients, their order, and their end. */
 export function listenContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("whoever listens is told of everything once, in order, also the process that publishes", async () => {
+  test("notifies each listener once of each message, in order, the publishing process included", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("told");
     const ears = await Promise.all([a, b, c].map((process) => process.listen(topic)));
@@ -26,7 +26,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("what is published once listen has resolved is told, by whichever process", async () => {
+  test("notifies of messages of any process that are published after listen has resolved", async () => {
     const { a, b, c } = processes;
     const ears = await inFlight(120, 12, async (i) => {
       const topic = freshTopic("at once");
@@ -41,7 +41,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("what was published before is not told, and the first notice says what was before it", async () => {
+  test("does not notify of earlier messages, and names the one before in the first notice", async () => {
     const { a, b } = processes;
     const topic = freshTopic("late");
     const positions = await inFlight(5, 1, (i) => a.publish(topic, String(i)));
@@ -53,7 +53,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     b.unlisten(topic, ear);
   });
 
-  test("many topics are listened to at once, and each is told of its own", async () => {
+  test("notifies each of many topics of its own messages only", async () => {
     const { a, b, c } = processes;
     const topics = Array.from({ length: 400 }, (_, i) => freshTopic(`many ${i}`));
     const ears = await Promise.all(topics.map((topic) => b.listen(topic)));
@@ -66,13 +66,13 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("nothing is told once unlisten returns, and others are told as before", async () => {
+  test("stops notices when unlisten returns, and not those of others", async () => {
     const { a, b, c } = processes;
     const [topic, kept] = [freshTopic("left"), freshTopic("kept")];
     const [leaver, stayer, other] = await Promise.all([b.listen(topic), c.listen(topic), b.listen(kept)]);
     await a.publish(topic, '"heard"');
     await until(() => leaver.notices.length === 1 && stayer.notices.length === 1, 5000);
-    // It leaves in the middle of many.
+    // It unsubscribes while many messages are published.
     const publishing = inFlight(200, 20, (i) => a.publish(topic, String(i)));
     await until(() => leaver.notices.length > 20, 5000);
     b.unlisten(topic, leaver);
@@ -83,14 +83,14 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     await until(() => stayer.notices.length === 202 && other.notices.length === 1, 5000);
     await turns(20);
     expect(leaver.notices).toHaveLength(heard);
-    // A second time, or where nothing is listened to, it does nothing.
+    // A second unlisten, or one without a listener, has no effect.
     b.unlisten(topic);
     b.unlisten(freshTopic("never"));
     c.unlisten(topic, stayer);
     b.unlisten(kept, other);
   });
 
-  test("a topic is listened to again, also at once", async () => {
+  test("listens again after unlisten, also at once", async () => {
     const { a, b } = processes;
     const topic = freshTopic("again");
     for (let round = 0; round < 15; round += 1) {
@@ -107,7 +107,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("whoever leaves before listen has resolved is told nothing, and may come again", async () => {
+  test("does not notify after unlisten before listen has resolved, and listens again", async () => {
     const { a, b } = processes;
     const topic = freshTopic("hasty");
     const early = new Ear();
@@ -129,7 +129,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     b.unlisten(topic, ear);
   });
 
-  test("a listener may publish, listen and leave", async () => {
+  test("lets a listener publish, listen and unlisten", async () => {
     const { a, b } = processes;
     const [topic, answers] = [freshTopic("asks"), freshTopic("answers")];
     const ear = await b.listen(answers);
@@ -151,7 +151,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     b.unlisten(answers, ear);
   });
 
-  test("a signal reaches every process once, also the one that gives it", async () => {
+  test("delivers a signal once to every process, its sender included", async () => {
     const { a, b, c } = processes;
     const all = [a, b, c];
     const texts = [

@@ -10,11 +10,11 @@ import {
   type BrokerWorld,
 } from "./contract-world.ts";
 
-/** That a message is published once, by its id. */
+/** A message is published once for each id. */
 export function messageIdContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("what two processes publish at the same time is published once, and both are told the same position", async () => {
+  test("publishes once what two processes publish at the same time, and returns one position to both", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("twice");
     const ear = await c.listen(topic);
@@ -44,10 +44,10 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     c.unlisten(topic, ear);
   });
 
-  test("an id is one only within its topic", async () => {
+  test("deduplicates ids within their topic only", async () => {
     const { a, b } = processes;
     const base = freshTopic("");
-    // Topic and id, joined by whatever, are the same text.
+    // Topic and id give the same text for some separator.
     for (const join of [":", ".", "/", " ", "|", "}", "\u0001", ""]) {
       const pairs = [
         [`t${base}`, `a${join}b`],
@@ -68,7 +68,7 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     expect((await a.readAll(other)).messages.map(({ json }) => json)).toEqual(['"other"']);
   });
 
-  test("ids that look alike are different", async () => {
+  test("distinguishes ids that look alike", async () => {
     const { a, b } = processes;
     const topic = freshTopic("alike");
     const ids = ["a", "A", "a ", " a", "é", "e\u0301", "1", "01", "1.0", "%61", "\ufeffa", "aa"];
@@ -77,7 +77,7 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     expect((await b.readAll(topic)).messages.map(({ messageId }) => messageId)).toEqual(ids);
   });
 
-  test("an id is known after its message has been trimmed by others", async () => {
+  test("remembers an id after its message has been trimmed", async () => {
     const { a, b } = processes;
     const topic = freshTopic("outlives");
     const few = { ...wide, maxEntries: 5 };

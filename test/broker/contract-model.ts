@@ -15,7 +15,7 @@ import {
   type Process,
 } from "./contract-world.ts";
 
-/** What was published to a topic, in its order: the reference. */
+/** A message that was published to the topic; the list of them is the reference. */
 interface Published {
   readonly position: Position;
   readonly json: string;
@@ -23,7 +23,7 @@ interface Published {
   readonly messageId: string | undefined;
 }
 
-/** A broker does with any sequence of calls what a plain list would do. */
+/** Any sequence of calls has the effect that it has on a plain list. */
 export function modelContract(open: () => Promise<BrokerWorld>, { trimsByBytes, renewsTopics }: BrokerTraits): void {
   const processes = useProcesses(open);
   const who = fc.nat(2);
@@ -52,7 +52,7 @@ export function modelContract(open: () => Promise<BrokerWorld>, { trimsByBytes, 
     maxAgeMs: fc.constant(300_000),
   });
 
-  test("any sequence of calls", async () => {
+  test("behaves as a list under any sequence of calls", async () => {
     const { a, b, c } = processes;
     await fc.assert(
       fc.asyncProperty(operations, fc.oneof(anyBounds, fc.constant(wide)), async (all, bounds) => {
@@ -82,10 +82,10 @@ class ModelTopic {
   readonly #bounds: LogBounds;
   readonly #trimsByBytes: boolean;
   readonly #published: Published[] = [];
-  /** What each process listens by, and how much had been published when it began. */
+  /** The listener of each process, and the number of messages that were published before it. */
   readonly #ears: { ear: Ear; from: number }[] = [];
   #epoch = "";
-  /** Where the epoch began. */
+  /** The number of messages before the current epoch. */
   #renewedAt = 0;
 
   private constructor(label: string, all: readonly Process[], bounds: LogBounds, trimsByBytes: boolean) {
@@ -104,12 +104,12 @@ class ModelTopic {
 
   async publish(plan: { who: number; times: number; size: number; messageId: string | undefined }): Promise<void> {
     const { who, times, size, messageId } = plan;
-    // As many as there are, at once.
+    // All at once.
     await Promise.all(
       Array.from({ length: times }, async (_, i) => {
         const json = `"${"x".repeat(size + i)}"`;
         const id = i === 0 ? messageId : undefined;
-        // An epoch may or may not keep the ids of the one before.
+        // An epoch may remember the ids of the one before, or not.
         const isKnown = this.#published.findIndex((other) => id !== undefined && other.messageId === id);
         if (isKnown >= 0 && isKnown < this.#renewedAt) return;
         const message = publication(json, { messageId: id });
@@ -127,14 +127,14 @@ class ModelTopic {
     const from = current.at(-1 - back)?.position.offset ?? 0;
     const { epoch, floor, head, messages } = await (this.#all[who] as Process).readAll(this.#name, from, this.#bounds);
     expect(epoch).toBe(this.#epoch);
-    // Of what may be gone, some may be there.
+    // Messages up to the floor may be held or not.
     const held = messages.filter(({ offset }) => offset > floor);
     const expected = current.filter(({ position }) => position.offset > Math.max(from, floor));
     expect(held).toMatchObject(
       expected.map(({ position, json, messageId }) => ({ offset: position.offset, json, messageId })),
     );
     expect(head).toBeGreaterThanOrEqual(current.at(-1)?.position.offset ?? 0);
-    // Before what was asked for, it may say anything.
+    // The floor is exact only after the requested offset.
     const due = current
       .slice(current.length - this.#mustHold(current))
       .filter(({ position }) => position.offset > from);
@@ -147,7 +147,7 @@ class ModelTopic {
     else expect((await this.#readAfter(who)).epoch).toBe(this.#epoch);
   }
 
-  /** There is another epoch, for whatever reason. */
+  /** Notes that there is another epoch, for any reason. */
   async renewed(who: number): Promise<void> {
     const { epoch } = await this.#readAfter(who);
     expect(epoch).not.toBe(this.#epoch);
@@ -162,7 +162,7 @@ class ModelTopic {
     this.#ears[who] = { ear: await process.listen(this.#name), from: this.#published.length };
   }
 
-  /** Each process has been told of everything since it listens. */
+  /** Expects each listener to have been notified of all messages since it began. */
   async settle(): Promise<void> {
     for (const [who, process] of this.#all.entries()) {
       await this.#heard(who);
@@ -171,7 +171,7 @@ class ModelTopic {
     await this.read(0, this.#published.length);
   }
 
-  /** What the next process reads. */
+  /** Reads by the next process. */
   #readAfter(who: number): Promise<History> {
     return (this.#all[(who + 1) % 3] as Process).read(this.#name, 0, this.#bounds);
   }
@@ -185,7 +185,7 @@ class ModelTopic {
     );
   }
 
-  /** How many of the newest the bounds have room for. */
+  /** The number of newest messages that are within the bounds. */
   #mustHold(current: readonly Published[]): number {
     let bytes = 0;
     let count = 0;
@@ -198,7 +198,7 @@ class ModelTopic {
     return count;
   }
 
-  /** Numbers tell the order within an epoch. What was published before a renewal is before all that came after it. */
+  /** A key to sort by: the offset within the current epoch; earlier epochs come before it. */
   #order({ position }: Published): number {
     return position.epoch === this.#epoch
       ? 2 ** 40 + position.offset

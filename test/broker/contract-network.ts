@@ -6,18 +6,18 @@ import { freshTopic, inFlight, publication, useProcesses, type BrokerWorld } fro
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** What a broker does when the network between it and its server is cut, or says nothing more. */
+/** The network between a broker and its server is cut, or falls silent. */
 export function networkContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
   function network(): TcpProxy {
-    return processes.world.network ?? expect.fail("there is no network to harm");
+    return processes.world.network ?? expect.fail("this world has no network");
   }
 
-  /** Whether every process has its connection. */
+  /** Whether every process is connected. */
   const isWhole = (): boolean => [processes.a, processes.b, processes.c].every(({ told }) => told.at(-1) !== "lost");
 
-  test("connections that are cut again and again lose nothing that is acknowledged", async () => {
+  test("loses no acknowledged message when connections are cut again and again", async () => {
     const { a, b, c } = processes;
     const all = [a, b, c];
     const topics = Array.from({ length: 6 }, (_, i) => freshTopic(`cut ${i}`));
@@ -43,7 +43,7 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
       const offsets = history.messages.map(({ offset }) => offset);
       for (const [who, ear] of (ears[t] as (typeof ears)[0]).entries()) {
         await until(() => ear.offsets.includes((after[t] as (typeof after)[0]).offset), 5000);
-        // What was told is what is held: with holes only where the connection was lost.
+        // Notices are the held messages, with holes only while the connection was lost.
         expect(ear.notices.map(({ message }) => message)).toEqual(
           history.messages.filter(({ offset }) => ear.offsets.includes(offset)),
         );
@@ -55,7 +55,7 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("a network that says nothing is noticed, and every call is answered", async () => {
+  test("detects a silent network, and answers every call", async () => {
     const { a, b, c } = processes;
     const all = [a, b, c];
     const topic = freshTopic("stalled");
@@ -80,13 +80,13 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
     expect(performance.now() - began).toBeLessThan(BACK_MS);
     network().resume();
     await until(isWhole, BACK_MS);
-    // What was under way may arrive now.
+    // Messages in flight may arrive now.
     await sleep(200);
     const { messages } = await b.readAll(topic);
     const held = new Set(messages.map(({ messageId }) => messageId));
     for (const [i, outcome] of answered.entries())
       if (outcome === "not published") expect(held.has(`id ${i}`)).toBe(false);
-    // Whoever does not know asks again.
+    // Unacknowledged messages are retried.
     await inFlight(20, 5, (i) => b.publish(topic, publication(`"again ${i}"`, { messageId: `id ${i}` })));
     const last = await b.publish(topic, '"last"');
     const history = await c.readAll(topic);
@@ -99,7 +99,7 @@ export function networkContract(open: () => Promise<BrokerWorld>): void {
     c.unlisten(topic, ear);
   });
 
-  test("a broker is closed while the network says nothing", async () => {
+  test("closes while the network is silent", async () => {
     const leaving = await processes.join();
     const topic = freshTopic("leaving");
     await leaving.listen(topic);

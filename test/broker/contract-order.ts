@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { until } from "../support/sources.ts";
 import { expectChain, freshTopic, inFlight, useProcesses, type BrokerWorld } from "./contract-world.ts";
 
-/** One order for all processes, and what `read` gives of it. */
+/** One order for all processes, as `read` returns it. */
 export function orderContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("offsets grow, in one epoch", async () => {
+  test("assigns growing offsets in one epoch", async () => {
     const { a, b } = processes;
     const topic = freshTopic("grow");
     let last = 0;
@@ -22,7 +22,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     expect(epochs.has((await processes.c.read(topic)).epoch)).toBe(true);
   });
 
-  test("a topic that nobody knows is empty, and has the epoch of its first message", async () => {
+  test("reads an unknown topic as empty, with the epoch of its first message", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("unknown");
     const [one, other] = await Promise.all([a.read(topic), b.read(topic)]);
@@ -35,7 +35,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     expect((await a.read(topic, one.head)).messages.map(({ offset }) => offset)).toEqual([position.offset]);
   });
 
-  test("processes that begin a topic at the same time begin the same", async () => {
+  test("begins one epoch when processes begin a topic at the same time", async () => {
     const { a, b, c } = processes;
     for (let round = 0; round < 20; round += 1) {
       const topic = freshTopic("race");
@@ -46,7 +46,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("messages that are published without waiting keep their order", async () => {
+  test("keeps the order of messages that are published without waiting", async () => {
     const { a, b } = processes;
     const topic = freshTopic("unwaited");
     const count = 200;
@@ -56,7 +56,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     expect(messages.map(({ offset }) => offset)).toEqual(positions.map(({ offset }) => offset));
   });
 
-  test("two processes publish at full speed: all see one order, without a hole that is not told", async () => {
+  test("shows all processes one order of what two publish at full speed, and reports each hole", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("speed");
     const count = 2500;
@@ -81,7 +81,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     const everything = (await a.readAll(topic)).messages;
     const byOffset = new Map(everything.map((message) => [message.offset, message]));
     for (const [i, ear] of ears.entries()) {
-      // What a listener was not told is missing before a notice that says so: with that filled in, it has everything.
+      // A notice that a listener missed is shown by the next one: with those filled in, it has all messages.
       expectChain(ear, everything);
       for (const { epoch, message } of ear.notices) {
         expect(epoch).toBe(total.epoch);
@@ -91,7 +91,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("what publish has resolved for is read by every process", async () => {
+  test("returns a message to every process once publish has resolved", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("visible");
     const rounds = inFlight(150, 5, async (i) => {
@@ -106,7 +106,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     await rounds;
   });
 
-  test("read begins after any offset, and ends at the newest", async () => {
+  test("reads from any offset to the newest", async () => {
     const { a, b } = processes;
     const topic = freshTopic("anywhere");
     const positions = await inFlight(40, 10, (i) => a.publish(topic, String(i)));
@@ -117,14 +117,14 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
       expect(messages.map(({ offset }) => offset)).toEqual(offsets.filter((offset) => offset > after));
       expect(head).toBeGreaterThanOrEqual(newest);
     }
-    // As a process asks that has had what the broker has lost.
+    // As a process asks that has messages which the broker has lost.
     const beyond = await b.read(topic, newest + 1_000_000);
     expect(beyond.messages).toEqual([]);
     expect(beyond.head).toBeGreaterThanOrEqual(newest);
     expect(beyond.head).toBeLessThan(newest + 1_000_000);
   });
 
-  test("thousands of messages, and large ones, are read page by page without a loss", async () => {
+  test("reads thousands of messages, and large ones, in pages without a loss", async () => {
     const { a, b } = processes;
     const topic = freshTopic("pages");
     const sizeOf = (i: number): number => (i % 1900 === 1 ? 300_000 : i % 40 === 0 ? 60_000 : 10 + (i % 50));
@@ -141,7 +141,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     expect((await a.readAll(topic, middle)).messages).toEqual(messages.slice(1235));
   });
 
-  test("topics have nothing to do with one another", async () => {
+  test("keeps topics apart", async () => {
     const { a, b } = processes;
     const [one, other] = [freshTopic("one"), freshTopic("other")];
     await inFlight(60, 20, (i) => (i % 3 === 0 ? a : b).publish(i % 2 === 0 ? one : other, String(i)));

@@ -4,20 +4,20 @@ import type { History } from "../../src/log/broker.ts";
 import type { Position } from "../../src/log/position.ts";
 import type { Process } from "./contract-world.ts";
 
-/** How soon a broker has come back to its server at the latest, and how soon it has answered anything. */
+/** Time limit for a broker to reconnect to its server, and for any answer, in milliseconds. */
 export const BACK_MS = 10_000;
 
-/** What became of a message, as far as whoever has published it was told. */
+/** The outcome of a publish, as far as its caller knows. */
 type Outcome = Position | "not published" | "unknown";
 
-/** What a rejection says. Fails for an error that says neither. */
+/** The outcome that an error states. Fails for any other error. */
 export function outcomeOf(error: unknown): Outcome {
   if (error instanceof CometError && error.code === "ERR_BROKER") return "not published";
   if (error instanceof CometError && error.code === "ERR_UNACKNOWLEDGED") return "unknown";
   return expect.fail(`neither ERR_BROKER nor ERR_UNACKNOWLEDGED: ${String(error)}`);
 }
 
-/** Processes that publish to some topics in turn, all the while, whatever happens meanwhile. It begins at once. */
+/** Processes that publish to some topics in turn until they are stopped. They begin at once. */
 export class Publishing {
   readonly #outcomes = new Map<string, { readonly topic: string; readonly outcome: Outcome }>();
   readonly #slow: string[] = [];
@@ -32,14 +32,14 @@ export class Publishing {
     return [...this.#outcomes.values()].filter(({ outcome }) => typeof outcome === "string").length;
   }
 
-  /** Resolves when everything has been answered, and fails if something took too long. */
+  /** Resolves when each call has been answered, and fails if one took too long. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await this.#running;
     expect(this.#slow).toEqual([]);
   }
 
-  /** Expects that a topic has what was acknowledged, where it was said to be, and nothing that is not published, and nothing twice. */
+  /** Expects a topic to have all acknowledged messages at their positions, none that was not published, and none twice. */
   expectTruth(topic: string, { epoch, messages }: History): void {
     const offsets = new Map(messages.map(({ json, offset }) => [json, offset]));
     const own = messages.filter(({ json }) => this.#outcomes.has(json));
@@ -49,7 +49,7 @@ export class Publishing {
       if (outcome === "not published") expect([json, offsets.get(json)]).toEqual([json, undefined]);
       else expect([json, outcome]).toEqual([json, { epoch, offset: offsets.get(json) }]);
     }
-    // Each process's own order, of what it knows of.
+    // Each process keeps the order of its acknowledged messages.
     const last: number[] = [];
     for (const { json } of own) {
       if (typeof this.#outcomes.get(json)?.outcome === "string") continue;
@@ -74,7 +74,7 @@ export class Publishing {
     const wasLost = isLost();
     const outcome = await process.publish(topic, json).catch((error: unknown) => outcomeOf(error));
     const tookMs = Math.round(performance.now() - began);
-    // Where there is no connection nothing waits for one.
+    // Without a connection, calls reject at once.
     if (tookMs > (wasLost && isLost() ? 500 : BACK_MS)) this.#slow.push(`${json}: ${tookMs} ms`);
     this.#outcomes.set(json, { topic, outcome });
   }

@@ -3,11 +3,11 @@ import type { Notice } from "../../src/log/broker.ts";
 import { until } from "../support/sources.ts";
 import { freshTopic, inFlight, useProcesses, type BrokerTraits, type BrokerWorld } from "./contract-world.ts";
 
-/** Epochs: that a topic has one, until it is renewed. */
+/** A topic has one epoch until it is renewed. */
 export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }: BrokerTraits): void {
   const processes = useProcesses(open);
 
-  test("a topic that is renewed has another epoch, for every process and in what is told", async () => {
+  test("begins another epoch on renew, for every process and in notices", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("renewed");
     const all = [a, b, c];
@@ -36,7 +36,7 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
     }
   });
 
-  test("the new epoch holds nothing of the last one", async () => {
+  test("holds nothing of the last epoch in the new one", async () => {
     const { a, b } = processes;
     const topic = freshTopic("emptied");
     const old = await inFlight(10, 1, (i) => a.publish(topic, String(i)));
@@ -53,13 +53,13 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
       expect(floor).toBeLessThan(position.offset);
     }
     await until(() => ear.notices.length > 0, 5000);
-    // As if it were the first, or after what the new epoch began with.
+    // The offset before is 0, or that at which the new epoch began.
     expect([0, empty.head]).toContain(ear.notices[0]?.previous);
     expect(ear.jsons).toEqual(['"new"']);
     b.unlisten(topic, ear);
   });
 
-  test("an epoch that is over is not renewed", async () => {
+  test("does not renew an epoch that is over", async () => {
     const { a, b, c } = processes;
     const topic = freshTopic("outdated");
     const { epoch } = await a.publish(topic, "1");
@@ -73,7 +73,7 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
     expect((await c.publish(topic, "2")).epoch).toBe(next);
   });
 
-  test("processes that renew at the same time renew once", async () => {
+  test("renews once when processes renew at the same time", async () => {
     const { a, b, c } = processes;
     for (let round = 0; round < 10; round += 1) {
       const [topic, other] = [freshTopic("together"), freshTopic("beside")];

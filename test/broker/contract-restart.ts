@@ -7,11 +7,11 @@ import { BACK_MS, outcomeOf, Publishing } from "./contract-outage.ts";
 import { freshTopic, inFlight, publication, useProcesses, wide, type BrokerWorld, type Ear } from "./contract-world.ts";
 
 const DOWN_MS = 1500;
-/** What a broker does while its server is away. */
+/** The server is down for a while. */
 export function restartContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  test("is lost and restored once, nothing acknowledged is lost, and listening goes on", async () => {
+  test("reports lost and restored once, loses no acknowledged message, and listens on", async () => {
     const { a, b, c, world } = processes;
     const all = [a, b, c];
     const topics = Array.from({ length: 12 }, (_, i) => freshTopic(`outage ${i}`));
@@ -25,7 +25,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     await until(() => all.every(({ told }) => told.length >= 2), BACK_MS);
     await publishing.stop();
     for (const { told } of all) expect(told).toEqual(["lost", "restored"]);
-    // Something did fail: otherwise nothing has been shown.
+    // Without a failure this test would show nothing.
     expect(publishing.failures).toBeGreaterThan(10);
     for (const [t, topic] of topics.entries()) {
       const history = await c.readAll(topic);
@@ -34,7 +34,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
       publishing.expectTruth(topic, history);
       if (a.broker.isDense) expect(history.messages.at(-1)?.offset).toBe(history.messages.length);
     }
-    // Nobody asks for it: what was listened to is.
+    // Subscriptions continue by themselves.
     const after = await inFlight(12, 4, (i) => b.publish(topics[i] as string, '"after"'));
     for (const [t, { epoch, offset }] of after.entries()) {
       const heard = ears[t] as Ear[];
@@ -51,7 +51,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     await until(() => all.every(({ signals }) => signals.includes(text)), 5000);
   });
 
-  test("a message id is known after an outage, so that whoever does not know may ask again", async () => {
+  test("remembers a message id after an outage, so that a retry is idempotent", async () => {
     const { a, b, world } = processes;
     const topic = freshTopic("retried");
     const ids = Array.from({ length: 40 }, (_, i) => `id ${i}`);
@@ -62,13 +62,13 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     const [lossesBefore, end] = [both.map(({ told }) => told.length), performance.now() + DOWN_MS + BACK_MS];
     const isOver = (): boolean =>
       isRestored() && both.every(({ told }, i) => told.length > (lossesBefore[i] as number));
-    // Whoever asks goes on asking, before, during and after, whatever the answer.
+    // Each message is published again and again before, during and after the outage.
     const positions = await Promise.all(
       ids.map(async (messageId, i) => {
         const answers: Position[] = [];
         for (let round = 0, isLast = false; !isLast; round += 1) {
           isLast = isOver();
-          if (performance.now() > end) return expect.fail("it did not come back");
+          if (performance.now() > end) return expect.fail("it did not reconnect");
           const outcome = await (both[(i + round) % 2] as typeof a)
             .publish(topic, publication(`"${i} ${round}"`, { messageId }))
             .catch((error: unknown) => outcomeOf(error));
@@ -89,7 +89,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     expect(positions.slice(0, 10).map(([position]) => position)).toEqual(first);
   });
 
-  test("during an outage every call is answered, and a broker is closed", async () => {
+  test("answers every call during an outage, and closes", async () => {
     const { a, world } = processes;
     const leaving = await processes.join();
     const topic = freshTopic("down");
@@ -110,7 +110,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
         ),
       ),
     );
-    // The server is away all the while, or this shows less than it should.
+    // This is exact only if the server was down all the time.
     if (leaving.told.at(-1) === "lost") expect(new Set(outcomes)).toEqual(new Set(["ERR_BROKER"]));
     leaving.signal("into the void");
     leaving.unlisten(topic);

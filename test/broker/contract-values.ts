@@ -5,7 +5,7 @@ import { hostileMessage } from "../support/hostile.ts";
 import { until } from "../support/sources.ts";
 import { contentOf, freshTopic, publication, useProcesses, type BrokerWorld } from "./contract-world.ts";
 
-/** What may stand in a name or a field, and means something to some engine or protocol. */
+/** Texts that are valid in a name or a field, and have a meaning in some engine or protocol. */
 const strange = [
   ...[
     "a",
@@ -108,7 +108,7 @@ const anyText = fc.oneof(
   fc.array(fc.constantFrom(...strange), { maxLength: 8 }).map((parts) => parts.join("")),
 );
 const fit = (text: string, without: RegExp): string => text.replace(without, "").slice(0, 200).toWellFormed() || "-";
-/** As the hub lets them through. */
+/** Texts that the hub accepts. */
 const anyField = anyText.map((text) => fit(text, /[\r\n\0]/g));
 const anyName = anyText.map((text) => fit(text, controls));
 
@@ -146,11 +146,11 @@ const jsons = [
   ],
 ];
 
-/** That everything is given back as it came. */
+/** All values are returned unchanged. */
 export function valuesContract(open: () => Promise<BrokerWorld>): void {
   const processes = useProcesses(open);
 
-  /** Publishes to a topic by one process, and expects the same of another, and of what a third is told. */
+  /** Publishes by one process, and expects another to read, and a third to be notified of, the same. */
   async function expectSame(topic: string, publications: readonly ReturnType<typeof publication>[]): Promise<void> {
     const { a, b, c } = processes;
     const { head } = await a.read(topic);
@@ -165,14 +165,14 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     c.unlisten(topic, ear);
   }
 
-  test("JSON comes back byte for byte", async () => {
+  test("returns JSON byte for byte", async () => {
     await expectSame(
       freshTopic("json"),
       jsons.map((json) => publication(json)),
     );
   });
 
-  test("any JSON comes back byte for byte", async () => {
+  test("returns any JSON byte for byte", async () => {
     const some = fc.array(hostileMessage, { minLength: 1, maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(some, (values) =>
@@ -185,7 +185,7 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     );
   });
 
-  test("event, key and message id are what was given, or not there", async () => {
+  test("returns event, key and message id as given, or undefined", async () => {
     const field = fc.option(anyField, { nil: undefined });
     const fields = fc.record({ event: field, key: field, messageId: field });
     const unlike = fc.uniqueArray(fields, {
@@ -210,11 +210,11 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     );
   });
 
-  test("topics of any name are topics of their own", async () => {
+  test("keeps topics of any names apart", async () => {
     const { a, b, c } = processes;
     const names = [...strange, ...fc.sample(anyName, { numRuns: 100, seed: 7 })].map((text) => fit(text, controls));
     const affix = freshTopic("");
-    // As they are, and with what makes them this run's own before or behind.
+    // Each name as it is, and with an affix of this run before or after it.
     const own = names.flatMap((name) => {
       const short = fit(name.slice(0, 200 - affix.length), controls);
       return [name, `${affix}${short}`, `${short}${affix}`];
@@ -235,7 +235,7 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     }
   });
 
-  test("times are those of the broker's clock, and go forward", async () => {
+  test("returns times of the broker's clock, which never go back", async () => {
     const { a, b } = processes;
     const topic = freshTopic("time");
     const before = Date.now();

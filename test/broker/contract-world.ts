@@ -6,38 +6,38 @@ import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 import type { TcpProxy } from "../support/tcp-proxy.ts";
 
-/** A server, or what stands for it, and the brokers that are connected to it. */
+/** A server or its equivalent, and the brokers that are connected to it. */
 export interface BrokerWorld {
-  /** A broker of another process, on the same server, that is not attached yet. Closed with the world. */
+  /** Creates a broker of another process on the same server, not attached yet. It is closed with the world. */
   connect(): Promise<Broker>;
-  /** The server goes away for so long, keeping what it holds, and comes back; undefined where there is no server. */
+  /** Stops the server for a time, and starts it with its data; undefined if there is no server. */
   restart?(downMs: number): Promise<void>;
-  /** What all brokers of this world reach the server through, if it can be harmed. */
+  /** The network between all brokers of this world and the server, if it can be made to fail. */
   readonly network?: TcpProxy;
   close(): Promise<void>;
 }
 
-/** What a broker may do otherwise than others. */
+/** Capabilities in which brokers differ. */
 export interface BrokerTraits {
-  /** Whether it trims a topic by its bytes. Otherwise nothing may be gone because of them. */
+  /** Whether it trims a topic by its bytes. If not, bytes must not cause a loss. */
   readonly trimsByBytes: boolean;
-  /** Whether a topic has an epoch of its own. Otherwise whoever renews one renews all. */
+  /** Whether each topic has an epoch of its own. If not, a renewal is one of all topics. */
   readonly renewsTopics: boolean;
-  /** Whether there is a server: then its worlds can `restart` it. */
+  /** Whether its worlds have `restart`. */
   readonly hasServer: boolean;
   /** Whether its worlds have a `network`. */
   readonly hasNetwork: boolean;
 }
 
-/** Nothing is trimmed. */
+/** Bounds that trim nothing. */
 export const wide: LogBounds = { maxEntries: 100_000, maxBytes: 2 ** 28, maxAgeMs: 300_000 };
 
-/** A topic that no other test uses, of this run or another. */
+/** A topic that no other test of any run uses. */
 export function freshTopic(label: string): string {
   return `${label}-${randomUUID().slice(0, 13)}`;
 }
 
-/** What is to be published: JSON, with the size that it has. */
+/** A publication of this JSON. */
 export function publication(
   json: string,
   fields: Partial<Pick<BrokerPublication, "event" | "key" | "messageId">> = {},
@@ -45,7 +45,7 @@ export function publication(
   return { event: undefined, key: undefined, messageId: undefined, ...fields, json, bytes: utf8Length(json) };
 }
 
-/** Settles what `act` gives for each number below `count`, in that order, with so many at a time. */
+/** Calls `act` for each number below `count`, in order, with at most `width` pending, and returns all results. */
 export async function inFlight<R>(count: number, width: number, act: (i: number) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
@@ -59,7 +59,7 @@ export async function inFlight<R>(count: number, width: number, act: (i: number)
   return results;
 }
 
-/** What one process is told of one topic. */
+/** The notices that one process receives of one topic. */
 export class Ear {
   readonly notices: Notice[] = [];
   isStopped = false;
@@ -73,12 +73,12 @@ export class Ear {
   }
 }
 
-/** A process with a broker, that checks whatever it is told and answered. */
+/** A process with a broker, which checks all calls and answers of the broker. */
 export class Process {
   readonly broker: Broker;
   readonly told: ("lost" | "restored")[] = [];
   readonly signals: string[] = [];
-  /** What was against the contract where nobody waits for it. */
+  /** Violations of the contract outside of any call. */
   readonly faults: string[] = [];
   #isWithin = false;
   #isClosed = false;
@@ -126,7 +126,7 @@ export class Process {
     return history;
   }
 
-  /** Everything after an offset, page by page, and what the first page says of the topic. */
+  /** Reads all messages after an offset in pages. The other values are those of the first page. */
   async readAll(topic: string, after = 0, bounds: LogBounds = wide): Promise<History> {
     const first = await this.read(topic, after, bounds);
     const messages = [...first.messages];
@@ -134,7 +134,7 @@ export class Process {
     for (let last = page.messages.at(-1); last !== undefined && last.offset < page.head; last = page.messages.at(-1)) {
       page = await this.read(topic, last.offset, bounds);
       expect(page.epoch).toBe(first.epoch);
-      // Nothing has left while it was read.
+      // No unread message was trimmed meanwhile.
       expect(page.floor).toBeLessThanOrEqual(last.offset);
       messages.push(...page.messages);
     }
@@ -147,7 +147,7 @@ export class Process {
     return ear;
   }
 
-  /** Also where `listen` has not resolved yet: then `ear` is not known, and nothing may be told to it. */
+  /** @param ear The listener; unknown while `listen` has not resolved. It must receive nothing any more. */
   unlisten(topic: string, ear?: Ear): void {
     this.#call(() => this.broker.unlisten(topic));
     if (ear !== undefined) ear.isStopped = true;
@@ -170,7 +170,7 @@ export class Process {
     this.faults.push(fault);
   }
 
-  /** What the broker calls while it is called itself, is called from within. */
+  /** Calls the broker, and marks calls that the broker makes meanwhile as made from within. */
   #call<R>(act: () => R): R {
     const before = this.#isWithin;
     this.#isWithin = true;
@@ -189,7 +189,7 @@ export class Process {
     const last = ear.notices.at(-1);
     if (last?.epoch === epoch) {
       this.#check(message.offset > last.message.offset, `${message.offset} is told after ${last.message.offset}`);
-      // 0 is for a broker that held none any more.
+      // The offset before is 0 if the broker did not hold any.
       const isBefore = previous > 0 && previous < last.message.offset;
       this.#check(!isBefore, `${previous} is not the last before ${message.offset}: there is ${last.message.offset}`);
     } else this.#check(!ear.notices.some((other) => other.epoch === epoch), "an epoch that is over comes again");
@@ -217,11 +217,11 @@ export interface Processes {
   readonly a: Process;
   readonly b: Process;
   readonly c: Process;
-  /** One more, which is checked as well. */
+  /** Creates one more, which is checked as well. */
   join(): Promise<Process>;
 }
 
-/** Opens a world for the tests of a `describe`, and checks after each of them that no process was told anything wrong. */
+/** Opens a world for the tests of a `describe`, and expects no process to have recorded a fault after each of them. */
 export function useProcesses(open: () => Promise<BrokerWorld>): Processes {
   const all: Process[] = [];
   let world: BrokerWorld | undefined;
@@ -255,14 +255,14 @@ export function useProcesses(open: () => Promise<BrokerWorld>): Processes {
   };
 }
 
-/** What a message is without its position. */
+/** The content of a message, without its position. */
 export function contentOf({ json, event, key, messageId }: BrokerMessage | BrokerPublication): unknown {
   return { json, event, key, messageId };
 }
 
 /**
- * Expects that each notice names the message before it, of all that there were, and that the newest was told: so whatever was not told
- * is shown by a notice that was.
+ * Expects each notice to name the offset of the message before it, and the newest message to have been notified of. So a later notice
+ * shows each one that was missed.
  */
 export function expectChain(ear: Ear, all: readonly BrokerMessage[]): void {
   const before = new Map(all.map(({ offset }, i) => [offset, all[i - 1]?.offset ?? 0]));

@@ -14,10 +14,10 @@ import type { BrokerTraits, BrokerWorld } from "./contract-world.ts";
 export type { BrokerTraits, BrokerWorld } from "./contract-world.ts";
 
 /**
- * Proves that a broker keeps the contract of `src/log/broker.ts`. Opens a few worlds, one after the other; topics have names of their
- * own in each, so that the worlds may be of one server.
+ * Tests that a broker keeps the contract of `src/log/broker.ts`. It opens several worlds, one after the other. Each uses topic names of
+ * its own, so that the worlds may share a server.
  *
- * @param traits What the broker does otherwise than most, who have a server and trim by bytes.
+ * @param traits The capabilities of the broker that differ from the defaults: it has a server, and trims by bytes.
  */
 export function brokerContract(
   name: string,
@@ -34,7 +34,7 @@ export function brokerContract(
     describe("epochs", () => renewContract(open, all));
     describe("a model", () => modelContract(open, all));
     describe("close", () => closeContract(open));
-    if (all.hasServer) describe("a server that goes away and comes back", () => restartContract(open));
+    if (all.hasServer) describe("a server that is down for a while", () => restartContract(open));
     if (all.hasNetwork) describe("a network that fails", () => networkContract(open));
   });
 }

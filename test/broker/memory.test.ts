@@ -5,7 +5,7 @@ import { turns } from "../support/sources.ts";
 import { publication } from "./contract-world.ts";
 import { brokerContract, type BrokerWorld } from "./contract.ts";
 
-/** Hubs of one process that share what they have. */
+/** Brokers of one process that share their topics. */
 function memoryWorld(): Promise<BrokerWorld> {
   const memory = new MemoryBrokers();
   const brokers: Broker[] = [];
@@ -41,7 +41,7 @@ describe("the memory broker", () => {
 
   const offsetsOf = (history: History): number[] => history.messages.map(({ offset }) => offset);
 
-  test("keeps exactly as many entries as it may", async () => {
+  test("holds exactly maxEntries", async () => {
     const { broker } = joined();
     for (let i = 1; i <= 12; i += 1) {
       await broker.publish("t", publication("1"), bounds);
@@ -52,7 +52,7 @@ describe("the memory broker", () => {
     }
   });
 
-  test("keeps exactly as many bytes as it may, and what is larger alone", async () => {
+  test("holds exactly maxBytes, and a larger message alone", async () => {
     const { broker } = joined();
     const many = { ...bounds, maxEntries: 100 };
     const floorAfter = async (size: number): Promise<number> => {
@@ -64,7 +64,7 @@ describe("the memory broker", () => {
     expect(offsetsOf(await broker.read("t", 0, many, Infinity))).toEqual([6]);
   });
 
-  test("holds a message for as long as it may, to the millisecond, and knows its id for as long", async () => {
+  test("holds a message, and remembers its id, for exactly maxAgeMs", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const { broker } = joined();
     const first = await broker.publish("t", publication("1", { messageId: "a" }), bounds);
@@ -76,7 +76,7 @@ describe("the memory broker", () => {
     expect(await broker.publish("t", publication("3", { messageId: "a" }), bounds)).toEqual({ ...first, offset: 2 });
   });
 
-  test("lets go of what is too old when there is another message", async () => {
+  test("trims messages that are too old when another is published", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const { broker } = joined();
     const patient = { ...bounds, maxAgeMs: 100_000 };
@@ -87,7 +87,7 @@ describe("the memory broker", () => {
     expect(await broker.read("t", 0, patient, Infinity)).toMatchObject({ floor: 3, messages: [{ offset: 4 }] });
   });
 
-  test("its clock does not go back", async () => {
+  test("never sets its clock back", async () => {
     vi.useFakeTimers({ toFake: ["Date"], now: 50_000 });
     const { broker } = joined();
     await broker.publish("t", publication("1"), bounds);
@@ -97,7 +97,7 @@ describe("the memory broker", () => {
     expect([...messages.map(({ at }) => at), now]).toEqual([50_000, 50_000, 50_000]);
   });
 
-  test("answers in pages, by entries and by bytes", async () => {
+  test("reads in pages, by entries and by bytes", async () => {
     const { broker } = joined();
     const wide = { maxEntries: 5000, maxBytes: 2 ** 26, maxAgeMs: 100_000 };
     for (let i = 0; i < 1200; i += 1) await broker.publish("many", publication("1"), wide);
@@ -106,7 +106,7 @@ describe("the memory broker", () => {
     expect(offsetsOf(await broker.read("large", 4, wide, Infinity))).toEqual([5, 6]);
   });
 
-  test("forgets topics that have had nothing for long, and no others", async () => {
+  test("evicts topics that have been unused for long, and no others", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
     const { broker } = joined();
     const epochs = async (): Promise<string[]> => [
@@ -120,7 +120,7 @@ describe("the memory broker", () => {
     vi.advanceTimersByTime(900);
     await broker.publish("recent", publication("2"), bounds);
     vi.advanceTimersByTime(101);
-    // Of each there are messages until there are many.
+    // Eviction begins when there are many topics.
     for (let i = 0; i < 100; i += 1) await broker.publish(`other ${i}`, publication("1"), bounds);
     const after = await epochs();
     expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
@@ -128,7 +128,7 @@ describe("the memory broker", () => {
     expect(await broker.read("idle", 0, bounds, Infinity)).toMatchObject({ floor: 0, head: 0, messages: [] });
   });
 
-  test("one set of brokers has nothing to do with another", async () => {
+  test("keeps two sets of brokers apart", async () => {
     const [one, other] = [joined(), joined()];
     const { epoch } = await one.broker.publish("t", publication("1"), bounds);
     const history = await other.broker.read("t", 0, bounds, Infinity);
@@ -139,11 +139,11 @@ describe("the memory broker", () => {
     expect([one.told, other.told]).toEqual([["one"], []]);
   });
 
-  test("tells in one turn what was there, and in the next what came of it", async () => {
+  test("delivers queued events in one turn, and those that they cause in the next", async () => {
     const memory = new MemoryBrokers();
     const [one, other] = [joined(memory), joined(memory)];
     let told = 0;
-    // Without an end, if it never let go.
+    // A broker that did not yield would never end.
     await one.broker.listen("ping", () => {
       if ((told += 1) < 1000) void one.broker.publish("pong", publication("1"), bounds);
     });
@@ -155,7 +155,7 @@ describe("the memory broker", () => {
     one.broker.unlisten("ping");
   });
 
-  test("notices and signals are told in the order in which they were given", async () => {
+  test("delivers notices and signals in the order of the calls", async () => {
     const { broker, told } = joined();
     await broker.listen("t", ({ message }) => told.push(message.json));
     void broker.publish("t", publication("1"), bounds);

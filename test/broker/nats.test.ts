@@ -50,7 +50,7 @@ describe("the broker of NATS", () => {
     readonly losses: unknown[];
   }
 
-  /** A broker that is attached, until the test is over. */
+  /** Creates and attaches a broker. It is closed after the test. */
   async function join(options: NatsBrokerOptions = {}, port = server.port): Promise<Joined> {
     const { connection, ...others } = options;
     const broker = await natsBroker({
@@ -101,7 +101,7 @@ describe("the broker of NATS", () => {
   const offsetsOf = (messages: readonly { readonly offset: number }[]): number[] =>
     messages.map(({ offset }) => offset);
 
-  describe("begins", () => {
+  describe("start", () => {
     const started: Broker[] = [];
 
     async function rejection(options: NatsBrokerOptions, port = server.port): Promise<CometError> {
@@ -114,7 +114,7 @@ describe("the broker of NATS", () => {
         expect(error).toBeInstanceOf(CometError);
         return error as CometError;
       }
-      return expect.fail("it began");
+      return expect.fail("it started");
     }
 
     test.each([
@@ -130,17 +130,17 @@ describe("the broker of NATS", () => {
       ["timeoutMs", { timeoutMs: 1 }],
       ["heartbeatMs", { heartbeatMs: 0 }],
       ["connection", { connection: { inboxPrefix: "a b" } }],
-    ] as [string, NatsBrokerOptions][])("not with a bad %s", async (name, options) => {
+    ] as [string, NatsBrokerOptions][])("rejects an invalid %s", async (name, options) => {
       const error = await rejection(options);
       expect(error.code).toBe("ERR_OPTION");
       expect(error.message).toContain(name);
     });
 
-    test("not where there is no server", async () => {
+    test("rejects if there is no server", async () => {
       expect((await rejection({}, await freePort())).code).toBe("ERR_BROKER");
     });
 
-    test("not where a server says nothing, and leaves no connection behind", async () => {
+    test("rejects if the server does not answer, and leaves no connection behind", async () => {
       const proxy = await proxied();
       proxy.stall();
       const began = performance.now();
@@ -151,7 +151,7 @@ describe("the broker of NATS", () => {
       await until(() => proxy.connections === 0, 2000);
     });
 
-    test("not where JetStream says nothing, within the time to connect, and leaves no connection behind", async () => {
+    test("rejects within connectTimeoutMs if JetStream does not answer, and leaves no connection behind", async () => {
       const plain = await startNats({ jetStream: false });
       closers.push(() => plain.close());
       const mute = await connect({ servers: `127.0.0.1:${plain.port}` });
@@ -166,7 +166,7 @@ describe("the broker of NATS", () => {
       await until(() => proxy.connections === 0, 2000);
     });
 
-    test("not without JetStream", async () => {
+    test("rejects a server without JetStream", async () => {
       const plain = await startNats({ jetStream: false });
       closers.push(() => plain.close());
       const error = await rejection({}, plain.port);
@@ -174,7 +174,7 @@ describe("the broker of NATS", () => {
       expect(error.message).toContain("no JetStream");
     });
 
-    test("not for who may not do what a hub does", async () => {
+    test("rejects a user who lacks a permission", async () => {
       const strict = await startNats({
         configuration: `accounts {
           plain { users: [{ user: plain, password: p }] }
@@ -206,7 +206,7 @@ describe("the broker of NATS", () => {
       expect((await rejection({ timeoutMs: 1000 }, strict.port)).code).toBe("ERR_BROKER_CONFIG");
     });
 
-    test("not with a stream that is not this hub's, and says how it differs", async () => {
+    test("rejects a stream with another configuration, and names the differences", async () => {
       const stream = nextStream();
       await api(`STREAM.CREATE.${stream}`, { name: stream, subjects: ["orders.*"], retention: "workqueue" });
       const foreign = await rejection({ stream });
@@ -232,7 +232,7 @@ describe("the broker of NATS", () => {
       }
     });
 
-    test("with another epoch where a bound was changed by hand", async () => {
+    test("begins another epoch after a bound was changed by hand", async () => {
       const stream = nextStream();
       const one = await join({ stream, log: { maxEntries: 5 } });
       const positions = await inFlight(9, 1, (i) => one.broker.publish("t", publication(String(i)), bounds));
@@ -246,7 +246,7 @@ describe("the broker of NATS", () => {
       expect((await one.broker.publish("t", publication("1"), bounds)).epoch).toBe(epoch);
     });
 
-    test("many at the same time, with one stream", async () => {
+    test("creates one stream for many brokers that start at the same time", async () => {
       const stream = nextStream();
       const all = await Promise.all(Array.from({ length: 8 }, () => join({ stream })));
       const histories = await Promise.all(all.map(({ broker }) => broker.read("t", 0, bounds, Infinity)));
@@ -254,15 +254,15 @@ describe("the broker of NATS", () => {
     });
   });
 
-  describe("says what may be gone", () => {
-    test("nothing, where others have published before", async () => {
+  describe("floor", () => {
+    test("is 0 if only other topics have earlier messages", async () => {
       const { broker } = await join({ stream: nextStream() });
       await inFlight(50, 10, (i) => broker.publish("other", publication(String(i)), bounds));
       const { offset } = await broker.publish("t", publication("1"), bounds);
       expect(await broker.read("t", 0, bounds, Infinity)).toMatchObject({ floor: 0, head: offset });
     });
 
-    test("what the bound of entries has removed, and no more", async () => {
+    test("is the newest message that maxEntries has removed", async () => {
       const { broker } = await join({ stream: nextStream(), log: { maxEntries: 3 } });
       const positions = await inFlight(5, 1, (i) => broker.publish("t", publication(String(i)), bounds));
       await broker.publish("other", publication("1"), bounds);
@@ -272,12 +272,12 @@ describe("the broker of NATS", () => {
       expect(floor).toBe(offsets[1]);
       expect((await broker.read("t", offsets[0] as number, bounds, 0)).floor).toBe(offsets[1]);
       expect((await broker.read("t", offsets[2] as number, bounds, 0)).floor).toBeLessThanOrEqual(offsets[2] as number);
-      // What has removed the first of the stream may have removed some of any topic.
+      // When the first message of the stream has been removed, messages of any topic may have been.
       expect((await broker.read("never", 0, bounds, Infinity)).floor).toBe(offsets[1]);
       expect((await broker.read("other", 0, bounds, Infinity)).floor).toBe(offsets[1]);
     });
 
-    test("what has become too old, but not to who was there", async () => {
+    test("is the newest message that has aged out, unless the process had all of them", async () => {
       const stream = nextStream();
       const { broker } = await join({ stream, log: { maxAgeMs: 1500 } });
       await broker.listen("t", () => undefined);
@@ -292,7 +292,7 @@ describe("the broker of NATS", () => {
       expect([late.floor, late.head]).toEqual([last, last]);
     });
 
-    test("what the bytes of the stream have removed", async () => {
+    test("covers messages that maxStreamBytes has removed", async () => {
       const { broker } = await join({ stream: nextStream(), maxStreamBytes: 2 ** 20 });
       const positions = await inFlight(4, 1, (i) => broker.publish("t", publication(String(i)), bounds));
       const last = (positions[3] as (typeof positions)[0]).offset;
@@ -303,13 +303,13 @@ describe("the broker of NATS", () => {
       expect([messages, floor >= last]).toEqual([[], true]);
     });
 
-    test("nothing that it has not read itself is missing in the midst of an answer", async () => {
+    test("covers each message that is missing in an answer while the topic is trimmed", async () => {
       const stream = nextStream();
       const [one, other] = [
         await join({ stream, log: { maxEntries: 60 } }),
         await join({ stream, log: { maxEntries: 60 } }),
       ];
-      // While this is held, only the number of messages tells that some of the topic are gone.
+      // While this message is held, only the number of messages shows that some of the topic have been removed.
       await one.broker.publish("other", publication("1"), bounds);
       const progress = { isOver: false };
       let published: number[] = [];
@@ -336,8 +336,8 @@ describe("the broker of NATS", () => {
     });
   });
 
-  describe("loses its connection", () => {
-    test("and comes back, and what was listened to goes on", async () => {
+  describe("a lost connection", () => {
+    test("is restored, with all subscriptions", async () => {
       const proxy = await proxied();
       const stream = nextStream();
       const [{ broker, told, losses }, other] = [await join({ stream }, proxy.port), await join({ stream })];
@@ -365,7 +365,7 @@ describe("the broker of NATS", () => {
       expect(proxy.connections).toBe(1);
     });
 
-    test("when it is silent, soon, whatever waits to be sent, and nothing grows", async () => {
+    test("is detected soon when the network is silent, while pending data stays bounded", async () => {
       const proxy = await proxied();
       const { broker, told } = await join({ stream: nextStream(), maxPendingBytes: 2 ** 22 }, proxy.port);
       const large = publication(JSON.stringify("x".repeat(500_000)));
@@ -382,7 +382,7 @@ describe("the broker of NATS", () => {
       expect(performance.now() - began).toBeLessThan(3 * 200);
       const codes = await Promise.all(publishing);
       expect(new Set(codes)).toEqual(new Set(["ERR_UNACKNOWLEDGED", "ERR_BROKER"]));
-      // What has no room is known not to be published.
+      // Messages beyond the bound are known not to be published.
       expect(codes.filter((code) => code === "ERR_UNACKNOWLEDGED")).toHaveLength(8);
       await sleep(700);
       expect(told).toEqual(["lost"]);
@@ -392,7 +392,7 @@ describe("the broker of NATS", () => {
       await until(() => proxy.connections === 1, 2000);
     });
 
-    test("in the middle of publishing: what it does not know it says, and a second try is not published twice", async () => {
+    test("rejects pending publishes with ERR_UNACKNOWLEDGED, and their retries are deduplicated", async () => {
       const proxy = await proxied();
       const stream = nextStream();
       const [{ broker, told }, other] = [await join({ stream }, proxy.port), await join({ stream })];
@@ -418,7 +418,7 @@ describe("the broker of NATS", () => {
       expect(told.slice(0, 2)).toEqual(["lost", "restored"]);
     });
 
-    test("and tries to reconnect, never further apart than maxRetryMs", async () => {
+    test("is retried after at most maxRetryMs each time", async () => {
       const other = await startNats();
       closers.push(() => other.close());
       const { told } = await join({ maxRetryMs: 10 }, other.port);
@@ -429,7 +429,7 @@ describe("the broker of NATS", () => {
         socket.on("error", () => undefined).destroy();
       }).listen(other.port, "127.0.0.1");
       closers.push(() => Promise.resolve(trap.close()));
-      // With the default, so many would take a minute.
+      // With the default, this number of connections would take a minute.
       await until(() => attempts >= 25, 5000);
       expect(told).toEqual(["lost"]);
       await new Promise((resolve) => trap.close(resolve));
@@ -437,7 +437,7 @@ describe("the broker of NATS", () => {
       await until(() => told.length === 2, 5000);
     });
 
-    test("and is closed meanwhile, also while it connects: the process ends", async () => {
+    test("does not keep a process alive when the broker is closed meanwhile", async () => {
       const proxy = await proxied();
       const index = new URL("../../src/brokers/nats/index.ts", import.meta.url).href;
       const program = `
@@ -473,7 +473,7 @@ describe("the broker of NATS", () => {
     await eventually(async () => (await api(`STREAM.INFO.${stream}`)).state.consumer_count === 0);
   });
 
-  test("a stream that is removed is made again, with another epoch", async () => {
+  test("creates a removed stream again, with another epoch", async () => {
     const stream = nextStream();
     const [one, other] = [await join({ stream }), await join({ stream })];
     const heard: Notice[] = [];
@@ -493,7 +493,7 @@ describe("the broker of NATS", () => {
     expect(await other.broker.read("t", 0, bounds, Infinity)).toMatchObject({ epoch: second.epoch, floor: 0 });
   });
 
-  test("what others than hubs publish is not told, and does no harm", async () => {
+  test("ignores messages that no hub has published", async () => {
     const stream = nextStream();
     const { broker } = await join({ stream });
     const heard: Notice[] = [];
@@ -507,7 +507,7 @@ describe("the broker of NATS", () => {
     expect(messages.some(({ json }) => json.includes("script"))).toBe(false);
   });
 
-  test("a message that is too large for the server is not published, and says so", async () => {
+  test("rejects a message that is too large for the server with ERR_MESSAGE", async () => {
     const { broker, told } = await join({ stream: nextStream() });
     const large = publication(JSON.stringify("x".repeat(1_100_000)));
     await expectCode("ERR_MESSAGE", () => broker.publish("t", large, bounds));
@@ -515,7 +515,7 @@ describe("the broker of NATS", () => {
     expect(told).toEqual([]);
   });
 
-  test("ten thousand topics are listened to on one connection", async () => {
+  test("listens to ten thousand topics over one connection", async () => {
     const stream = nextStream();
     const proxy = await proxied();
     const [{ broker, told }, other] = [await join({ stream }, proxy.port), await join({ stream })];
@@ -536,7 +536,7 @@ describe("the broker of NATS", () => {
     expect(histories.every(({ messages }, i) => messages[0]?.json === String(i))).toBe(true);
   });
 
-  test("what was acknowledged is there after a kill, and what a server has lost begins another epoch", async () => {
+  test("keeps acknowledged messages after a kill, and begins another epoch after the server has lost some", async () => {
     const killed = await startNats();
     closers.push(() => killed.close());
     const { broker, told } = await join({}, killed.port);

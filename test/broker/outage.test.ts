@@ -14,7 +14,7 @@ afterAll(() => {
 test.each(["stopped", "stalled"] as const)(
   "processes keep their clients, fail in time, hold little and heal by themselves when the broker is %s",
   async (how) => {
-    // They wait more than they do.
+    // These runs mostly wait, so they run side by side.
     const all = engines.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));
     for (const { violations, text } of await Promise.all(all)) {
       reports.push(text);
@@ -24,13 +24,13 @@ test.each(["stopped", "stalled"] as const)(
 );
 
 describe.each(engines)("processes on %s, when one of them is stuck,", (engine) => {
-  test("do not wait for it, and it has everything afterwards", async () => {
+  test("do not wait for it, and it misses no message", async () => {
     const { violations, text } = await stuck({ engine, random: random.fork(), frozenMs: 2500 });
     reports.push(text);
     expect(violations).toEqual([]);
   });
 
-  test("have it say a gap where history is gone", async () => {
+  test("have it report a gap if history was trimmed", async () => {
     const { violations, text } = await stuck({ engine, random: random.fork(), frozenMs: 1500, maxEntries: 50 });
     reports.push(text);
     expect(violations).toEqual([]);

@@ -5,7 +5,7 @@ import { expect, onTestFinished } from "vitest";
 import type { PresenceChange, PresenceOptions } from "../../src/index.ts";
 import { Follower } from "../support/hub.ts";
 
-/** What a process tells. */
+/** A message of a process to the test. */
 export interface PresenceNews {
   readonly port?: number;
   readonly watching?: true;
@@ -14,7 +14,7 @@ export interface PresenceNews {
 
 export type Known = Readonly<Record<string, number>>;
 
-/** A process with a hub, which is killed when the test is over. */
+/** A process with a hub, which is killed after the test. */
 export class PresenceProcess {
   readonly changes: PresenceChange[] = [];
   readonly #child: ChildProcess;
@@ -38,13 +38,13 @@ export class PresenceProcess {
     return started;
   }
 
-  /** Watches who comes and goes, from when it knows who is there. */
+  /** Watches joins and leaves. Resolves when the process knows the present state. */
   async watch(): Promise<void> {
     this.#child.send("watch");
     await once(this.#child, "message");
   }
 
-  /** A client over the network. */
+  /** Connects a client over the network. */
   async follow(identity?: string): Promise<Follower> {
     const query = identity === undefined ? "" : `&as=${encodeURIComponent(identity)}`;
     const follower = await Follower.fetch(`http://127.0.0.1:${this.#port}/?wire=ndjson${query}`);
@@ -56,7 +56,7 @@ export class PresenceProcess {
     return (await response.json()) as Known;
   }
 
-  /** Waits until it knows this, and gives how many milliseconds that took. */
+  /** Waits until its presence is this, and returns the milliseconds that this took. */
   async knows(expected: Known, timeoutMs: number): Promise<number> {
     const start = performance.now();
     for (;;) {

@@ -1,4 +1,4 @@
-// A hub in a process of its own, whose clients say who they are: `node presence-program.ts <url of Redis> <HubOptions.presence>`.
+// A hub in a process of its own, whose clients name their identity: `node presence-program.ts <url of Redis> <HubOptions.presence>`.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -17,7 +17,7 @@ async function threeProcesses(presence?: PresenceOptions): Promise<Three> {
   return Promise.all([start(), start(), start()]);
 }
 
-test("a process that is killed counts for three beats at most, and is told as gone after the grace", async () => {
+test("counts a killed process for three beats at most, and reports leaves after the grace", async () => {
   const [one, two, three] = await threeProcesses();
   await one.follow("ada");
   await two.follow("ada");
@@ -36,7 +36,7 @@ test("a process that is killed counts for three beats at most, and is told as go
   for (const { changes } of [one, three]) expect(changes).toEqual([{ type: "leave", identity: "bob", subscribers: 2 }]);
 });
 
-test("a process that is closed counts no more at once", async () => {
+test("stops counting a closed process at once", async () => {
   const [one, two, three] = await threeProcesses({ beatMs: 30_000, graceMs: 0 });
   await one.follow("ada");
   await two.follow("bob");
@@ -47,7 +47,7 @@ test("a process that is closed counts no more at once", async () => {
   expect(three.changes).toEqual([{ type: "leave", identity: "bob", subscribers: 1 }]);
 });
 
-test("a process that stands still is gone, and there again when it goes on", async () => {
+test("stops counting a suspended process, and counts it again when it continues", async () => {
   const [one, two, three] = await threeProcesses({ beatMs: 500, graceMs: 30_000 });
   await one.follow("ada");
   const bob = await two.follow("bob");
@@ -57,14 +57,14 @@ test("a process that stands still is gone, and there again when it goes on", asy
   await one.knows({ subscribers: 1, ada: 1 }, 1500);
   two.signal("SIGCONT");
   for (const process of [one, two, three]) await process.knows({ subscribers: 2, ada: 1, bob: 1 }, 2000);
-  // A client that moves is not told of.
+  // A client that moves causes no change.
   bob.leave();
   await three.follow("bob");
   for (const process of [one, two, three]) await process.knows({ subscribers: 2, ada: 1, bob: 1 }, 1000);
   expect(one.changes).toEqual([]);
 });
 
-test("when Redis is gone each process counts its own after three beats, and all again when it is back", async () => {
+test("counts only its own clients after three beats without Redis, and all again when it is back", async () => {
   const processes = await threeProcesses({ beatMs: 500, graceMs: 60_000 });
   for (const [i, process] of processes.entries()) await process.follow(`user-${i}`);
   const all = { subscribers: 3, "user-0": 1, "user-1": 1, "user-2": 1 };

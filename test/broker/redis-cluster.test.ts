@@ -56,7 +56,7 @@ describe("the Redis broker on a cluster", () => {
   /** Topics on all servers. */
   const someTopics = (): string[] => Array.from({ length: 30 }, (_, i) => freshTopic(String(i)));
 
-  test("slots are those of Redis", async () => {
+  test("computes the slots that Redis computes", async () => {
     for (const tag of ["0", "1", "123456789", "foo", "user1000.following"]) {
       expect(String(hashSlot(tag))).toBe(await cluster.servers[0]?.cli("CLUSTER", "KEYSLOT", tag));
     }
@@ -65,7 +65,7 @@ describe("the Redis broker on a cluster", () => {
     expect(tags.map((tag) => owners[hashSlot(tag)]).sort()).toEqual(["even", "few", "odd"]);
   });
 
-  test("topics and what is told of them are spread over the servers, with two connections to each", async () => {
+  test("spreads topics and notices over the servers, with two connections to each", async () => {
     const [a, b] = [await join(), await join()];
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => b.listen(topics[i] as string));
@@ -82,7 +82,7 @@ describe("the Redis broker on a cluster", () => {
     }
   });
 
-  test("a server that is silent is found, and all goes on when it is there again", async () => {
+  test("detects a silent server, and continues when it answers again", async () => {
     const a = await join({ heartbeatMs: 200 });
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
@@ -100,7 +100,7 @@ describe("the Redis broker on a cluster", () => {
     await until(() => ears.every(({ notices }) => notices.length === 1), 2000);
   });
 
-  test("a server that is killed is lost and restored, and nothing acknowledged is gone", async () => {
+  test("reports lost and restored when a server is killed, and loses no acknowledged message", async () => {
     const a = await join();
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
@@ -119,7 +119,7 @@ describe("the Redis broker on a cluster", () => {
     expect(a.told).toEqual(["lost", "restored"]);
   });
 
-  test("a slot that moves to another server takes its topics along, and whoever listens is told to look", async () => {
+  test("follows a slot to another server, and has its listeners read again", async () => {
     const [a, b] = [await join({ heartbeatMs: 200 }), await join({ heartbeatMs: 200 })];
     const topic = freshTopic("moves");
     const { epoch } = await a.publish(topic, "1");
@@ -127,7 +127,7 @@ describe("the Redis broker on a cluster", () => {
     await moveSlot(topic);
     await until(() => b.told.length === 2, 10_000);
     expect(b.told).toEqual(["lost", "restored"]);
-    // The process that only publishes learns it from the server.
+    // The process that only publishes learns of it by a redirection.
     await until(() => a.told.length !== 1, 10_000);
     const position = await b.publish(topic, "2");
     expect(position).toEqual({ epoch, offset: 2 });

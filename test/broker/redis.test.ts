@@ -34,7 +34,7 @@ describe("the Redis broker", () => {
   });
   afterAll(() => server.close());
 
-  /** A broker of a process of its own. */
+  /** Creates a broker of another process. It is closed after the test. */
   async function join(options: Options = {}, url: string = server.url): Promise<Process> {
     const process = new Process(await redisBroker({ client: createClient({ url }), ...options }));
     closing.push(() => expect(process.faults).toEqual([]));
@@ -51,7 +51,7 @@ describe("the Redis broker", () => {
     }
   }
 
-  /** A server that may be broken. */
+  /** Starts a server that the test may break. */
   async function startOther(...args: Parameters<typeof startRedis>): Promise<RedisServer> {
     const other = await startRedis(...args);
     closing.push(() => other.close());
@@ -65,7 +65,7 @@ describe("the Redis broker", () => {
   }
 
   describe("in Redis", () => {
-    test("a topic has a stream and a hash, and an id a string, in one slot, and they expire", async () => {
+    test("keeps a topic in a stream and a hash, and an id in a string, which share a slot and expire", async () => {
       const a = await join({ prefix: "layout", topicTtlMs: 50_000 });
       const bounds = { ...wide, maxAgeMs: 10_000 };
       const message = publication('"é"', { event: "e", messageId: "m" });
@@ -87,7 +87,7 @@ describe("the Redis broker", () => {
       expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("1");
     });
 
-    test("a stream holds a sixteenth more than it may, at most, and is read without that", async () => {
+    test("holds at most a sixteenth more than its bounds, and does not return that", async () => {
       const a = await join({ prefix: "little" });
       const json = JSON.stringify("x".repeat(98));
       const client = await createClient({ url: server.url }).connect();
@@ -109,7 +109,7 @@ describe("the Redis broker", () => {
       }
     });
 
-    test("bytes are counted anew once all messages have expired", async () => {
+    test("counts bytes anew once all messages have expired", async () => {
       const a = await join({ prefix: "again" });
       const bounds = { maxEntries: 100, maxBytes: 1024, maxAgeMs: 100 };
       await a.publish("t", JSON.stringify("x".repeat(1000)), bounds);
@@ -120,7 +120,7 @@ describe("the Redis broker", () => {
       expect([messages.length, floor, head]).toEqual([10, 1, 11]);
     });
 
-    test("a topic that is listened to is not forgotten, and another is", async () => {
+    test("remembers a topic while a process listens to it, and no other", async () => {
       const a = await join({ prefix: "kept", topicTtlMs: 1000 });
       const bounds = { ...wide, maxAgeMs: 100 };
       const [kept] = [await a.publish("kept", "1", bounds), await a.publish("gone", "1", bounds)];
@@ -130,7 +130,7 @@ describe("the Redis broker", () => {
       expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, offset: 2 });
     });
 
-    test("a stream that is not the one that its offsets are of begins another epoch", async () => {
+    test("begins another epoch in a stream that does not match the recorded offsets", async () => {
       const a = await join({ prefix: "odd" });
       const first = await a.publish("t", "1");
       await server.cli("XADD", "odd:{t}:log", "77-0", "at", "0", "before", "0", "about", "{}", "data", "0");
@@ -140,7 +140,7 @@ describe("the Redis broker", () => {
       expect((await a.readAll("t")).messages.map(({ json }) => json)).toEqual(["2"]);
     });
 
-    test("when everything is deleted, another epoch begins, and is told of", async () => {
+    test("begins another epoch when all keys are deleted, and notifies listeners of it", async () => {
       const other = await startOther();
       const [a, b] = [await join({}, other.url), await join({}, other.url)];
       const ear = await b.listen("t");
@@ -156,7 +156,7 @@ describe("the Redis broker", () => {
       ]);
     });
 
-    test("a server that has forgotten the scripts learns them again, and the order is kept", async () => {
+    test("sends a server its lost scripts again, and keeps the order", async () => {
       const a = await join();
       const topics = [freshTopic("one"), freshTopic("two")];
       for (let round = 0; round < 5; round += 1) {
@@ -179,7 +179,7 @@ describe("the Redis broker", () => {
       }
     });
 
-    test("ten thousand topics are listened to over one connection, also after an outage", async () => {
+    test("listens to ten thousand topics over one connection, also after an outage", async () => {
       const other = await startOther();
       const a = await join({}, other.url);
       const count = 10_000;
@@ -200,7 +200,7 @@ describe("the Redis broker", () => {
     });
   });
 
-  describe("a start that fails says why", () => {
+  describe("rejects at the start", () => {
     async function failed(start: () => Promise<unknown>, code: string, message: RegExp): Promise<void> {
       const error: unknown = await start().then(
         () => undefined,
@@ -212,11 +212,11 @@ describe("the Redis broker", () => {
 
     const open = (url: string, options: Options = {}): Promise<unknown> => join(options, url);
 
-    test("nobody is there", async () => {
+    test("if there is no server", async () => {
       await failed(async () => open(`redis://127.0.0.1:${await freePort()}`), "ERR_BROKER", /ECONNREFUSED/);
     });
 
-    test("nobody answers", async () => {
+    test("if the server does not answer", async () => {
       const proxy = await startProxy();
       proxy.stall();
       const began = performance.now();
@@ -227,7 +227,7 @@ describe("the Redis broker", () => {
       await until(() => proxy.connections === 0, 2000);
     });
 
-    test("it is something else", async () => {
+    test("if the server is not Redis", async () => {
       const other = createServer((socket) => {
         socket.on("error", () => undefined).once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
       }).listen(0, "127.0.0.1");
@@ -237,7 +237,7 @@ describe("the Redis broker", () => {
       await failed(() => open(`redis://127.0.0.1:${port}`, { connectTimeoutMs: 500 }), "ERR_BROKER", /./);
     });
 
-    test("the password is wrong, or missing, or too much", async () => {
+    test("if the password is wrong, missing or needless", async () => {
       const other = await startOther({ password: "right" });
       const at = `127.0.0.1:${other.port}`;
       await failed(() => open(`redis://:wrong@${at}`), "ERR_BROKER_CONFIG", /WRONGPASS/);
@@ -249,7 +249,7 @@ describe("the Redis broker", () => {
       await failed(() => redisBroker({ client: needless }), "ERR_BROKER_CONFIG", /without any password/);
     });
 
-    test("the user may not do it all", async () => {
+    test("if the user lacks a permission", async () => {
       const other = await startOther();
       const all = ["on", ">secret", "~comet*", "&comet*", "+@all"];
       const url = `redis://hub:secret@127.0.0.1:${other.port}`;
@@ -265,7 +265,7 @@ describe("the Redis broker", () => {
       await until(() => ear.notices.length === 1, 1000);
     });
 
-    test("the key that is ours is somebody else's", async () => {
+    test("if the key of the prefix is foreign", async () => {
       await server.cli("SET", "taken", "text");
       await failed(() => open(server.url, { prefix: "taken" }), "ERR_BROKER_CONFIG", /taken/);
       await server.cli("HSET", "taken2", "field", "value");
@@ -274,12 +274,12 @@ describe("the Redis broker", () => {
       await failed(() => open(server.url, { prefix: "newer" }), "ERR_BROKER_CONFIG", /version.*99/);
     });
 
-    test("it is a replica", async () => {
+    test("if the server is a replica", async () => {
       const replica = await startOther({ settings: ["--replicaof", `127.0.0.1 ${server.port}`] });
       await failed(() => open(replica.url), "ERR_BROKER_CONFIG", /replica/);
     });
 
-    test("it is too old", async () => {
+    test("if the server is too old", async () => {
       for (const [reply, message] of [
         [["server", "redis", "version", "6.0.16", "mode", "standalone", "role", "master"], /6\.0\.16.*6\.2/],
         [new Error("ERR unknown command `HELLO`, with args beginning with:"), /unknown command/],
@@ -297,7 +297,7 @@ describe("the Redis broker", () => {
       }
     });
 
-    test("it is a cluster, or it is none", async () => {
+    test("if the client is for a cluster and the server is not, or the reverse", async () => {
       const member = await startOther({
         settings: ["--cluster-enabled", "yes", "--cluster-port", String(await freePort())],
       });
@@ -306,7 +306,7 @@ describe("the Redis broker", () => {
       await failed(() => redisBroker({ client }), "ERR_BROKER_CONFIG", /cluster support disabled/);
     });
 
-    test("the options are wrong", async () => {
+    test("if an option is invalid", async () => {
       const client = createClient({ url: server.url });
       const wrong: [object, RegExp][] = [
         [{}, /client must be .*undefined/],
@@ -327,7 +327,7 @@ describe("the Redis broker", () => {
   });
 
   describe("what Redis refuses later", () => {
-    test("a key of another type is named", async () => {
+    test("names a key of a wrong type", async () => {
       const a = await join({ prefix: "types" });
       await server.cli("SET", "types:{log}:log", "text");
       await server.cli("SET", "types:{meta}:meta", "text");
@@ -342,7 +342,7 @@ describe("the Redis broker", () => {
       expect((await a.read("id")).head).toBe(0);
     });
 
-    test("without memory nothing is published, and what is held is read", async () => {
+    test("rejects publish and still reads when the server is out of memory", async () => {
       const other = await startOther({ settings: ["--maxmemory-policy", "noeviction"] });
       const a = await join({}, other.url);
       await a.publish("t", "1");
@@ -357,7 +357,7 @@ describe("the Redis broker", () => {
       expect(a.told).toEqual([]);
     });
 
-    test("a server that becomes a replica is left, and used again once it is a master", async () => {
+    test("disconnects from a server that becomes a replica, and reconnects once it is a master", async () => {
       const other = await startOther();
       const a = await join({}, other.url);
       await a.publish("t", "1");
@@ -372,7 +372,7 @@ describe("the Redis broker", () => {
   });
 
   describe("a network that fails", () => {
-    test("a connection that is cut is lost and restored once, and what was told meanwhile is missing before the next", async () => {
+    test("reports a cut connection as lost and restored once, and shows missed messages by the next notice", async () => {
       const proxy = await startProxy();
       const [a, b] = [await join({}, `redis://127.0.0.1:${proxy.port}`), await join()];
       const topic = freshTopic("cut");
@@ -399,7 +399,7 @@ describe("the Redis broker", () => {
       expect(proxy.connections).toBe(2);
     });
 
-    test("a connection that is silent is found within two heartbeats", async () => {
+    test("detects a silent connection within two heartbeats", async () => {
       const proxy = await startProxy();
       const a = await join({ heartbeatMs: 200, timeoutMs: 5000 }, `redis://127.0.0.1:${proxy.port}`);
       await sleep(500);
@@ -419,7 +419,7 @@ describe("the Redis broker", () => {
       expect(a.told).toEqual(["lost", "restored"]);
     });
 
-    test("a server that is busy for less than a heartbeat is not lost", async () => {
+    test("tolerates a server that is busy for less than a heartbeat", async () => {
       const other = await startOther();
       const a = await join({ heartbeatMs: 600 }, other.url);
       for (let i = 0; i < 2; i += 1) {
@@ -431,12 +431,12 @@ describe("the Redis broker", () => {
       expect(a.told).toEqual([]);
     });
 
-    test("a publish that is cut off may be published or not, and is not published twice with its id", async () => {
+    test("rejects a publish that is cut off with ERR_UNACKNOWLEDGED, and deduplicates its retry", async () => {
       const other = await startOther();
       const proxy = await startProxy(other.port);
       const a = await join({}, `redis://127.0.0.1:${proxy.port}`);
       const message = publication('"once"', { messageId: "once" });
-      // It comes to the server, and the answer does not come back.
+      // The message arrives, and the reply does not.
       other.freeze();
       const published = expect(a.publish("t", message)).rejects.toMatchObject({ code: "ERR_UNACKNOWLEDGED" });
       await sleep(50);
@@ -446,7 +446,7 @@ describe("the Redis broker", () => {
       await until(() => a.told.length === 2, 10_000);
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"']);
       expect((await a.publish("t", message)).offset).toBe(1);
-      // It does not come to the server.
+      // The message does not arrive.
       proxy.stall();
       const lost = expect(a.publish("t", publication('"two"', { messageId: "two" }))).rejects.toMatchObject({
         code: "ERR_UNACKNOWLEDGED",
@@ -460,7 +460,7 @@ describe("the Redis broker", () => {
       expect((await a.read("t")).messages.map(({ json }) => json)).toEqual(['"once"', '"two"']);
     });
 
-    test("attempts to reconnect are never further apart than maxRetryMs", async () => {
+    test("never waits longer than maxRetryMs before an attempt to reconnect", async () => {
       const other = await startOther();
       const a = await join({ maxRetryMs: 10 }, other.url);
       await other.kill();
@@ -470,7 +470,7 @@ describe("the Redis broker", () => {
         socket.on("error", () => undefined).destroy();
       }).listen(other.port, "127.0.0.1");
       closing.push(() => trap.close());
-      // With the default, so many connections would take a minute.
+      // With the default, this number of connections would take a minute.
       await until(() => attempts >= 50, 5000);
       expect(a.told).toEqual(["lost"]);
       await new Promise((resolve) => trap.close(resolve));
@@ -478,7 +478,7 @@ describe("the Redis broker", () => {
       await until(() => a.told.length === 2, 5000);
     });
 
-    test("a command that takes too long is answered", async () => {
+    test("rejects a command that takes too long", async () => {
       const other = await startOther();
       const a = await join({ timeoutMs: 200 }, other.url);
       other.freeze();
@@ -496,7 +496,7 @@ describe("the Redis broker", () => {
       other.thaw();
     });
 
-    test("what is too much to be on its way is rejected at once", async () => {
+    test("rejects a publish beyond maxPendingBytes at once", async () => {
       const other = await startOther();
       const a = await join({ maxPendingBytes: 100_000 }, other.url);
       const json = JSON.stringify("x".repeat(9998));
@@ -513,11 +513,11 @@ describe("the Redis broker", () => {
       const codes = await Promise.all(settled);
       expect(codes).toEqual([...new Array<string>(9).fill("published"), ...new Array<string>(11).fill("ERR_BROKER")]);
       expect((await a.read("t")).head).toBe(9);
-      // One message may be larger than that, alone.
+      // One larger message is accepted when nothing is pending.
       await a.publish("t", JSON.stringify("x".repeat(200_000)));
     });
 
-    test("nothing that was acknowledged is lost when the server is killed, and the epoch goes on", async () => {
+    test("loses no acknowledged message when the server is killed, and keeps the epoch", async () => {
       const other = await startOther({ persistent: true });
       const a = await join({}, other.url);
       const acknowledged = new Map<number, string>();
@@ -551,7 +551,7 @@ describe("the Redis broker", () => {
   });
 
   describe("connections", () => {
-    test("two for each broker, and none afterwards; the application's own stays as it is", async () => {
+    test("opens two connections for each broker, closes both, and leaves the application's own alone", async () => {
       const proxy = await startProxy();
       const url = `redis://127.0.0.1:${proxy.port}`;
       const own = createClient({ url });
@@ -564,7 +564,7 @@ describe("the Redis broker", () => {
       own.destroy();
     });
 
-    test("a broker that is closed during an outage stays closed", async () => {
+    test("stays closed when it is closed during an outage", async () => {
       const proxy = await startProxy();
       const a = await join({}, `redis://127.0.0.1:${proxy.port}`);
       for (const wait of [0, 30]) {
@@ -580,7 +580,7 @@ describe("the Redis broker", () => {
       expect(proxy.connections).toBe(2);
     });
 
-    test("what is lost before it is attached is told once it is", async () => {
+    test("reports a loss before attach once it is attached", async () => {
       const proxy = await startProxy();
       const broker = await redisBroker({ client: createClient({ url: `redis://127.0.0.1:${proxy.port}` }) });
       proxy.refuse();

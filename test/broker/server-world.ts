@@ -3,7 +3,7 @@ import type { Broker } from "../../src/log/broker.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import type { BrokerWorld } from "./contract.ts";
 
-/** A server of a test's own. */
+/** A server that belongs to one test. */
 interface OwnServer {
   readonly port: number;
   kill(): Promise<void>;
@@ -11,13 +11,13 @@ interface OwnServer {
   close(): Promise<void>;
 }
 
-/** Short times, so that a silent network is noticed soon. */
+/** Short time limits, so that a silent network is detected soon. */
 export const impatient = { connectTimeoutMs: 1000, heartbeatMs: 300, timeoutMs: 1500 };
 
 /**
- * A server for the contract suite, which is killed where the suite wants it away, behind a network that can fail.
+ * A server for the contract suite, which `restart` kills, behind a network that can fail.
  *
- * @param join Makes a broker that connects to a port.
+ * @param join Creates a broker that connects to a port.
  */
 export async function serverWorld(server: OwnServer, join: (port: number) => Promise<Broker>): Promise<BrokerWorld> {
   const network = await tcpProxy(server.port);
