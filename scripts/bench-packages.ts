@@ -10,6 +10,7 @@ function writtenAt(path: string): number {
 // npm writes the first of these when an installation is complete.
 if (writtenAt("bench/node_modules/.package-lock.json") < writtenAt("bench/package-lock.json")) {
   console.log("Installing the packages of bench/.");
-  const { status } = spawnSync("npm", ["ci", "--prefix", "bench"], { stdio: "inherit" });
+  // `npm run --silent` would silence errors too.
+  const { status } = spawnSync("npm", ["ci", "--prefix", "bench", "--loglevel=error"], { stdio: "inherit" });
   process.exitCode = status ?? 1;
 }

@@ -1,17 +1,21 @@
 /**
- * The client on a bad network for a minute in each browser: test/browser/client-chaos.test.ts, which by itself takes some seconds.
- * `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
+ * The client on a bad network for a minute in each browser, 15 seconds in the short form: test/browser/client-chaos.test.ts, which by itself
+ * takes some seconds. `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { browserNeeds } from "../support/browsers/browser.ts";
 import { ensureSystemPackages } from "../support/system-packages.ts";
+import { amount } from "./support/form.ts";
 import { seedOfRun } from "./support/random.ts";
 
 await ensureSystemPackages(Object.values(browserNeeds).flat());
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
 const args = ["run", "--project", "browser", "test/browser/client-chaos.test.ts"];
-const env = { CLIENT_CHAOS_MS: process.env["CLIENT_CHAOS_MS"] ?? "60000", CLIENT_CHAOS_SEED: String(seedOfRun()) };
+const env = {
+  CLIENT_CHAOS_MS: String(amount("CLIENT_CHAOS_MS", 60_000, 15_000)),
+  CLIENT_CHAOS_SEED: String(seedOfRun()),
+};
 const { status } = spawnSync(process.execPath, [vitest, ...args], {
   stdio: "inherit",
   env: { ...process.env, ...env },

@@ -1,19 +1,20 @@
 /**
- * A thousand clients that never read cost a thousand that do neither memory nor time. Each run has processes of its own; runs with
- * and without the stalled ones take turns. `node test/soak/slow.ts`; `PAIRS`, `MESSAGES`, `BURST` and `EVERY_MS` change it.
+ * A thousand clients that never read, 500 in the short form, cost as many readers neither memory nor time. Each run has processes of its
+ * own; runs with and without the stalled clients take turns. `node test/soak/slow.ts`; `CLIENTS`, `PAIRS`, `MESSAGES`, `WARM_UP`, `TIMED`,
+ * `BURST` and `EVERY_MS` change it.
  */
 import { median } from "../support/statistics.ts";
 import { sleep } from "./support/clock.ts";
 import type { CrowdState } from "./support/crowd-process.ts";
+import { amount, shortMs } from "./support/form.ts";
 import { Checks, crowdProcess, mebibytes, ms, serverProcess } from "./support/processes.ts";
 import type { ServerState } from "./support/server-process.ts";
 
-const READERS = 1000;
-const STALLED = 1000;
+const READERS = amount("CLIENTS", 1000, 500);
+const STALLED = READERS;
 const MESSAGE_BYTES = 200;
-const number = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
-/** The run in which memory is looked at: how many messages, as fast as the readers keep up, a part of the log after the other. */
-const MESSAGES = number("MESSAGES", 100_000);
+/** The run that measures memory: how many messages, as fast as the readers keep up, a part of the log after the other. */
+const MESSAGES = amount("MESSAGES", 100_000, 30_000);
 const PART = 2000;
 /**
  * Left to itself, V8 lets garbage lie until the heap is some hundred MiB, whoever reads or does not; with these bounds, what is
@@ -24,12 +25,14 @@ const HEAP_BOUNDS = ["--max-old-space-size=96", "--max-semi-space-size=4"];
  * The runs whose delays are compared. What comes first fills the kernel's buffers of the stalled connections, which until then take
  * part as if they read; what is timed comes after.
  */
-const PAIRS = number("PAIRS", 3);
-const WARM_UP = number("WARM_UP", 16_000);
-const TIMED = number("TIMED", 8000);
+const PAIRS = amount("PAIRS", 3, 3);
+const WARM_UP = amount("WARM_UP", 16_000, 16_000);
+const TIMED = amount("TIMED", 8000, 5000);
+/** In the short form no pair but the first begins later than this, since the process began. */
+const LAST_PAIR_MS = shortMs(0.6);
 /** When they are timed, so many messages come so often. */
-const EVERY_MS = number("EVERY_MS", 50);
-const BURST = number("BURST", 50);
+const EVERY_MS = amount("EVERY_MS", 50, 50);
+const BURST = amount("BURST", 50, 50);
 const MOST_GROWTH = 64 * 1_048_576;
 const MOST_RATIO = 1.5;
 
@@ -88,7 +91,7 @@ const { grown } = await run(MESSAGES, 0, STALLED, HEAP_BOUNDS);
 checks.that(grown < MOST_GROWTH, `memory grew by ${mebibytes(grown)}`);
 console.log(`Delays, at ${perSecond} messages a second in ${1000 / EVERY_MS} bursts:`);
 const ratios: number[] = [];
-for (let pair = 0; pair < PAIRS; pair += 1) {
+for (let pair = 0; pair < PAIRS && (pair === 0 || performance.now() < LAST_PAIR_MS); pair += 1) {
   const p99 = new Map<number, number>();
   for (const stalled of pair % 2 === 0 ? [0, STALLED] : [STALLED, 0]) {
     p99.set(stalled, (await run(WARM_UP, TIMED, stalled)).p99Us);

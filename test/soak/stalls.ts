@@ -1,10 +1,11 @@
 /**
- * Clients that stop reading for a while, under each policy: whoever reads slowly gets what the policy promises, and is told of what
- * it does not get, to the message. `node test/soak/stalls.ts [wire ...]`; `SECONDS` of stalling for each wire, 14 by default.
+ * Clients that stop reading for a while, under each policy: a slow client gets what the policy promises, and a gap for exactly the
+ * messages that it misses. `node test/soak/stalls.ts [wire ...]`; `SECONDS` of stalling for each wire, 14 by default and 8 in the short form.
  */
 import type { Wire } from "../../src/wire/item.ts";
 import { Child } from "./support/child.ts";
 import { Client } from "./support/client.ts";
+import { amount } from "./support/form.ts";
 import { Ledger } from "./support/ledger.ts";
 import type { PublishedTruth } from "./support/publisher.ts";
 import { Random, seedOfRun } from "./support/random.ts";
@@ -14,7 +15,7 @@ import { Tally } from "./support/tally.ts";
 import { Truth } from "./support/topic-ledger.ts";
 
 const CLIENTS_PER_POLICY = 5;
-const SECONDS = Number(process.env["SECONDS"] ?? 14);
+const SECONDS = amount("SECONDS", 14, 8);
 /** Each topic has the policy of its name. */
 const policies = ["resume", "skip", "latest"] as const;
 const wires =

@@ -1,14 +1,17 @@
 /**
- * Ten thousand subscribers do not block the event loop: what is published goes out in slices of `flushSliceMs`, each of which
- * makes at most 16 writes when its time is over. And their heartbeats come from one timer. `node test/soak/turn.ts`.
+ * Ten thousand subscribers, 5,000 in the short form, do not block the event loop: what is published goes out in slices of `flushSliceMs`,
+ * each of which makes at most 16 writes when its time is over. One timer sends all heartbeats. `node test/soak/turn.ts`; `CLIENTS` for
+ * another number.
  */
 import { sleep } from "./support/clock.ts";
 import type { CrowdState } from "./support/crowd-process.ts";
+import { amount } from "./support/form.ts";
 import { Checks, crowdProcess, mebibytes, ms, probedServerProcess } from "./support/processes.ts";
 import type { ProbeState, ServerState } from "./support/server-process.ts";
 
-const CLIENTS = Number(process.env["CLIENTS"] ?? 10_000);
-const MESSAGES = 100;
+const CLIENTS = amount("CLIENTS", 10_000, 5000);
+const MESSAGES = amount("MESSAGES", 100, 40);
+const HEARTBEATS = amount("HEARTBEATS", 5, 3);
 const EVERY_MS = 200;
 /** The hub's defaults. */
 const SLICE_MS = 10;
@@ -40,7 +43,7 @@ await sleep(1000);
 await clients.call("resetSilence");
 await server.call("watch", SLICE_MS);
 const idleStart = await server.call<ServerState>("state");
-const idleMs = 5 * HEARTBEAT_MS;
+const idleMs = HEARTBEATS * HEARTBEAT_MS;
 await sleep(idleMs);
 const many = await server.call<ProbeState>("probe");
 const idle = await server.call<ServerState>("state");

@@ -15,6 +15,8 @@ export interface ChaosOptions {
   readonly perSecond: number;
   /** How many messages are given to a hub at once, at the most; 8 by default. */
   readonly maxWindow?: number;
+  /** How long messages are published at most, even if some are left, in milliseconds; no limit by default. */
+  readonly publishingMs?: number;
   /** How many messages a topic keeps, where some are to be gone; otherwise it keeps all. */
   readonly maxEntries?: number;
 }
@@ -34,7 +36,7 @@ export interface ChaosReport {
  * may be missing at the end, come twice or in another order, and nothing may come of which it was said that it was not published.
  */
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
-  const { engine, random, clients, messages, perSecond, maxEntries, maxWindow = 8 } = options;
+  const { engine, random, clients, messages, perSecond, maxEntries, maxWindow = 8, publishingMs = Infinity } = options;
   const start = performance.now();
   const topics = Array.from({ length: options.topics }, (_, i) => (i === 0 ? "ü=,;. &" : `topic-${i}`));
   const bounds = maxEntries === undefined ? {} : { maxEntries };
@@ -42,7 +44,13 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
   try {
     world.follow(clients, (each) => someOf(topics, each));
     await world.begun();
-    const order = { messages: Math.ceil(messages / topics.length), perSecond: perSecond / topics.length, maxWindow };
+    const deadline = performance.now() + publishingMs;
+    const order = {
+      messages: Math.ceil(messages / topics.length),
+      perSecond: perSecond / topics.length,
+      maxWindow,
+      deadline,
+    };
     const publishers = [...world.truths.values()].map((truth) => new TopicPublisher(world, truth, order).run());
     const harm = new Harm(world);
     const harming = harm.run();
