@@ -24,7 +24,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
-          testTimeout: 60_000,
+          testTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
@@ -35,8 +35,8 @@ export default defineConfig({
         test: {
           name: "broker",
           include: ["test/broker/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
         },
@@ -47,8 +47,8 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },
