@@ -108,7 +108,7 @@ function brokerOf(order: ListenOrder): Promise<Broker> {
     return redisBroker({ client, timeoutMs, heartbeatMs, connectTimeoutMs: timeoutMs });
   }
   const connection = { servers: `127.0.0.1:${brokerPort}`, ignoreClusterUpdates: true };
-  return natsBroker({ connection, timeoutMs, heartbeatMs, log: { maxEntries } });
+  return natsBroker({ connection, timeoutMs, connectTimeoutMs: timeoutMs, heartbeatMs, log: { maxEntries } });
 }
 
 /** As whatever looks after a process does, it begins again until the broker is there. */
