@@ -13,7 +13,7 @@ export type HoleContext =
   /** A JSON value in a data block such as `<script type="application/json">`. */
   | "json";
 
-/** Thrown for a template that cannot be made safe. Its message completes "a value or its end stands ...". */
+/** Thrown for a template that cannot be made safe. Its message completes "a value, or its end, is ...". */
 export class HtmlRefusal extends Error {}
 
 const rcdata = new Set(["title", "textarea"]);

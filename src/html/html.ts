@@ -79,10 +79,7 @@ function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {
   } catch (error) {
     if (!(error instanceof HtmlRefusal)) throw error;
     const place = JSON.stringify((template[holes.length] as string).slice(-40));
-    throw new CometError(
-      "ERR_HTML",
-      `A template cannot be made safe near ${place}: a value or its end stands ${error.message}.`,
-    );
+    throw new CometError("ERR_HTML", `The template is unsafe near ${place}: a value, or its end, is ${error.message}.`);
   }
   known.set(template, holes);
   return holes;
@@ -111,7 +108,7 @@ function textOf(value: unknown, context: HoleContext): string {
   const where = context === "content" ? "between tags" : "in an attribute or text element";
   throw new CometError(
     "ERR_HTML",
-    `A template was given ${value === undefined ? "undefined" : describe(value)} ${where}.`,
+    `A template cannot contain ${value === undefined ? "undefined" : describe(value)} ${where}.`,
   );
 }
 
@@ -121,7 +118,7 @@ function checkAddress(address: string): string {
   if (/^(?:https?:|mailto:|tel:|[^:]*(?:[/?#]|$))/i.test(bare)) return address;
   throw new CometError(
     "ERR_HTML",
-    `An address in a template may be http, https, mailto, tel or relative, not ${describe(address)}.`,
+    `A URL in a template must be http, https, mailto, tel or relative, not ${describe(address)}.`,
   );
 }
 

@@ -60,8 +60,8 @@ export function contentOf(element: unknown, kind: ElementKind | undefined): stri
   if (kind !== undefined && own !== kind) {
     throw new CometError(
       "ERR_ELEMENT",
-      `A response that was begun as ${contentTypes[kind]} was given ${describe(element)}. If that is meant, ` +
-        `set its content-type header: it is followed, and the elements may be of any kind.`,
+      `A response of the type ${contentTypes[kind]} cannot contain ${describe(element)}. ` +
+        "Set its content-type header to allow elements of any kind.",
     );
   }
   return own === "html" ? (element as Html).toString() : (element as string | Uint8Array);

@@ -58,10 +58,7 @@ function checkHeaders(init: HeadersInit | undefined): Headers {
   }
   for (const name of ["content-length", "transfer-encoding"]) {
     if (headers.has(name)) {
-      throw new CometError(
-        "ERR_RESPONSE",
-        `A chunked response has no ${name} of the application's: its length is unknown.`,
-      );
+      throw new CometError("ERR_RESPONSE", `A chunked response cannot have the header ${name}: its length is unknown.`);
     }
   }
   return headers;

@@ -39,7 +39,7 @@ export class Capacity {
    * @throws {CometError} `ERR_CLOSED` if the hub is shutting down, `ERR_LIMIT` if all places are taken.
    */
   assertRoom(): void {
-    if (this.isClosed) throw new CometError("ERR_CLOSED", "This server is going down.");
+    if (this.isClosed) throw new CometError("ERR_CLOSED", "The server is shutting down.");
     if (this.#taken >= this.#max) throw new CometError("ERR_LIMIT", "There are too many connections.");
   }
 

@@ -165,12 +165,19 @@ export interface HubOptions {
    */
   readonly callbacks?: readonly string[];
   /**
-   * Other origins whose pages may follow topics, such as `https://example.com`; `*` is not an origin. `credentials`
-   * lets their requests carry cookies, false by default.
+   * The pages of other origins that may follow topics.
    *
    * @default none
    */
-  readonly cors?: { readonly origins: readonly string[]; readonly credentials?: boolean };
+  readonly cors?: {
+    /**
+     * The allowed origins, each a scheme, a host and a port without a path, such as `http://localhost:8080`. An origin
+     * omits its scheme's default port, as in `https://example.com`. `*` is not an origin.
+     */
+    readonly origins: readonly string[];
+    /** Whether the requests of those origins may carry cookies. @default false */
+    readonly credentials?: boolean;
+  };
   /** Options of presence: `topic.presence` and `topic.presenceChanges`. */
   readonly presence?: PresenceOptions;
   /** Called with every subscription, once its first bytes are sent. An error that it throws goes to `onError`. */

@@ -59,7 +59,7 @@ export function positionPrefix(topic: string, epoch: string): string {
  */
 export function parsePositions(text: string, maxLength: number): Positions {
   if (text.length > maxLength) {
-    throw new CometError("ERR_POSITION", `A position has at most ${maxLength} characters, not ${text.length}.`);
+    throw new CometError("ERR_POSITION", `A position must have at most ${maxLength} characters, not ${text.length}.`);
   }
   const positions = new Map<string, Position>();
   for (const part of text.split(",")) {
@@ -87,6 +87,6 @@ function decodeName(encoded: string): string | undefined {
 function malformed(part: string): CometError {
   return new CometError(
     "ERR_POSITION",
-    `A position is topic=epoch.offset for each topic once, joined by commas; ${describe(part)} is no part of one.`,
+    `A position is topic=epoch.offset for each topic, joined by commas, with each topic once; ${describe(part)} is invalid.`,
   );
 }

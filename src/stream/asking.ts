@@ -93,5 +93,5 @@ export function askingIterator<E>(iterator: AsyncIterator<E>): Asking<IteratorRe
 
 function readResult<E>(result: IteratorResult<E>): E | typeof END {
   if (typeof result === "object" && (result as unknown) !== null) return result.done === true ? END : result.value;
-  throw new CometError("ERR_SOURCE", `An async iterator's next() must give an object, not ${describe(result)}.`);
+  throw new CometError("ERR_SOURCE", `An async iterator's next() must return an object, not ${describe(result)}.`);
 }

@@ -70,7 +70,7 @@ export class BoundedQueue<E> {
     const { whenFull, onDrop, capacity } = this.#bound;
     switch (whenFull) {
       case "fail":
-        throw new CometError("ERR_OVERFLOW", `The reader is more than ${capacity} elements behind.`);
+        throw new CometError("ERR_OVERFLOW", `The reader lags by more than ${capacity} elements.`);
       case "dropNewest":
         onDrop?.(element);
         return;

@@ -148,6 +148,6 @@ function isPlain(value: object): boolean {
 function refusal(value: unknown, depth: number): CometError {
   const where = depth === 0 ? "A message is" : "A message contains";
   const what = value === undefined ? "undefined" : describe(value);
-  const message = `${where} ${what}, which is neither a string nor JSON: give comet an encoder that turns it into one.`;
+  const message = `${where} ${what}, which is neither a string nor JSON: pass an encoder.`;
   return new CometError("ERR_ENCODER", message);
 }

@@ -171,7 +171,7 @@ describe("the broker of NATS", () => {
       closers.push(() => plain.close());
       const error = await rejection({}, plain.port);
       expect(error.code).toBe("ERR_BROKER_CONFIG");
-      expect(error.message).toContain("no JetStream");
+      expect(error.message).toContain("JetStream does not answer");
     });
 
     test("rejects a user who lacks a permission", async () => {

@@ -67,7 +67,7 @@ async function findOrCreate(link: NatsLink, settings: NatsSettings, subjects: Su
 function withoutJetStream({ api }: NatsSettings, cause: CometError): CometError {
   return new CometError(
     "ERR_BROKER_CONFIG",
-    `There is no JetStream at the NATS server, or not for this account, or not yet: nothing answers ${api}.`,
+    `JetStream does not answer on ${api}: it is disabled, not enabled for this account, or not ready yet.`,
     { cause },
   );
 }
@@ -121,8 +121,8 @@ function checkConfig(config: StreamConfig, settings: NatsSettings, subjects: Sub
   if (faults.length === 0) return;
   throw new CometError(
     "ERR_BROKER_CONFIG",
-    `The stream ${settings.stream} is not as this hub needs it: ${faults.join("; ")}. ` +
-      "Give the broker the bounds of the stream, edit the stream, remove it, or choose another name with the option stream.",
+    `The stream ${settings.stream} does not fit this hub: ${faults.join("; ")}. ` +
+      "Set the broker's bounds to those of the stream, edit or remove the stream, or name another one by the option stream.",
   );
 }
 

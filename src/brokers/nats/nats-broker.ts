@@ -270,7 +270,7 @@ export class NatsBroker implements Broker {
       await this.#connect();
     } catch (error) {
       this.#lastError =
-        error instanceof CometError ? error : new CometError("ERR_BROKER", "NATS fails.", { cause: error });
+        error instanceof CometError ? error : new CometError("ERR_BROKER", "NATS failed.", { cause: error });
       this.#reconnectLater();
       return;
     }

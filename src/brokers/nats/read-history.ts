@@ -91,7 +91,7 @@ export async function readHistory(request: HistoryRequest): Promise<History> {
 function outrun({ subject, settings }: HistoryRequest): CometError {
   return new CometError(
     "ERR_BROKER",
-    `For ${settings.timeoutMs} ms, ${subject} was trimmed faster than it could be read.`,
+    `The stream trimmed ${subject} faster than it could be read, for ${settings.timeoutMs} ms.`,
   );
 }
 
@@ -217,7 +217,7 @@ function decodeDirect(answer: Msg): BrokerMessage | undefined {
   if (code === MESSAGE_NOT_FOUND) return undefined;
   const offset = Number(headers?.get("Nats-Sequence"));
   if (code > 0 || !Number.isSafeInteger(offset) || offset < 1) {
-    throw new CometError("ERR_BROKER", `JetStream does not return a message: ${headers?.status ?? "no sequence"}.`);
+    throw new CometError("ERR_BROKER", `JetStream did not return a message: ${headers?.status ?? "no sequence"}.`);
   }
   return decodeMessage(offset, answer.string(), fieldsOf(headers));
 }

@@ -286,7 +286,7 @@ export class RedisBroker implements Broker {
       wrong === -1
         ? `One of the keys ${keys.join(", ")}`
         : `The key ${keys[wrong] ?? ""}, which is a ${found[wrong] ?? ""},`;
-    const message = `${subject} is not of comet-sockets: use another prefix, or delete it.`;
+    const message = `${subject} does not belong to comet-sockets: set another prefix, or delete it.`;
     return new CometError("ERR_BROKER_CONFIG", message, { cause });
   }
 }

@@ -251,11 +251,9 @@ function configError(message: string): CometError {
 }
 
 function foreignKey(key: string, cause: unknown): CometError {
-  return new CometError(
-    "ERR_BROKER_CONFIG",
-    `The key ${key} is not of comet-sockets: use another prefix, or another database.`,
-    { cause },
-  );
+  return new CometError("ERR_BROKER_CONFIG", `The key ${key} does not belong to comet-sockets: set another prefix.`, {
+    cause,
+  });
 }
 
 /** The fields of a map, which RESP 2 returns as a list. */

@@ -10,20 +10,20 @@ import { openFrame } from "./open-frame.ts";
  *
  * @param options.sandbox Whether the iframe is sandboxed, with `allow-scripts` alone. @default false
  */
-export function postedComet({ sandbox = false }: { readonly sandbox?: boolean } = {}): ClientWire {
+export function postedComet(options: { readonly sandbox?: boolean } = {}): ClientWire {
   return {
     name: "comet",
     isPossible: () => typeof document === "object",
     open: (request, events) => {
       const address = addressOf(request, { wire: "comet", mode: "managed", target: location.origin });
       const { frame, noteBatch, close } = openFrame(address, events);
-      const sender = sandbox ? "null" : request.url.origin;
+      const sender = options.sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {
         if (source === null || source !== frame.contentWindow || origin !== sender) return;
         noteBatch(data);
         events.received(parseItems(data));
       };
-      if (sandbox) frame.sandbox.add("allow-scripts");
+      if (options.sandbox) frame.sandbox.add("allow-scripts");
       addEventListener("message", listen);
       return () => {
         removeEventListener("message", listen);

@@ -51,9 +51,9 @@ export function authorize(
  */
 export function assertAllowed(authorization: Authorization): void {
   if (authorization === true) return;
-  if (authorization === 401) throw new CometError("ERR_UNAUTHORIZED", "Say who you are.");
+  if (authorization === 401) throw new CometError("ERR_UNAUTHORIZED", "Authentication is required.");
   if (authorization === 404) throw new CometError("ERR_TOPIC_UNKNOWN", "There is no such topic.");
-  throw new CometError("ERR_FORBIDDEN", "You may not follow these topics.");
+  throw new CometError("ERR_FORBIDDEN", "This client is not allowed to follow these topics.");
 }
 
 /**
@@ -75,11 +75,11 @@ const passedOn = new Set(["ERR_TOPIC_UNKNOWN", "ERR_LIMIT", "ERR_CLOSED"]);
 function failure({ onError }: HubSettings, error: unknown): CometError {
   onError(error);
   if (error instanceof DecisionTimeout) return error;
-  return new CometError("ERR_AUTHORIZE", "The server could not decide whether you may follow these topics.");
+  return new CometError("ERR_AUTHORIZE", "The server failed to authorize this request.");
 }
 
 function badAnswer(answer: unknown): string {
-  return `authorize must answer true, false, 401, 403 or 404, not ${describe(answer)}.`;
+  return `authorize must return true, false, 401, 403 or 404, not ${describe(answer)}.`;
 }
 
 function isAuthorization(answer: unknown): answer is Authorization {
@@ -88,7 +88,7 @@ function isAuthorization(answer: unknown): answer is Authorization {
 
 function withTimeout<T>(promise: PromiseLike<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const message = "The server did not decide in time whether you may follow these topics.";
+    const message = "The server did not authorize this request in time.";
     const timer = setTimeout(() => reject(new DecisionTimeout("ERR_TIMEOUT", message)), ms);
     const cancel = (): void => clearTimeout(timer);
     promise.then(resolve, reject).then(cancel, cancel);

@@ -108,7 +108,7 @@ export class Gate {
     };
     try {
       if (request.method !== "GET" && request.method !== "HEAD") {
-        throw new CometError("ERR_METHOD", `A stream is opened with GET, not ${describe(request.method)}.`);
+        throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
       }
       const query = queryOf(request);
       choice = { ...plainComet, wire: chooseWire(request, query) };

@@ -52,7 +52,7 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
   }
   if (best !== undefined) return best.wire;
   const types = mediaTypes.map(([, type]) => type).join(", ");
-  throw new CometError("ERR_ACCEPT", `None of these is acceptable to the client: ${types}.`);
+  throw new CometError("ERR_ACCEPT", `The client accepts no wire of this server. It offers ${types}.`);
 }
 
 /** Returns the weight of a media type: that of the most specific range that matches (RFC 9110, 12.5.1). */

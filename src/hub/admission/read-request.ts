@@ -53,7 +53,7 @@ export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
   const given = single(query, "wire");
   if (given === undefined) return acceptedWire(request.headers);
   if (isWire(given)) return given;
-  throw new CometError("ERR_WIRE", `There is no wire ${describe(given)}: the wires are ${wires.join(", ")}.`);
+  throw new CometError("ERR_WIRE", `wire must be ndjson, sse, comet or poll, not ${describe(given)}.`);
 }
 
 /**
@@ -64,7 +64,7 @@ export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
 export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
   const mode = single(query, "mode") ?? "plain";
   if (mode !== "plain" && mode !== "managed") {
-    throw new CometError("ERR_WIRE", `There is no mode ${describe(mode)}: the modes are plain and managed.`);
+    throw new CometError("ERR_WIRE", `mode must be plain or managed, not ${describe(mode)}.`);
   }
   return {
     managed: mode === "managed",
@@ -93,7 +93,7 @@ export function readRequest(
   }
   const wait = single(query, "wait");
   if (wait !== undefined && wait !== "0") {
-    throw new CometError("ERR_PARAMETER", `wait can only be 0, not ${describe(wait)}.`);
+    throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
   }
   const inQuery = single(query, "lastEventId");
   const position = request.headers.get("last-event-id") || inQuery;
@@ -112,7 +112,7 @@ export function readRequest(
 
 function single(query: URLSearchParams, name: string): string | undefined {
   const values = query.getAll(name);
-  if (values.length > 1) throw new CometError("ERR_PARAMETER", `${name} may be given only once.`);
+  if (values.length > 1) throw new CometError("ERR_PARAMETER", `The parameter ${name} must not be repeated.`);
   return values[0];
 }
 
@@ -124,17 +124,20 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
   const { maxTopicsPerConnection, maxPositionLength } = settings;
   const names = [...new Set(given)];
   if (names.length === 0) {
-    throw new CometError("ERR_TOPIC", "No topic is named: give the parameter topic, once for each.");
+    throw new CometError("ERR_TOPIC", "The request names no topic: add the parameter topic, once for each.");
   }
   if (names.length > maxTopicsPerConnection) {
-    throw new CometError("ERR_TOPIC", `A connection follows at most ${maxTopicsPerConnection} topics.`);
+    throw new CometError(
+      "ERR_TOPIC",
+      `A request may name at most ${maxTopicsPerConnection} topics, not ${names.length}.`,
+    );
   }
   for (const name of names) checkTopicName(name);
   // A client cannot send back a position longer than the limit, and would lose its place. An epoch and an offset take
   // 50 characters at most.
   const longest = names.reduce((length, name) => length + encodeURIComponent(name).length + 50, 0);
   if (names.length > 1 && longest > maxPositionLength) {
-    throw new CometError("ERR_POSITION", `These topics would have positions of over ${maxPositionLength} characters.`);
+    throw new CometError("ERR_POSITION", `The position of these topics could exceed ${maxPositionLength} characters.`);
   }
   return names;
 }
@@ -158,7 +161,7 @@ function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | und
   checkCallback(callback);
   if (!isListener(choice, settings)) {
     const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;
-    throw new CometError("ERR_CALLBACK", `The ${what} is not among those that this server gives messages to.`);
+    throw new CometError("ERR_CALLBACK", `This server does not deliver messages to the ${what}.`);
   }
   return managed ? managedCometFormat(choice, nonce) : plainCometFormat(callback, nonce);
 }

@@ -185,7 +185,7 @@ export class Questions {
 
   #begin(topic: string): AskedTopic {
     if (this.#asked.size >= MAX_ASKED) {
-      throw new CometError("ERR_LIMIT", `The presence of ${MAX_ASKED} topics is asked for already.`);
+      throw new CometError("ERR_LIMIT", `This process already asks for the presence of ${MAX_ASKED} topics.`);
     }
     if (this.#asked.size === 0) this.#discoverPeers();
     const asked = newAskedTopic(this.#keepMs);

@@ -73,7 +73,10 @@ export class BrokerLink {
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;
     if (isFull) {
       const waiting = `${this.#unacknowledged} messages of ${this.#unacknowledgedBytes} bytes`;
-      throw new CometError("ERR_BROKER", `The message is not published: ${waiting} wait for the broker already.`);
+      throw new CometError(
+        "ERR_BROKER",
+        `The message was not published: ${waiting} await the broker's acknowledgement.`,
+      );
     }
     this.#unacknowledged += 1;
     this.#unacknowledgedBytes += message.bytes;

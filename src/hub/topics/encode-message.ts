@@ -26,7 +26,10 @@ import type { PublishOptions } from "../topic.ts";
 export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: number): Publication {
   const event = checkField("The event of a message", options.event, "ERR_MESSAGE");
   if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
-    throw new CometError("ERR_MESSAGE", `Event names that begin with ${RESERVED_EVENT_PREFIX} are the protocol's own.`);
+    throw new CometError(
+      "ERR_MESSAGE",
+      `An event name must not begin with ${RESERVED_EVENT_PREFIX}, which belongs to the protocol.`,
+    );
   }
   const json = jsonLiteral(data, "json");
   const bytes = utf8Length(json);
@@ -51,9 +54,11 @@ export function decodeMessage({ offset, json, event, key, messageId }: BrokerMes
   try {
     data = JSON.parse(json) as JsonValue;
   } catch (cause) {
-    throw new CometError("ERR_MESSAGE", `Message ${offset} in the broker is not JSON: no hub has written it.`, {
-      cause,
-    });
+    throw new CometError(
+      "ERR_MESSAGE",
+      `Message ${offset} in the broker is not JSON: another program has written it.`,
+      { cause },
+    );
   }
   const safe = unsafe.test(json) ? jsonLiteral(data, "json") : json;
   return {
@@ -73,5 +78,5 @@ const unsafe = /[<&\u2028\u2029\r\n]/;
 function checkLength(json: string, maxBytes: number): void {
   const bytes = utf8Length(json.replace(/\\u(?:003c|0026|202[89])/g, "_"));
   if (bytes <= maxBytes) return;
-  throw new CometError("ERR_MESSAGE", `A message has at most ${maxBytes} bytes of JSON, not ${bytes}.`);
+  throw new CometError("ERR_MESSAGE", `A message must be at most ${maxBytes} bytes of JSON, not ${bytes}.`);
 }

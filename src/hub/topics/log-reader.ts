@@ -73,7 +73,7 @@ function positionIn({ name }: LiveTopic, from: string): Position | undefined {
   if (from === "newest" || from === "oldest") return undefined;
   const position = parsePositions(from, Infinity).get(name);
   if (position === undefined) {
-    throw new CometError("ERR_POSITION", "The position to begin from is not one in this topic.");
+    throw new CometError("ERR_POSITION", "from must be newest, oldest or a position of this topic.");
   }
   return position;
 }
@@ -82,14 +82,14 @@ function cursorAt({ log }: LiveTopic, from: string, position: Position | undefin
   if (position === undefined) return from === "oldest" ? log.floor : log.head;
   const index = log.indexOf(position.epoch, position.offset);
   if (index !== undefined) return index;
-  const why = "The position to begin from is of another epoch: what followed it is not known.";
+  const why = "from is a position of another epoch, so the messages after it are unknown.";
   throw new CometError("ERR_OVERFLOW", why);
 }
 
 function overflow(missed: number | null): CometError {
   return new CometError(
     "ERR_OVERFLOW",
-    `The reader is too slow: it misses ${missed ?? "some"} messages, which have left the log.`,
+    `The reader is too slow: the log has trimmed ${missed ?? "some"} messages that it has not read.`,
   );
 }
 

@@ -94,7 +94,7 @@ export class Replica {
   stop(): void {
     this.#isStopped = true;
     this.#endBackoff?.();
-    const error = new CometError("ERR_CLOSED", "The topic is not followed any more.");
+    const error = new CometError("ERR_CLOSED", "The topic has no subscribers any more.");
     for (const { reject } of this.#waiters.splice(0)) reject(error);
     if (this.#isListening) this.#broker.unlisten(this.#log.topic);
   }

@@ -93,7 +93,10 @@ export class Topics {
     for (const { name } of topics) if (!this.#live.has(name)) excess += 1;
     for (; excess > 0; excess -= 1) {
       if (this.#evictOne(wanted)) continue;
-      throw new CometError("ERR_LIMIT", `There may be ${this.#settings.maxTopics} topics, and all are followed.`);
+      throw new CometError(
+        "ERR_LIMIT",
+        `The hub has ${this.#settings.maxTopics} topics, and every one has subscribers.`,
+      );
     }
     for (const topic of topics) {
       topic.touchedAt = now();
@@ -127,7 +130,7 @@ export class Topics {
       () => ({ topics, release }),
       (cause: unknown) => {
         release();
-        throw new CometError("ERR_BROKER", "This server cannot reach its messages now.", { cause });
+        throw new CometError("ERR_BROKER", "The server cannot reach its message broker.", { cause });
       },
     );
   }
@@ -236,7 +239,10 @@ export class Topics {
     const options: unknown = this.#settings.topics(name);
     if (options === false) throw unknownTopic(name);
     if (options !== true && (typeof options !== "object" || options === null)) {
-      throw new CometError("ERR_OPTION", `topics must answer true, false or options, not ${describe(options)}.`);
+      throw new CometError(
+        "ERR_OPTION",
+        `topics must return true, false or an object of options, not ${describe(options)}.`,
+      );
     }
     const { log, overflow } = options === true ? {} : (options as TopicOptions);
     return {
@@ -247,5 +253,5 @@ export class Topics {
 }
 
 function unknownTopic(name: string): CometError {
-  return new CometError("ERR_TOPIC_UNKNOWN", `There is no topic of the name ${describe(name)}.`);
+  return new CometError("ERR_TOPIC_UNKNOWN", `There is no topic named ${describe(name)}.`);
 }

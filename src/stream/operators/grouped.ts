@@ -85,7 +85,10 @@ class GroupedRun<A, R> extends OperatorRun<A, R> {
   #give(element: A): void {
     this.#fold ??= this.#iteratee.start();
     if (this.#fold.done) {
-      throw new CometError("ERR_OPTION", "The Iteratee of grouped has enough before it has had an element, for ever.");
+      throw new CometError(
+        "ERR_OPTION",
+        "The Iteratee of grouped completes without reading an element, so its groups would never end.",
+      );
     }
     const wait = this.#fold.take(element);
     if (isPromiseLike(wait)) this.#await(wait, () => undefined);

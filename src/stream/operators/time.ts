@@ -199,7 +199,7 @@ class TimeoutRun<A> extends TimerRun<A> {
   }
 
   poll(): Step<A> {
-    if (this.#failed) throw new CometError("ERR_TIMEOUT", `The source gave nothing for ${this.#limitMs} ms.`);
+    if (this.#failed) throw new CometError("ERR_TIMEOUT", `The source emitted nothing for ${this.#limitMs} ms.`);
     const step = this.up.poll();
     if (step !== WAIT) this.stopTimer();
     else if (!this.timing) this.startTimer(this.#limitMs, () => (this.#failed = true));

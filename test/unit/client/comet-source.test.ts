@@ -148,7 +148,12 @@ describe.each(wires)("over %s", (_, wire) => {
     const { source, errors, closes } = follow(`${origin}/?topic=a`, { wires: [wire] });
     await until(() => closes.length === 1);
     expect(errors).toMatchObject([
-      { code: "ERR_FORBIDDEN", status: 403, retryMs: null, detail: "You may not follow these topics." },
+      {
+        code: "ERR_FORBIDDEN",
+        status: 403,
+        retryMs: null,
+        detail: "This client is not allowed to follow these topics.",
+      },
     ]);
     expect([source.readyState, closes]).toEqual([2, ["error"]]);
   });

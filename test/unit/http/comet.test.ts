@@ -88,7 +88,7 @@ describe("comet", () => {
 
   test("hands on an error for a message that has no encoder, and one that its encoder throws", async () => {
     const unknown = Enumerator.of(new Date(0) as never as string).through(comet({ callback: "f" }));
-    await expectCode("ERR_ENCODER", () => collect(unknown), /give comet an encoder/);
+    await expectCode("ERR_ENCODER", () => collect(unknown), /pass an encoder/);
     const wrong = Enumerator.of(1).through(comet({ callback: "f", encoder: () => undefined as never }));
     await expectCode("ERR_ENCODER", () => collect(wrong), /undefined/);
     const error = new Error("broken");

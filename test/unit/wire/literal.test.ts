@@ -75,7 +75,7 @@ describe("JSON literals", () => {
     [[1, , 2], /contains undefined/],
   ])("refuse %s", async (value, message) => {
     await expectCode("ERR_ENCODER", () => messageLiteral(value), message);
-    await expectCode("ERR_ENCODER", () => messageLiteral(value), /give comet an encoder/);
+    await expectCode("ERR_ENCODER", () => messageLiteral(value), /pass an encoder/);
   });
 
   test("refuse what contains itself, or is nested beyond what browsers parse", async () => {

@@ -159,7 +159,7 @@ test("the detail of a refusal says what would be right", async () => {
     const response = await hub.fetch(request(query, { headers }));
     return ((await response.json()) as Problem).detail;
   };
-  expect(await detail("topic=a&wire=x")).toContain("ndjson, sse, comet, poll");
+  expect(await detail("topic=a&wire=x")).toContain("ndjson, sse, comet or poll");
   expect(await detail("topic=a", { accept: "image/png" })).toContain(
     "application/x-ndjson, application/ndjson, text/event-stream, text/html, application/json",
   );
