@@ -28,9 +28,11 @@ app.get("/", (request, response) => response.send(request.session.user === undef
 app.post("/login", (request, response, next) => {
   // Check a password here.
   request.session.regenerate((error) => {
-    if (error) return next(error);
-    request.session.user = request.body.user;
-    response.redirect("/");
+    if (error) next(error);
+    else {
+      request.session.user = request.body.user;
+      response.redirect("/");
+    }
   });
 });
 
@@ -38,9 +40,11 @@ const signedIn = ({ session }, response, next) => (session.user === undefined ? 
 app.post("/logout", signedIn, (request, response, next) => {
   const { user } = request.session;
   request.session.destroy((error) => {
-    if (error) return next(error);
-    for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
-    response.redirect("/");
+    if (error) next(error);
+    else {
+      for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
+      response.redirect("/");
+    }
   });
 });
 app.post("/messages", signedIn, async ({ session, body }, response) => {

@@ -33,9 +33,11 @@ app.get("/live", signedIn, live);
 app.post("/login", (request, response, next) => {
   const { user } = request.body as { user: string }; // Check a password here.
   request.session.regenerate((error) => {
-    if (error) return next(error);
-    request.session.user = user;
-    response.sendStatus(204);
+    if (error) next(error);
+    else {
+      request.session.user = user;
+      response.sendStatus(204);
+    }
   });
 });
 export const server = app.listen(process.env["PORT"] ?? 4000);

@@ -34,17 +34,21 @@ app.get("/live", signedIn, mayFollow, live);
 app.post("/login", (request, response, next) => {
   const { user } = request.body as { user: string }; // Check a password here.
   request.session.regenerate((error) => {
-    if (error) return next(error);
-    request.session.user = user;
-    response.sendStatus(204);
+    if (error) next(error);
+    else {
+      request.session.user = user;
+      response.sendStatus(204);
+    }
   });
 });
 app.post("/logout", signedIn, (request, response, next) => {
   const { user } = request.session;
   request.session.destroy((error) => {
-    if (error) return next(error);
-    for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
-    response.sendStatus(204);
+    if (error) next(error);
+    else {
+      for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
+      response.sendStatus(204);
+    }
   });
 });
 app.post("/messages/:user", signedIn, async (request, response) => {
