@@ -45,7 +45,7 @@ async function answer(topic: Topic<ChatMessage>, request: IncomingMessage, respo
     sendJson(response, 201, { id: await topic.publish({ name, text, at: Date.now() }, { messageId }) });
   } catch (error) {
     if (!(error instanceof CometError && error.code === "ERR_CLOSED")) throw error;
-    sendProblem(response, 503, "The server is going down.");
+    sendProblem(response, 503, "The server is shutting down.");
   }
 }
 

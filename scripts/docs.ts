@@ -12,6 +12,7 @@ const readingOrder = [
   "getting-started",
   "subscribing",
   "publishing",
+  "language-models",
   "authorization",
   "client",
   "slow-subscribers",

@@ -14,6 +14,7 @@ const loginForm = `<!doctype html>
 <form method="post" action="/login"><input name="user" maxlength="40" required> <button>Sign in</button></form>`;
 const page = `<!doctype html>
 <form method="post" action="/messages"><input name="to" required> <input name="text" required> <button>Send</button></form>
+<form method="post" action="/logout"><button>Sign out</button></form>
 <ul id="messages"></ul>
 <script>
   new EventSource("/live?from=oldest").onmessage = ({ data }) => {
@@ -27,13 +28,25 @@ app.get("/", (request, response) => response.send(request.session.user === undef
 app.post("/login", (request, response, next) => {
   // Check a password here.
   request.session.regenerate((error) => {
-    if (error) return next(error);
-    request.session.user = request.body.user;
-    response.redirect("/");
+    if (error) next(error);
+    else {
+      request.session.user = request.body.user;
+      response.redirect("/");
+    }
   });
 });
 
 const signedIn = ({ session }, response, next) => (session.user === undefined ? response.sendStatus(401) : next());
+app.post("/logout", signedIn, (request, response, next) => {
+  const { user } = request.session;
+  request.session.destroy((error) => {
+    if (error) next(error);
+    else {
+      for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
+      response.redirect("/");
+    }
+  });
+});
 app.post("/messages", signedIn, async ({ session, body }, response) => {
   await hub.topic(`user:${body.to}`).publish(`${session.user}: ${body.text}`);
   response.redirect("/");

@@ -18,26 +18,37 @@ const signedIn: RequestHandler = (request, response, next) => {
   if (request.session.user === undefined) response.sendStatus(401);
   else next();
 };
-const live = nodeHandler(hub, ({ session: { user = "" } }: Request) => ({
-  topics: ["news", `user:${user}`],
-  identity: user,
+const topicsOf = ({ url }: Request): string[] => new URL(url, "http://localhost").searchParams.getAll("topic");
+const mayFollow: RequestHandler = (request, response, next) => {
+  const allowed = ["news", `user:${request.session.user ?? ""}`];
+  const topics = topicsOf(request);
+  if (topics.length > 0 && topics.every((topic) => allowed.includes(topic))) next();
+  else response.sendStatus(403);
+};
+const live = nodeHandler(hub, (request: Request) => ({
+  topics: topicsOf(request),
+  identity: request.session.user ?? "",
 }));
 
-app.get("/live", signedIn, live);
+app.get("/live", signedIn, mayFollow, live);
 app.post("/login", (request, response, next) => {
   const { user } = request.body as { user: string }; // Check a password here.
   request.session.regenerate((error) => {
-    request.session.user = user;
     if (error) next(error);
-    else response.sendStatus(204);
+    else {
+      request.session.user = user;
+      response.sendStatus(204);
+    }
   });
 });
 app.post("/logout", signedIn, (request, response, next) => {
   const { user } = request.session;
   request.session.destroy((error) => {
-    for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
     if (error) next(error);
-    else response.sendStatus(204);
+    else {
+      for (const one of hub.subscriptions()) if (one.identity === user) one.close("unauthorized");
+      response.sendStatus(204);
+    }
   });
 });
 app.post("/messages/:user", signedIn, async (request, response) => {

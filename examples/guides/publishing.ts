@@ -13,14 +13,15 @@ const app = express();
 app.use(express.json());
 app.get("/live", nodeHandler(hub));
 app.put("/stories/:id", async (request, response) => {
-  const { title } = request.body as { title: string };
-  const story = { id: request.params.id, title, at: new Date() };
+  const { title, revision } = request.body as { title: string; revision: number };
+  const { id } = request.params;
+  const messageId = `${id}:${revision}`; // A repeated request has the same revision, and an edit has another.
   try {
-    const position = await news.publish(story, { event: "story", key: story.id, messageId: story.id });
+    const position = await news.publish({ id, title, at: new Date() }, { event: "story", key: id, messageId });
     response.status(201).json({ position });
   } catch (error) {
     if (!(error instanceof CometError)) throw error;
-    const status = error.code === "ERR_MESSAGE" ? 413 : 503;
+    const status = error.code === "ERR_MESSAGE" ? 400 : 503; // 400: the title is too large, or the id is not allowed.
     response.status(status).json({ code: error.code });
   }
 });

@@ -81,5 +81,14 @@ describe("the guide Getting started", () => {
     const stolen = `fetch("/live?topic=user:ben&from=oldest&wire=poll").then((response) => response.text())`;
     expect(await page.evaluate(stolen)).not.toContain("for Ben");
     expect(await page.evaluate(stolen)).toContain("for Ada");
+    // The stream of another tab ends with the session.
+    const tab = `void fetch("/live").then((response) => response.text()).then((text) => (window.stream = text))`;
+    await page.evaluate(tab);
+    const ended = `fetch("/logout", { method: "POST" }).then(() => fetch("/live")).then((response) => response.status)`;
+    expect(await page.evaluate(ended)).toBe(401);
+    const stream = await poll(20, "the stream has not ended", () => page.evaluate<string | undefined>("window.stream"));
+    expect(stream).toContain('"unauthorized"');
+    await page.goto(origin);
+    await says(/Sign in/);
   });
 });

@@ -60,6 +60,22 @@ describe.each(browserNames)("in %s", (name) => {
     await shows(["The server refused the stream."]);
   });
 
+  test("answer.html shows an answer as it is written, and all of it after a reload", async () => {
+    const { page } = used;
+    const { origin } = await serveGuide("answers");
+    await page.goto(origin);
+    await page.evaluate(
+      `void ((document.forms[0].question.value = "Why?"), setTimeout(() => document.forms[0].submit()))`,
+    );
+    const isComplete = "document.getElementById('state')?.textContent === 'complete'";
+    const answer = "document.getElementById('answer').textContent";
+    await holds(page, isComplete);
+    expect(await page.evaluate(answer)).toBe("You asked: Why?");
+    await page.goto(await page.evaluate<string>("location.href"));
+    await holds(page, isComplete);
+    expect(await page.evaluate(answer)).toBe("You asked: Why?");
+  });
+
   test("the comet wire and its page work under a content security policy", async () => {
     const { origin } = await serveGuide("csp");
     await used.page.goto(origin);

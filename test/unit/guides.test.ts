@@ -6,20 +6,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
 import { beforeAll, describe, expect, onTestFailed, onTestFinished, test } from "vitest";
 import { Hub } from "../../src/index.ts";
-import express from "express";
 import { read } from "../../examples/guides/read.ts";
-import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { freePort } from "../support/free-port.ts";
-import { guidesFolder, listening, serveGuide } from "../support/guides.ts";
+import { guidesFolder, serveGuide } from "../support/guides.ts";
 import { Follower } from "../support/hub.ts";
 import { NdjsonDecoder } from "../support/decoders/ndjson-decoder.ts";
 import { onSources } from "../support/on-sources.ts";
+import { startRedis } from "../support/redis.ts";
 import { run } from "../support/run.ts";
 import { until } from "../support/sources.ts";
 import { ensureSystemPackages, systemPath } from "../support/system-packages.ts";
 import type { WireItem } from "../support/decoders/wire-item.ts";
 
-beforeAll(() => ensureSystemPackages(["curl", "python3"]));
+beforeAll(() => ensureSystemPackages(["curl", "python3", "redis-server"]));
 
 /** Sends JSON, and expects success. */
 async function send(method: string, url: string, body: unknown, cookie = ""): Promise<Response> {
@@ -148,8 +147,8 @@ except OSError as error: print(error)`,
 });
 
 describe("publishing", () => {
-  const put = (origin: string, id: string, title: string): Promise<Response> =>
-    send("PUT", `${origin}/stories/${id}`, { title });
+  const put = (origin: string, id: string, title: string, revision = 1): Promise<Response> =>
+    send("PUT", `${origin}/stories/${id}`, { title, revision });
 
   test("sends a Date as a string, with the event's name and key", async () => {
     const { origin } = await serveGuide("publishing");
@@ -159,44 +158,50 @@ describe("publishing", () => {
     await follower.has(1);
     const [message] = follower.items.filter(({ type }) => type === "message");
     const data = { id: "7", title: "Comet returns", at: expect.any(String) as string };
-    expect(message).toMatchObject({ event: "story", key: "7", messageId: "7", data });
+    expect(message).toMatchObject({ event: "story", key: "7", messageId: "7:1", data });
     const { at } = follower.data[0] as { at: string };
     expect(new Date(at).toISOString()).toBe(at);
     expect(Date.parse(at)).toBeGreaterThanOrEqual(before);
   });
 
-  test("publishes a repeated request once", async () => {
+  test("publishes a repeated request once, and an edit again", async () => {
     const { origin } = await serveGuide("publishing");
     const follower = await (await Follower.fetch(`${origin}/live?topic=news`)).begun();
     const [first, again] = [await put(origin, "7", "Comet returns"), await put(origin, "7", "Comet returns")];
     expect(await again.json()).toEqual(await first.json());
-    await put(origin, "8", "and stays");
-    expect((await follower.has(2)).data).toMatchObject([{ id: "7" }, { id: "8" }]);
+    await put(origin, "7", "Comet stays", 2);
+    expect((await follower.has(2)).data).toMatchObject([{ title: "Comet returns" }, { title: "Comet stays" }]);
   });
 
-  test("answers 413 to a message that is too large", async () => {
+  test("answers 400 to a message that is too large, and to an id that is too long", async () => {
     const { origin } = await serveGuide("publishing");
     const body = JSON.stringify({ title: "x".repeat(70_000) });
     const headers = { "content-type": "application/json" };
     const response = await fetch(`${origin}/stories/7`, { method: "PUT", body, headers });
-    expect([response.status, await response.json()]).toEqual([413, { code: "ERR_MESSAGE" }]);
+    expect([response.status, await response.json()]).toEqual([400, { code: "ERR_MESSAGE" }]);
+    const long = await fetch(`${origin}/stories/${"7".repeat(201)}`, { method: "PUT", body: "{}", headers });
+    expect([long.status, await long.json()]).toEqual([400, { code: "ERR_MESSAGE" }]);
   });
 
   test("gives an answer that is still being written again from its beginning after a reload", async () => {
     const { origin } = await serveGuide("answers");
-    const response = await send("POST", `${origin}/answers`, { question: "What is a comet socket?" });
-    const { stream } = (await response.json()) as { stream: string };
+    const body = new URLSearchParams({ question: "What is a comet socket?" });
+    const response = await fetch(`${origin}/answers`, { method: "POST", body, redirect: "manual" });
+    const page = response.headers.get("location") ?? "";
+    expect(page).toMatch(/^\/answers\/[\da-f-]{36}$/);
+    const stream = `/live?topic=answer:${page.slice("/answers/".length)}&from=oldest`;
     const before = await (await Follower.fetch(origin + stream)).has(2);
     before.leave();
     const after = await Follower.fetch(origin + stream);
     const isDone = (item: WireItem): boolean => item.type === "message" && item.event === "done";
     await until(() => after.items.some(isDone), 10_000);
     expect(after.data).toEqual(["You ", "asked: ", "What ", "is ", "a ", "comet ", "socket?", "complete"]);
+    expect((await fetch(`${origin}/live?topic=answer:1`)).status).toBe(404);
   });
 });
 
 describe("authorization", () => {
-  test("serves a signed-in user of Express the user's own topics, until the user signs out", async () => {
+  test("lets a signed-in user of Express choose among the user's topics, until the user signs out", async () => {
     const { origin } = await serveGuide("express-session");
     expect((await fetch(`${origin}/live`)).status).toBe(401);
     const signIn = async (user: string): Promise<{ cookie: string }> => {
@@ -204,9 +209,12 @@ describe("authorization", () => {
       return { cookie: (response.headers.get("set-cookie") ?? "").split(";", 1).join() };
     };
     const [ada, bob] = [await signIn("ada"), await signIn("bob")];
-    // The topics that a client names do not count.
-    const adas = await (await Follower.fetch(`${origin}/live?topic=user:bob`, { headers: ada })).begun();
-    const bobs = await (await Follower.fetch(`${origin}/live`, { headers: bob })).begun();
+    const live = `${origin}/live?topic=news&topic=user:`;
+    for (const url of [`${live}bob`, `${live}ada&topic=user:bob`, `${origin}/live`]) {
+      expect((await fetch(url, { headers: ada })).status).toBe(403);
+    }
+    const adas = await (await Follower.fetch(`${live}ada`, { headers: ada })).begun();
+    const bobs = await (await Follower.fetch(`${origin}/live?topic=user:bob`, { headers: bob })).begun();
     expect(adas.open.states).toEqual({ news: "fresh", "user:ada": "fresh" });
     await send("POST", `${origin}/messages/bob`, { text: "for Bob" }, ada.cookie);
     await send("POST", `${origin}/messages/ada`, { text: "for Ada" }, bob.cookie);
@@ -214,7 +222,7 @@ describe("authorization", () => {
     expect((await adas.has(1)).data).toEqual(["for Ada"]);
     await send("POST", `${origin}/logout`, {}, ada.cookie);
     expect((await adas.ended()).end).toMatchObject({ reason: "unauthorized", retryMs: null });
-    expect((await fetch(`${origin}/live`, { headers: ada })).status).toBe(401);
+    expect((await fetch(`${live}ada`, { headers: ada })).status).toBe(401);
     expect(bobs.over).toBe(false);
   });
 
@@ -351,33 +359,37 @@ describe("shutting down", () => {
 });
 
 describe("CORS and CSP", () => {
-  test("allows the pages of the listed origins, and no others", async () => {
+  test("lets signed-in users read from the listed origins, and from no others", async () => {
     const origins = ["https://app.example.com", "https://admin.example.com"];
     const { origin } = await serveGuide("cors", { ORIGINS: origins.join(",") });
-    const headersFor = async (page: string, method: string): Promise<Record<string, string | null>> => {
-      const headers = { origin: page, "access-control-request-headers": "authorization" };
-      const response = await fetch(`${origin}/?topic=news&wire=poll`, { method, headers });
+    const signedIn = await send("POST", `${origin}/login`, { user: "ada" });
+    const cookie = (signedIn.headers.get("set-cookie") ?? "").split(";", 1).join();
+    const answer = async (method: string, headers: Record<string, string>): Promise<[number, Headers]> => {
+      const response = await fetch(`${origin}/live?wire=poll`, { method, headers });
       await response.body?.cancel();
-      const names = ["allow-origin", "allow-credentials", "allow-headers", "allow-methods"];
-      return Object.fromEntries(names.map((name) => [name, response.headers.get(`access-control-${name}`)]));
+      return [response.status, response.headers];
     };
+    const asks = { "access-control-request-method": "GET", "access-control-request-headers": "last-event-id" };
     for (const page of origins) {
-      const allowed = { "allow-origin": page, "allow-credentials": "true" };
-      expect(await headersFor(page, "GET")).toMatchObject(allowed);
-      const preflight = { "allow-headers": "Authorization, Last-Event-ID", "allow-methods": "GET, HEAD" };
-      expect(await headersFor(page, "OPTIONS")).toMatchObject({ ...allowed, ...preflight });
+      const [preflight, allowed] = await answer("OPTIONS", { origin: page, ...asks });
+      const [refused, refusal] = await answer("GET", { origin: page });
+      const [streamed, stream] = await answer("GET", { origin: page, cookie });
+      expect([preflight, refused, streamed]).toEqual([204, 401, 200]);
+      for (const headers of [allowed, refusal, stream]) {
+        expect(headers.get("access-control-allow-origin")).toBe(page);
+        expect(headers.get("access-control-allow-credentials")).toBe("true");
+      }
+      expect(allowed.get("access-control-allow-headers")).toBe("Authorization, Last-Event-ID");
+      expect(allowed.get("access-control-allow-methods")).toBe("GET, HEAD");
     }
-    const refused = { "allow-origin": null, "allow-credentials": null, "allow-headers": null, "allow-methods": null };
-    for (const method of ["GET", "OPTIONS"]) expect(await headersFor("https://example.net", method)).toEqual(refused);
-  });
-
-  test("lets Express answer a preflight where the hub is mounted for all methods", async () => {
-    const app = express();
-    app.all("/live", nodeHandler(new Hub({ cors: { origins: ["https://app.example.com"] } })));
-    const { origin } = await listening(app.listen(0));
-    const headers = { origin: "https://app.example.com", "access-control-request-method": "GET" };
-    const response = await fetch(`${origin}/live`, { method: "OPTIONS", headers });
-    expect(response.headers.get("access-control-allow-headers")).toBe("Authorization, Last-Event-ID");
+    const stranger = { origin: "https://example.net" };
+    for (const [, headers] of [
+      await answer("OPTIONS", { ...stranger, ...asks }),
+      await answer("GET", stranger),
+      await answer("GET", { ...stranger, cookie }),
+    ]) {
+      expect([...headers.keys()].filter((name) => name.startsWith("access-control-"))).toEqual([]);
+    }
   });
 
   test("gives every script of the comet wire the nonce of its policy", async () => {
@@ -390,6 +402,23 @@ describe("CORS and CSP", () => {
     expect(follower.text).toContain(`<script nonce="${nonce}">parent.cometMessage('Comet returns');</script>`);
     expect(follower.text.match(/<script/g)).toEqual(follower.text.match(/<script nonce=/g)?.map(() => "<script"));
   });
+});
+
+test("brokers: what one process publishes reaches a subscriber of the other", async () => {
+  const redis = await startRedis();
+  onTestFinished(() => redis.close());
+  const [one = "", other = ""] = await Promise.all(
+    [1, 2].map(async () => {
+      const env = { REDIS_URL: redis.url, PORT: String(await freePort()) };
+      const { lines } = start(process.execPath, [...onSources, join(guidesFolder, "two-processes.mjs")], env);
+      await until(() => lines().length === 1, 20_000);
+      return lines()[0] ?? "";
+    }),
+  );
+  const follower = await (await Follower.fetch(`${one}/live?topic=news`)).begun();
+  const response = await fetch(`${other}/news`, { method: "POST" });
+  expect([response.status, await response.text()]).toEqual([200, expect.stringMatching(/^news=\S+\n$/)]);
+  expect((await follower.has(1)).data).toEqual([{ from: `port ${new URL(other).port}` }]);
 });
 
 describe("monitoring", () => {
