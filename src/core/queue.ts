@@ -1,4 +1,7 @@
-/** A first-in, first-out queue over a ring that doubles when it is full: `push` and `shift` take constant time. */
+/**
+ * A first-in, first-out queue over a ring that doubles when it is full: `push` takes constant time on average, `shift` always. The ring's
+ * length MUST stay a power of two, since `& (length - 1)` wraps an index. Only `clear` makes the ring small again.
+ */
 export class Queue<E> {
   #ring: (E | undefined)[] = new Array<E | undefined>(8).fill(undefined);
   #head = 0;

@@ -100,9 +100,10 @@ export class HtmlContext {
 
   /** Checks that the template ends where it began: between tags. @throws {HtmlRefusal} */
   end(): void {
-    if (this.#state === "element text") throw new HtmlRefusal(`at its end, in an open <${this.#element}>`);
-    if (this.#state !== "data") throw new HtmlRefusal("at its end, inside a tag or a comment");
-    if (this.#foreign.length > 0) throw new HtmlRefusal("at its end, inside an open <svg> or <math>");
+    if (this.#state === "element text")
+      throw new HtmlRefusal(`at the end of the template, in an open <${this.#element}>`);
+    if (this.#state !== "data") throw new HtmlRefusal("at the end of the template, inside a tag or a comment");
+    if (this.#foreign.length > 0) throw new HtmlRefusal("at the end of the template, inside an open <svg> or <math>");
   }
 
   #attributeHole(): HoleContext {

@@ -79,7 +79,7 @@ function contextsOf(template: TemplateStringsArray): readonly HoleContext[] {
   } catch (error) {
     if (!(error instanceof HtmlRefusal)) throw error;
     const place = JSON.stringify((template[holes.length] as string).slice(-40));
-    throw new CometError("ERR_HTML", `The template is unsafe near ${place}: a value, or its end, is ${error.message}.`);
+    throw new CometError("ERR_HTML", `The template is unsafe near ${place}: it is ${error.message}.`);
   }
   known.set(template, holes);
   return holes;

@@ -1,8 +1,8 @@
 import { CometError, describe } from "../core/errors.ts";
 
-/** The longest callback, in characters. */
+/** The greatest length of a callback, in characters. */
 export const MAX_CALLBACK_LENGTH = 128;
-/** The longest nonce, in characters. */
+/** The greatest length of a nonce, in characters. */
 const MAX_NONCE_LENGTH = 256;
 
 const dottedPath = /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/;
@@ -10,7 +10,7 @@ const dottedPath = /^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$/;
 /** `base64-value` of CSP Level 3, section 2.3.1, both alphabets. */
 const base64Value = /^[A-Za-z0-9+/_-]+={0,2}$/;
 
-/** The words that cannot begin the name of a function (ECMAScript, 12.7.2): `return('x')` calls nothing. */
+/** The words that cannot begin the name of a function (ECMAScript, 12.7.2): `import('x')` would load code, `return('x')` calls nothing. */
 const reserved = new Set(
   (
     "await break case catch class const continue debugger default delete do else enum export extends false finally for " +
@@ -20,10 +20,13 @@ const reserved = new Set(
 );
 
 /**
- * Checks a callback: ASCII identifiers joined by dots, such as `console.log`, of at most 128 characters; the first is
- * no reserved word. Anybody can write a callback into an address, and it becomes code: do not accept more.
+ * Checks the form of a callback: ASCII identifiers joined by dots, such as `console.log`, of at most 128 characters, of which the first
+ * is not a reserved word. A callback becomes code: do not accept more.
  *
- * @throws {CometError} `ERR_CALLBACK` otherwise.
+ * The form alone does not make a callback from an address safe: `eval` and `document.write` have it. So a hub calls only the callbacks that
+ * `hub/hub-options.ts` lists; `comet()` calls the one that the application names.
+ *
+ * @throws {CometError} `ERR_CALLBACK` for anything else.
  */
 export function checkCallback(callback: unknown): string {
   const path = typeof callback === "string" && callback.length <= MAX_CALLBACK_LENGTH ? callback : "";
@@ -39,7 +42,7 @@ export function checkCallback(callback: unknown): string {
  * Checks a script nonce: a base64 value of at most 256 characters.
  *
  * @see https://www.w3.org/TR/CSP3/#grammardef-nonce-source
- * @throws {CometError} `ERR_NONCE` otherwise.
+ * @throws {CometError} `ERR_NONCE` for anything else.
  */
 export function checkNonce(nonce: unknown): string {
   if (typeof nonce === "string" && nonce.length <= MAX_NONCE_LENGTH && base64Value.test(nonce)) return nonce;

@@ -7,15 +7,15 @@ type FrameCallbacks = Record<string, ((texts: readonly string[]) => void) | unde
 /**
  * The wire `comet`: a forever iframe of the page's own origin, which calls a function of the page.
  *
- * Callback names must begin with `comet`, since a hub calls no others by default. A callback is replaced by one that
- * does nothing before it is deleted: the iframe may call it until it is removed.
+ * The name of a callback must begin with `comet`, alone or after `parent.`: a hub calls no others by default. A callback is replaced by
+ * one that does nothing before it is deleted, since the iframe may call it until the iframe is removed.
  */
 export const comet: ClientWire = {
   name: "comet",
   isPossible: () => typeof document === "object",
   open: (request, events) => {
     const callbacks = globalThis as unknown as FrameCallbacks;
-    // The lowest free number, so that the page gets few names.
+    // The lowest free number: names are used again.
     let n = 0;
     while (`comet${n}` in callbacks) n += 1;
     const name = `comet${n}`;
@@ -30,7 +30,7 @@ export const comet: ClientWire = {
     callbacks[name] = call;
     return () => {
       close();
-      // Another connection may own the name by now.
+      // When this is called twice, another connection may own the name by now.
       if (callbacks[name] !== call) return;
       callbacks[name] = () => undefined;
       // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- otherwise the page would collect names without end.

@@ -6,8 +6,8 @@ import type { Run, Step, Wake } from "../run.ts";
 
 /**
  * Creates a source with an imperative channel for each run. `onStart` is called at the start of every run with that
- * run's channel, and may keep it. If it returns a function, that is called once when the run is over: the source ended
- * or failed, or its reader stopped. Unsubscribe the channel's producer there.
+ * run's channel, which it may keep. If it returns a function, that function is called once when the run is over: the source
+ * ended or failed, or its reader stopped. Unsubscribe the producer in it.
  *
  * Pushed elements wait for the reader within the bound of `options`.
  *
@@ -23,6 +23,7 @@ export function unicast<E>(
   return new Enumerator((wake) => new UnicastRun(onStart, bound, wake));
 }
 
+/** A run with the clean-up that `onStart` returned. The `Pump` closes each run exactly once. */
 class UnicastRun<E> implements Run<E> {
   readonly #run: ChannelRun<E>;
   readonly #onStop: (() => void) | undefined;
@@ -43,6 +44,7 @@ class UnicastRun<E> implements Run<E> {
   }
 }
 
+/** The producer's end of one run. */
 class RunChannel<E> implements UnicastChannel<E> {
   readonly #run: ChannelRun<E>;
   #outcome: ChannelOutcome | undefined;
