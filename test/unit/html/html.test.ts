@@ -122,7 +122,7 @@ describe("the html template", () => {
     ["a plaintext", (v) => html`${v}<plaintext>`],
     ["an open doctype", (v) => html`${v}<!doctype `],
   ])("refuses %s", async (_, make) => {
-    await expectCode("ERR_HTML", () => make("x"), /^The template is unsafe near .*: a value, or its end, is /);
+    await expectCode("ERR_HTML", () => make("x"), /^The template is unsafe near .*: it is /);
   });
 
   test.each<[string, () => Html, string]>([
