@@ -63,13 +63,18 @@ describe("the guide Getting started", () => {
     expect((await fetch(`${origin}/live`)).status).toBe(401);
     expect((await fetch(`${origin}/messages`, { method: "POST" })).status).toBe(401);
 
+    // A document has no root element and no form yet when it begins.
+    const isNew = `document.readyState === "complete" && document.forms.length > 0 &&
+      document.documentElement.dataset.old === undefined`;
+    const newDocument = (): Promise<true> =>
+      poll(20, "no new document", async () => (await page.evaluate<boolean>(isNew)) || undefined);
     /** Fills in the page's form and sends it. The answer is a new document. */
     const submit = async (fields: Readonly<Record<string, string>>): Promise<void> => {
-      const marked = `document.documentElement.dataset.old === undefined && document.readyState === "complete"`;
+      await newDocument();
       await page.evaluate(`void (document.documentElement.dataset.old = "",
         Object.entries(${JSON.stringify(fields)}).forEach(([name, value]) => (document.forms[0][name].value = value)),
         setTimeout(() => document.forms[0].submit()))`);
-      await poll(20, "no new document", async () => (await page.evaluate<boolean>(marked)) || undefined);
+      await newDocument();
     };
     await page.goto(origin);
     await submit({ user: "ada" });
@@ -82,8 +87,11 @@ describe("the guide Getting started", () => {
     expect(await page.evaluate(stolen)).not.toContain("for Ben");
     expect(await page.evaluate(stolen)).toContain("for Ada");
     // The stream of another tab ends with the session.
-    const tab = `void fetch("/live").then((response) => response.text()).then((text) => (window.stream = text))`;
-    await page.evaluate(tab);
+    const tab = `fetch("/live").then((response) => {
+      void response.text().then((text) => (window.stream = text));
+      return response.status;
+    })`;
+    expect(await page.evaluate(tab)).toBe(200);
     const ended = `fetch("/logout", { method: "POST" }).then(() => fetch("/live")).then((response) => response.status)`;
     expect(await page.evaluate(ended)).toBe(401);
     const stream = await poll(20, "the stream has not ended", () => page.evaluate<string | undefined>("window.stream"));
