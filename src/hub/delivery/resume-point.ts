@@ -33,7 +33,9 @@ export function resumePoint(
     return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
   const index = log.indexOf(position.epoch, position.offset);
   if (index !== undefined && index >= log.floor) return { state: "recovered", cursor: index, missed: undefined };
-  if (index !== undefined && index >= log.holeEnd && policy === "latest") {
+  // Where missing messages cannot be counted, the client must know that: the gap below is `null`.
+  const isCounted = index !== undefined && log.missed(index, log.floor) !== null;
+  if (isCounted && index >= log.holeEnd && policy === "latest") {
     // The newest message of each key may outlive the log.
     const missed = log.floor - index - log.newestBeyond(index).length;
     if (missed === 0) return { state: "recovered", cursor: index, missed: undefined };
