@@ -58,7 +58,7 @@ describe.each(browserNames)("in %s", (name) => {
       const chosen = path === "any" ? {} : { wires: [path] };
       await follow(page, path, `${origins[i]}/events?topic=a&n=${i}`, chosen);
     }
-    await holds(page, `Object.values(page.told).every(({ opens }) => opens.length > 0)`);
+    await holds(page, `Object.values(page.records).every(({ opens }) => opens.length > 0)`);
     const random = seeded(seed);
     let number = 0;
     const publish = (): Promise<unknown> =>
