@@ -120,7 +120,7 @@ describe("the Redis broker on a cluster", () => {
   });
 
   test("follows a slot to another server, and has its listeners read again", async () => {
-    const [a, b] = [await join({ heartbeatMs: 200 }), await join({ heartbeatMs: 200 })];
+    const [a, b] = [await join({ heartbeatMs: 1000 }), await join({ heartbeatMs: 1000 })];
     const topic = freshTopic("moves");
     const { epoch } = await a.publish(topic, "1");
     const ear = await b.listen(topic);

@@ -12,7 +12,7 @@ interface OwnServer {
 }
 
 /** Short time limits, so that a silent network is detected soon. */
-export const impatient = { connectTimeoutMs: 1000, heartbeatMs: 300, timeoutMs: 1500 };
+export const impatient = { connectTimeoutMs: 2000, heartbeatMs: 600, timeoutMs: 3000 };
 
 /**
  * A server for the contract suite, which `restart` kills, behind a network that can fail.

@@ -102,7 +102,9 @@ describe.each(browserNames)("the chat in %s", (name) => {
     const own = `document.querySelectorAll("#messages .own").length`;
     expect(await pages[1].evaluate(own)).toBeGreaterThan(0);
     await pages[0].screenshot(join(pictures, `chat-${name}.png`));
-    expect(pages.flatMap(({ console }) => console)).toEqual([]);
+    // WebKit writes this when a page is laid out twice in one frame; it is no error of the page (Resize Observer, 3.4).
+    const texts = pages.flatMap(({ console }) => console.map(({ text }) => text));
+    expect(texts.filter((text) => !text.startsWith("ResizeObserver loop"))).toEqual([]);
   });
 
   test("a connection that is cut resumes, without a gap, a loss or a duplicate", async () => {
