@@ -4,7 +4,8 @@
  * same work with the same checks, at most two minutes, and twenty minutes for all of them. `--full` is the whole of each. Ends with a line of
  * counts. `SEED` repeats a run.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { parseArgs } from "node:util";
 
 /** What each soak shows, in the order in which they run. */
@@ -58,27 +59,42 @@ const failed: string[] = [];
 const start = performance.now();
 const since = (from: number): string => `${((performance.now() - from) / 1000).toFixed(1)} s`;
 
+/** Kills a soak and the processes that it has started. */
+function kill({ pid }: ChildProcess): void {
+  if (pid !== undefined) process.kill(-pid, "SIGKILL");
+}
+
+/** Runs one soak. Resolves to whether it has passed. */
+async function run(name: string): Promise<boolean> {
+  // A shell may raise its limit as far as the system allows; where that is not enough, the soak fails and says so.
+  const limit = `[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge ${FILES} ] || ulimit -n ${FILES}`;
+  const soak = spawn("sh", ["-c", `${limit}; exec "$@"`, "sh", process.execPath, `test/soak/${name}.ts`], {
+    stdio: "inherit",
+    env: { ...process.env, SEED: seed, SOAK_SECONDS: isFull ? undefined : String(seconds) },
+    // The leader of a process group, which can be killed as a whole.
+    detached: true,
+  });
+  const interrupt = (): void => {
+    kill(soak);
+    process.exit(1);
+  };
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  const timer = setTimeout(() => {
+    console.log(`  killed: it may take ${isFull ? limitSeconds : seconds} s`);
+    kill(soak);
+  }, limitSeconds * 1000);
+  const [code] = (await once(soak, "exit")) as [number | null];
+  clearTimeout(timer);
+  process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  return code === 0;
+}
+
 for (const name of names) {
   const began = performance.now();
   console.log(`\n> ${name}: ${soaks[name]}`);
-  // A shell may raise its limit as far as the system allows; where that is not enough, the soak fails and says so.
-  const limit = `[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge ${FILES} ] || ulimit -n ${FILES}`;
-  const { status, error } = spawnSync(
-    "sh",
-    ["-c", `${limit}; exec "$@"`, "sh", process.execPath, `test/soak/${name}.ts`],
-    {
-      stdio: "inherit",
-      env: { ...process.env, SEED: seed, SOAK_SECONDS: isFull ? undefined : String(seconds) },
-      timeout: limitSeconds * 1000,
-      killSignal: "SIGKILL",
-    },
-  );
-  if (error !== undefined) {
-    const isLate = (error as NodeJS.ErrnoException).code === "ETIMEDOUT";
-    console.log(`  ${isLate ? `killed: it may take ${isFull ? limitSeconds : seconds} s` : error.message}`);
-  }
-  if (status !== 0) failed.push(name);
-  console.log(`  ${status === 0 ? "passed" : "FAILED"} in ${since(began)}`);
+  const isPassed = await run(name);
+  if (!isPassed) failed.push(name);
+  console.log(`  ${isPassed ? "passed" : "FAILED"} in ${since(began)}`);
 }
 
 if (failed.length > 0) {
