@@ -18,7 +18,7 @@ const ranges: readonly (readonly [Name, number, number, number])[] = [
   ["maxPendingBytes", 16_777_216, 1024, Number.MAX_SAFE_INTEGER],
 ];
 
-/** The brokers, each called with options that are valid but for the given ones. */
+/** The brokers, each called with options that are valid except for the given ones. */
 const brokers: readonly (readonly [string, (options: object) => Promise<unknown>, (options: unknown) => unknown])[] = [
   [
     "redisBroker",
@@ -45,13 +45,13 @@ describe.each(brokers)("%s", (name, withOptions, withAny) => {
   });
 });
 
-test("options that all brokers over a network have include both bounds of their ranges", () => {
+test("accepts both bounds of each option that all brokers over a network have", () => {
   for (const [option, , min, max] of ranges) {
     for (const value of [min, max]) expect(checkNetworkBrokerOptions("f", { [option]: value })[option]).toBe(value);
   }
 });
 
-test("options that all brokers over a network have are complete by their defaults", () => {
+test("completes the options that all brokers over a network have with their defaults", () => {
   const defaults = Object.fromEntries(ranges.map(([option, fallback]) => [option, fallback]));
   expect(checkNetworkBrokerOptions("f", {})).toEqual(defaults);
 });

@@ -12,7 +12,7 @@ afterAll(() => {
 });
 
 test.each(["stopped", "stalled"] as const)(
-  "processes keep their clients, fail in time, hold little and heal by themselves when the broker is %s",
+  "keeps clients, rejects in time, buffers little and recovers without help when the broker is %s",
   async (how) => {
     // These runs mostly wait, so they run side by side.
     const all = engines.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));

@@ -326,7 +326,7 @@ describe("the Redis broker", () => {
     });
   });
 
-  describe("what Redis refuses later", () => {
+  describe("a later error of Redis", () => {
     test("names a key of a wrong type", async () => {
       const a = await join({ prefix: "types" });
       await server.cli("SET", "types:{log}:log", "text");

@@ -8,7 +8,7 @@ import { root } from "../support/run.ts";
 /** Made of `dist/`, as it was last built. */
 const reports = apiReports(root);
 
-test("api/ has a report of each entry point, and no other", () => {
+test("has exactly one report in api/ for each entry point", () => {
   expect(readdirSync(join(root, "api")).sort()).toEqual(
     entryPointsOf(root)
       .map(({ name }) => `${name}.api.md`)
@@ -20,12 +20,12 @@ test.each(reports)("api/$file is up to date; `npm run api` writes it", ({ file, 
   expect(text).toBe(readFileSync(join(root, "api", file), "utf8"));
 });
 
-test("an entry point exports each type that a public signature names", () => {
+test("exports each type that a public signature names from an entry point", () => {
   const forgotten = reports.flatMap(({ file, forgotten }) => forgotten.map((name) => `${file}: ${name}`));
   expect(forgotten).toEqual([]);
 });
 
-/** A package with these declarations in `dist/`, and an entry point for each file but those in `dist/lib/`. */
+/** A package with these declarations in `dist/`, and an entry point for each file except those in `dist/lib/`. */
 function fixture(files: { readonly [path: string]: string }): string {
   mkdirSync(join(root, "test-results"), { recursive: true });
   const folder = mkdtempSync(join(root, "test-results", "api-"));
@@ -43,7 +43,7 @@ function fixture(files: { readonly [path: string]: string }): string {
 
 const code = (text = ""): string => /```ts\n(.*)```\n$/s.exec(text)?.[1]?.trim() ?? text;
 
-test("a report has the surface of its entry point, and imports what another entry point exports", () => {
+test("reports the surface of an entry point, and imports the exports of another", () => {
   const made = apiReports(
     fixture({
       "lib/hub.d.ts": "/** A hub. */\nexport declare class Hub {\n    close(): void;\n}\n",
@@ -58,7 +58,7 @@ test("a report has the surface of its entry point, and imports what another entr
   ]);
 });
 
-test("a type that no entry point exports is forgotten, and stands in the report", () => {
+test("lists a type that no entry point exports as forgotten, and reports it", () => {
   const [made] = apiReports(
     fixture({
       "lib/options.d.ts": "/** Options. */\nexport interface Options { readonly ms: number; }\n",
@@ -70,7 +70,7 @@ test("a type that no entry point exports is forgotten, and stands in the report"
   expect(code(made?.text)).toContain("\ninterface Options {");
 });
 
-test("a type that is exported by another name is not forgotten", () => {
+test("does not list a type as forgotten that is exported by another name", () => {
   const made = apiReports(
     fixture({
       "lib/ways.d.ts": "/** A way. */\nexport declare function way(): void;\n",
@@ -88,7 +88,7 @@ test("a type that is exported by another name is not forgotten", () => {
   expect(code(made[1]?.text)).toMatch(/^import \{ Box, History as History_2 \} from 'fixture';\n\n/);
 });
 
-test("a report does not depend on the folder or on how lines end", () => {
+test("writes the same report in any folder and with any line ends", () => {
   const declarations = "/** A hub. */\nexport declare class Hub {\n  close(): void;\n}\n";
   const [one] = apiReports(fixture({ "index.d.ts": declarations }));
   const [other] = apiReports(fixture({ "index.d.ts": declarations.replaceAll("\n", "\r\n") }));
@@ -96,7 +96,7 @@ test("a report does not depend on the folder or on how lines end", () => {
   expect(one?.text).not.toMatch(/\r|test-results/);
 });
 
-test("an entry point that was not built is an error", () => {
+test("throws for an entry point that was not built", () => {
   const folder = fixture({ "index.d.ts": "", "client.d.ts": "" });
   rmSync(join(folder, "dist/client.d.ts"));
   expect(() => apiReports(folder)).toThrow("dist/client.d.ts");
@@ -105,7 +105,7 @@ test("an entry point that was not built is an error", () => {
 test.each([
   ["without declarations", { "./node": "./dist/node.js" }],
   ["with a pattern", { "./*": { types: "./dist/*.d.ts" } }],
-])("an entry point %s is an error", (_, exports) => {
+])("throws for an entry point %s", (_, exports) => {
   const folder = fixture({});
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "fixture", exports }));
   expect(() => entryPointsOf(folder)).toThrow("must give ./");

@@ -31,7 +31,7 @@ const sizeOf = async (code: string): Promise<number> => gzipSync(await bundled(c
 const oneWire = (wire: string, made = wire): string =>
   `import { BareSource, ${wire} } from "comet-sockets/client"; new BareSource("/live", { wire: ${made} }).onmessage = console.log;`;
 
-// Ceilings a little above what was measured when they were set; raising one is a decision.
+// Ceilings a little above the sizes measured when they were set; raising one is a decision.
 test.each([
   ["Enumerator alone", `import { Enumerator } from "comet-sockets"; console.log(Enumerator);`, 5_950],
   [
@@ -57,7 +57,7 @@ test.each([
   expect(bytes).toBeLessThanOrEqual(ceiling);
 });
 
-test("a page that does not define the element has nothing of it", async () => {
+test("excludes the element from a page that does not define it", async () => {
   const traces = ["customElements", "HTMLElement", "observedAttributes"];
   const without = await bundled(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
   const all = await bundled(`import { defineCometSource } from "comet-sockets/client"; defineCometSource();`);

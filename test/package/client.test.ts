@@ -9,7 +9,7 @@ import { until } from "../support/sources.ts";
 
 const path = join(root, "dist/client.global.js");
 
-/** What the script that a tag loads makes of a page with these globals. */
+/** The globals of a page after a tag has loaded the script. */
 function loaded(globals: object): { readonly Comet: typeof client } {
   const page = vm.createContext({ ...globals });
   vm.runInContext(readFileSync(path, "utf8"), page);
@@ -43,7 +43,7 @@ const web = {
   setTimeout,
 };
 
-test("the script makes one global, with all that the client exports", () => {
+test("defines one global in the script, with all exports of the client", () => {
   const before = Object.keys(web).sort();
   const page = loaded(web);
   expect(Object.keys(page).sort()).toEqual([...before, "Comet"].sort());
@@ -51,7 +51,7 @@ test("the script makes one global, with all that the client exports", () => {
   expect(Object.keys(client).sort()).toEqual(names);
 });
 
-test("the script's client follows a hub", async () => {
+test("follows a hub with the script's client", async () => {
   const { hub, origin } = await serveHub();
   const { Comet } = loaded(web);
   const source = new Comet.CometSource<{ message: string }>(`${origin}/?topic=a`);
@@ -66,7 +66,7 @@ test("the script's client follows a hub", async () => {
   expect(data).toEqual(["hello"]);
 });
 
-test("the page that docs/client.md has for a script tag follows a hub", async () => {
+test("follows a hub with the page of docs/client.md for a script tag", async () => {
   const html = Array.from(readFileSync(join(root, "docs/client.md"), "utf8").matchAll(/^```html\n(.*?)^```$/gms))
     .map(([, snippet = ""]) => snippet)
     .find((snippet) => snippet.includes("client.global.js"));
@@ -96,7 +96,7 @@ test("the page that docs/client.md has for a script tag follows a hub", async ()
   expect([logged, defined]).toEqual([["Comet returns"], ["comet-source"]]);
 });
 
-test("the script is minified, and its map names the sources that the package has", () => {
+test("minifies the script, whose map names the sources of the package", () => {
   const text = readFileSync(path, "utf8");
   expect(text).toMatch(/\/\/# sourceMappingURL=client\.global\.js\.map\s*$/);
   const { sources } = JSON.parse(readFileSync(`${path}.map`, "utf8")) as { sources: string[] };
@@ -105,7 +105,7 @@ test("the script is minified, and its map names the sources that the package has
   expect(text.length).toBeLessThan(files.join("").length / 2);
 });
 
-test.each([["comet-sockets/client", names]])("%s may be imported where there is no page", async (name, exported) => {
+test.each([["comet-sockets/client", names]])("imports %s without a page", async (name, exported) => {
   const code = `const client = await import("${name}"); client.defineCometSource(); console.log(Object.keys(client).sort().join());`;
   expect(await run(process.execPath, ["--input-type=module", "-e", code])).toBe(`${exported.join()}\n`);
 });

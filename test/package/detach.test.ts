@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { installedNode, nodeVersions, root, run } from "../support/run.ts";
 
-test.each(nodeVersions)("connections of streams let go of what they can on Node %s", async (version) => {
+test.each(nodeVersions)("releases the memory of a stream's connection on Node %s", async (version) => {
   const node = await installedNode(version);
   // It resolves the package by its own name, to dist/.
   const program = join(root, "test/package/consumers/detach.mjs");

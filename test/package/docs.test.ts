@@ -29,7 +29,7 @@ function anchors(document: string): string[] {
   );
 }
 
-test.each(documents)("the links of %s lead somewhere", (path) => {
+test.each(documents)("has no dead link in %s", (path) => {
   for (const [, target = "", anchor] of text(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
     const file = target === "" ? path : join(dirname(path), target);
     expect(existsSync(join(root, file)), target).toBe(true);
@@ -37,7 +37,7 @@ test.each(documents)("the links of %s lead somewhere", (path) => {
   }
 });
 
-test("docs/streams.md has every name of Play's library", () => {
+test("documents every name of Play's library in docs/streams.md", () => {
   const play = `apply enumerate empty unfold unfoldM repeat repeatM generateM fromCallback1 fromStream fromFile outputStream flatten andThen
     interleave through map flatMap onDoneEnumerating run mapM mapConcat mapFlatten filter filterNot collect take takeWhile breakE drop
     dropWhile scanLeft grouped heading trailing passAlong onIterateeDone onEOF recover compose zip zipWith fold foldM fold1 consume head
@@ -49,14 +49,14 @@ test("docs/streams.md has every name of Play's library", () => {
   for (const name of play.split(/\s+/)) expect(left).toMatch(new RegExp(`\\b${name}\\b`));
 });
 
-test("docs/streams.md and the changelog have every name of ours", () => {
+test("documents every name of this library in docs/streams.md and the changelog", () => {
   const names = [...Object.keys(Enumerator), ...Object.keys(Enumeratee), ...Object.keys(Iteratee)];
   for (const path of ["docs/streams.md", "CHANGELOG.md"]) {
     for (const name of names) expect(text(path), name).toMatch(new RegExp(`\\b${name}\\b`));
   }
 });
 
-test("docs/brokers.md has the contract as src/log/broker.ts has it", () => {
+test("shows the contract of src/log/broker.ts unchanged in docs/brokers.md", () => {
   const plain = (some: string): string => some.replace(/^ \* ?/gm, "").replace(/\s+/g, " ");
   const [, contract = ""] = /^ \* A broker\n \*\n(.*?)\n \*\/$/ms.exec(text("src/log/broker.ts")) ?? [];
   const duties = plain(contract)
@@ -66,11 +66,11 @@ test("docs/brokers.md has the contract as src/log/broker.ts has it", () => {
   for (const duty of duties) expect(plain(text("docs/brokers.md"))).toContain(duty);
 });
 
-test("docs/monitoring.md has every number of stats()", () => {
+test("documents every number of stats() in docs/monitoring.md", () => {
   for (const name of Object.keys(new Hub().stats())) expect(text("docs/monitoring.md")).toContain(`\`${name}\``);
 });
 
-test("the decisions are numbered", () => {
+test("numbers the decisions without a gap", () => {
   const files = globSync("*.md", { cwd: join(root, "docs/decisions") }).sort();
   for (const [i, file] of files.entries()) {
     expect(file.startsWith(String(i + 1).padStart(4, "0"))).toBe(true);
@@ -100,14 +100,14 @@ function blocks(document: string): Block[] {
 const fragments = (document: string): Block[] => blocks(document).filter(({ path }) => path === undefined);
 const shown = (document: string): Block[] => blocks(document).filter(({ path }) => path !== undefined);
 
-test.each(documents.filter((document) => shown(document).length > 0))("%s shows files as they are", (document) => {
+test.each(documents.filter((document) => shown(document).length > 0))("shows files unchanged in %s", (document) => {
   for (const { path = "", code } of shown(document)) {
     expect(path).toMatch(/^examples\//);
     expect(code, path).toBe(text(path));
   }
 });
 
-test("every example of the guides is shown or linked by a document, and named by a test", () => {
+test("shows or links every example of the guides in a document, and names it in a test", () => {
   const markdown = documents.map(text).join();
   const tests = globSync("test/{unit,browser,broker}/**/*.test.ts", { cwd: root }).map(text).join();
   for (const path of globSync("examples/guides/**/*.*", { cwd: root })) {
@@ -117,7 +117,7 @@ test("every example of the guides is shown or linked by a document, and named by
   }
 });
 
-/** What the snippets take from the application around them. */
+/** Declarations of the application around the snippets. */
 const application = `
 import type { CometSource } from "comet-sockets/client";
 declare global {
@@ -126,7 +126,7 @@ declare global {
   function token(): Promise<string>;
 }`;
 
-/** What they take from packages that are not installed here, as those declare it. */
+/** Declarations of packages that are not installed here. */
 const packages = `
 declare module "vue" {
   export interface ShallowRef<T = any> { value: T }
@@ -138,7 +138,7 @@ declare module "svelte/store" {
   export function readable<T>(value?: T, start?: (set: (value: T) => void) => void | (() => void)): Readable<T>;
 }`;
 
-/** What the compiler says of files, each a module of an application that has the package installed, by their names. */
+/** The compiler's errors in files, by their names. Each is a module of an application that has the package installed. */
 function diagnosed(files: Readonly<Record<string, string>>): string[] {
   const options: ts.CompilerOptions = {
     module: ts.ModuleKind.NodeNext,
@@ -150,7 +150,7 @@ function diagnosed(files: Readonly<Record<string, string>>): string[] {
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
-    // Those of packages, which do not all compile so strictly; tarball.test.ts checks ours.
+    // Declarations of packages do not all compile so strictly; tarball.test.ts checks ours.
     skipLibCheck: true,
     noEmit: true,
   };
@@ -169,7 +169,7 @@ function diagnosed(files: Readonly<Record<string, string>>): string[] {
   });
 }
 
-describe("the fragments of TypeScript compile, as the package is built", () => {
+describe("the fragments of TypeScript compile against the built package", () => {
   const isCode = ({ language }: Block): boolean => language === "ts" || language === "tsx";
   const withCode = documents.filter((document) => fragments(document).some(isCode));
   const wrong = `import { CometSource } from "comet-sockets/client"; new CometSource("/").onmessage = ({ dat }) => dat;`;
@@ -193,7 +193,7 @@ describe("the fragments of TypeScript compile, as the package is built", () => {
     expect(problems.filter((problem) => problem.includes(`/${document}-`))).toEqual([]);
   });
 
-  test("and one that does not compile is found", () => {
+  test("and are reported if they do not", () => {
     const found = problems.filter((problem) => problem.includes("/wrong.ts"));
     expect(found).toEqual([expect.stringMatching(/wrong\.ts:1 Property 'dat' does not exist/)]);
   });
@@ -209,7 +209,7 @@ describe("the snippets of docs/client.md", () => {
 
   const pages = all.filter(({ language }) => language === "html");
 
-  test.each(pages)("parse, and name only what there is: html at line $line", ({ code: page }) => {
+  test.each(pages)("parse, and name only existing exports: html at line $line", ({ code: page }) => {
     const errors: string[] = [];
     const fragment = parseFragment(page, {
       onParseError: ({ code }) => void errors.push(code),

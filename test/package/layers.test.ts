@@ -8,7 +8,7 @@ beforeAll(() => void mkdirSync(join(root, "test-results"), { recursive: true }))
 
 const eslint = new ESLint({ cwd: root });
 
-/** The rules that a line breaks where it stands first in an existing file of the sources. */
+/** The rules that a line breaks as the first line of an existing file of the sources. */
 async function broken(file: string, line: string): Promise<(string | null)[]> {
   const [result] = await eslint.lintText(`${line}\n`, { filePath: join(root, "src", file) });
   return (result?.messages ?? []).map(({ ruleId }) => ruleId);
@@ -27,7 +27,7 @@ test.each([
   ["http/chunked.ts", "../index.ts"],
   ["http/chunked.ts", "node:http"],
   ["stream/run.ts", "node:events"],
-])("%s may not import %s", async (file, imported) => {
+])("forbids %s to import %s", async (file, imported) => {
   expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).toContain(
     "no-restricted-imports",
   );
@@ -37,13 +37,13 @@ test.each([
   ["http/chunked.ts", "../stream/pump.ts"],
   ["adapters/node/send-chunked.ts", "node:http"],
   ["stream/operators/map.ts", "../../core/errors.ts"],
-])("%s may import %s", async (file, imported) => {
+])("allows %s to import %s", async (file, imported) => {
   expect(await broken(file, `import * as x from "${imported}"; export const y = x;`)).not.toContain(
     "no-restricted-imports",
   );
 });
 
-test.each(["process", "Buffer", "document", "window"])("portable code may not use %s", async (name) => {
+test.each(["process", "Buffer", "document", "window"])("forbids portable code to use %s", async (name) => {
   expect(await broken("http/chunked.ts", `export const x: unknown = ${name};`)).toContain("no-restricted-globals");
 });
 
@@ -61,7 +61,7 @@ test.each([
   ["a run-time dependency", "no-runtime-dependencies", { "a.ts": 'import "fast-check";' }],
   ["React outside of its hook", "no-runtime-dependencies", { "client/a.ts": 'import "react";' }],
   ["another dependency in React's hook", "only-react", { "client/react.ts": 'import "react"; import "fast-check";' }],
-])("%s is found", async (_, rule, files) => {
+])("detects %s", async (_, rule, files) => {
   const folder = mkdtempSync(join(root, "test-results", "layers-"));
   mkdirSync(join(folder, "src/client"), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "src", name), text);

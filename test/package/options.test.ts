@@ -9,11 +9,11 @@ beforeAll(() => {
   page = optionsPage(root);
 });
 
-test("docs/options.md is as the types are: npm run docs:options", () => {
+test("matches docs/options.md with the types: npm run docs:options", () => {
   expect(readFileSync(join(root, "docs/options.md"), "utf8")).toBe(page);
 });
 
-test("it has every exported type of options", () => {
+test("documents every exported type of options", () => {
   const entries = ["index", "stream/index", "client/index", "client/react", "adapters/node/index"];
   const brokers = ["brokers/memory/index", "brokers/redis/index", "brokers/nats/index"];
   const names = [...entries, ...brokers].flatMap((entry) =>
@@ -28,7 +28,7 @@ test("it has every exported type of options", () => {
   for (const type of types) expect(page).toContain(`\n### ${type}\n`);
 });
 
-test("it has types, members of objects, inherited options, and what is required", () => {
+test("documents types, members of objects, inherited options, and required ones", () => {
   expect(page).toMatch(/^\| `heartbeatMs` \| `number` \|/m);
   expect(page).toMatch(/^\| `overflow` \| `"resume" \\\| "skip" \\\| "latest"` \|/m);
   expect(page).toMatch(/^\| `log` \| \[`Partial<LogBounds>`\]\(#logbounds\) \|/m);

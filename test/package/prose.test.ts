@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ceilings, findingsIn, proseFilesIn, proseResults, resultsOf } from "../../scripts/prose.ts";
 import { root } from "../support/run.ts";
 
-/** What is found in a text, as `line rule: word`. */
+/** The findings in a text, as `line rule: word`. */
 const found = (file: string, text: string): string[] =>
   findingsIn(file, text).map(({ line, rule, word }) => `${line} ${rule}: ${word}`);
 
@@ -11,7 +11,7 @@ test.each(proseResults(root))("$part has at most $most findings of the rule $rul
   expect(findings.length, places.join("\n")).toBeLessThanOrEqual(most);
 });
 
-test("the sources and all documents are checked", () => {
+test("checks the sources and all documents", () => {
   const files = proseFilesIn(root);
   for (const file of [
     "src/hub/hub.ts",
@@ -25,7 +25,7 @@ test("the sources and all documents are checked", () => {
   expect(files.some((file) => file.includes("node_modules"))).toBe(false);
 });
 
-test("a part over its ceiling is reported, and a document without a part may have nothing", () => {
+test("reports a part above its ceiling, and any finding in a document without a part", () => {
   const [over] = resultsOf(findingsIn("src/a.ts", "/** What is told. */"), [
     { part: "src", files: /^src\//, rule: "any", most: 1 },
   ]);

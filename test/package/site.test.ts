@@ -12,7 +12,7 @@ beforeEach(() => {
   onTestFinished(() => rmSync(folder, { recursive: true }));
 });
 
-test("the site has the guides, the reference and a search over both, and no dead link", async () => {
+test("builds a site with the guides, the reference and a search over both, without a dead link", async () => {
   await buildSite(root, folder);
   expect(deadLinksIn(folder)).toEqual([]);
   for (const page of ["index", "documents/deployment", "documents/PROTOCOL", "modules/comet-sockets_client"]) {
@@ -24,7 +24,7 @@ test("the site has the guides, the reference and a search over both, and no dead
   for (const name of ["Deployment", "nodeHandler", "heartbeatMs", "CometSource"]) expect(names).toContain(name);
 });
 
-test("links to files and places that do not exist are dead", () => {
+test("reports links to missing files and places as dead", () => {
   mkdirSync(join(folder, "a"));
   writeFileSync(join(folder, "a/b.html"), `<p id="place"><a href="#place">1</a><a href="#none">2</a>`);
   writeFileSync(

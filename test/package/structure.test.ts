@@ -35,11 +35,11 @@ const NOT_USED_YET: readonly string[] = [];
 describe("src/", () => {
   const structure = structureOf(root);
 
-  test("has no file that no entry point reaches", () => {
+  test("has no unreachable file", () => {
     expect(structure.unreachable).toEqual(NOT_USED_YET);
   });
 
-  test.each(structure.rooms)("$name/ has no longer chain of imports than it may", ({ name, chain }) => {
+  test.each(structure.rooms)("has no chain of imports in $name/ above its limit", ({ name, chain }) => {
     const most = LONGEST_CHAIN[name] ?? LONGEST_CHAIN_ELSEWHERE;
     expect(chain.length, chain.join(" > ")).toBeLessThanOrEqual(most);
   });
@@ -76,7 +76,7 @@ const chainsOf = ({ rooms }: Structure): { readonly [room: string]: string } =>
 describe("a file", () => {
   const entry = { "index.ts": 'import "./core/a.ts";', "core/a.ts": "" };
 
-  test("that no entry point reaches is found, even where another such file imports it", () => {
+  test("that no entry point reaches is reported, even if another such file imports it", () => {
     const { unreachable } = structureWith({ ...entry, "core/b.ts": 'import "./c.ts";', "core/c.ts": "" });
     expect(unreachable).toEqual(["core/b.ts", "core/c.ts"]);
   });
@@ -125,7 +125,7 @@ describe("the longest chain of imports", () => {
     expect(structure.rooms.map(({ files }) => files)).toEqual([2, 4, 2]);
   });
 
-  test("counts the folders of a room that is no house with it", () => {
+  test("includes the folders of a room that is no house", () => {
     const structure = structureWith({
       "index.ts": 'import "./stream/a.ts";',
       "stream/a.ts": 'import "./operators/b.ts";',
@@ -134,7 +134,7 @@ describe("the longest chain of imports", () => {
     expect(chainsOf(structure)).toEqual({ stream: "a.ts > operators/b.ts" });
   });
 
-  test("cannot be had of a circle", () => {
+  test("throws for a circle", () => {
     const files = { "index.ts": "", "hub/a.ts": 'import "./b.ts";', "hub/b.ts": 'import "./a.ts";' };
     expect(() => structureWith(files)).toThrow("A circle of imports: hub/a.ts > hub/b.ts > hub/a.ts");
   });
@@ -165,7 +165,7 @@ describe("a door", () => {
     expect(structureWith({ ...files, ...readmes }).pastDoors).toEqual(expected);
   });
 
-  test("that names a missing file is found", () => {
+  test("that names a missing file is reported", () => {
     const readmes = { "hub/README.md": "From outside: hub.ts, topic.ts", "hub/topics/README.md": "From outside: " };
     expect(structureWith({ ...files, ...readmes }).falseDoors).toEqual([
       "hub/README.md names topic.ts, which does not exist",
@@ -174,7 +174,7 @@ describe("a door", () => {
   });
 });
 
-test("a room without a README.md is found", () => {
+test("reports a room without a README.md", () => {
   const structure = structureWith({ "index.ts": "", "hub/a.ts": "", "hub/topics/b.ts": "", "hub/README.md": "# Hub" });
   expect(structure.unexplained).toEqual(["hub/topics"]);
 });

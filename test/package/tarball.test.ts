@@ -47,7 +47,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the tarball", () => {
-  test("holds what is published, and nothing else", () => {
+  test("holds exactly the published files", () => {
     const others = files.map(({ path }) => path).filter((path) => !/^(dist|src|docs|examples)\//.test(path));
     expect(others.sort()).toEqual([
       "CHANGELOG.md",
@@ -117,7 +117,7 @@ describe("the tarball", () => {
   });
 });
 
-/** A page's module: what a browser's application imports. */
+/** A page's module, with the imports of a browser's application. */
 const pageTypes = `
 import { BareSource, CometSource, defineCometSource, firstOf, ndjson, poll, postedComet, withHeaders, type CometErrorEvent } from "comet-sockets/client";
 interface Events { message: { title: string }; price: number }
@@ -171,7 +171,7 @@ describe("at run time", () => {
   });
 
   test.each(nodeVersions)(
-    "the README's first example runs as pasted on Node %s, and sends its stories",
+    "runs the README's first example as pasted on Node %s, which sends its stories",
     async (version) => {
       const [, code = ""] = /^```js examples\/first\/server\.mjs\n(.*?)^```$/ms.exec(readme) ?? [];
       const file = join(folder, "server.mjs");
@@ -189,11 +189,11 @@ describe("at run time", () => {
     },
   );
 
-  /** What a module prints; it is over only when nothing keeps the process. */
+  /** The output of a module, whose process ends only when nothing keeps it alive. */
   const printed = async (version: string, code: string): Promise<string> =>
     run(await installedNode(version), ["--input-type=module", "-e", code], folder);
 
-  test.each(nodeVersions)("the client needs no page on Node %s, and follows a hub there", async (version) => {
+  test.each(nodeVersions)("follows a hub with the client, without a page, on Node %s", async (version) => {
     const code = `
       import { createServer } from "node:http";
       import { CometSource, defineCometSource, sse } from "comet-sockets/client";
@@ -219,7 +219,7 @@ describe("at run time", () => {
     expect(lines).toEqual(["ERR_WIRE", "ndjson true"]);
   });
 
-  test.each(nodeVersions)("useComet renders on the server, with no page, on Node %s", async (version) => {
+  test.each(nodeVersions)("renders useComet on the server, without a page, on Node %s", async (version) => {
     // React comes with the application.
     for (const name of ["react", "react-dom"]) {
       symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
@@ -237,7 +237,7 @@ describe("at run time", () => {
     }
   });
 
-  test.each(nodeVersions)("two hubs have one stream on Redis, and on NATS, on Node %s", async (version) => {
+  test.each(nodeVersions)("shares one stream between two hubs on Redis, and on NATS, on Node %s", async (version) => {
     const [redis, nats] = await Promise.all([startRedis(), startNats()]);
     // Their clients come with the application.
     const clients = ["redis", "@nats-io"];
@@ -269,7 +269,7 @@ describe("at run time", () => {
     }
   });
 
-  test("without React only its hook is not to be had", async () => {
+  test("fails to import only the hook without React", async () => {
     const code = `
       const { defineCometSource } = await import("comet-sockets/client");
       const { code, message } = await import("comet-sockets/react").catch((error) => error);

@@ -4,7 +4,7 @@ import { liveBytes } from "../../support/memory.ts";
 import { errorOf, turns, until } from "../../support/sources.ts";
 
 describe("a response's body", () => {
-  test.each(streams)("on %s begins with open, and has each message as it is published", async (wire) => {
+  test.each(streams)("begins with open on %s, and delivers each message when it is published", async (wire) => {
     const { hub } = notedHub();
     const follower = await (await followHub(hub, `topic=a&wire=${wire}`)).begun();
     expect(follower.open.states).toEqual({ a: "fresh" });
@@ -14,7 +14,7 @@ describe("a response's body", () => {
     }
   });
 
-  test("is a document of its own: what its reader does to the bytes changes nobody else's", async () => {
+  test("has its own bytes, so that a reader that overwrites them affects no other", async () => {
     const { hub } = notedHub();
     const spoiled = await hub.fetch(request("topic=a&wire=ndjson"));
     const other = await followHub(hub, "topic=a&wire=ndjson");
@@ -26,7 +26,7 @@ describe("a response's body", () => {
     expect((await other.has(3)).data).toEqual(["kiki", "kiki", "kiki"]);
   });
 
-  test("of a poll is complete when the response is there", async () => {
+  test("is complete when the response of a poll arrives", async () => {
     const { hub, reasons } = notedHub();
     const position = await hub.topic("a").publish(1);
     let answered = false;
@@ -59,7 +59,7 @@ describe("a response's body", () => {
 });
 
 describe("a client that leaves", () => {
-  test.each(streams)("by cancelling the body on %s is told once, as client", async (wire) => {
+  test.each(streams)("by cancelling the body on %s is reported once, as client", async (wire) => {
     const noted = notedHub();
     const response = await noted.hub.fetch(request(`topic=a&wire=${wire}`));
     await response.body?.cancel();
@@ -69,7 +69,7 @@ describe("a client that leaves", () => {
     expect(noted.hub.stats()).toMatchObject({ connections: 0, lagging: 0, delivered: 0 });
   });
 
-  test.each(streams)("by its signal on %s is told once, and its body breaks off", async (wire) => {
+  test.each(streams)("by its signal on %s is reported once, and its body is aborted", async (wire) => {
     const noted = notedHub();
     const controller = new AbortController();
     const response = await noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
@@ -83,7 +83,7 @@ describe("a client that leaves", () => {
     expect(noted.hub.stats().connections).toBe(0);
   });
 
-  test("by its signal while a poll waits", async () => {
+  test("by its signal while a poll waits is reported once", async () => {
     const noted = notedHub();
     const position = await noted.hub.topic("a").publish(1);
     const controller = new AbortController();
@@ -109,7 +109,7 @@ describe("a client that leaves", () => {
     expect(noted.closed.map(({ subscription }) => subscription)).toEqual(noted.opened);
   });
 
-  test("after the end changes nothing", async () => {
+  test("after the end has no effect", async () => {
     const noted = notedHub();
     const controller = new AbortController();
     const response = await noted.hub.fetch(request("topic=a&wire=ndjson", { signal: controller.signal }));
@@ -124,7 +124,7 @@ describe("a client that leaves", () => {
 describe("a body that is not read", () => {
   const message = "x".repeat(10_000);
 
-  test("takes no more than its bound, however much is published", async () => {
+  test("buffers no more than its bound while many messages are published", async () => {
     const { hub, reasons } = notedHub({ log: { maxEntries: 100 } });
     await hub.fetch(request("topic=a&wire=ndjson"));
     const publish = async (count: number): Promise<void> => {
@@ -139,7 +139,7 @@ describe("a body that is not read", () => {
     expect(reasons).toEqual([]);
   });
 
-  test("holds no memory but its bound: 200 of them, while much is published", async () => {
+  test("uses no more memory than its bound, as 200 show while many messages are published", async () => {
     const { hub, reasons } = notedHub({ log: { maxBytes: 1_000_000 }, overflow: "skip" });
     const responses: Response[] = [];
     for (let i = 0; i < 200; i += 1) responses.push(await hub.fetch(request(`topic=a&wire=${streams[i % 3] ?? ""}`)));
@@ -166,7 +166,7 @@ describe("a body that is not read", () => {
   const numbers = ({ data }: Follower): number[] => data.map((value) => (value as { i: number }).i);
   const from = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-  test("once it is read again ends with overflow where the policy is resume", async () => {
+  test("ends with overflow once it is read again under the policy resume", async () => {
     const follower = await (await slowReader("resume")).ended();
     expect(follower.end.reason).toBe("overflow");
     const got = numbers(follower);
@@ -174,7 +174,7 @@ describe("a body that is not read", () => {
     expect(follower.end.position).toMatch(new RegExp(`\\.${got.length}$`));
   });
 
-  test("goes on after a gap where the policy is skip", async () => {
+  test("continues after a gap under the policy skip", async () => {
     const follower = await slowReader("skip");
     const gap = follower.items.find(({ type }) => type === "gap");
     const got = numbers(follower);
@@ -184,7 +184,7 @@ describe("a body that is not read", () => {
     expect(follower.items.filter(({ type }) => type === "gap")).toHaveLength(1);
   });
 
-  test("gets the newest of each key where the policy is latest", async () => {
+  test("receives the newest of each key under the policy latest", async () => {
     const follower = await slowReader("latest");
     const gap = follower.items.find(({ type }) => type === "gap") as { missed: number };
     const got = numbers(follower);

@@ -4,7 +4,7 @@ import { turn } from "../../support/fake-sink.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-/** Work that writes its name at each flush, and needs so many of them. */
+/** Work that records its name at each flush, and needs a given number of flushes. */
 function work(name: string, order: string[], flushes = 1, during?: () => void): Flushable {
   let left = flushes;
   return {
@@ -47,7 +47,7 @@ test("leaves the rest to the next turn when the slice is used up", async () => {
   }
 });
 
-test("flushes what a flush publishes in the next turn", async () => {
+test("flushes messages that a flush publishes in the next turn", async () => {
   const order: string[] = [];
   const flusher = new Flusher(1000);
   const topic: Flushable = work("topic", order, 1, () => {
@@ -61,7 +61,7 @@ test("flushes what a flush publishes in the next turn", async () => {
   expect(order).toHaveLength(3);
 });
 
-test("flushes everything at once when asked to", () => {
+test("flushes all work at once on request", () => {
   const order: string[] = [];
   const flusher = new Flusher(1);
   const group = work("group", order);
@@ -70,7 +70,7 @@ test("flushes everything at once when asked to", () => {
   expect(order).toEqual(["topic", "group"]);
 });
 
-test("continues with the others after one that throws", async () => {
+test("continues with the other work after one throws", async () => {
   const order: string[] = [];
   const flusher = new Flusher(1000);
   // The error of a task of the event loop has no caller: it reaches the process, whose own listeners are back before the test ends.

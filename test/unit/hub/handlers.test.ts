@@ -12,7 +12,7 @@ async function topicsOf(response: Response): Promise<string[]> {
 }
 
 describe("hub.fetch", () => {
-  test("is bound to its hub, and ignores what a platform passes besides the request", async () => {
+  test("is bound to its hub, and ignores further arguments of a platform", async () => {
     const { hub } = notedHub();
     const handler: { fetch(request: Request, ...platform: unknown[]): Promise<Response> } = { fetch: hub.fetch };
     const response = await handler.fetch(request("topic=a&wire=poll"), { topics: ["env"] }, { waitUntil: () => 0 });
@@ -21,13 +21,13 @@ describe("hub.fetch", () => {
 });
 
 describe("fetchHandler", () => {
-  test("gives every request the same options", async () => {
+  test("uses the same options for every request", async () => {
     const { hub } = notedHub();
     const handle = fetchHandler(hub, { topics: ["news"] });
     expect(await topicsOf(await handle(request("topic=a&wire=poll")))).toEqual(["news"]);
   });
 
-  test("calls the function of options with the request and everything else", async () => {
+  test("calls the function of options with the request and all further arguments", async () => {
     const { hub, opened } = notedHub();
     const handle = fetchHandler(hub, ({ url }, user: string, ...rest: number[]) => ({
       topics: [`user:${user}`, new URL(url).pathname, ...rest.map(String)],
@@ -37,7 +37,7 @@ describe("fetchHandler", () => {
     expect(opened.map(({ identity }) => identity)).toEqual(["ada"]);
   });
 
-  test("waits for options that are promised, before authorize is asked", async () => {
+  test("awaits a promise of options before it calls authorize", async () => {
     const order: string[] = [];
     const { hub } = notedHub({ authorize: (_: HubRequest, topics) => order.push(...topics) > 0 });
     const options = async (): Promise<RequestOptions> => {
@@ -49,7 +49,7 @@ describe("fetchHandler", () => {
     expect(order).toEqual(["options", "promised"]);
   });
 
-  test("asks for options once, for a preflight and a refused request too", async () => {
+  test("requests options once, also for a preflight and a rejected request", async () => {
     const { hub } = notedHub({ cors: { origins: ["https://example.com"] } });
     let calls = 0;
     const handle = fetchHandler(hub, () => ({ topics: [`call-${(calls += 1)}`] }));
@@ -60,7 +60,7 @@ describe("fetchHandler", () => {
   });
 });
 
-test("a bad option is shown in a frame as a document, and elsewhere as a problem", async () => {
+test("reports an invalid option as a document in a frame, and as a problem elsewhere", async () => {
   const { hub } = notedHub();
   const handle = fetchHandler(hub, { overflow: "drop" as "skip" });
   const framed = await handle(request("topic=a", { headers: { "sec-fetch-dest": "iframe" } }));
@@ -70,7 +70,7 @@ test("a bad option is shown in a frame as a document, and elsewhere as a problem
 });
 
 describe("nodeHandler", () => {
-  test("resolves once the stream has begun, and takes options of each request", async () => {
+  test("resolves once the stream has begun, and accepts options for each request", async () => {
     const { hub, opened } = notedHub();
     const handle = nodeHandler(hub, ({ url }) => ({ topics: [`from ${url ?? ""}`] }));
     const begun: number[] = [];
@@ -82,7 +82,7 @@ describe("nodeHandler", () => {
     expect(opened.map(({ topics }) => topics)).toEqual([["from /one"]]);
   });
 
-  test("gives the place back if the client has left before the options came", async () => {
+  test("releases the place if the client leaves before the options resolve", async () => {
     const { hub, opened } = notedHub({ maxConnections: 1 });
     let decide = (_: RequestOptions): void => undefined;
     let asked = 0;
@@ -108,7 +108,7 @@ describe("nodeHandler", () => {
     expect(hub.stats()).toMatchObject({ connections: 0, opened: 1, rejected: 0 });
   });
 
-  test("reports a response whose connection takes no head, and breaks it off", async () => {
+  test("reports a response whose connection accepts no head, and aborts it", async () => {
     const { hub, errors } = notedHub();
     const handle = nodeHandler(hub);
     const server = await serve((response) => {
@@ -139,7 +139,7 @@ describe("nodeHandler", () => {
   });
 });
 
-test("reserves places: no more requests are admitted than there is room for, until places are released", async () => {
+test("reserves places, and admits no more requests than there are until some are released", async () => {
   const { hub } = notedHub({ maxConnections: 2 });
   const decisions = Array.from({ length: 5 }, () =>
     Promise.resolve(hub._decide({ method: "GET", url: "/?topic=a", headers: { get: () => null } }, () => ({}))),
@@ -153,7 +153,7 @@ test("reserves places: no more requests are admitted than there is room for, unt
   expect((await hub.fetch(request("topic=a&wire=poll"))).status).toBe(200);
 });
 
-test("a stream that is opened after the hub began to close ends at once, and is told when to return", async () => {
+test("ends a stream at once, with a retry hint, when it opens after the hub began to close", async () => {
   const { hub, reasons } = notedHub();
   const decision = await hub._decide({ method: "GET", url: "/?topic=a", headers: { get: () => null } }, () => ({}));
   if (!("open" in decision)) throw new Error(decision.body);

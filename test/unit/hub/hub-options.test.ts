@@ -25,8 +25,8 @@ const numbers: readonly (readonly [name: keyof HubOptions, min: number, max: num
 
 const create = (options: unknown) => (): Hub => new Hub(options as HubOptions);
 
-describe("bad options of a hub", () => {
-  test.each(numbers)("%s is a whole number from %i to %i", async (name, min, max) => {
+describe("options of a hub", () => {
+  test.each(numbers)("reject a %s that is not an integer from %i to %i", async (name, min, max) => {
     for (const value of [min, max]) expect(create({ [name]: value })).not.toThrow();
     for (const value of [min - 1, max + 1, min + 0.5, NaN, Infinity, -Infinity, "100", [], {}, true]) {
       if (name === "heartbeatMs" && value === 0) continue;
@@ -34,13 +34,13 @@ describe("bad options of a hub", () => {
     }
   });
 
-  test.each(["maxEntries", "maxBytes", "maxAgeMs"])("log.%s", async (name) => {
+  test.each(["maxEntries", "maxBytes", "maxAgeMs"])("reject an invalid log.%s", async (name) => {
     for (const value of [0, -1, 0.5, NaN, Infinity, "5"]) {
       await expectCode("ERR_OPTION", create({ log: { [name]: value } }), new RegExp(name));
     }
   });
 
-  test("heartbeatMs may be 0, for none, and nothing between", async () => {
+  test("accept 0 as heartbeatMs, which disables it, and nothing between", async () => {
     expect(create({ heartbeatMs: 0 })).not.toThrow();
     for (const heartbeatMs of [1, 49, -0.5]) await expectCode("ERR_OPTION", create({ heartbeatMs }));
   });
@@ -69,18 +69,18 @@ describe("bad options of a hub", () => {
         true,
       ],
     ],
-  ])("%s", async (name, values) => {
+  ])("reject an invalid %s", async (name, values) => {
     for (const value of values) await expectCode("ERR_OPTION", create({ [name]: value }));
   });
 
-  test("callbacks that cannot be called are ERR_CALLBACK", async () => {
+  test("reject callbacks that are no names of functions with ERR_CALLBACK", async () => {
     for (const callback of ["", "a b", "alert(1)", "return", 1, "é"]) {
       await expectCode("ERR_CALLBACK", create({ callbacks: ["cometMessage", callback] }));
     }
   });
 });
 
-describe("bad RequestOptions are the application's, and the client is not blamed:", () => {
+describe("answers 500, and reports to the application, invalid RequestOptions:", () => {
   const bad: readonly (readonly [string, unknown, CometErrorCode])[] = [
     ["overflow", { overflow: "drop" }, "ERR_OPTION"],
     ["a nonce", { nonce: 'x" onload="' }, "ERR_NONCE"],
@@ -101,7 +101,7 @@ describe("bad RequestOptions are the application's, and the client is not blamed
     expect(noted.hub.stats()).toMatchObject({ opened: 0, rejected: 1, topics: 0 });
   });
 
-  test("and so through the Node adapter, whose handler resolves", async () => {
+  test("any through the Node adapter, whose handler resolves", async () => {
     const server = await serveHub({}, "http", { overflow: "drop" as "skip" });
     await problemOf(await fetch(`${server.origin}/?topic=a`), 500, "ERR_HANDLER");
     await expectCode("ERR_OPTION", () => Promise.reject(server.errors[0]));
@@ -110,7 +110,7 @@ describe("bad RequestOptions are the application's, and the client is not blamed
   test.each([
     ["throws", () => JSON.parse("{") as RequestOptions],
     ["rejects", () => Promise.reject<RequestOptions>(new SyntaxError("no session"))],
-  ])("a function of options that %s is answered with 500, and reported", async (_, options) => {
+  ])("a function of options that %s", async (_, options) => {
     const { hub, errors } = notedHub();
     await problemOf(await fetchHandler(hub, options)(request("topic=a")), 500, "ERR_HANDLER");
     const server = await serve((response) => void nodeHandler(hub, options)(response.req, response));
@@ -123,7 +123,7 @@ describe("bad RequestOptions are the application's, and the client is not blamed
 });
 
 describe("RequestOptions", () => {
-  test("topics come before those of the address", async () => {
+  test("override the topics of the URL", async () => {
     const { hub, opened } = notedHub();
     for (const query of ["topic=a&topic=b", "", "topic=%00"])
       await followHub(hub, query, {}, { topics: ["mine", "own"] });
@@ -134,7 +134,7 @@ describe("RequestOptions", () => {
     ]);
   });
 
-  test("every script carries the nonce", async () => {
+  test("set the nonce of every script", async () => {
     const { hub } = notedHub();
     await hub.topic("a").publish("x");
     for (const mode of ["plain", "managed"]) {
@@ -147,7 +147,7 @@ describe("RequestOptions", () => {
   });
 });
 
-describe("what cannot be published throws at once, and changes nothing:", () => {
+describe("publish", () => {
   const cases: readonly (readonly [string, unknown, PublishOptions, CometErrorCode])[] = [
     ["a message of 101 bytes", "x".repeat(99), {}, "ERR_MESSAGE"],
     ["one whose characters have several bytes", "é".repeat(50), {}, "ERR_MESSAGE"],
@@ -168,7 +168,7 @@ describe("what cannot be published throws at once, and changes nothing:", () => 
     ["undefined in a list", [undefined], {}, "ERR_ENCODER"],
   ];
 
-  test.each(cases)("%s", async (_, data, options, code) => {
+  test.each(cases)("throws at once, without an effect, for %s", async (_, data, options, code) => {
     const { hub } = notedHub({ maxMessageBytes: 100 });
     const follower = await (await followHub(hub, "topic=a&wire=ndjson")).begun();
     const before = hub.stats();
@@ -185,7 +185,7 @@ describe("what cannot be published throws at once, and changes nothing:", () => 
     expect((await follower.has(1)).data).toEqual(["next"]);
   });
 
-  test("a topic that is not one, or is unknown", async () => {
+  test("throws for an invalid or unknown topic", async () => {
     const { hub } = notedHub({ topics: (name) => name === "news" });
     for (const name of ["", "a\n", "\ud800", "x".repeat(201), 5])
       await expectCode("ERR_TOPIC", () => hub.topic(name as ""));
@@ -193,12 +193,12 @@ describe("what cannot be published throws at once, and changes nothing:", () => 
     expect(hub.stats().topics).toBe(0);
   });
 
-  test("messages up to the bounds are published", async () => {
+  test("accepts messages up to the bounds", async () => {
     const { hub } = notedHub({ maxMessageBytes: 100 });
     const full = "x".repeat(200);
     const options = { event: full, key: full, messageId: full };
     const follower = await followHub(hub, "topic=a&wire=ndjson");
-    // What is escaped for the sake of scripts counts as the one character that it is.
+    // A character that is escaped for scripts counts as one character.
     for (const message of ["x".repeat(98), "é".repeat(49), "<".repeat(98)])
       await hub.topic("a").publish(message, { ...options, messageId: message });
     await follower.has(3);

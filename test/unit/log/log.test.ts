@@ -31,7 +31,7 @@ const held = (log: Log): (string | undefined)[] =>
 const decode = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 
 describe("a log", () => {
-  test("numbers its messages from 1, and gives each its position", () => {
+  test("numbers its messages from 1, and returns the position of each", () => {
     const log = new Log("a b", "e1", { bounds: wide, keepNewest: false, isDense: true });
     expect(log.position(0)).toBe("a%20b=e1.0");
     expect(log.append(publication("x"), 1, 0)).toMatchObject({ offset: 1, id: "a%20b=e1.1", bytes: 3 });
@@ -39,17 +39,17 @@ describe("a log", () => {
     expect([log.head, log.floor, log.size, log.bytes]).toEqual([2, 0, 2, 7]);
   });
 
-  test("holds so many entries", () => {
+  test("holds at most maxEntries", () => {
     const log = filled({ maxEntries: 3 }, letters("abcde"));
     expect([held(log), log.floor, log.head]).toEqual([["c", "d", "e"], 2, 5]);
   });
 
-  test("holds so many bytes, and a message that is larger alone", () => {
+  test("holds at most maxBytes, and a larger message alone", () => {
     expect(held(filled({ maxBytes: 10 }, ["aa", "bb", "cc"]))).toEqual(["bb", "cc"]);
     expect(held(filled({ maxBytes: 10 }, ["aa", "b".repeat(20)]))).toEqual(["b".repeat(20)]);
   });
 
-  test("holds messages for so long", () => {
+  test("holds messages for maxAgeMs", () => {
     const log = filled({ maxAgeMs: 5 }, letters("abcdefgh"));
     expect(held(log)).toEqual(letters("cdefgh"));
     log.trim(10);
@@ -58,7 +58,7 @@ describe("a log", () => {
     expect([log.size, log.bytes, log.head]).toEqual([0, 0, 8]);
   });
 
-  test("grows beyond what its ring was made for, wherever it begins", () => {
+  test("grows beyond the initial size of its ring, from any start", () => {
     for (let drop = 0; drop < 20; drop += 1) {
       const log = new Log("t", "e", {
         bounds: { ...wide, maxEntries: 64, maxAgeMs: 10 },
@@ -72,7 +72,7 @@ describe("a log", () => {
     }
   });
 
-  test("finds a message by the application's id as long as it holds it", () => {
+  test("finds a message by its message id while it holds it", () => {
     const log = new Log("t", "e", { bounds: { ...wide, maxEntries: 2 }, keepNewest: false, isDense: true });
     const first = log.append(publication("a", { messageId: "m1" }), 1, 0);
     log.append(publication("b"), 2, 0);
@@ -81,7 +81,7 @@ describe("a log", () => {
     expect(log.withMessageId("m1")).toBe(undefined);
   });
 
-  test("holds the newest of each key beyond its ring where it is to", () => {
+  test("holds the newest of each key beyond its ring if so configured", () => {
     const log = filled({ maxEntries: 2 }, ["a1", "b1", "a2", "c1", "d1", "d2"], true);
     expect(held(log)).toEqual(["d1", "d2"]);
     expect(log.newestBeyond(0).map(({ text }) => text)).toEqual(["a2", "c1"]);
@@ -89,7 +89,7 @@ describe("a log", () => {
     expect(filled({ maxEntries: 2 }, ["a1", "b1", "c1"]).newestBeyond(0)).toEqual([]);
   });
 
-  test("bounds what it holds beyond by the same figures, and by age", () => {
+  test("bounds the messages beyond its ring by the same limits, and by age", () => {
     const many = filled({ maxEntries: 2 }, letters("abcdefgh"), true);
     expect(many.newestBeyond(0).map(({ text }) => text)).toEqual(["e", "f"]);
     const large = filled({ maxBytes: 20 }, ["aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee"], true);
@@ -103,7 +103,7 @@ describe("a log", () => {
 });
 
 describe("a tape", () => {
-  test("gives any stretch of frames as one piece, the same memory to all", () => {
+  test("returns any range of frames as one piece, in the same memory for all", () => {
     const log = filled({}, letters("abc"));
     const tape = log.tape(ndjsonFormat);
     const all = tape.read(0, 3);
@@ -116,7 +116,7 @@ describe("a tape", () => {
     expect(log.tape(ndjsonFormat)).toBe(tape);
   });
 
-  test("encodes each message once, and only those that are read, in whatever order", () => {
+  test("encodes each message once, in any order, and only if it is read", () => {
     const message = vi.fn(ndjsonFormat.message);
     const format = { ...ndjsonFormat, message };
     const log = filled({}, letters("abcdefghij"));
@@ -131,7 +131,7 @@ describe("a tape", () => {
     expect(encoded()).toBe("ghijef");
   });
 
-  test("gives the frames of its messages, and no others, however it is read and trimmed", () => {
+  test("returns exactly the frames of its messages under any sequence of reads and trims", () => {
     let seed = 7;
     const random = (n: number): number => (seed = (seed * 48_271) % 2_147_483_647) % n;
     const log = new Log("t", "e", { bounds: { ...wide, maxEntries: 40 }, keepNewest: false, isDense: true });
@@ -157,11 +157,11 @@ describe("a tape", () => {
     }
   });
 
-  test("is small for a topic that is", () => {
+  test("is small for a small topic", () => {
     expect(filled({}, ["a"]).tape(ndjsonFormat).read(0, 1).bytes.buffer.byteLength).toBeLessThan(1024);
   });
 
-  test("is one of a few: who asks for many different ones drives out only what is used least", () => {
+  test("is retained while it is in use, as only the least used of many tapes is evicted", () => {
     const message = vi.fn(ndjsonFormat.message);
     const format = { ...ndjsonFormat, message };
     const log = filled({}, ["a"]);

@@ -3,14 +3,14 @@ import { expect, test } from "vitest";
 import { checkTopicName, parsePositions, positionPrefix } from "../../../src/log/position.ts";
 import { expectCode } from "../../support/sources.ts";
 
-test("a position names the place in each topic", () => {
+test("reads the offset in each topic from a position", () => {
   expect([...parsePositions("news=k3.17,user%3A4%2C2=Z.0", 100)]).toEqual([
     ["news", { epoch: "k3", offset: 17 }],
     ["user:4,2", { epoch: "Z", offset: 0 }],
   ]);
 });
 
-test("any topic's name comes back", () => {
+test("returns any topic name unchanged", () => {
   const name = fc.string({ unit: "binary", minLength: 1, maxLength: 200 }).filter((text) => {
     try {
       return checkTopicName(text) === text;
@@ -59,18 +59,18 @@ test.each([
   "news=é.1",
   "a=b=e.1",
   `${"x".repeat(201)}=e.1`,
-])("%j is no position", async (text) => {
+])("rejects the position %j", async (text) => {
   await expectCode("ERR_POSITION", () => parsePositions(text, 10_000));
 });
 
-test("a position has a greatest length", async () => {
+test("limits the length of a position", async () => {
   const position = "news=e.1";
   expect(parsePositions(position, position.length).size).toBe(1);
   await expectCode("ERR_POSITION", () => parsePositions(position, position.length - 1), /at most 7 characters, not 8/);
 });
 
 test.each(["", "a\n", "\0", "a\u007f", "\ud800", "x\udc00", "x".repeat(201), 5, undefined, null])(
-  "%j is no topic's name",
+  "rejects the topic name %j",
   async (name) => {
     await expectCode("ERR_TOPIC", () => checkTopicName(name));
   },

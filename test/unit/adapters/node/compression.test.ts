@@ -30,7 +30,7 @@ const compressed = (app: Express): void => void app.use(compression());
 /** The application's own `Cache-Control`, without the hub's `no-transform`. */
 const own = { headers: { "cache-control": "no-store" } };
 
-describe.each(streams)("behind compression(), on %s, each message is sent at once", (wire) => {
+describe.each(streams)("behind compression(), a stream on %s sends each message at once", (wire) => {
   test.each<[string, (app: Express) => void, NodeHandlerOptions]>([
     ["with the hub's own Cache-Control", compressed, {}],
     ["with no-transform in the application's", compressed, { headers: { "cache-control": "private, no-transform" } }],
@@ -56,7 +56,7 @@ describe.each(streams)("behind compression(), on %s, each message is sent at onc
   });
 });
 
-test("behind compression(), a stream whose Cache-Control lacks no-transform is compressed", async () => {
+test("compresses a stream behind compression() if its Cache-Control lacks no-transform", async () => {
   const { url } = await serveCompressed(compressed, own);
   const response = await fetch(`${url}&wire=sse`, { headers: { "accept-encoding": "gzip" } });
   expect(response.headers.get("content-encoding")).toBe("gzip");

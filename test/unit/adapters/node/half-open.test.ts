@@ -1,4 +1,4 @@
-/** Clients that go without a word, or half: over bare sockets, both where the hub writes to the socket and where it writes to the response. */
+/** Clients that disconnect without notice, or close one side: over bare sockets, where the hub writes to the socket and where it writes to the response. */
 import { connect as openSocket, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { nodeHandler } from "../../../../src/adapters/node/index.ts";
@@ -21,7 +21,7 @@ async function serveBy(writes: string, options: HubOptions = {}): Promise<Served
   const sockets: Socket[] = [];
   const { port } = await serve((response) => {
     sockets.push(response.req.socket);
-    // Whatever has a `write` of its own is written to by it.
+    // The hub calls a `write` that was overridden on the response.
     if (writes === "response") Reflect.set(response, "write", response.write.bind(response));
     void nodeHandler(noted.hub)(response.req, response);
   });
@@ -41,9 +41,9 @@ async function flood({ hub }: Served): Promise<void> {
   for (let i = 0; i < 300; i += 1) await hub.topic("a").publish("x".repeat(50_000));
 }
 
-/** Expects the one connection to have gone for this reason, to have been told so once, and nothing to be left of it. */
+/** Expects the only connection to have closed for this reason, to have been reported once, and to have left nothing behind. */
 async function expectGone({ hub, opened, sockets, closed, reasons, errors }: Served, reason: string): Promise<void> {
-  // Once its socket is closed, nothing more comes to a connection.
+  // A connection whose socket is closed receives nothing more.
   await until(() => reasons.length > 0 && sockets.every((socket) => socket.closed));
   await hub.topic("a").publish("to nobody");
   await turns();
@@ -56,8 +56,8 @@ async function expectGone({ hub, opened, sockets, closed, reasons, errors }: Ser
   expect(reasons).toEqual([reason]);
 }
 
-describe.each(["socket", "response"])("where the hub writes to the %s", (writes) => {
-  test.each(streams)("a client of %s that ends its side right after its request has gone", async (wire) => {
+describe.each(["socket", "response"])("a hub that writes to the %s", (writes) => {
+  test.each(streams)("detects a client of %s that ends its side right after its request", async (wire) => {
     const server = await serveBy(writes);
     const socket = client(server.port);
     let over = false;
@@ -65,12 +65,12 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     socket.on("end", () => socket.destroy());
     socket.end(get(wire));
     await until(() => over);
-    // It may be seen before the request is let in.
+    // The end may be detected before the request is admitted.
     if (server.opened.length > 0) await expectGone(server, "client");
     expect(server.hub.stats()).toMatchObject(idle);
   });
 
-  test.each(streams)("a client of %s that ends its side in the middle of the stream has gone", async (wire) => {
+  test.each(streams)("detects a client of %s that ends its side during the stream", async (wire) => {
     const server = await serveBy(writes);
     const socket = client(server.port);
     let [received, over] = ["", false];
@@ -86,7 +86,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     expect(received).not.toContain("to nobody");
   });
 
-  test.each(streams)("a client of %s that vanishes by RST has gone", async (wire) => {
+  test.each(streams)("detects a client of %s that disconnects by RST", async (wire) => {
     const server = await serveBy(writes);
     const socket = client(server.port);
     let received = "";
@@ -99,7 +99,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     await expectGone(server, "client");
   });
 
-  test("one that vanishes by RST while it is published to, too", async () => {
+  test("detects a client that disconnects by RST during a publish", async () => {
     const server = await serveBy(writes);
     const socket = client(server.port);
     socket.resume().write(get("ndjson"));
@@ -112,10 +112,10 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
 
   test.each([
     ["RST", "client"],
-    // What was written may still be read by it, so that it has the time that anybody has who reads nothing.
+    // The client may still read the buffered data, so it has the time of any client that reads nothing.
     ["FIN", "stalled"],
-  ])("one that never reads, and then goes by %s", async (how, reason) => {
-    // Time stands still until it has gone: on a slow machine it would have stalled before.
+  ])("detects a client that never reads, and then disconnects by %s", async (how, reason) => {
+    // The clock is stopped until the client has gone: on a slow machine it would have stalled before.
     vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
     onTestFinished(() => void vi.useRealTimers());
     const server = await serveBy(writes, { stallMs: 200, log: { maxBytes: 64 * 1024 * 1024 } });
@@ -127,7 +127,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     expect(server.reasons).toEqual([]);
     if (how === "RST") socket.resetAndDestroy();
     else {
-      // On one machine, what was sent has arrived: the server sees it in its next turns.
+      // On one machine, sent data has arrived: the server reads it in its next turns.
       await new Promise<void>((resolve) => socket.end(resolve));
       await turns();
       expect(server.reasons).toEqual([]);
@@ -136,7 +136,7 @@ describe.each(["socket", "response"])("where the hub writes to the %s", (writes)
     await expectGone(server, reason);
   });
 
-  test("one that never reads and stays is broken off once it has stalled", async () => {
+  test("aborts a client that never reads once it has stalled", async () => {
     const server = await serveBy(writes, { stallMs: 100, log: { maxBytes: 64 * 1024 * 1024 } });
     const socket = client(server.port);
     let over = false;

@@ -1,4 +1,4 @@
-/** What only HTTP/2 has: streams that share a connection, and windows of their own. What all protocols do is in node-handler.test.ts. */
+/** Behavior of HTTP/2 only: streams that share a connection, each with a window. Tests of all protocols are in node-handler.test.ts. */
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -40,7 +40,7 @@ async function serveHttp2(options: HubOptions = {}): Promise<Served> {
   return { ...noted, server, sessions, open, session };
 }
 
-/** One stream, and what came on it. */
+/** One stream, and the data that it has received. */
 class Stream {
   body = "";
   over = false;
@@ -81,7 +81,7 @@ async function flood({ hub }: Served, messages = 40): Promise<void> {
 }
 
 describe("streams of one connection", () => {
-  test("each get what is published, and one that is reset leaves the others", async () => {
+  test("each receive published messages, and are independent of a reset one", async () => {
     const served = await serveHttp2();
     const [first, ...others] = await streamsOf(served, 5);
     first?.stream.close(NGHTTP2_CANCEL);
@@ -101,7 +101,7 @@ describe("streams of one connection", () => {
     ["the client's end", ({ session }: Served) => session.destroy()],
     ["the server's end", ({ sessions }: Served) => sessions[0]?.destroy()],
     ["a reset of the TCP connection", ({ session }: Served) => session.socket.resetAndDestroy()],
-  ])("have all gone with it: %s", async (_, end) => {
+  ])("are all closed with it: %s", async (_, end) => {
     const served = await serveHttp2();
     await streamsOf(served, 5);
     const publishing = flood(served, 5);
@@ -110,7 +110,7 @@ describe("streams of one connection", () => {
     await expectAllGone(served, "client");
   });
 
-  test("go on when their connection takes no more, and end it when they end", async () => {
+  test("continue when their connection accepts no more, and close it when they end", async () => {
     const served = await serveHttp2();
     const streams = await streamsOf(served, 2);
     let closed = false;
@@ -129,7 +129,7 @@ describe("streams of one connection", () => {
 describe("a stream that is not read", () => {
   const log = { maxBytes: 64 * 1024 * 1024 };
 
-  test("holds up no other of its connection, and gets everything once it is read", async () => {
+  test("delays no other of its connection, and receives all messages once it is read", async () => {
     const served = await serveHttp2({ log });
     const [slow, quick] = (await streamsOf(served, 2)) as [Stream, Stream];
     slow.stream.pause();
@@ -146,7 +146,7 @@ describe("a stream that is not read", () => {
     expect(served.reasons).toEqual([]);
   });
 
-  test("is let go of when it is reset", async () => {
+  test("is released when it is reset", async () => {
     const served = await serveHttp2({ log });
     const [slow] = (await streamsOf(served, 1)) as [Stream];
     slow.stream.pause();
@@ -156,8 +156,8 @@ describe("a stream that is not read", () => {
     await expectAllGone(served, "client");
   });
 
-  test("is reset once it has stalled, and its connection goes on", async () => {
-    // Time stands still until the quick stream has everything: on a slow machine it would have stalled too.
+  test("is reset once it has stalled, while its connection continues", async () => {
+    // The clock is stopped until the quick stream has all messages: on a slow machine it would have stalled too.
     vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
     onTestFinished(() => void vi.useRealTimers());
     const served = await serveHttp2({ log, stallMs: 100 });
@@ -179,7 +179,7 @@ describe("a stream that is not read", () => {
 });
 
 test.each(["ndjson", "sse", "comet"])(
-  "a hub that is closed ends each stream on %s well, with what was published",
+  "ends each stream on %s cleanly, after all published messages, when the hub closes",
   async (wire) => {
     const served = await serveHttp2();
     const streams = [new Stream(served, wire), new Stream(served, wire)];

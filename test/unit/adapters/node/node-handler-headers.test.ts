@@ -6,7 +6,7 @@ import { RawRequest, serve } from "../../../support/servers.ts";
 import { expectCode, until } from "../../../support/sources.ts";
 
 describe("headers", () => {
-  /** Serves one hub with something done to the response first. */
+  /** Serves one hub, after a change to the response. */
   async function servePrepared(prepare: (response: ServerResponse) => void, headers?: HeadersInit) {
     const noted = notedHub();
     const handle = nodeHandler(noted.hub, headers === undefined ? {} : { headers });
@@ -17,7 +17,7 @@ describe("headers", () => {
     return { ...noted, ...server };
   }
 
-  test("that were set on the response before are kept, and options.headers come before them", async () => {
+  test("of the response are kept, and options.headers override them", async () => {
     const { port } = await servePrepared(
       (response) => {
         response.setHeader("X-Kept", "1");
@@ -41,14 +41,14 @@ describe("headers", () => {
     expect(lines.filter((line) => line.startsWith("content-security-policy"))).toHaveLength(1);
   });
 
-  test("what the response varies with already is kept", async () => {
+  test("include an earlier Vary of the response", async () => {
     const { port } = await servePrepared((response) => response.setHeader("Vary", "Accept-Encoding"));
     const { head } = await RawRequest.get(port, "/?topic=a&wire=ndjson").has(1);
     expect(head).toMatch(/^vary: .*accept-encoding/im);
     expect(head).toMatch(/^vary: .*sec-fetch-dest/im);
   });
 
-  test("cookies are sent, each in a header of its own", async () => {
+  test("include each cookie in a header of its own", async () => {
     const headers: [string, string][] = [
       ["set-cookie", "a=1; Expires=Thu, 01 Jan 2026 00:00:00 GMT"],
       ["set-cookie", "b=2"],
@@ -58,7 +58,7 @@ describe("headers", () => {
     expect(head.match(/^set-cookie: .*/gim)).toHaveLength(2);
   });
 
-  test("a response whose head has left already is ERR_RESPONSE", async () => {
+  test("cannot be set once the head was sent, which is ERR_RESPONSE", async () => {
     const { port, errors, hub } = await servePrepared((response) => response.writeHead(200).flushHeaders());
     RawRequest.get(port, "/?topic=a&wire=ndjson");
     await until(() => errors.length === 1);
@@ -67,7 +67,7 @@ describe("headers", () => {
   });
 });
 
-test("beside other routes, with a path and parameters of the application's own", async () => {
+test("serves a hub beside other routes, with the application's own path and parameters", async () => {
   const { hub, opened } = notedHub();
   const server = createServer((request, response) => {
     const user = new URL(request.url ?? "/", "http://x").searchParams.get("user");

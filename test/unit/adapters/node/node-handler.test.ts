@@ -10,7 +10,7 @@ import { turns, until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 
-/** A client that notes what it gets. */
+/** A client that records the data that it receives. */
 class Client {
   status = 0;
   body = "";
@@ -48,7 +48,7 @@ function open(protocol: Protocol, { origin }: HubServer, path: string): Client {
 
 describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s", (protocol) => {
   test.each(streams)(
-    "a message arrives on %s when it is published, and a client that leaves is noticed",
+    "delivers a message on %s when it is published, and detects a client that leaves",
     async (wire) => {
       const server = await serveHub({}, protocol);
       const client = open(protocol, server, `/?topic=a&wire=${wire}`);
@@ -66,7 +66,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
     },
   );
 
-  test("a poll is complete, and a refusal is told", async () => {
+  test("sends a complete poll, and reports a rejection", async () => {
     const server = await serveHub({}, protocol);
     await server.hub.topic("a").publish("kiki");
     const polled = open(protocol, server, "/?topic=a&wire=poll&from=oldest");
@@ -79,7 +79,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
     await until(() => server.hub.stats().connections === 0);
   });
 
-  test("the hub's end ends the response", async () => {
+  test("ends the response when the hub closes", async () => {
     const server = await serveHub({}, protocol);
     const client = open(protocol, server, "/?topic=a&wire=ndjson");
     await until(() => server.opened.length === 1);
@@ -89,7 +89,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
     expect(server.reasons).toEqual(["gone"]);
   });
 
-  test("a client that leaves before authorize has answered opens nothing", async () => {
+  test("opens no subscription if the client leaves before authorize has answered", async () => {
     const answers: ((allow: boolean) => void)[] = [];
     const server = await serveHub({ authorize: () => new Promise((resolve) => answers.push(resolve)) }, protocol);
     const client = open(protocol, server, "/?topic=a&wire=ndjson");
@@ -106,7 +106,7 @@ describe.each<Protocol>(["http", "https", "http2", "http2 over TLS"])("over %s",
 });
 
 describe("on HTTP/1.1", () => {
-  test("each write of the hub is a chunk, and the end is the last", async () => {
+  test("sends each write of the hub as a chunk, and the last chunk at its end", async () => {
     const { hub, port, opened } = await serveHub();
     const request = await RawRequest.get(port, "/?topic=a&wire=ndjson").has(1);
     expect(request.texts[0]).toMatch(/^\{"open":.*\}\n$/);
@@ -118,7 +118,7 @@ describe("on HTTP/1.1", () => {
     expect(request.texts[3]).toBe("");
   });
 
-  test("a client of HTTP/1.0 gets the stream without chunks, and its end by the connection's", async () => {
+  test("sends an HTTP/1.0 client the stream without chunks, and closes the connection at its end", async () => {
     const { hub, port, opened } = await serveHub();
     const request = new RawRequest(port, "GET /?topic=a&wire=ndjson HTTP/1.0\r\n\r\n");
     await until(() => opened.length === 1);
@@ -136,7 +136,7 @@ describe("on HTTP/1.1", () => {
     ]);
   });
 
-  test("polls come one after the other on one connection", async () => {
+  test("serves polls one after the other on one connection", async () => {
     const server = await serveHub();
     const request = new RawRequest(server.port, "");
     for (let i = 1; i <= 3; i += 1) {
@@ -150,7 +150,7 @@ describe("on HTTP/1.1", () => {
     expect(request.socket.listenerCount("close")).toBeLessThan(5);
   });
 
-  test("pipelined requests are answered in order, a stream last", async () => {
+  test("answers pipelined requests in order, a stream last", async () => {
     const { hub, port, opened } = await serveHub();
     await hub.topic("a").publish("kiki");
     const get = (query: string): string => `GET /?${query} HTTP/1.1\r\nHost: x\r\n\r\n`;
@@ -163,7 +163,7 @@ describe("on HTTP/1.1", () => {
     expect(types).toEqual(["application/json", "application/problem+json", "application/json", "application/x-ndjson"]);
   });
 
-  test("requests behind a stream wait, and are let go with the connection", async () => {
+  test("queues requests behind a stream, and releases them with the connection", async () => {
     const server = await serveHub();
     const get = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
     const request = new RawRequest(server.port, get + get);
@@ -176,7 +176,7 @@ describe("on HTTP/1.1", () => {
     expect(server.hub.stats()).toMatchObject(idle);
   });
 
-  test("one that waits behind a stream, and for authorize when its client leaves, opens nothing", async () => {
+  test("opens no subscription for a request behind a stream whose client leaves before authorize has answered", async () => {
     const answers: ((allow: boolean) => void)[] = [];
     const authorize = (_: unknown, topics: readonly string[]): boolean | Promise<boolean> =>
       topics[0] === "a" || new Promise<boolean>((resolve) => answers.push(resolve));
@@ -192,7 +192,7 @@ describe("on HTTP/1.1", () => {
     expect(server.hub.stats().connections).toBe(0);
   });
 
-  test("a request with a body is answered, and the connection goes on", async () => {
+  test("answers a request with a body, and keeps the connection", async () => {
     const { port } = await serveHub();
     const post = `POST /?topic=a HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n${"x".repeat(70_000)}`;
     const received = await exchange(port, `${post}GET /?wire=poll HTTP/1.1\r\nHost: x\r\n\r\n`);
@@ -200,7 +200,7 @@ describe("on HTTP/1.1", () => {
   });
 });
 
-test("1,000 comings and goings leave nothing", async () => {
+test("leaves nothing behind after 1,000 connects and disconnects", async () => {
   const server = await serveHub();
   const sockets = new Set<Socket>();
   const agent = new http.Agent({ keepAlive: true, maxSockets: 20 });
@@ -229,7 +229,7 @@ test("1,000 comings and goings leave nothing", async () => {
   expect(server.errors).toEqual([]);
 });
 
-test("nothing is left on a connection that serves many polls", async () => {
+test("leaves nothing behind on a connection that serves many polls", async () => {
   const { hub } = notedHub();
   const counts: number[] = [];
   const server = await serve((response) => {

@@ -31,7 +31,7 @@ function fed(): {
 }
 
 describe("on HTTP/1.1", () => {
-  test("each element is its own chunk, and the source's end is the last chunk", async () => {
+  test("sends each element as a chunk, and the last chunk at the source's end", async () => {
     const outcomes: Promise<ChunkedOutcome>[] = [];
     const { port } = await serve((response) =>
       outcomes.push(sendChunked(response, Enumerator.of("kiki", "", "foo", "bar"))),
@@ -47,7 +47,7 @@ describe("on HTTP/1.1", () => {
     expect(await outcomes[1]).toBe("ended");
   });
 
-  test("the head leaves before there is an element, and each element before there is another", async () => {
+  test("sends the head before the first element, and each element before the next", async () => {
     const feed = fed();
     const { port } = await serve(
       (response) => void sendChunked(response, feed.source.through(comet({ callback: "f" }))),
@@ -62,7 +62,7 @@ describe("on HTTP/1.1", () => {
     }
   });
 
-  test("where the content type is set, the head does not wait", async () => {
+  test("sends the head at once if the content type is set", async () => {
     const feed = fed();
     const headers = { "content-type": "text/csv" };
     const { port } = await serve((response) => void sendChunked(response, feed.source, { headers }));
@@ -71,7 +71,7 @@ describe("on HTTP/1.1", () => {
     expect(request.head).toMatch(/content-type: text\/csv/i);
   });
 
-  test("the content type waits for the first element where it must", async () => {
+  test("infers the content type from the first element if necessary", async () => {
     const later = Enumerator.interval(5).through(
       Enumeratee.compose(
         Enumeratee.take<number>(2),
@@ -84,14 +84,14 @@ describe("on HTTP/1.1", () => {
     expect(request.texts).toEqual(["<b>0</b>", "<b>1</b>", ""]);
   });
 
-  test("an empty source of an unknown type is an empty text", async () => {
+  test("sends an empty source of an unknown type as an empty text", async () => {
     const { port } = await serve((response) => void sendChunked(response, new Probe<string>([])));
     const request = await RawRequest.get(port).has(1);
     expect(request.head).toMatch(/content-type: text\/plain/i);
     expect(request.texts).toEqual([""]);
   });
 
-  test("headers and status: init before what the response has before the defaults", async () => {
+  test("prefers init to the response's headers and status, and those to the defaults", async () => {
     const { port } = await serve((response) => {
       response.statusCode = 201;
       response.setHeader("X-Kept", "1");
@@ -117,7 +117,7 @@ describe("on HTTP/1.1", () => {
     expect(head).not.toMatch(/old/);
   });
 
-  test("a content type that the response has already is followed", async () => {
+  test("follows the content type of the response", async () => {
     const { port } = await serve((response) => {
       response.setHeader("content-type", "text/html; charset=utf-8");
       void sendChunked(response, Enumerator.of<ChunkElement>("<b>", html`<i>`));
@@ -127,7 +127,7 @@ describe("on HTTP/1.1", () => {
     expect(request.head).toMatch(/content-security-policy: frame-ancestors 'self'/i);
   });
 
-  test("a source that fails midway breaks off without the last chunk, after what it had sent", async () => {
+  test("aborts without the last chunk, after all earlier elements, when the source fails midway", async () => {
     const onError = vi.fn();
     const error = new Error("broken");
     let outcome: Promise<ChunkedOutcome> | undefined;
@@ -150,7 +150,7 @@ describe("on HTTP/1.1", () => {
     expect(await outcome).toBe("failed");
   });
 
-  test("a source that fails later breaks off as well", async () => {
+  test("aborts when the source fails later", async () => {
     const onError = vi.fn();
     const feed = fed();
     const { port } = await serve((response) => void sendChunked(response, feed.source, { onError }));
@@ -165,7 +165,7 @@ describe("on HTTP/1.1", () => {
     expect(feed.runs.open).toBe(0);
   });
 
-  test("a source that fails before anything was sent is a 500", async () => {
+  test("answers 500 when the source fails before the first element", async () => {
     const onError = vi.fn();
     let outcome: Promise<ChunkedOutcome> | undefined;
     const { port } = await serve((response) => {
@@ -180,7 +180,7 @@ describe("on HTTP/1.1", () => {
     expect(await outcome).toBe("failed");
   });
 
-  test("an element of another kind fails the response", async () => {
+  test("fails the response when an element is of another kind", async () => {
     const onError = vi.fn();
     const { port } = await serve(
       (response) => void sendChunked(response, Enumerator.of<ChunkElement>(html`<b>`, "<script>"), { onError }),
@@ -190,7 +190,7 @@ describe("on HTTP/1.1", () => {
     expect(onError).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ code: "ERR_ELEMENT" }));
   });
 
-  test.each(["FIN", "RST"])("a client that leaves by %s stops the source", async (how) => {
+  test.each(["FIN", "RST"])("stops the source when the client leaves by %s", async (how) => {
     const onError = vi.fn();
     const feed = fed();
     let outcome: Promise<ChunkedOutcome> | undefined;
@@ -209,7 +209,7 @@ describe("on HTTP/1.1", () => {
     expect(onError).not.toHaveBeenCalled();
   });
 
-  test("a client that leaves while the first element is awaited stops the source", async () => {
+  test("stops the source when the client leaves before the first element", async () => {
     const feed = fed();
     const { port } = await serve((response) => void sendChunked(response, feed.source));
     const request = RawRequest.get(port);
@@ -218,7 +218,7 @@ describe("on HTTP/1.1", () => {
     await until(() => feed.runs.open === 0);
   });
 
-  test("a client that leaves stops the source of a response that waits behind another, too", async () => {
+  test("stops the source of a queued response when the client leaves", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     const { port } = await serve((response) => {
@@ -235,7 +235,7 @@ describe("on HTTP/1.1", () => {
     expect(outcomes).toEqual(["disconnected", "disconnected"]);
   });
 
-  test("a response that waits behind another is sent when its turn comes, and leaves no listener", async () => {
+  test("sends a queued response in its turn, and leaves no listener", async () => {
     const sockets = new Set<Socket>();
     let served = 0;
     const { port } = await serve((response) => {
@@ -251,7 +251,7 @@ describe("on HTTP/1.1", () => {
     await until(() => (socket?.listeners("close").length ?? 0) <= 3);
   });
 
-  test("what goes wrong in the clean-up after the client has left goes to onError", async () => {
+  test("reports an error of the clean-up to onError after the client has left", async () => {
     const onError = vi.fn();
     const error = new Error("cannot clean up");
     let opened = false;
@@ -269,7 +269,7 @@ describe("on HTTP/1.1", () => {
     expect(onError).toHaveBeenCalledExactlyOnceWith(error);
   });
 
-  test("a request that is over before the answer begins opens no source", async () => {
+  test("opens no source if the request has ended before the answer begins", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     let isAsked = false;
@@ -286,7 +286,7 @@ describe("on HTTP/1.1", () => {
     expect([outcomes, feed.runs.all]).toEqual([["disconnected"], 0]);
   });
 
-  test("HEAD has the head alone, and opens no source", async () => {
+  test("answers HEAD with the head alone, and opens no source", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     const { port } = await serve((response) => {
@@ -302,14 +302,14 @@ describe("on HTTP/1.1", () => {
     expect([outcomes, feed.runs.all]).toEqual([["ended"], 0]);
   });
 
-  test("an HTTP/1.0 client gets the body as it is, ended by the connection", async () => {
+  test("sends an HTTP/1.0 client the plain body, and closes the connection at its end", async () => {
     const { port } = await serve((response) => void sendChunked(response, Enumerator.of("kiki", "foo")));
     const request = await new RawRequest(port, "GET / HTTP/1.0\r\n\r\n").over();
     expect(request.head).not.toMatch(/transfer-encoding/i);
     expect(request.received.endsWith("\r\n\r\nkikifoo")).toBe(true);
   });
 
-  test("a response that was begun already is refused, and so is a bad init", async () => {
+  test("rejects a response whose head was sent, and an invalid init", async () => {
     const errors: unknown[] = [];
     const { port } = await serve((response) => {
       const attempt = (act: () => unknown): void => {
@@ -335,7 +335,7 @@ describe("on HTTP/1.1", () => {
 });
 
 describe("backpressure", () => {
-  test("a client that never reads holds less than 1 MiB, and gets everything when it reads", async () => {
+  test("buffers less than 1 MiB for a client that never reads, and sends it all data when it reads", async () => {
     const total = 20_000;
     const pulled: { [path: string]: number } = {};
     const buffered: { [path: string]: () => number } = {};
@@ -352,7 +352,7 @@ describe("backpressure", () => {
     const slow = RawRequest.get(port, "/slow");
     slow.socket.pause();
     await until(() => (pulled["/slow"] ?? 0) > 0);
-    // While a client that reads gets everything, one that does not gets what it can.
+    // While one client reads all data, the other, which does not read, fills its buffers.
     const quick = RawRequest.get(port, "/quick");
     await until(() => quick.received.endsWith("\r\n0\r\n\r\n"));
     expect(pulled["/slow"]).toBeLessThan(total);
@@ -363,7 +363,7 @@ describe("backpressure", () => {
     expect(slow.texts).toHaveLength(total + 1);
   });
 
-  test("100 clients that never read hold less than 1 MiB of the process each", async () => {
+  test("buffers less than 1 MiB for each of 100 clients that never read", async () => {
     const source = Enumerator.unfold(0, (i) => [`${i}`.padEnd(65_536, "."), i + 1]);
     const responses: NodeResponse[] = [];
     const { port } = await serve((response) => {
@@ -373,9 +373,9 @@ describe("backpressure", () => {
     const before = liveBytes();
     const requests = Array.from({ length: 100 }, () => RawRequest.get(port));
     for (const request of requests) request.socket.pause();
-    // They all do once the system holds as much for each of them as it will.
+    // All of them pause once the system's buffers are full.
     await until(() => responses.length === 100 && responses.every((response) => response.writableNeedDrain));
-    // What the paused clients hold, in the same process, is counted too.
+    // The memory of the paused clients, in the same process, is counted too.
     expect(liveBytes() - before).toBeLessThan(100 * 1024 * 1024);
   });
 });
@@ -408,7 +408,7 @@ describe("leaves nothing behind", () => {
 });
 
 describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protocol) => {
-  /** The body as it comes, and how it ended: `undefined` is well, a string is the error's code. */
+  /** The body as it arrives, and its end: `undefined` is a clean end, a string is the error's code. */
   async function get(
     origin: string,
     onData: (text: string) => void = () => undefined,
@@ -442,7 +442,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     });
   }
 
-  test("elements arrive as they come, and the source's end ends the response", async () => {
+  test("sends each element at once, and ends the response at the source's end", async () => {
     const feed = fed();
     let outcome: Promise<ChunkedOutcome> | undefined;
     const { origin } = await serve((response) => {
@@ -464,7 +464,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     if (protocol !== "https") expect(Object.keys(head)).not.toContain("transfer-encoding");
   });
 
-  test("empty elements are left out, and garble nothing beside them", async () => {
+  test("skips empty elements, and leaves the others intact", async () => {
     const feed = fed();
     const { origin } = await serve((response) => void sendChunked(response, feed.source), protocol);
     let received = "";
@@ -478,7 +478,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     expect(received).toBe("abcd");
   });
 
-  test("a source that fails midway breaks off, after what it had sent", async () => {
+  test("aborts, after all earlier elements, when the source fails midway", async () => {
     const onError = vi.fn();
     const { origin } = await serve(
       (response) => void sendChunked(response, new Probe(["a", "b"], { error: new Error("broken") }), { onError }),
@@ -491,7 +491,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     expect(onError).toHaveBeenCalledOnce();
   });
 
-  test("a client that leaves stops the source", async () => {
+  test("stops the source when the client leaves", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     const { origin } = await serve(
@@ -515,7 +515,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     expect(outcomes).toEqual(["disconnected"]);
   });
 
-  test("HEAD has the head alone, and opens no source", async () => {
+  test("answers HEAD with the head alone, and opens no source", async () => {
     const feed = fed();
     const outcomes: ChunkedOutcome[] = [];
     const { origin } = await serve(
@@ -532,7 +532,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     expect([outcomes, feed.runs.all]).toEqual([["ended"], 0]);
   });
 
-  test("a client that never reads stops the pull", async () => {
+  test("stops pulling when the client never reads", async () => {
     const pulled: { [path: string]: number } = {};
     const { origin } = await serve((response) => {
       const { url = "" } = response.req;
@@ -554,7 +554,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
     };
     get("/slow", (stream) => void stream.pause());
     await until(() => (pulled["/slow"] ?? 0) > 0);
-    // While a client that reads gets 32 MiB, one that does not gets what it can.
+    // While one client reads 32 MiB, the other, which does not read, fills its buffers.
     let received = 0;
     get("/quick", (stream) => stream.on("data", (data: Buffer) => (received += data.length)));
     await until(() => received > 32 * 1024 * 1024);
@@ -562,7 +562,7 @@ describe.each<Protocol>(["https", "http2", "http2 over TLS"])("over %s", (protoc
   });
 });
 
-test("what is refused at once is refused before the response is touched", async () => {
+test("rejects invalid arguments before it changes the response", async () => {
   await expectCode("ERR_OPTION", () => sendChunked({} as never, Enumerator.of("a"), { onError: 1 as never }));
   expect(await collect(Enumerator.of("a"))).toEqual(["a"]);
 });

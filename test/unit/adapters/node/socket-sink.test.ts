@@ -10,8 +10,8 @@ import { until } from "../../../support/sources.ts";
 const stream = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /**
- * A hub whose connections are kept when their streams end, as they are where somebody listens to the response: otherwise Node
- * has let go of them, and they end with their streams (decision 12; `test/package/detach.test.ts`).
+ * A hub whose connections are kept when their streams end, as they are if the response has a listener: otherwise Node
+ * is detached from them, and they end with their streams (decision 12; `test/package/detach.test.ts`).
  */
 async function serveKept(): Promise<NotedHub & TestServer> {
   const noted = notedHub();
@@ -38,7 +38,7 @@ function unchunk(received: string): { readonly body: string; readonly rest: stri
 }
 
 describe("a stream on HTTP/1.1", () => {
-  test("is written past the response, and its head and beginning leave together", async () => {
+  test("bypasses the response, and sends its head and beginning together", async () => {
     const write = vi.spyOn(ServerResponse.prototype, "write");
     const { hub, port, opened } = await serveHub();
     const request = new RawRequest(port, stream);
@@ -52,7 +52,7 @@ describe("a stream on HTTP/1.1", () => {
     write.mockRestore();
   });
 
-  test("has chunks whose lengths are those of their bytes", async () => {
+  test("sends the byte length of each chunk", async () => {
     const { hub, port, opened } = await serveHub();
     const request = new RawRequest(port, stream);
     await until(() => opened.length === 1);
@@ -61,14 +61,14 @@ describe("a stream on HTTP/1.1", () => {
     await until(() => request.received.includes("x".repeat(60_000)));
     opened[0]?.close("gone");
     await until(() => request.received.endsWith("0\r\n\r\n"));
-    // It is noted as Latin-1, so that a character is a byte.
+    // It is recorded as Latin-1, so that a character is a byte.
     const { body } = unchunk(request.received);
     const lines = Buffer.from(body, "latin1").toString().trimEnd().split("\n");
     const data = lines.map((line) => (JSON.parse(line) as { data?: unknown }).data);
     expect(data).toEqual([undefined, ...messages, undefined]);
   });
 
-  test("ends well, and its connection serves another request, and another stream", async () => {
+  test("ends cleanly, and its connection serves another request, and another stream", async () => {
     const { hub, port, opened, reasons } = await serveKept();
     const request = new RawRequest(port, stream);
     for (let i = 0; i < 5; i += 1) {
@@ -90,7 +90,7 @@ describe("a stream on HTTP/1.1", () => {
     await until(() => hub.stats().connections === 1);
   });
 
-  test("is followed on its connection by a request that waited behind it", async () => {
+  test("is followed on its connection by a queued request", async () => {
     const { hub, port, opened } = await serveKept();
     const request = new RawRequest(port, stream + stream);
     await until(() => opened.length === 2);
@@ -103,7 +103,7 @@ describe("a stream on HTTP/1.1", () => {
     expect([body.includes("to the second"), rest.startsWith("HTTP/1.1 200 OK")]).toEqual([false, true]);
   });
 
-  test("whose client asks for the connection to be closed has it closed at its end", async () => {
+  test("closes the connection at its end if the client requests it", async () => {
     const { port, opened } = await serveHub();
     const request = new RawRequest(port, stream.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
     await until(() => opened.length === 1);
@@ -112,7 +112,7 @@ describe("a stream on HTTP/1.1", () => {
     expect(unchunk(request.received).rest).toBe("");
   });
 
-  test("leaves no listeners and no marks on its connection when it is over", async () => {
+  test("leaves no listeners and no symbols on its connection at its end", async () => {
     const { hub, opened } = notedHub();
     const sockets = new Set<Socket>();
     const server = await serve((response) => {
@@ -141,7 +141,7 @@ describe("a stream on HTTP/1.1", () => {
   });
 });
 
-/** Sends a message to one client, ends its stream, and gives what the client received. */
+/** Sends a message to one client, ends its stream, and returns the data that the client received. */
 async function received(change: (response: ServerResponse) => void): Promise<Buffer> {
   const { hub, opened } = notedHub();
   const server = await serve((response) => {
@@ -157,10 +157,10 @@ async function received(change: (response: ServerResponse) => void): Promise<Buf
   return Buffer.from(unchunk(request.received).body, "latin1");
 }
 
-describe("a response that middleware has changed is written to as the middleware wants it", () => {
+describe("a response that middleware has changed is written through the middleware", () => {
   const lines = /^\{"open".*\}\n\{"id":.*"kiki"\}\n\{"end":.*\}\n$/;
 
-  test("one that compresses", async () => {
+  test("if the middleware compresses", async () => {
     const body = await received((response) => {
       const gzip = createGzip();
       const write = response.write.bind(response);
@@ -174,7 +174,7 @@ describe("a response that middleware has changed is written to as the middleware
     expect(gunzipSync(body).toString()).toMatch(lines);
   });
 
-  test("one that only looks at what is written", async () => {
+  test("if the middleware only observes writes", async () => {
     let seen = "";
     const body = await received((response) => {
       const write = response.write.bind(response);

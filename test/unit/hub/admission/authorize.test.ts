@@ -6,13 +6,13 @@ import { turns, until } from "../../../support/sources.ts";
 
 const never = new Promise<never>(() => undefined);
 
-/** A hub whose `authorize` answers so for the topic "door", and lets everybody follow the others. */
+/** A hub whose `authorize` returns this answer for the topic "door", and accepts every other topic. */
 const guarded = (answer: () => unknown, options: HubOptions = {}): HubOptions => ({
   ...options,
   authorize: (_, topics) => (topics.includes("door") ? (answer() as Authorization) : true),
 });
 
-describe("a request that authorize does not let in, with no effect on others:", () => {
+describe("authorize rejects a request, with no effect on others, when it answers with", () => {
   test.each<[what: string, answer: () => unknown, status: number, code: string, errors: number]>([
     ["false", () => false, 403, "ERR_FORBIDDEN", 0],
     ["a promise of false", () => Promise.resolve(false), 403, "ERR_FORBIDDEN", 0],
@@ -43,7 +43,7 @@ describe("a request that authorize does not let in, with no effect on others:", 
     expect((await bystander.has(1)).data).toEqual(["still here"]);
   });
 
-  test("a throw, which is told to onError as it was", async () => {
+  test("an exception, which it passes to onError unchanged", async () => {
     const error = new Error("the database password is hunter2");
     const server = await serveHub({
       authorize: () => {
@@ -55,13 +55,13 @@ describe("a request that authorize does not let in, with no effect on others:", 
     expect(server.errors).toEqual([error]);
   });
 
-  test("a CometError of the application's own, which is not taken for one of the hub's", async () => {
+  test("a CometError of the application, which it does not mistake for one of the hub", async () => {
     const { hub, errors } = notedHub({ authorize: () => Promise.reject(new CometError("ERR_TIMEOUT", "Mine.")) });
     await problemOf(await hub.fetch(request("topic=a")), 500, "ERR_AUTHORIZE");
     expect(errors).toHaveLength(1);
   });
 
-  test("one that came too late: its answer then changes nothing", async () => {
+  test("an answer after the timeout, which it then ignores", async () => {
     let allow = (_: boolean): void => undefined;
     const noted = notedHub({ authorizeTimeoutMs: 10, authorize: () => new Promise<boolean>((r) => (allow = r)) });
     await problemOf(await noted.hub.fetch(request("topic=a")), 503, "ERR_AUTHORIZE");
@@ -73,7 +73,7 @@ describe("a request that authorize does not let in, with no effect on others:", 
   });
 });
 
-test("authorize sees the request, and the topics as they will be followed", async () => {
+test("passes the request and the deduplicated topics to authorize", async () => {
   const asked: [HubRequest, readonly string[]][] = [];
   const server = await serveHub({
     authorize: (hubRequest, topics) => {
@@ -93,7 +93,7 @@ test("authorize sees the request, and the topics as they will be followed", asyn
   for (const name of ["constructor", "__proto__", "toString"]) expect(seen.headers.get(name)).toBeNull();
 });
 
-test("authorize is not asked of what is refused anyway", async () => {
+test("does not call authorize for a request that is invalid anyway", async () => {
   let asked = 0;
   const { hub } = notedHub({
     topics: (name) => name !== "secret",
@@ -115,7 +115,7 @@ test("authorize is not asked of what is refused anyway", async () => {
   expect(asked).toBe(0);
 });
 
-test("the first byte waits for authorize", async () => {
+test("sends no byte before authorize has answered", async () => {
   let allow = (_: boolean): void => undefined;
   let answered = false;
   const { hub } = notedHub({ authorize: () => new Promise<boolean>((resolve) => (allow = resolve)) });
@@ -129,7 +129,7 @@ test("the first byte waits for authorize", async () => {
   expect(hub.stats().connections).toBe(1);
 });
 
-describe("the application's topics", () => {
+describe("the application's topics function", () => {
   const oops = new Error("oops");
   const broken: readonly (readonly [string, () => boolean])[] = [
     [
@@ -142,15 +142,15 @@ describe("the application's topics", () => {
     ["gives nothing", () => undefined as unknown as boolean],
   ];
 
-  test.each(broken)("if it %s, is an error of the server's and not the client's", async (_, topics) => {
+  test.each(broken)("answers with an error of the server, not of the client, if it %s", async (_, topics) => {
     const server = await serveHub({ topics });
     const response = await fetch(`${server.origin}/?topic=a`);
     expect(response.status).toBe(500);
   });
 });
 
-describe("the number of connections", () => {
-  test("is limited: one more is told when to come back, and finds room when another has left", async () => {
+describe("the limit of connections", () => {
+  test("rejects one more with Retry-After, and accepts it after another has left", async () => {
     const server = await serveHub({ maxConnections: 2 });
     const first = await server.follow("topic=a");
     await server.follow("topic=b");
@@ -164,22 +164,22 @@ describe("the number of connections", () => {
     expect((await server.follow("topic=c")).response.status).toBe(200);
   });
 
-  test("is limited for those who come at the same moment, too", async () => {
+  test("holds for requests that arrive at the same moment", async () => {
     const { hub } = notedHub({ maxConnections: 2 });
     const responses = await Promise.all([1, 2, 3, 4].map(() => hub.fetch(request("topic=a"))));
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 200, 503, 503]);
     expect(hub.stats().connections).toBe(2);
   });
 
-  test("is limited for those who waited for authorize at the same time, too", async () => {
+  test("holds for requests that waited for authorize at the same time", async () => {
     const { hub } = notedHub({ maxConnections: 1, authorize: () => turns().then(() => true) });
     const responses = await Promise.all([1, 2, 3].map(() => hub.fetch(request("topic=a"))));
     expect(responses.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
   });
 });
 
-describe("the number of topics", () => {
-  test("is limited: a request for one more, while all are followed, is told when to come back", async () => {
+describe("the limit of topics", () => {
+  test("rejects a request for one more with Retry-After while all have subscribers", async () => {
     const noted = notedHub({ maxTopics: 1 });
     const follower = await followHub(noted.hub, "topic=a");
     const before = noted.hub.stats();
@@ -191,20 +191,20 @@ describe("the number of topics", () => {
     expect((await noted.hub.fetch(request("topic=b"))).status).toBe(200);
   });
 
-  test("is limited for those who come at the same moment, too", async () => {
+  test("holds for requests that arrive at the same moment", async () => {
     const { hub } = notedHub({ maxTopics: 1 });
     const answers = await Promise.all(["a", "b"].map((topic) => hub.fetch(request(`topic=${topic}`))));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 503]);
   });
 
-  test("is limited in one request", async () => {
+  test("holds within one request", async () => {
     const { hub } = notedHub({ maxTopics: 2 });
     const response = await hub.fetch(request("topic=a&topic=b&topic=c"));
     await problemOf(response, 503, "ERR_LIMIT");
     expect(hub.stats().topics).toBeLessThanOrEqual(2);
   });
 
-  test("being used up, no topic is forgotten that the request asks for", async () => {
+  test("evicts no topic of the request itself when it is reached", async () => {
     const { hub } = notedHub({ maxTopics: 2 });
     await hub.topic("a").publish("kept");
     await hub.topic("x").publish("nobody asks for it");

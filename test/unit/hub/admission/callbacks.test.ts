@@ -5,7 +5,7 @@ import { expectProblem, notedHub, request, withBystander } from "../../../suppor
 
 const options: HubOptions = { topics: (name) => name !== "secret" };
 
-describe("on comet", () => {
+describe("the callback on comet", () => {
   const hostile = [
     "",
     ".",
@@ -43,7 +43,7 @@ describe("on comet", () => {
     "COMET",
   ];
 
-  test.each(hostile)("the callback %j is refused by a document that calls nothing", async (callback) => {
+  test.each(hostile)("is rejected by a document that calls nothing if it is %j", async (callback) => {
     const server = await withBystander(options);
     for (const mode of ["plain", "managed"]) {
       const query = `topic=news&wire=comet&mode=${mode}&callback=${encodeURIComponent(callback)}`;
@@ -60,7 +60,7 @@ describe("on comet", () => {
     await server.check(2);
   });
 
-  test("in managed mode, a callback that is called is given the problem", async () => {
+  test("receives the problem in managed mode", async () => {
     const server = await withBystander(options);
     const response = await fetch(`${server.origin}/?topic=secret&wire=comet&mode=managed&callback=parent.cometLive`);
     expect(response.status).toBe(404);
@@ -70,14 +70,14 @@ describe("on comet", () => {
     await server.check();
   });
 
-  test("in plain mode, the callback is given nothing but messages", async () => {
+  test("receives only messages in plain mode", async () => {
     const { hub } = notedHub(options);
     const body = await (await hub.fetch(request("topic=secret&wire=comet&callback=cometX"))).text();
     expect(body).not.toMatch(/<script/);
     expect(body).toContain("ERR_TOPIC_UNKNOWN");
   });
 
-  test("other parameters that are wrong are told by a document too", async () => {
+  test("is not needed to report other invalid parameters in a document", async () => {
     const { hub } = notedHub();
     for (const query of ["mode=wild", "callback=a&callback=b", "mode=plain&mode=plain", "from=x", "lastEventId=x"]) {
       const response = await hub.fetch(request(`topic=news&wire=comet&${query}`));

@@ -6,7 +6,7 @@ import { exchange, followHub, notedHub, problemOf, request, wires, withBystander
 const many = (count: number): string => Array.from({ length: count }, (_, i) => `topic=t${i}`).join("&");
 const long = "x".repeat(201);
 
-/** What a hub refuses, whoever asks: the query, further headers, the status and the code. */
+/** Requests that a hub rejects from any client: the query, further headers, the status and the code. */
 const refused: readonly (readonly [
   what: string,
   query: string,
@@ -66,7 +66,7 @@ const refused: readonly (readonly [
 
 const options: HubOptions = { topics: (name) => name !== "secret" && !name.startsWith("\u{1f600}") };
 
-describe("is refused, with no effect on others:", () => {
+describe("rejects, with no effect on others:", () => {
   test.each(refused)("%s", async (_, query, headers, status, code) => {
     const server = await withBystander(options);
     const response = await fetch(`${server.origin}/?${query}`, { headers });
@@ -127,14 +127,14 @@ describe("is refused, with no effect on others:", () => {
     await server.check();
   });
 
-  test("positions that several topics could not send back", async () => {
+  test("positions of several topics that are too long to send back", async () => {
     const { hub } = notedHub({ maxPositionLength: 128 });
     await problemOf(await hub.fetch(request("topic=a&topic=b&topic=c")), 400, "ERR_POSITION");
     expect((await hub.fetch(request("topic=a&topic=b"))).status).toBe(200);
   });
 
   test.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])(
-    "the method %s, and told which there are",
+    "the method %s, and lists the allowed ones",
     async (method) => {
       const server = await withBystander(options);
       const response = await fetch(`${server.origin}/?topic=news`, { method });
@@ -144,7 +144,7 @@ describe("is refused, with no effect on others:", () => {
     },
   );
 
-  test("what is refused on HTTP/1.1 leaves the connection usable", async () => {
+  test("a request on HTTP/1.1, whose connection stays usable", async () => {
     const { port, check } = await withBystander(options);
     const get = (query: string): string => `GET /?${query} HTTP/1.1\r\nHost: x\r\n\r\n`;
     const received = await exchange(port, get("topic=secret") + get("wire=x") + get(""));
@@ -153,7 +153,7 @@ describe("is refused, with no effect on others:", () => {
   });
 });
 
-test("the detail of a refusal says what would be right", async () => {
+test("names the valid values in the detail of a rejection", async () => {
   const { hub } = notedHub();
   const detail = async (query: string, headers = {}): Promise<string> => {
     const response = await hub.fetch(request(query, { headers }));
@@ -167,7 +167,7 @@ test("the detail of a refusal says what would be right", async () => {
   expect(await detail("topic=a&lastEventId=1")).toContain("topic=epoch.offset");
 });
 
-describe("is no error:", () => {
+describe("accepts", () => {
   test.each(["another=a.1", "news=a.0,another=b.9007199254740991", "n%65ws=a.1", "news=A9z.9007199254740991"])(
     "the position %s",
     async (position) => {
@@ -177,13 +177,13 @@ describe("is no error:", () => {
     },
   );
 
-  test("a topic named twice, which is followed once", async () => {
+  test("a topic named twice, and subscribes to it once", async () => {
     const { hub, opened } = notedHub();
     expect((await hub.fetch(request("topic=a&topic=b&topic=a"))).status).toBe(200);
     expect(opened.map(({ topics }) => topics)).toEqual([["a", "b"]]);
   });
 
-  test("an empty position, and parameters that nobody knows", async () => {
+  test("an empty position, and unknown parameters", async () => {
     const { hub, opened } = notedHub();
     const headers = { "last-event-id": "" };
     const query = "topic=a&lastEventId=&token=1&token=2&__proto__=x&last-event-id=x";
@@ -199,7 +199,7 @@ describe("is no error:", () => {
     expect(opened[0]?.topics).toEqual([name]);
   });
 
-  test.each(wires)("a position of another epoch, which opens %s with a gap", async (wire) => {
+  test.each(wires)("a position of another epoch, and opens %s with a gap", async (wire) => {
     const { hub } = notedHub();
     await hub.topic("news").publish("old");
     const follower = await (await followHub(hub, `topic=news&wire=${wire}&lastEventId=news%3Dother.1`)).begun();
@@ -210,7 +210,7 @@ describe("is no error:", () => {
     expect(follower.data).toEqual(["old"]);
   });
 
-  test.each(wires)("an offset that is not given out yet, which opens %s with a gap", async (wire) => {
+  test.each(wires)("an offset that is not assigned yet, and opens %s with a gap", async (wire) => {
     const { hub } = notedHub();
     const position = await hub.topic("news").publish("old");
     const future = position.replace(/1$/, "2");
@@ -219,7 +219,7 @@ describe("is no error:", () => {
     expect(follower.items[1]).toMatchObject({ type: "gap", topic: "news", missed: null });
   });
 
-  test("a header with a newer position than the address has", async () => {
+  test("a header with a newer position than that of the URL", async () => {
     const { hub } = notedHub();
     const first = await hub.topic("news").publish(1);
     const second = await hub.topic("news").publish(2);

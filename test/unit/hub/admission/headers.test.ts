@@ -13,7 +13,7 @@ import {
 import { RawRequest } from "../../../support/servers.ts";
 import { until } from "../../../support/sources.ts";
 
-/** The headers of an answer but those that differ from one to the next, or belong to the connection. */
+/** The headers of an answer, without those that vary between answers or belong to the connection. */
 function essence(head: string): string[] {
   const own = /^(?:date|connection|keep-alive|transfer-encoding):/i;
   return head
@@ -35,7 +35,7 @@ async function heads({ port }: HubServer, query: string): Promise<{ get: string[
 }
 
 describe("HEAD", () => {
-  test.each(streams)("has the head that GET would have on %s, and opens nothing", async (wire) => {
+  test.each(streams)("returns the head of GET on %s, and opens no subscription", async (wire) => {
     const server = await serveHub();
     const { get, head, body } = await heads(server, `topic=a&wire=${wire}`);
     expect(head).toEqual(get);
@@ -45,7 +45,7 @@ describe("HEAD", () => {
     expect(server.opened).toHaveLength(1);
   });
 
-  test("on poll is answered at once, with no length but the right one", async () => {
+  test("is answered at once on poll, with the right length or none", async () => {
     const server = await serveHub();
     const position = await server.hub.topic("a").publish(1);
     const response = await fetch(`${server.origin}/?topic=a&wire=poll&lastEventId=${position}`, { method: "HEAD" });
@@ -56,7 +56,7 @@ describe("HEAD", () => {
   });
 
   test.each(["topic=", "topic=a&wire=x", "topic=a&wire=comet&callback=eval"])(
-    "of what is refused has the head that GET would have, and no body: %s",
+    "returns the head of GET, without a body, for a rejected request: %s",
     async (query) => {
       const server = await serveHub();
       const { get, head, body } = await heads(server, query);
@@ -69,7 +69,7 @@ describe("HEAD", () => {
     },
   );
 
-  test("through hub.connect has no body", async () => {
+  test("has no body through hub.connect", async () => {
     const { hub, opened } = notedHub();
     for (const wire of wires) {
       const response = await hub.fetch(request(`topic=a&wire=${wire}`, { method: "HEAD" }));
@@ -91,7 +91,7 @@ describe("the headers of a stream", () => {
     comet: "text/html; charset=utf-8",
     poll: "application/json",
   };
-  test.each(wires)("on %s are those of PROTOCOL.md", async (wire) => {
+  test.each(wires)("match PROTOCOL.md on %s", async (wire) => {
     const { hub } = notedHub();
     const { headers } = await hub.fetch(request(`topic=a&wire=${wire}`));
     expect(Object.fromEntries(headers)).toEqual({
@@ -104,7 +104,7 @@ describe("the headers of a stream", () => {
     });
   });
 
-  test("are replaced by the application's, and joined by others", async () => {
+  test("are overridden by the application's, and merged with others", async () => {
     const { hub } = notedHub();
     const headers = {
       "content-security-policy": "frame-ancestors https://example.com",
@@ -129,7 +129,7 @@ describe("CORS", () => {
   const allowed = (response: Response): Record<string, string> =>
     Object.fromEntries([...response.headers].filter(([name]) => name.startsWith("access-control-")));
 
-  test("a page of a listed origin may read the stream, and Retry-After", async () => {
+  test("lets a page of a listed origin read the stream, and Retry-After", async () => {
     const { hub } = notedHub(cors);
     const response = await hub.fetch(request("topic=a", from(origin)));
     expect(allowed(response)).toEqual({
@@ -147,7 +147,7 @@ describe("CORS", () => {
     "*",
     `${origin}:443`,
     "",
-  ])("a page of %j may not, and its answer varies with the origin too", async (other) => {
+  ])("denies a page of %j, and varies that answer with the origin too", async (other) => {
     const { hub } = notedHub(cors);
     for (const init of [from(other), {}]) {
       const response = await hub.fetch(request("topic=a", init));
@@ -156,7 +156,7 @@ describe("CORS", () => {
     }
   });
 
-  test("a page of a listed origin may read what a refusal says", async () => {
+  test("lets a page of a listed origin read the problem of a rejection", async () => {
     const { hub } = notedHub(cors);
     const refused = await hub.fetch(request("", from(origin)));
     await problemOf(refused, 400, "ERR_TOPIC");
@@ -165,13 +165,13 @@ describe("CORS", () => {
     expect((await hub.fetch(request("", {}))).headers.get("vary")).toContain("Origin");
   });
 
-  test("credentials are allowed where the application says so", async () => {
+  test("allows credentials if the application does", async () => {
     const { hub } = notedHub({ cors: { origins: [origin], credentials: true } });
     expect(allowed(await hub.fetch(request("topic=a", from(origin))))["access-control-allow-credentials"]).toBe("true");
     expect(allowed(await hub.fetch(request("topic=a", from("https://evil.test"))))).toEqual({});
   });
 
-  test("a preflight of a listed origin is answered, whatever it is for, and opens nothing", async () => {
+  test("answers any preflight of a listed origin, and opens no subscription", async () => {
     const noted = notedHub({ ...cors, authorize: () => 401 });
     for (const query of ["topic=a", ""]) {
       const response = await noted.hub.fetch(request(query, from(origin, { method: "OPTIONS" })));
@@ -188,14 +188,14 @@ describe("CORS", () => {
     expect(noted.hub.stats()).toMatchObject({ opened: 0, rejected: 0, topics: 0 });
   });
 
-  test("a preflight of another origin is told nothing", async () => {
+  test("answers a preflight of another origin without CORS headers", async () => {
     const { hub } = notedHub(cors);
     const response = await hub.fetch(request("topic=a", from("https://evil.test", { method: "OPTIONS" })));
     expect(response.status).toBe(204);
     expect(Object.fromEntries(response.headers)).toEqual({ vary: "Origin" });
   });
 
-  test("a preflight over HTTP has no Content-Length", async () => {
+  test("answers a preflight over HTTP without Content-Length", async () => {
     const { port } = await serveHub(cors);
     const answer = await exchange(port, `OPTIONS / HTTP/1.1\r\nHost: x\r\nOrigin: ${origin}\r\n\r\n`);
     expect(answer).toMatch(/^HTTP\/1\.1 204 No Content\r\n/);
@@ -203,14 +203,14 @@ describe("CORS", () => {
     expect(answer).not.toMatch(/\r\n(?:content-length|transfer-encoding):/i);
   });
 
-  test("without other origins, OPTIONS is a method like any other", async () => {
+  test("rejects OPTIONS like any other method if no origin is listed", async () => {
     const { hub } = notedHub();
     const response = await hub.fetch(request("topic=a", from(origin, { method: "OPTIONS" })));
     expect(response.headers.get("vary") ?? "").not.toContain("Origin");
     await problemOf(response, 405, "ERR_METHOD");
   });
 
-  test("the application's own Vary is kept", async () => {
+  test("keeps the application's own Vary", async () => {
     const { hub } = notedHub(cors);
     const response = await fetchHandler(hub, { headers: { vary: "Cookie" } })(request("topic=a", from(origin)));
     expect(response.headers.get("vary")?.split(", ").sort()).toEqual(["Accept", "Cookie", "Origin", "Sec-Fetch-Dest"]);

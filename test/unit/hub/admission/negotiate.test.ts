@@ -16,7 +16,7 @@ const json = "application/json";
 
 describe("Accept", () => {
   test.each([
-    // What clients send.
+    // Headers of real clients.
     ["*/*", "ndjson"],
     ["", "ndjson"],
     [sse, "sse"],
@@ -32,7 +32,7 @@ describe("Accept", () => {
     [`${json};q=0.9, */*;q=0.1`, "poll"],
     [`${html};q=0.2, */*;q=0.8`, "ndjson"],
     [`${ndjson};q=0.1, application/ndjson;q=0.1, */*;q=0.8`, "sse"],
-    // The more specific range says the weight of a type, wherever it stands.
+    // The more specific range sets the weight of a type, at any place in the list.
     [`*/*, ${ndjson};q=0, application/ndjson;q=0`, "sse"],
     [`text/*;q=0, */*;q=0.5`, "ndjson"],
     [`application/*;q=0, */*;q=0.5`, "sse"],
@@ -46,13 +46,13 @@ describe("Accept", () => {
     [`${json}, ${html}, ${sse}, ${ndjson}`, "ndjson"],
     [`${json}, ${html}, ${sse}`, "sse"],
     [`${json}, ${html}`, "comet"],
-    // How it may be written.
+    // Variants of the syntax.
     [`${sse.toUpperCase()} ; Q=0.5`, "sse"],
     [` ${json} `, "poll"],
     [`${html};level=1;q=0.5, ${sse};q=0.4`, "comet"],
     [`,, ${sse} ,`, "sse"],
     [`${sse};q=0.3, ${sse};q=0.9, ${json};q=0.5`, "sse"],
-    // What is not a weight accepts nothing.
+    // An invalid weight accepts nothing.
     [`${sse};q=2, ${json};q=0.1`, "poll"],
     [`${sse};q=-1, ${json};q=0.1`, "poll"],
     [`${sse};q=high, ${json};q=0.1`, "poll"],
@@ -69,15 +69,15 @@ describe("Accept", () => {
     ["*/json", "406"],
     [";;;,,,===", "406"],
     ["a".repeat(5000), "406"],
-  ])("%s is %s", async (accept, wire) => {
+  ])("selects, for %s, %s", async (accept, wire) => {
     expect(await wireFor("", { accept })).toBe(wire);
   });
 
-  test("a type that the client refuses is not served under another name", async () => {
+  test("does not serve a type that the client excludes under another name", async () => {
     expect(await wireFor("", { accept: `*/*, ${ndjson};q=0` })).toBe("sse");
   });
 
-  test("without one it is ndjson", async () => {
+  test("selects ndjson if it is missing", async () => {
     expect(await wireFor("", {})).toBe("ndjson");
   });
 });
@@ -91,19 +91,19 @@ describe("Sec-Fetch-Dest", () => {
     ["script", "poll"],
     ["", "poll"],
     ["image", "poll"],
-  ])("%s, beside an Accept of JSON, is %s", async (dest, wire) => {
+  ])("%s, with an Accept of JSON, selects %s", async (dest, wire) => {
     expect(await wireFor("", { "sec-fetch-dest": dest, accept: json })).toBe(wire);
   });
 });
 
 describe("the parameter wire", () => {
-  test.each(["comet", "sse", "ndjson", "poll"])("%s comes before all headers", async (wire) => {
+  test.each(["comet", "sse", "ndjson", "poll"])("takes precedence over all headers: %s", async (wire) => {
     expect(await wireFor(`&wire=${wire}`, { accept: "image/png", "sec-fetch-dest": "iframe" })).toBe(wire);
     expect(await wireFor(`&wire=${wire}`, { accept: "*/*;q=0" })).toBe(wire);
   });
 });
 
-test("a parameter of the comet wire means nothing on another, but must be well formed", async () => {
+test("ignores a parameter of the comet wire on another wire, but rejects it if malformed", async () => {
   const { hub } = notedHub();
   const response = await hub.fetch(request("topic=a&wire=ndjson&mode=managed&callback=eval"));
   expect(wireOfResponse(response)).toBe("ndjson");

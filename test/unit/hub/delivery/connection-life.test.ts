@@ -6,8 +6,8 @@ import { turns, until } from "../../../support/sources.ts";
 
 afterEach(() => void vi.useRealTimers());
 
-describe("the end of a subscription is told once, with its reason:", () => {
-  test.each(wires)("client, where it leaves %s", async (wire) => {
+describe("a subscription ends once, with the reason", () => {
+  test.each(wires)("client, when the client leaves %s", async (wire) => {
     const server = await serveHub();
     const position = await server.hub.topic("a").publish(1);
     const request = RawRequest.get(server.port, `/?topic=a&wire=${wire}&lastEventId=${position}`);
@@ -19,7 +19,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(server.closed[0]?.subscription).toBe(server.opened[0]);
   });
 
-  test.each(["poll", ...streams] as const)("unauthorized, and gone, on %s", async (wire) => {
+  test.each(["poll", ...streams] as const)("unauthorized, or gone, on %s", async (wire) => {
     const server = await serveHub();
     const position = await server.hub.topic("a").publish(1);
     for (const [i, reason] of (["unauthorized", "gone"] as const).entries()) {
@@ -52,7 +52,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(server.reasons).toEqual(["recycle"]);
   });
 
-  test("poll, where it is complete and where nothing has come", async () => {
+  test("poll, when it is complete and when it has timed out", async () => {
     const server = await serveHub({ pollMs: 30 });
     const first = await (await server.follow("topic=a&wire=poll")).ended();
     const second = await (await server.follow(`topic=a&wire=poll&lastEventId=${first.end.position}`)).ended();
@@ -61,7 +61,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(server.reasons).toEqual(["poll", "poll"]);
   });
 
-  test("poll, at once where it is not to wait", async () => {
+  test("poll, at once if it must not wait", async () => {
     const server = await serveHub({ pollMs: 60_000 });
     const first = await (await server.follow("topic=a&wire=poll")).ended();
     const second = await (await server.follow(`topic=a&wire=poll&wait=0&lastEventId=${first.end.position}`)).ended();
@@ -69,7 +69,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(second.items.map(({ type }) => type)).toEqual(["open", "end"]);
   });
 
-  test.each(streams)("overflow, where the log has passed %s", async (wire) => {
+  test.each(streams)("overflow, when the log has passed %s", async (wire) => {
     const { hub, reasons, opened } = notedHub({ log: { maxEntries: 4 } });
     const response = await hub.fetch(request(`topic=a&wire=${wire}`));
     for (let i = 0; i < 12; i += 1) await hub.topic("a").publish("x".repeat(30_000));
@@ -82,7 +82,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(reasons).toEqual(["overflow"]);
   });
 
-  test("stalled, where a client takes nothing of what waits for it", async () => {
+  test("stalled, when a client reads nothing of its backlog", async () => {
     const server = await serveHub({ stallMs: 50, heartbeatMs: 0, log: { maxBytes: 64 * 1024 * 1024 } });
     const slow = RawRequest.get(server.port, "/?topic=a&wire=ndjson");
     await until(() => server.opened.length === 1);
@@ -94,11 +94,11 @@ describe("the end of a subscription is told once, with its reason:", () => {
     expect(server.hub.stats()).toMatchObject({ connections: 0, lagging: 0 });
     slow.socket.resume();
     await slow.over();
-    // It was broken off: the last chunk never came.
+    // The connection was aborted: the last chunk never arrived.
     expect(slow.received.endsWith("0\r\n\r\n")).toBe(false);
   });
 
-  test("drain, where the hub is closed", async () => {
+  test("drain, when the hub is closed", async () => {
     const server = await serveHub();
     const followers = await Promise.all(streams.map((wire) => server.follow(`topic=a&wire=${wire}`)));
     await server.hub.close({ drainMs: 0 });
@@ -111,7 +111,7 @@ describe("the end of a subscription is told once, with its reason:", () => {
 });
 
 test.each(streams)(
-  "what was published before a subscription is closed reaches it on %s before the end",
+  "delivers messages on %s that were published before the subscription was closed, and then the end",
   async (wire) => {
     const server = await serveHub();
     const follower = await (await server.follow(`topic=a&wire=${wire}`)).begun();
@@ -123,7 +123,7 @@ test.each(streams)(
 );
 
 describe("hooks", () => {
-  test("that throw are told to onError, and change nothing", async () => {
+  test("that throw are reported to onError, and have no other effect", async () => {
     const [onOpen, onClose] = [new Error("onOpen"), new Error("onClose")];
     const server = await serveHub({
       onOpen: () => {
@@ -143,7 +143,7 @@ describe("hooks", () => {
     expect(server.hub.stats().connections).toBe(0);
   });
 
-  test("onOpen is told of what is not over yet, and may end it", async () => {
+  test("include onOpen, which receives an open subscription and may close it", async () => {
     const noted = notedHub({ onOpen: (subscription) => subscription.close("unauthorized") });
     await noted.hub.topic("a").publish("secret");
     for (const wire of wires) {
@@ -153,7 +153,7 @@ describe("hooks", () => {
     expect(noted.reasons).toEqual(wires.map(() => "unauthorized"));
   });
 
-  test("a subscription tells what it is", async () => {
+  test("receive a subscription that describes itself", async () => {
     const { hub, opened } = notedHub();
     const position = await hub.topic("a").publish(1);
     await followHub(hub, `topic=a&topic=b&wire=sse&lastEventId=${position}`);
@@ -165,7 +165,7 @@ describe("hooks", () => {
 });
 
 describe("heartbeats", () => {
-  test.each(streams)("come on %s where nothing else does", async (wire) => {
+  test.each(streams)("are sent on %s while nothing else is", async (wire) => {
     const server = await serveHub({ heartbeatMs: 50 });
     for (const mode of ["plain", "managed"]) {
       const follower = await server.follow(`topic=a&wire=${wire}&mode=${mode}`);
@@ -178,7 +178,7 @@ describe("heartbeats", () => {
     }
   });
 
-  test("leave no silence of more than heartbeatMs, and none comes within much less of something else", async () => {
+  test("leave no silence longer than heartbeatMs, and do not follow other data much sooner", async () => {
     vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
     const { hub } = notedHub({ heartbeatMs: 1000 });
     const follower = await followHub(hub, "topic=a&wire=ndjson");
@@ -202,7 +202,7 @@ describe("heartbeats", () => {
     expect(follower.items[at + 1]?.type).toBe("message");
   });
 
-  test("do not come where they are turned off, nor on poll, which says so", async () => {
+  test("are not sent if they are disabled, nor on poll, which announces none", async () => {
     const { hub } = notedHub({ heartbeatMs: 0, pollMs: 200 });
     const follower = await (await followHub(hub, "topic=a&wire=ndjson")).begun();
     expect(follower.open.heartbeatMs).toBe(0);
@@ -215,31 +215,28 @@ describe("heartbeats", () => {
   });
 });
 
-test.each(streams)(
-  "a client that comes back on %s with the position of each recycle loses nothing and gets nothing twice",
-  async (wire) => {
-    const server = await serveHub({ maxConnectionAgeMs: 40, maxConnectionBytes: 2048, maxCometBytes: 2048 });
-    const seen: unknown[] = [];
-    let position = "";
-    let recycles = 0;
-    const publishing = (async () => {
-      for (let i = 0; i < 200; i += 1) {
-        await server.hub.topic("a").publish(`message ${i}`);
-        if (i % 5 === 0) await turns();
-      }
-    })();
-    while (seen.length < 200) {
-      const query = `topic=a&wire=${wire}&from=oldest&lastEventId=${encodeURIComponent(position)}`;
-      const follower = await (await server.follow(query)).ended();
-      seen.push(...follower.data);
-      expect(follower.open.states).toEqual({ a: recycles === 0 ? "fresh" : "recovered" });
-      expect(follower.end).toMatchObject({ reason: "recycle", retryMs: 0 });
-      position = follower.end.position;
-      recycles += 1;
+test.each(streams)("resumes on %s from the position of each recycle, without a loss or a duplicate", async (wire) => {
+  const server = await serveHub({ maxConnectionAgeMs: 40, maxConnectionBytes: 2048, maxCometBytes: 2048 });
+  const seen: unknown[] = [];
+  let position = "";
+  let recycles = 0;
+  const publishing = (async () => {
+    for (let i = 0; i < 200; i += 1) {
+      await server.hub.topic("a").publish(`message ${i}`);
+      if (i % 5 === 0) await turns();
     }
-    await publishing;
-    expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => `message ${i}`));
-    expect(server.hub.stats().recycled).toBe(recycles);
-    expect(recycles).toBeGreaterThan(2);
-  },
-);
+  })();
+  while (seen.length < 200) {
+    const query = `topic=a&wire=${wire}&from=oldest&lastEventId=${encodeURIComponent(position)}`;
+    const follower = await (await server.follow(query)).ended();
+    seen.push(...follower.data);
+    expect(follower.open.states).toEqual({ a: recycles === 0 ? "fresh" : "recovered" });
+    expect(follower.end).toMatchObject({ reason: "recycle", retryMs: 0 });
+    position = follower.end.position;
+    recycles += 1;
+  }
+  await publishing;
+  expect(seen).toEqual(Array.from({ length: 200 }, (_, i) => `message ${i}`));
+  expect(server.hub.stats().recycled).toBe(recycles);
+  expect(recycles).toBeGreaterThan(2);
+});

@@ -7,7 +7,7 @@ import { collect, expectCode, turns } from "../../../support/sources.ts";
 afterEach(() => void vi.useRealTimers());
 
 describe("a hub that is closed", () => {
-  test("spreads the ends over drainMs, and each client is to come back when that is over, within as much time again", async () => {
+  test("spreads the ends over drainMs, and spreads the reconnects over as much time after it", async () => {
     vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
     const drainMs = 1000;
     const ends: number[] = [];
@@ -25,7 +25,7 @@ describe("a hub that is closed", () => {
     for (const follower of followers) await vi.waitFor(() => expect(follower.over).toBe(true));
     expect(ends).toHaveLength(100);
     const retries = followers.map(({ end }) => end.retryMs ?? NaN);
-    // The connections are ended in the order in which they came.
+    // The connections are ended in the order in which they were opened.
     retries.forEach((retryMs, i) => {
       const remaining = drainMs - Math.min(ends[i] ?? NaN, drainMs);
       expect(retryMs).toBeGreaterThanOrEqual(remaining);
@@ -39,7 +39,7 @@ describe("a hub that is closed", () => {
     expect(new Set(retries).size).toBeGreaterThan(50);
   });
 
-  test("sends what is published until the end, and then publishes no more", async () => {
+  test("sends messages that are published before its end, and rejects later ones", async () => {
     const { hub } = notedHub();
     const topic = hub.topic("a");
     const follower = await followHub(hub, "topic=a&wire=ndjson");
@@ -55,7 +55,7 @@ describe("a hub that is closed", () => {
     expect(others.at(-1)?.data).toEqual(["while it closes"]);
   });
 
-  test("sends what was published before it is closed, however soon", async () => {
+  test("sends messages that were published just before it is closed", async () => {
     const { hub } = notedHub();
     const follower = await (await followHub(hub, "topic=a&wire=ndjson")).begun();
     void hub.topic("a").publish("the last word");
@@ -64,7 +64,7 @@ describe("a hub that is closed", () => {
     expect(follower.data).toEqual(["the last word"]);
   });
 
-  test("ends enumerators, those that wait and those that begin", async () => {
+  test("ends enumerators that wait, and those that begin later", async () => {
     const { hub } = notedHub();
     const waiting = collect(
       hub
@@ -86,7 +86,7 @@ describe("a hub that is closed", () => {
     ).toEqual(["kiki"]);
   });
 
-  test("turns new requests away, with the time at which that is over", async () => {
+  test("rejects new requests, with the time at which the drain ends", async () => {
     const server = await serveHub();
     const follower = await (await server.follow("topic=a&wire=ndjson")).begun();
     // The hub's clock stands still.
@@ -99,7 +99,7 @@ describe("a hub that is closed", () => {
       return Number(response.headers.get("retry-after"));
     };
     expect(await get()).toBe(3);
-    // Another call gives the same, and changes nothing.
+    // Another call returns the same promise, and has no other effect.
     void server.hub.close({ drainMs: 60_000 });
     expect(await get()).toBe(3);
     follower.leave();
@@ -107,7 +107,7 @@ describe("a hub that is closed", () => {
     expect(await get()).toBeGreaterThanOrEqual(1);
   });
 
-  test("turns away those who were waiting for authorize", async () => {
+  test("rejects requests that wait for authorize", async () => {
     let allow = (_: boolean): void => undefined;
     const { hub } = notedHub({ authorize: () => new Promise<boolean>((resolve) => (allow = resolve)) });
     const response = hub.fetch(request("topic=a"));
@@ -118,7 +118,7 @@ describe("a hub that is closed", () => {
     await closing;
   });
 
-  test("closes whatever moment a request comes at", async () => {
+  test("finishes closing at any moment at which a request arrives", async () => {
     for (let ticks = 0; ticks < 12; ticks += 1) {
       const { hub } = notedHub({ authorize: () => Promise.resolve(true) });
       const follow = followHub(hub, "topic=a&wire=ndjson").catch(() => undefined);
@@ -128,7 +128,7 @@ describe("a hub that is closed", () => {
     }
   });
 
-  test("gives the same promise again, and checks drainMs", async () => {
+  test("returns the same promise again, and validates drainMs", async () => {
     const { hub } = notedHub();
     for (const drainMs of [-1, 0.5, NaN, Infinity, "1"]) {
       await expectCode("ERR_OPTION", () => hub.close({ drainMs: drainMs as number }));
@@ -139,7 +139,7 @@ describe("a hub that is closed", () => {
     await first;
   });
 
-  test("is closed though a client reads nothing, and that one is broken off", async () => {
+  test("finishes closing while a client reads nothing, and aborts that client", async () => {
     vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval", "setTimeout", "clearTimeout"] });
     const server = await serveHub({ heartbeatMs: 0, log: { maxBytes: 64 * 1024 * 1024 } });
     const slow = RawRequest.get(server.port, "/?topic=a&wire=ndjson");

@@ -6,7 +6,7 @@ const letters = (text: string): string[] => text.split("");
 
 afterEach(() => vi.restoreAllMocks());
 
-/** A clock that goes on by so much whenever it is looked at. */
+/** A clock that advances by a fixed step at each reading. */
 function fastClock(stepMs: number): void {
   let time = 0;
   vi.spyOn(performance, "now").mockImplementation(() => (time += stepMs));
@@ -15,7 +15,7 @@ function fastClock(stepMs: number): void {
 const calm = { heartbeatMs: 0, stallMs: 2_000_000_000, maxConnectionAgeMs: 2_000_000_000 };
 
 describe("a flush", () => {
-  test("joins what was published in one turn, and gives every subscriber of a wire the same memory", async () => {
+  test("joins the messages of one turn, and writes the same memory to every subscriber of a wire", async () => {
     const hub = new Hub();
     const { sink: a } = await open(hub, "topic=t");
     const { sink: b } = await open(hub, "topic=t");
@@ -28,7 +28,7 @@ describe("a flush", () => {
     expect(b.bytes[1]).toBe(a.bytes[1]);
   });
 
-  test("encodes a message once for each wire, at its first subscriber, however many there are", async () => {
+  test("encodes a message once for each wire, at its first subscriber", async () => {
     const encode = vi.spyOn(TextEncoder.prototype, "encode");
     const encodeInto = vi.spyOn(TextEncoder.prototype, "encodeInto");
     const hub = new Hub();
@@ -63,7 +63,7 @@ describe("a flush", () => {
     expect([...sink.text.matchAll(/^data: (.\?)$/gm)].map(([, data]) => data)).toEqual(order.map((name) => `${name}?`));
   });
 
-  test("goes on in the next turn when its slice of time is used up, and misses nobody who comes, goes or is there", async () => {
+  test("continues in the next turn when its time slice is used up, and skips no subscriber that joins, leaves or stays", async () => {
     fastClock(2);
     const hub = new Hub({ ...calm, flushSliceMs: 1 });
     const topic = hub.topic<number>("t");
@@ -84,7 +84,7 @@ describe("a flush", () => {
     expect(hub.stats()).toMatchObject({ delivered: 202, lagging: 0 });
   });
 
-  test("lets others have their turn between slices", async () => {
+  test("yields to other tasks between slices", async () => {
     fastClock(2);
     const hub = new Hub({ ...calm, flushSliceMs: 1 });
     for (let i = 0; i < 200; i += 1) await open(hub, "topic=t");
@@ -97,7 +97,7 @@ describe("a flush", () => {
     expect(between).toBeGreaterThan(10);
   });
 
-  test("is made at once when half the log waits, so that a publisher who never pauses costs nobody a message", async () => {
+  test("runs at once when half the log waits, so that a publisher without pauses costs no subscriber a message", async () => {
     const hub = new Hub({ log: { maxEntries: 10 } });
     const { sink } = await open(hub, "topic=t");
     const topic = hub.topic<number>("t");
@@ -106,7 +106,7 @@ describe("a flush", () => {
     expect(sink.messages).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
 
-  test("is made at once when half the log's bytes wait", async () => {
+  test("runs at once when half the log's bytes wait", async () => {
     const hub = new Hub({ log: { maxBytes: 1024 } });
     const { sink } = await open(hub, "topic=t");
     for (let i = 0; i < 50; i += 1) void hub.topic<string>("t").publish("x".repeat(400));
@@ -114,7 +114,7 @@ describe("a flush", () => {
     expect(sink.messages.length).toBe(50);
   });
 
-  test("ends a turn for a publisher who awaits it, once much is waiting", async () => {
+  test("ends a turn for a publisher that awaits it, once the backlog is large", async () => {
     const hub = new Hub({ log: { maxEntries: 10 } });
     const { sink, connection } = await open(hub, "topic=t");
     let drained = 0;
@@ -135,7 +135,7 @@ describe("a flush", () => {
 });
 
 describe("a connection", () => {
-  test("that has more than its group gets what the group gets from then on, and nothing twice", async () => {
+  test("that is ahead of its group receives later messages with the group, without a duplicate", async () => {
     fastClock(2);
     const hub = new Hub({ ...calm, flushSliceMs: 1 });
     const first = await open(hub, "topic=t&wire=ndjson");
@@ -156,7 +156,7 @@ describe("a connection", () => {
     expect(ahead.sink.messages).toEqual([2]);
   });
 
-  test("that is full is not written to until it has drained, and then gets all it has missed", async () => {
+  test("that is full is not written to until it has drained, and then receives all missed messages", async () => {
     const hub = new Hub();
     const { sink, connection } = await open(hub, "topic=t");
     const topic = hub.topic<number>("t");
@@ -196,7 +196,7 @@ describe("a connection", () => {
     expect(hub.stats().skipped).toBe(overflow === "skip" ? 49 : 0);
   });
 
-  test("that wants the latest gets the newest of each key, and is told how many others there were", async () => {
+  test("with the policy latest receives the newest of each key, and the number of the others", async () => {
     const hub = new Hub({ log: { maxEntries: 10 }, topics: () => ({ overflow: "latest" }) });
     const { sink, connection } = await open(hub, "topic=t");
     const topic = hub.topic<string>("t");
@@ -214,7 +214,7 @@ describe("a connection", () => {
     expect(sink.lines.find((line) => "gap" in line)?.["gap"]).toMatchObject({ missed: 40 });
   });
 
-  test("that wants the latest and comes back late is told at once what is lost, and then what is stale, nothing twice", async () => {
+  test("with the policy latest that resumes late receives the gap at once, skips stale messages, and gets no duplicate", async () => {
     const hub = new Hub({ log: { maxEntries: 4 }, topics: () => ({ overflow: "latest" }) });
     const topic = hub.topic<number>("t");
     const positions: string[] = [];
@@ -237,7 +237,7 @@ describe("a connection", () => {
     expect(await from(8)).toMatchObject([{ open: { states: { t: "recovered" } } }, { data: 9 }, { data: 10 }]);
   });
 
-  test("whose whole group the log has passed in the middle of a flush is treated as its policy says", async () => {
+  test("whose group the log has passed during a flush is handled by its policy", async () => {
     fastClock(2);
     const hub = new Hub({ ...calm, flushSliceMs: 1, log: { maxEntries: 8, maxAgeMs: 2_000_000_000 } });
     const topic = hub.topic<number>("t");
@@ -263,7 +263,7 @@ describe("a connection", () => {
     expect(hub.stats().skipped).toBeGreaterThan(0);
   });
 
-  test("whose sink throws is over, and harms no other", async () => {
+  test("whose sink throws is closed, without an effect on others", async () => {
     const reasons: string[] = [];
     const hub = new Hub({ onClose: (_, reason) => reasons.push(reason) });
     const { sink } = await open(hub, "topic=t");
@@ -278,7 +278,7 @@ describe("a connection", () => {
 });
 
 describe("an application that acts within a flush", () => {
-  test("may publish as a subscriber leaves", async () => {
+  test("may publish when a subscriber leaves", async () => {
     const hub = new Hub({
       log: { maxEntries: 4 },
       onClose: ({ id }) => {
@@ -295,7 +295,7 @@ describe("an application that acts within a flush", () => {
     expect(staying.sink.messages).toEqual(["hello", "left 1", "left 1", "left 1"]);
   });
 
-  test("may end other subscriptions", async () => {
+  test("may close other subscriptions", async () => {
     const hub = new Hub();
     const subscribers = [];
     for (let i = 0; i < 5; i += 1) subscribers.push(await open(hub, "topic=t"));
@@ -309,7 +309,7 @@ describe("an application that acts within a flush", () => {
   });
 });
 
-test("an application may close the hub from within onClose: it is closed once, and everybody is told once", async () => {
+test("closes the hub once, and ends each subscription once, when onClose calls close", async () => {
   const reasons: string[] = [];
   const closings = new Set<Promise<void>>();
   const hub = new Hub({

@@ -23,7 +23,7 @@ function postedItems(body: string): { readonly items: unknown[]; readonly target
 }
 
 describe("a comet with a target", () => {
-  test("posts all its items to this origin, and calls nothing", async () => {
+  test("posts all its items to this origin, and calls no callback", async () => {
     const { hub, origin, reasons } = await serveHub({ ...options, maxConnectionBytes: 4096, maxCometBytes: 4096 });
     const position = await hub.topic("news").publish({ title: "</script><!--" });
     const response = await fetch(`${origin}/?${posted}&from=oldest`);
@@ -42,13 +42,13 @@ describe("a comet with a target", () => {
     expect(reasons).toEqual(["recycle"]);
   });
 
-  test("keeps the connection alive by posting nothing", async () => {
+  test("keeps the connection alive without posting", async () => {
     const { hub } = notedHub({ ...options, heartbeatMs: 50, maxConnectionAgeMs: 250 });
     const body = await (await hub.fetch(request(posted))).text();
     expect(body).toContain("<!----><!---->");
   });
 
-  test("may stand in a frame of this origin, and of its own", async () => {
+  test("may be framed by this origin, and by its own", async () => {
     const { hub } = notedHub(options);
     const policy = async (query: string, headers?: HeadersInit): Promise<string | null> => {
       const response = await fetchHandler(hub, headers === undefined ? {} : { headers })(request(query));
@@ -61,7 +61,7 @@ describe("a comet with a target", () => {
     expect(await policy("topic=news&wire=sse&mode=managed")).toBeNull();
   });
 
-  test("is told of a refusal too", async () => {
+  test("posts a rejection too", async () => {
     const server = await withBystander(options);
     const response = await fetch(`${server.origin}/?${posted.replace("news", "secret")}`);
     expect(response.status).toBe(404);
@@ -94,7 +94,7 @@ describe("a comet with a target", () => {
     "https://page.test</script>",
     "https://page.test 'unsafe-inline'",
     "https://page.test; script-src *",
-  ])("is refused where the target is %j", async (target) => {
+  ])("is rejected if the target is %j", async (target) => {
     const server = await withBystander(options);
     const response = await fetch(`${server.origin}/?${managed}&target=${encodeURIComponent(target)}`);
     expect(response.status).toBe(400);
@@ -105,7 +105,7 @@ describe("a comet with a target", () => {
     await server.check();
   });
 
-  test("is refused where the server allows no origins, in plain mode, and with two targets", async () => {
+  test("is rejected if the server allows no origins, in plain mode, and with two targets", async () => {
     const open = notedHub(options).hub;
     const closed = notedHub().hub;
     for (const [hub, query, code] of [
@@ -125,7 +125,7 @@ describe("a comet with a target", () => {
 describe("managed sse", () => {
   const query = "topic=news&wire=sse&mode=managed";
 
-  test("is lines of ndjson, with data of every type, and no fields but data", async () => {
+  test("consists of lines of ndjson, with data of every type, and no field except data", async () => {
     const server = await serveHub();
     const follower = await (await server.follow(query)).begun();
     expect(follower.response.headers.get("content-type")).toBe("text/event-stream");
@@ -139,7 +139,7 @@ describe("managed sse", () => {
     for (const line of follower.text.split("\n")) expect(line).toMatch(/^(?:data: \{.*\}|)$/);
   });
 
-  test("what is published together is one event", async () => {
+  test("sends messages of one flush as one event", async () => {
     const server = await serveHub();
     const follower = await (await server.follow(query)).begun();
     await Promise.all([1, 2, 3].map((value) => server.hub.topic("news").publish(value)));
@@ -163,7 +163,7 @@ describe("managed sse", () => {
     expect(follower.text).toContain("\ndata:\n\n");
   });
 
-  test("a gap is a line as well", async () => {
+  test("sends a gap as a line", async () => {
     const server = await serveHub();
     const follower = await server.follow(`${query}&lastEventId=news%3Dother.7`);
     await follower.begun();
@@ -172,7 +172,7 @@ describe("managed sse", () => {
     expect(follower.items.map(({ type }) => type)).toEqual(["open", "gap", "message"]);
   });
 
-  test("on ndjson and poll the mode changes nothing", async () => {
+  test("leaves ndjson and poll unchanged in managed mode", async () => {
     const server = await serveHub();
     await server.hub.topic("news").publish("a");
     for (const wire of ["ndjson", "poll"]) {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { followHub, notedHub } from "../../../support/hub.ts";
 import { until } from "../../../support/sources.ts";
 
-test("an EventSource that is cut off before it has heard of every gap comes back from where it was", async () => {
+test("sends an EventSource an id only with the last opening gap, so that it resumes from its position if cut off before", async () => {
   const { hub } = notedHub({ log: { maxEntries: 2 } });
   const positions = [await hub.topic("a").publish(0), await hub.topic("b").publish(0), await hub.topic("c").publish(0)];
   for (let i = 0; i < 5; i += 1) for (const topic of ["a", "b"]) await hub.topic(topic).publish(i);

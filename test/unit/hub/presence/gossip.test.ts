@@ -21,8 +21,8 @@ import {
 let time: VirtualTime;
 beforeEach(() => void (time = virtualTime()));
 
-describe("what it costs", () => {
-  test("nothing but one signal, for a process where nobody is asked for", async () => {
+describe("presence traffic", () => {
+  test("is one signal for a process that is asked for no topic", async () => {
     const [one, two] = processes(2) as Two;
     for (const { hub } of [one, two]) for (let i = 0; i < 3; i += 1) (await attend(hub, "ada")).gone();
     const start = performance.now();
@@ -30,7 +30,7 @@ describe("what it costs", () => {
     expect([one.broker.types, two.broker.types]).toEqual([["hello"], ["hello"]]);
   });
 
-  test("the topics that are asked for are told of, and no others", async () => {
+  test("covers the requested topics only", async () => {
     const [one, two] = processes(2) as Two;
     await attend(two.hub, "ada");
     await attend(two.hub, "bob", "topic=other");
@@ -39,7 +39,7 @@ describe("what it costs", () => {
     expect(two.broker.sent.join("\n")).not.toMatch(/bob|other/);
   });
 
-  test("what nobody asks for any more is told no more, and nothing is sent at all", async () => {
+  test("stops when no process requests a topic any more", async () => {
     const [one, two] = processes(2, { beatMs: 20 }) as Two;
     await attend(two.hub, "ada");
     await presenceOf(one.hub);
@@ -56,11 +56,11 @@ describe("what it costs", () => {
     for (let i = 0; i < 5; i += 1) await attend(two.hub, `late-${i}`);
     await silent();
     expect(two.broker.count("have")).toBe(had);
-    // And it begins again.
+    // A new request restarts it.
     expect((await presenceOf(one.hub)).subscribers).toBe(6);
   });
 
-  test("many changes are told together", async () => {
+  test("batches many changes", async () => {
     const [one, two] = processes(2, { beatMs: 500 }) as Two;
     await presenceOf(one.hub);
     const before = two.broker.count("have");
@@ -69,7 +69,7 @@ describe("what it costs", () => {
     expect(two.broker.count("have") - before).toBeLessThan(20);
   });
 
-  test("a change is told as a change, not with all who are there", async () => {
+  test("sends a change alone, not the whole state", async () => {
     const [one, two] = processes(2, { beatMs: 500 }) as Two;
     for (let i = 0; i < 500; i += 1) await attend(two.hub, `user-${i}`);
     await presenceOf(one.hub);
@@ -84,13 +84,13 @@ describe("what it costs", () => {
     await attend(two.hub, "last");
     await told("last");
     for (const text of haves()) expect(text.length).toBeLessThan(300);
-    // What was told is not told again.
+    // An earlier change is not sent again.
     expect(haves().at(-1)).not.toContain("late");
   });
 });
 
 describe("10,000 identities", () => {
-  test("are told in parts, each of which is a bounded signal", async () => {
+  test("are sent in parts, each a bounded signal", async () => {
     const [one, two, three] = processes(3) as Three;
     const name = (i: number): string => `${i}-${"😀".repeat(20)}`;
     for (let i = 0; i < 10_000; i += 1) await attend(two.hub, name(i));
@@ -106,7 +106,7 @@ describe("10,000 identities", () => {
     expect(two.broker.count("have")).toBeGreaterThan(3);
   });
 
-  test("of which a part is lost are told once more", async () => {
+  test("are sent once more when a part is lost", async () => {
     const [one, two] = processes(2, { beatMs: 200 }) as Two;
     await attend(two.hub, "first");
     await presenceOf(one.hub);
@@ -123,7 +123,7 @@ describe("10,000 identities", () => {
     expect(parts).toBe(2 * told);
   });
 
-  test("that leave with their process are told each once", async () => {
+  test("are each reported once when they leave with their process", async () => {
     const [one, two] = processes(2, { beatMs: 50, graceMs: 0 }) as Two;
     for (let i = 0; i < 10_000; i += 1) await attend(two.hub, `user-${i}`);
     const changes = await changesOf(one.hub);
@@ -133,7 +133,7 @@ describe("10,000 identities", () => {
     expect(changes.every(({ type }) => type === "leave")).toBe(true);
   });
 
-  test("10,000 topics are asked for in a few signals; one more is refused", async () => {
+  test("may name 10,000 topics, which few signals request, and one more is rejected", async () => {
     const [one, two] = processes(2) as Two;
     for (let i = 0; i < 20; i += 1) await attend(two.hub, "ada", `topic=room-${i}`);
     const before = one.broker.count("want");
@@ -145,7 +145,7 @@ describe("10,000 identities", () => {
 });
 
 describe("a process that is gone", () => {
-  test("without a word counts for three beats at most", async () => {
+  test("without a signal counts for three beats at most", async () => {
     const beatMs = 200;
     const [one, two, three] = processes(3, { beatMs, graceMs: 100 }) as Three;
     await attend(one.hub, "ada");
@@ -160,11 +160,11 @@ describe("a process that is gone", () => {
     expect(elapsed).toBeLessThan(3 * beatMs + 50);
     await until(() => changes.length === 1);
     expect(changes).toEqual([leave("bob", 2)]);
-    // It has its own subscribers still, and after as long nobody else's.
+    // It still counts its own subscribers, and after the same time no others.
     await untilPresence(two.hub, { subscribers: 2, ada: 1, bob: 1 });
   });
 
-  test("in good order counts no more at once", async () => {
+  test("after a close stops counting at once", async () => {
     const [one, two] = processes(2, { beatMs: 60_000, graceMs: 0 }) as Two;
     await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -176,7 +176,7 @@ describe("a process that is gone", () => {
     expect(two.broker.types.at(-1)).toBe("bye");
   });
 
-  test("for a while is told of again when it is back, with all that has happened", async () => {
+  test("temporarily counts again when it returns, with all changes since", async () => {
     const [one, two] = processes(2, { beatMs: 50, graceMs: 5000 }) as Two;
     const leaving = await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -189,7 +189,7 @@ describe("a process that is gone", () => {
     expect(changes).toEqual([join("bob", 1)]);
   });
 
-  test("from the broker for a moment has lost nobody", async () => {
+  test("from the broker for a moment loses no subscriber", async () => {
     const [one, two] = processes(2, { beatMs: 1000, graceMs: 0 }) as Two;
     await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -202,7 +202,7 @@ describe("a process that is gone", () => {
     expect(changes).toEqual([join("bob", 2)]);
   });
 
-  test("does not hold up questions for longer than a second", async () => {
+  test("delays an answer by at most a second", async () => {
     const [one, two] = processes(2, { beatMs: 2000 }) as Two;
     await attend(two.hub, "ada");
     await presenceOf(one.hub);
@@ -213,7 +213,7 @@ describe("a process that is gone", () => {
     expect(performance.now() - start).toBeLessThan(1500);
   });
 
-  test("is not one that was not heard because this one stood still", async () => {
+  test("is not assumed when this process itself was suspended", async () => {
     const [one, two] = processes(2, { beatMs: 50, graceMs: 0 }) as Two;
     await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -225,8 +225,8 @@ describe("a process that is gone", () => {
   });
 });
 
-describe("signals that are lost", () => {
-  test("are noticed, and told again", async () => {
+describe("lost signals", () => {
+  test("are detected, and sent again", async () => {
     const all = processes(3, { beatMs: 40, graceMs: 10_000 }) as Three;
     const [one, two] = all;
     let random = 1;
@@ -245,7 +245,7 @@ describe("signals that are lost", () => {
     for (const { hub } of [one, two]) await untilPresence(hub, expected);
   });
 
-  test("are all that is told for a while: the next beat heals it", async () => {
+  test("are repaired by the next beat if all are lost for a while", async () => {
     const [one, two] = processes(2, { beatMs: 100, graceMs: 0 }) as Two;
     await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -267,13 +267,13 @@ describe("signals that are lost", () => {
     await untilPresence(one.hub, { subscribers: 1, ada: 1 });
   });
 
-  test("may come in another order", async () => {
+  test("may be reordered", async () => {
     const shared = new MemoryBrokers();
     const [one, two] = processes(2, { beatMs: 50, graceMs: 0 }, shared) as Two;
     await presenceOf(one.hub);
     const direct = shared.join();
     const kept: string[] = [];
-    // Every second one is told after the one that follows it.
+    // Every second signal is sent after the one that follows it.
     two.broker.drops = (text) => {
       if (!text.includes(" have ")) return false;
       kept.push(text);
@@ -331,7 +331,7 @@ describe("signals of others", () => {
     `comet presence 1 have ${"[".repeat(200_000)}`,
   ];
 
-  test("that are not understood change nothing", async () => {
+  test("have no effect if they are malformed", async () => {
     const shared = new MemoryBrokers();
     const [one] = processes(1, quick, shared) as [PresenceProcess];
     await attend(one.hub, "ada");
@@ -341,12 +341,12 @@ describe("signals of others", () => {
     for (const signal of malformed) stranger.signal(signal);
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     expect(await presenceOf(one.hub)).toEqual({ subscribers: 1, ada: 1 });
-    // Nobody was taken for a process.
+    // No malformed signal added a process.
     expect(one.broker.sent.slice(wants).join("\n")).not.toContain('"of":"abc"');
     expect(one.errors).toEqual([]);
   });
 
-  test("that are understood count, so the test above can fail", async () => {
+  test("have an effect if they are well-formed, so the test above can fail", async () => {
     const shared = new MemoryBrokers();
     const [one] = processes(1, quick, shared) as [PresenceProcess];
     await presenceOf(one.hub);
@@ -356,7 +356,7 @@ describe("signals of others", () => {
     await untilPresence(one.hub, { subscribers: 0 });
   });
 
-  test("that are not told to anybody, since the broker throws, go to onError", async () => {
+  test("are reported to onError if the broker throws", async () => {
     const [one, two] = processes(2) as Two;
     await presenceOf(two.hub);
     const broken = new Error("no way");

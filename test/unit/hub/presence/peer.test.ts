@@ -12,7 +12,7 @@ import {
 
 const head = { from: "abc", beatMs: 2000 };
 
-/** What a process tells, signal by signal. */
+/** The state of a process, signal by signal. */
 function have(states: readonly TopicState[], before = 0): Signal[] {
   return Array.from(partsInSignals(states), (parts, i) => ({ type: "have", ...head, haves: before + i + 1, parts }));
 }
@@ -43,7 +43,7 @@ function peerOf(first: Signal, asked: readonly string[] = ["room"]): Heard {
   return { peer, changed, lacking };
 }
 
-test("a state in several parts is there when it is whole", () => {
+test("applies a state of several parts when it is complete", () => {
   const signals = have([stateOf(1000)]);
   expect(signals.length).toBeGreaterThan(3);
   const { peer, changed, lacking } = peerOf(signals[0] as Signal);
@@ -55,7 +55,7 @@ test("a state in several parts is there when it is whole", () => {
   expect([peer.rollOf("room")?.subscribers, lacking.size, new Set(changed).size]).toEqual([1003, 0, 1000]);
 });
 
-test("a whole state replaces what was told before, and tells what has changed", () => {
+test("replaces an earlier state with a complete one, and reports the difference", () => {
   const [first, second] = [have([stateOf(5)]), have([stateOf(3)], 1)].flat() as [Signal, Signal];
   const { peer, changed } = peerOf(first);
   peer.receive(first, 0);
@@ -65,25 +65,25 @@ test("a whole state replaces what was told before, and tells what has changed", 
   expect(changed.map((identity) => identity[0])).toEqual(["3", "4"]);
 });
 
-test("a state of which a part is missing is lacking still, and what came of it is dropped", () => {
+test("drops the parts of a state that lacks one, and reports the state as missing", () => {
   const signals = have([stateOf(1000)]);
   for (const missing of signals) {
     const { peer, lacking } = peerOf(signals[0] as Signal);
     for (const signal of signals) if (signal !== missing) peer.receive(signal, 0);
     peer.receive({ type: "beat", ...head, haves: signals.length }, 0);
-    // Whoever comes in at the second part cannot tell, but has no state.
+    // A process that joins at the second part cannot detect the loss, but has no state.
     expect([peer.rollOf("room"), lacking.size, peer.isReceivingState]).toEqual([undefined, 1, false]);
   }
 });
 
-test("what comes twice or too late changes nothing", () => {
+test("ignores a signal that arrives twice or too late", () => {
   const [first, second] = [have([stateOf(2)]), have([stateOf(5, false)], 1)].flat() as [Signal, Signal];
   const { peer } = peerOf(first);
   for (const signal of [first, second, second, first]) peer.receive(signal, 0);
   expect(peer.rollOf("room")?.subscribers).toBe(8);
 });
 
-test("topics that nobody asks for are not kept", () => {
+test("does not keep topics that are not requested", () => {
   const [signal] = have([stateOf(2, true, "other"), stateOf(1)]) as [Signal];
   const { peer } = peerOf(signal);
   peer.receive(signal, 0);
@@ -95,7 +95,7 @@ test.each([
   ["nobody", [stateOf(0)]],
   ["many topics", Array.from({ length: 5000 }, (_, i) => stateOf(i % 3, true, `room-${i}`.padEnd(200, "\u2028")))],
   ["large and small", [stateOf(3000), stateOf(0, true, "a"), stateOf(1, false, "b"), stateOf(3000, false, "c", 200)]],
-])("signals are bounded, and say all: %s", (_, states) => {
+])("encodes a complete state in bounded signals: %s", (_, states) => {
   const signals = have(states).map((signal) => encodeSignal(signal));
   for (const text of signals) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_SIGNAL_BYTES);
   const parts = signals.flatMap((text) => {
@@ -112,7 +112,7 @@ test.each([
   for (const { topic, identities } of states) expect(told.get(topic)?.[1]).toEqual(new Map(identities));
 });
 
-test("topics are asked for in bounded signals", () => {
+test("requests topics in bounded signals", () => {
   const topics = Array.from({ length: 5000 }, (_, i) => `room-${i}`.padEnd(200, "\u0100"));
   const asked = Array.from(topicsInSignals(topics), (some) => {
     const text = encodeSignal({ type: "want", ...head, haves: 7, topics: some, afresh: true, of: "x".repeat(64) });

@@ -7,11 +7,11 @@ import { FakeSink, open } from "../../../support/fake-sink.ts";
 import { FaultyBroker } from "../../../support/faulty-broker.ts";
 import { notedHub, type NotedHub } from "../../../support/hub.ts";
 
-/** A broker whose signals are noted, and get lost. */
+/** A broker that records its signals, and can lose them. */
 export class NotedBroker extends FaultyBroker {
-  /** What was told, without what surrounds it. */
+  /** The signals that were sent, without their envelopes. */
   readonly sent: string[] = [];
-  /** Whether a signal is lost on its way, to everybody. */
+  /** Whether a signal is lost for all recipients. */
   drops = (_text: string): boolean => false;
 
   override signal(text: string): void {
@@ -19,7 +19,7 @@ export class NotedBroker extends FaultyBroker {
     if (!this.drops(text)) super.signal(text);
   }
 
-  /** The types of what was told: `hello`, `want` ... */
+  /** The types of the signals that were sent: `hello`, `want` ... */
   get types(): string[] {
     return this.sent.map((text) => text.split(" ")[3] ?? "");
   }
@@ -33,7 +33,7 @@ export interface PresenceProcess extends NotedHub {
   readonly broker: NotedBroker;
 }
 
-/** Short, so that tests are; a grace that no test waits for by mistake. */
+/** Short beats, so that tests are fast; a grace period that no test waits for by mistake. */
 export const quick = { beatMs: 50, graceMs: 150 };
 
 export function processes(
@@ -47,13 +47,13 @@ export function processes(
   });
 }
 
-/** A client without a network: `connection.gone()` is its leaving. */
+/** A client without a network: `connection.gone()` disconnects it. */
 export async function attend(hub: Hub, identity?: string, query = "topic=room"): Promise<Connection> {
   const options = identity === undefined ? {} : { identity };
   return (await open(hub, query, new FakeSink(), options)).connection;
 }
 
-/** As an object that tests can compare. */
+/** Presence as an object that tests can compare. */
 export function plain({ subscribers, identities }: Presence): { subscribers: number; [identity: string]: number } {
   return { ...Object.fromEntries(identities), subscribers };
 }
@@ -62,10 +62,10 @@ export async function presenceOf(hub: Hub, topic = "room"): Promise<ReturnType<t
   return plain(await hub.topic(topic).presence());
 }
 
-/** After so many milliseconds, a hub that does not know something yet will not. */
+/** Time limit for a hub to learn a change, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** Waits until a hub knows this of a topic, and gives how long that took, in milliseconds. */
+/** Waits until a hub has this presence for a topic, and returns the milliseconds that this took. */
 export async function untilPresence(hub: Hub, expected: ReturnType<typeof plain>, topic = "room"): Promise<number> {
   const start = performance.now();
   for (;;) {
@@ -81,7 +81,7 @@ export async function untilPresence(hub: Hub, expected: ReturnType<typeof plain>
   }
 }
 
-/** Waits until a hub knows of so many subscribers, of whom there may be too many to compare. */
+/** Waits until a hub counts this number of subscribers, which may be too many to compare. */
 export async function untilSubscribers(hub: Hub, expected: number, topic = "room"): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
@@ -92,7 +92,7 @@ export async function untilSubscribers(hub: Hub, expected: number, topic = "room
   }
 }
 
-/** Reads the changes of a topic, from when it knows who is there. */
+/** Reads the changes of a topic, once it knows the present state. */
 export async function changesOf(hub: Hub, topic = "room"): Promise<PresenceChange[]> {
   const changes: PresenceChange[] = [];
   await hub.topic(topic).presence();

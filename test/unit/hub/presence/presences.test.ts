@@ -21,7 +21,7 @@ import {
 beforeEach(() => void virtualTime());
 
 describe("a hub without a broker", () => {
-  test("tells at once who follows a topic, and how many are anonymous", async () => {
+  test("returns the subscribers of a topic at once, and the number of anonymous ones", async () => {
     const { hub } = notedHub();
     expect(await presenceOf(hub)).toEqual({ subscribers: 0 });
     const ada = await attend(hub, "ada");
@@ -37,7 +37,7 @@ describe("a hub without a broker", () => {
     expect(await presenceOf(hub)).toEqual({ subscribers: 2, ada: 1, bob: 1 });
   });
 
-  test("has names as they are given, and gives what does not change afterwards", async () => {
+  test("keeps names unchanged, and returns a snapshot", async () => {
     const { hub } = notedHub();
     for (const identity of ["__proto__", "0", "ä\u2028😀", "x".repeat(200)]) await attend(hub, identity);
     const before = await hub.topic("room").presence();
@@ -51,7 +51,7 @@ describe("a hub without a broker", () => {
     expect([before.subscribers, before.identities.has("late")]).toEqual([4, false]);
   });
 
-  test("counts a subscriber of any wire, until its body is left", async () => {
+  test("counts a subscriber on any wire until its body is cancelled", async () => {
     const { hub } = notedHub({ heartbeatMs: 50 });
     const followers = [];
     for (const wire of ["ndjson", "sse", "comet"]) {
@@ -62,7 +62,7 @@ describe("a hub without a broker", () => {
     await untilPresence(hub, { subscribers: 0 });
   });
 
-  test("tells of each identity's first subscriber, and of its last, after the grace", async () => {
+  test("reports each identity's first subscriber, and its last one after the grace", async () => {
     const { hub } = notedHub({ presence: { graceMs: 60 } });
     await attend(hub, "there");
     const changes = await changesOf(hub);
@@ -78,7 +78,7 @@ describe("a hub without a broker", () => {
     expect(changes).toEqual([join("ada", 2), leave("ada", 2)]);
   });
 
-  test("gives each reader what comes from when it begins, and lets go when it leaves", async () => {
+  test("sends each reader the changes since it began, and releases it when it leaves", async () => {
     const { hub } = notedHub({ presence: { graceMs: 0 } });
     const early = await changesOf(hub);
     const ada = await attend(hub, "ada");
@@ -93,7 +93,7 @@ describe("a hub without a broker", () => {
     expect(early).toEqual([join("ada", 1), leave("ada", 0), join("bob", 1)]);
   });
 
-  test("ends changes when it is closed, and tells nothing more", async () => {
+  test("ends changes when it is closed, and reports nothing more", async () => {
     const hub = new Hub();
     const ended = (async () => {
       const changes: PresenceChange[] = [];
@@ -110,7 +110,7 @@ describe("a hub without a broker", () => {
 });
 
 describe("hubs of several processes", () => {
-  test("know who follows a topic in all of them", async () => {
+  test("count the subscribers of a topic in all of them", async () => {
     const [one, two, three] = processes(3) as Three;
     await attend(one.hub, "ada");
     await attend(two.hub, "ada", "topic=room&topic=other");
@@ -125,7 +125,7 @@ describe("hubs of several processes", () => {
     expect([one, two, three].flatMap(({ errors }) => errors)).toEqual([]);
   });
 
-  test("answer the first question when all have answered, and the others at once", async () => {
+  test("answer the first query when all have replied, and later ones at once", async () => {
     const [one, two] = processes(2, { beatMs: 2000 }) as Two;
     await attend(two.hub, "ada");
     const start = performance.now();
@@ -141,7 +141,7 @@ describe("hubs of several processes", () => {
     expect(third - second).toBeLessThan(200);
   });
 
-  test("tell a join and a leave once, however many tabs in however many processes", async () => {
+  test("report a join and a leave once for many tabs in many processes", async () => {
     const [one, two, three] = processes(3) as Three;
     const all = await Promise.all([one, two, three].map(({ hub }) => changesOf(hub)));
     const tabs = [await attend(one.hub, "ada"), await attend(two.hub, "ada"), await attend(two.hub, "ada")];
@@ -157,7 +157,7 @@ describe("hubs of several processes", () => {
     }
   });
 
-  test("do not tell of a client that comes back within the grace, to whichever process", async () => {
+  test("do not report a client that reconnects within the grace to any process", async () => {
     const [one, two] = processes(2, { beatMs: 50, graceMs: 400 }) as Two;
     const changes = [await changesOf(one.hub), await changesOf(two.hub)];
     let connection = await attend(one.hub, "ada");
@@ -173,7 +173,7 @@ describe("hubs of several processes", () => {
     for (const told of changes) expect(told).toEqual([join("ada", 1), leave("ada", 0)]);
   });
 
-  test("tell nothing of those who were there before", async () => {
+  test("do not report earlier subscribers as joins", async () => {
     const [one, two] = processes(2) as Two;
     const ada = await attend(two.hub, "ada");
     const changes = await changesOf(one.hub);
@@ -184,7 +184,7 @@ describe("hubs of several processes", () => {
     expect(changes).toEqual([join("bob", 2), leave("ada", 1)]);
   });
 
-  test("know of a process that begins later, at once", async () => {
+  test("count a process that begins later at once", async () => {
     const shared = new MemoryBrokers();
     const slow = { beatMs: 10_000, graceMs: 0 };
     const [one] = processes(1, slow, shared) as [PresenceProcess];
@@ -204,18 +204,18 @@ describe("options", () => {
     { graceMs: -1 },
     { graceMs: 2_147_483_648 },
     { beatMs: "50" as unknown as number },
-  ])("%j is refused", (presence) => {
+  ])("reject %j", (presence) => {
     expect(() => new Hub({ presence: presence as object })).toThrow(expect.objectContaining({ code: "ERR_OPTION" }));
   });
 
-  test("at their ends are taken", () => {
+  test("accept both bounds of their ranges", () => {
     expect(() => new Hub({ presence: { beatMs: 10, graceMs: 0 } })).not.toThrow();
     expect(() => new Hub({ presence: { beatMs: 60_000, graceMs: 2_147_483_647 } })).not.toThrow();
     expect(() => new Hub({ presence: quick })).not.toThrow();
   });
 
   test.each(["", "x".repeat(201), "a\nb", "a\rb", "a\0b", "\ud800", "a\udc00b", 7, null, {}])(
-    "identity %j is refused",
+    "reject the identity %j",
     async (identity) => {
       const { hub, errors } = notedHub();
       await expect(attend(hub, identity as string)).rejects.toThrow("ERR_HANDLER");

@@ -25,7 +25,7 @@ const head = { from: "abc", beatMs: 10, haves: 0 };
 beforeEach(() => void vi.useFakeTimers({ toFake: ["performance", "setTimeout", "clearTimeout"] }));
 afterEach(() => void vi.useRealTimers());
 
-test("topics that are asked for in one go are asked for together", async () => {
+test("requests the topics of one turn together", async () => {
   const { asking, wants } = questions();
   void asking.ask("a");
   void asking.ask("b");
@@ -35,7 +35,7 @@ test("topics that are asked for in one go are asked for together", async () => {
   asking.end();
 });
 
-test("who says hello is asked at once, and who is silent again after a beat", async () => {
+test("asks a process at once after its hello, and again after a silent beat", async () => {
   const { asking, wants } = questions();
   void asking.ask("a");
   await Promise.resolve();
@@ -50,7 +50,7 @@ test("who says hello is asked at once, and who is silent again after a beat", as
   asking.end();
 });
 
-test("what takes longer to be told than a beat is not asked for again", async () => {
+test("does not repeat a request while its answer arrives for longer than a beat", async () => {
   const { asking, wants } = questions();
   void asking.ask("a");
   await Promise.resolve();
@@ -68,7 +68,7 @@ test("what takes longer to be told than a beat is not asked for again", async ()
   asking.end();
 });
 
-test("nobody who asks waits once it is over, and nothing is wanted any more", async () => {
+test("resolves pending queries on end, and requests nothing more", async () => {
   const { asking, wants } = questions();
   const asked = asking.ask("a");
   asking.end();
@@ -77,7 +77,7 @@ test("nobody who asks waits once it is over, and nothing is wanted any more", as
   expect(asking.size).toBe(0);
 });
 
-test("of a thousand processes and one more, a thousand are known", () => {
+test("tracks at most a thousand processes", () => {
   const { asking } = questions();
   void asking.ask("a");
   for (let i = 0; i <= 1000; i += 1) {

@@ -10,7 +10,7 @@ interface Process extends NotedHub {
   readonly broker: FaultyBroker;
 }
 
-/** Hubs of several processes, on one broker. */
+/** Hubs of several processes on one broker. */
 function processes(
   count: number,
   options: HubOptions = {},
@@ -26,7 +26,7 @@ const gaps = (follower: Follower): unknown[] =>
   follower.items.filter(({ type }) => type === "gap").map((item) => ({ ...item }));
 
 describe("hubs of several processes", () => {
-  test("bring what one publishes to the subscribers of all, in one order, with one position", async () => {
+  test("deliver a message of one to the subscribers of all, in one order, with one position", async () => {
     const [one, other] = processes(2) as [Process, Process];
     const here = await (await followHub(one.hub, "topic=t")).begun();
     const there = await (await followHub(other.hub, "topic=t&wire=sse")).begun();
@@ -41,7 +41,7 @@ describe("hubs of several processes", () => {
     expect(ids).toEqual(positions);
   });
 
-  test("resume on whichever hub a client comes to, from the broker's history", async () => {
+  test("resume a client on any hub from the broker's history", async () => {
     const [one, other, third] = processes(3) as [Process, Process, Process];
     const first = await followHub(one.hub, "topic=t&from=oldest");
     for (let i = 0; i < 10; i += 1) await one.hub.topic("t").publish(i);
@@ -57,7 +57,7 @@ describe("hubs of several processes", () => {
     expect(oldest.data).toEqual(first.data);
   });
 
-  test("know of nothing that nobody follows", async () => {
+  test("listen to no topic without subscribers", async () => {
     const [one, other] = processes(2) as [Process, Process];
     await one.hub.topic("t").publish("x");
     expect(other.hub.stats()).toMatchObject({
@@ -68,7 +68,7 @@ describe("hubs of several processes", () => {
     expect([one.broker.reads, one.broker.listens, other.broker.listens]).toEqual([0, 0, 0]);
   });
 
-  test("wait for what a position names, where the client is ahead of the hub that it comes to", async () => {
+  test("wait for the message of a position when the client is ahead of the hub", async () => {
     const [one, late] = processes(2) as [Process, Process];
     await (await followHub(late.hub, "topic=t")).begun();
     late.broker.loses = 1;
@@ -81,7 +81,7 @@ describe("hubs of several processes", () => {
     expect(client.data).toEqual(["next"]);
   });
 
-  test("find every notice that is lost", async () => {
+  test("detect every lost notice", async () => {
     const [one, other] = processes(2) as [Process, Process];
     const client = await (await followHub(other.hub, "topic=t")).begun();
     for (let i = 0; i < 30; i += 1) {
@@ -97,7 +97,7 @@ describe("hubs of several processes", () => {
     expect(gaps(client)).toEqual([]);
   });
 
-  test("keep their clients while the broker is away, refuse to publish, and bring all afterwards", async () => {
+  test("keep their clients during an outage of the broker, reject publishes, and deliver all messages after it", async () => {
     const [one, other] = processes(2) as [Process, Process];
     const client = await (await followHub(one.hub, "topic=t")).begun();
     await other.hub.topic("t").publish("before");
@@ -107,7 +107,7 @@ describe("hubs of several processes", () => {
     for (let i = 0; i < 5; i += 1) await other.hub.topic("t").publish(i);
     expect(one.hub.stats().broker?.isConnected).toBe(false);
     expect(one.errors).toMatchObject([{ code: "ERR_BROKER" }]);
-    // A topic that is fed already has its log; one that is not, has to be asked for.
+    // A topic that is attached already has its log; another one must be read from the broker.
     const known = await (await followHub(one.hub, `topic=t&from=oldest`)).has(1);
     await problemOf(await one.hub.fetch(request("topic=u")), 503, "ERR_BROKER");
     one.broker.restore();
@@ -120,7 +120,7 @@ describe("hubs of several processes", () => {
   });
 
   test.each(["resume", "skip", "latest"] as const)(
-    "tell of what the broker has let go of meanwhile (%s)",
+    "report a gap for messages that the broker has trimmed meanwhile (%s)",
     async (overflow) => {
       const [one, other] = processes(2, { log: { maxEntries: 3 }, overflow }) as [Process, Process];
       const clients = await Promise.all(
@@ -143,7 +143,7 @@ describe("hubs of several processes", () => {
       }
       const gap = clients[0]?.items.find(({ type }) => type === "gap") as { missed: number; position: string };
       expect(gap.missed).toBe(7);
-      // The place after the gap is one to come back to.
+      // A client can resume from the position after the gap.
       const again = await (
         await followHub(other.hub, `topic=t&lastEventId=${encodeURIComponent(gap.position)}`)
       ).has(3);
@@ -153,7 +153,7 @@ describe("hubs of several processes", () => {
     },
   );
 
-  test("begin anew where the broker does, with a gap for everybody", async () => {
+  test("begin another epoch with the broker, with a gap for every client", async () => {
     const shared = new MemoryBrokers();
     const [one, other] = processes(2, {}, shared) as [Process, Process];
     const client = await (await followHub(one.hub, "topic=t&from=oldest")).begun();
@@ -173,7 +173,7 @@ describe("hubs of several processes", () => {
     expect(late.data).toEqual(["after"]);
   });
 
-  test("take what is told while they read, however much it is", async () => {
+  test("accept many notices while they read", async () => {
     const [one, other] = processes(2) as [Process, Process];
     const client = await (await followHub(other.hub, "topic=t")).begun();
     let go = (): void => undefined;
@@ -188,14 +188,14 @@ describe("hubs of several processes", () => {
     expect(client.data).toEqual(Array.from({ length: 1500 }, (_, i) => i));
   });
 
-  test.each([true, false])("notice a broker that has lost its newest messages (told: %s)", async (isTold) => {
+  test.each([true, false])("detect a broker that has lost its newest messages (notified: %s)", async (isTold) => {
     const broker = new Rewound();
     const { hub } = notedHub({ broker });
     const client = await (await followHub(hub, "topic=t")).begun();
     const epoch = broker.epoch;
     for (const text of ["a", "b", "c"]) broker.add(text);
     await client.has(3);
-    // It comes back without the last, and gives its number to another.
+    // The broker restarts without the last message, and reuses its offset.
     broker.rewind(2);
     broker.isSilent = !isTold;
     broker.add("d");
@@ -208,7 +208,7 @@ describe("hubs of several processes", () => {
     expect(gaps(client)).toMatchObject([{ missed: null }]);
   });
 
-  test("give pages nothing that only somebody else can have written to the broker", async () => {
+  test("deliver no malformed message of a foreign writer to pages", async () => {
     const broker = new Rewound();
     const { hub, errors } = notedHub({ broker });
     const page = await (await followHub(hub, "topic=t&wire=comet")).begun();
@@ -230,7 +230,7 @@ describe("hubs of several processes", () => {
     expect(late.data).toEqual(["z"]);
   });
 
-  test("read with numbers that leave some out", async () => {
+  test("read a history whose offsets have holes", async () => {
     const broker = new Rewound(7);
     const { hub } = notedHub({ broker, log: { maxEntries: 4 } });
     const client = await (await followHub(hub, "topic=t")).begun();
@@ -241,7 +241,7 @@ describe("hubs of several processes", () => {
     const from = async (position: string): Promise<Follower> =>
       (await followHub(hub, `topic=t&lastEventId=${encodeURIComponent(position)}`)).begun();
     expect((await (await from(id(1))).has(2)).data).toEqual(["c", "d"]);
-    // Between two numbers is after the first.
+    // A position between two offsets is after the first.
     expect((await (await from(`t=${broker.epoch}.17`)).has(2)).data).toEqual(["c", "d"]);
     for (const text of ["e", "f"]) broker.add(text);
     await client.has(6);
@@ -251,7 +251,7 @@ describe("hubs of several processes", () => {
     expect((await (await from(id(1))).has(4)).open.states).toEqual({ t: "recovered" });
   });
 
-  test("are asked through enumerators as well", async () => {
+  test("serve enumerators as well", async () => {
     const [one, other] = processes(2) as [Process, Process];
     const position = await one.hub.topic("t").publish("a");
     const read = async (from: string, count: number): Promise<unknown[]> => {
@@ -273,7 +273,7 @@ describe("hubs of several processes", () => {
     await expect(read("t=nosuch.3", 1)).rejects.toMatchObject({ code: "ERR_BROKER" });
   });
 
-  test("close their broker, and publish no more", async () => {
+  test("close their broker, and reject later publishes", async () => {
     const [one] = processes(1) as [Process];
     await (await followHub(one.hub, "topic=t")).begun();
     await one.hub.close({ drainMs: 0 });
@@ -282,7 +282,7 @@ describe("hubs of several processes", () => {
     expect(() => one.hub.topic("t").publish("x")).toThrow(expect.objectContaining({ code: "ERR_CLOSED" }) as Error);
   });
 
-  test("tell the application of a broker's other failures, and go on trying", async () => {
+  test("report other failures of a broker to the application, and retry", async () => {
     const [one, other] = processes(2) as [Process, Process];
     one.broker.failure = new Error("broken");
     await problemOf(await one.hub.fetch(request("topic=t")), 503, "ERR_BROKER");
@@ -295,7 +295,7 @@ describe("hubs of several processes", () => {
     expect(client.data).toEqual(["x"]);
   });
 
-  test("refuse what is no broker", () => {
+  test("reject a value that is no broker", () => {
     expect(() => notedHub({ broker: Promise.resolve() as never })).toThrow(/awaited/);
     expect(() => notedHub({ broker: "redis" as never })).toThrow(
       expect.objectContaining({ code: "ERR_OPTION" }) as Error,
@@ -303,7 +303,7 @@ describe("hubs of several processes", () => {
   });
 });
 
-/** A broker of one topic that may lose its newest messages, and leave out numbers. */
+/** A broker of one topic that may lose its newest messages, and skip offsets. */
 class Rewound implements Broker {
   readonly name = "rewound";
   readonly isDense: boolean;
@@ -373,7 +373,7 @@ class Rewound implements Broker {
   }
 
   signal(): void {
-    // Nobody hears it.
+    // No listener is notified.
   }
 
   close(): Promise<void> {

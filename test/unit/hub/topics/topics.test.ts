@@ -9,7 +9,7 @@ afterEach(() => vi.useRealTimers());
 const collect = <E>(): Iteratee<E, E[]> => Iteratee.collect<E>();
 
 describe("publishing", () => {
-  test("resolves to the position, which a client may begin from", async () => {
+  test("resolves to the position, from which a client may resume", async () => {
     const hub = new Hub();
     const topic = hub.topic<string>("a b");
     const position = await topic.publish("one");
@@ -19,7 +19,7 @@ describe("publishing", () => {
     expect(sink.messages).toEqual(["two"]);
   });
 
-  test("encodes at once: what becomes of the object later changes nothing", async () => {
+  test("encodes at once, so that a later change to the object has no effect", async () => {
     const hub = new Hub();
     const { sink } = await open(hub, "topic=t");
     const story = { title: "before" };
@@ -29,7 +29,7 @@ describe("publishing", () => {
     expect(sink.messages).toEqual([{ title: "before" }]);
   });
 
-  test("does not publish twice what has the same id, as long as the log holds it", async () => {
+  test("deduplicates a message id while the log holds its message", async () => {
     const hub = new Hub({ log: { maxEntries: 2 } });
     const { sink } = await open(hub, "topic=t");
     const topic = hub.topic<string>("t");
@@ -43,7 +43,7 @@ describe("publishing", () => {
     expect(hub.stats().published).toBe(4);
   });
 
-  test("takes other types with an encoder", async () => {
+  test("accepts other types with an encoder", async () => {
     const hub = new Hub();
     const { sink } = await open(hub, "topic=dates");
     void hub.topic("dates", { encoder: (date: Date) => date.toISOString() }).publish(new Date(0));
@@ -51,7 +51,7 @@ describe("publishing", () => {
     expect(sink.messages).toEqual(["1970-01-01T00:00:00.000Z"]);
   });
 
-  test("refuses a message that is too large by its own bytes, not by those that make it safe in a script", async () => {
+  test("rejects a message that is too large by its own bytes, without those that escape it for a script", async () => {
     const hub = new Hub({ maxMessageBytes: 100 });
     const topic = hub.topic<string>("t");
     await topic.publish("<".repeat(98));
@@ -62,7 +62,7 @@ describe("publishing", () => {
 });
 
 describe("topics", () => {
-  test("are those that the application says, each with its options", async () => {
+  test("are defined by the application, each with its options", async () => {
     const hub = new Hub({ topics: (name) => name === "news" || (name === "short" && { log: { maxEntries: 1 } }) });
     await expectCode("ERR_TOPIC_UNKNOWN", () => hub.topic("other"));
     for (const name of ["news", "short"]) for (const text of ["a", "b"]) void hub.topic<string>(name).publish(text);
@@ -70,15 +70,12 @@ describe("topics", () => {
     expect((await open(hub, "topic=short&from=oldest")).sink.messages).toEqual(["b"]);
   });
 
-  test.each([{ log: { maxEntries: 0 } }, { overflow: "never" }])(
-    "have options that are checked: %j",
-    async (options) => {
-      const hub = new Hub({ topics: () => options as never });
-      await expectCode("ERR_OPTION", () => hub.topic<string>("t").publish("x"));
-    },
-  );
+  test.each([{ log: { maxEntries: 0 } }, { overflow: "never" }])("reject invalid options: %j", async (options) => {
+    const hub = new Hub({ topics: () => options as never });
+    await expectCode("ERR_OPTION", () => hub.topic<string>("t").publish("x"));
+  });
 
-  test("are forgotten when their messages have aged and nobody follows them, and then begin another epoch", async () => {
+  test("are evicted when their messages have expired and they have no subscriber, and then begin another epoch", async () => {
     vi.useFakeTimers();
     const hub = new Hub({ log: { maxAgeMs: 10_000 } });
     const position = await hub.topic<string>("idle").publish("x");
@@ -89,7 +86,7 @@ describe("topics", () => {
     await vi.advanceTimersByTimeAsync(3000);
     expect(hub.stats()).toMatchObject({ topics: 1, logEntries: 0, logBytes: 0 });
     connection.gone();
-    // A follower who is away for less than a message's age finds the topic as it was.
+    // A subscriber that reconnects before the messages expire finds the topic unchanged.
     await vi.advanceTimersByTimeAsync(9000);
     const { sink } = await open(hub, `topic=followed&lastEventId=${encodeURIComponent(connection.position)}`);
     expect(sink.lines[0]).toMatchObject({ open: { states: { followed: "recovered" } } });
@@ -100,7 +97,7 @@ describe("topics", () => {
     ]);
   });
 
-  test("leave no timer when the last is forgotten", async () => {
+  test("leave no timer when the last is evicted", async () => {
     vi.useFakeTimers();
     const hub = new Hub({ log: { maxAgeMs: 100 } });
     const { connection } = await open(hub, "topic=t");
@@ -112,7 +109,7 @@ describe("topics", () => {
     expect([hub.stats().topics, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
-  test("are bounded in number: those that nobody follows make room, and where all are followed there is none", async () => {
+  test("are bounded in number: one without subscribers is evicted for another, and one more is rejected if there is none", async () => {
     const hub = new Hub({ maxTopics: 3 });
     for (let i = 0; i < 100; i += 1) await hub.topic<number>(`t${i}`).publish(i);
     expect(hub.stats()).toMatchObject({ topics: 3, logEntries: 3 });
@@ -146,7 +143,7 @@ describe("enumerate", () => {
     expect(await next).toEqual([5, 6]);
   });
 
-  test("gives each message with its position and what was said of it", async () => {
+  test("yields each message with its position and its fields", async () => {
     const hub = new Hub();
     const topic = hub.topic<string>("t");
     const position = await topic.publish("x", { event: "e", key: "k", messageId: "m" });
@@ -159,7 +156,7 @@ describe("enumerate", () => {
     });
   });
 
-  test("fails when the log has passed its reader, who then knows how many are missed", async () => {
+  test("throws when the log has passed its reader, with the number of missed messages", async () => {
     const hub = new Hub({ log: { maxEntries: 5 } });
     const topic = hub.topic<number>("t");
     const reader = topic.messages()[Symbol.asyncIterator]();
@@ -179,7 +176,7 @@ describe("enumerate", () => {
     await expectCode(code, () => hub.topic("t").messages({ from }).run(collect()));
   });
 
-  test("ends when the hub is closed, and keeps its topic alive until it is left", async () => {
+  test("ends when the hub is closed, and retains its topic until it returns", async () => {
     vi.useFakeTimers();
     const hub = new Hub({ log: { maxAgeMs: 1000 } });
     const all = hub.topic<number>("t").messages().through(dataOf).run(collect());
@@ -196,7 +193,7 @@ describe("enumerate", () => {
   });
 });
 
-test("statistics count what is there, and what has been done", async () => {
+test("counts present objects and past operations in stats()", async () => {
   const hub = new Hub();
   const full = new FakeSink();
   full.full = true;
