@@ -6,7 +6,7 @@ import { CometError, Enumeratee, type Enumerator, type Topic } from "comet-socke
  */
 export const LINGER_MS = 5000;
 
-/** Publishes a source to a topic while somebody follows the topic: one run of it for all who do. */
+/** Publishes a source to a topic while the topic has subscribers: one run for all of them. */
 export class Feed<Message> {
   readonly #topic: Topic<Message>;
   readonly #source: Enumerator<Message>;
