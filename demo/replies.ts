@@ -13,7 +13,7 @@ const types: Readonly<Record<string, string>> = {
 /** Answers a request. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
 
-/** The handlers of a path. */
+/** The methods of a path, and its answer. */
 export interface Route {
   readonly methods: readonly string[];
   readonly answer: Answer;

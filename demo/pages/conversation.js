@@ -70,7 +70,7 @@ export class Conversation {
     this.#pending.delete(messageId);
   }
 
-  /** Messages are missing, which may include accepted ones. */
+  /** Drops the accepted messages after a gap, which may cover them. */
   dropSent() {
     for (const [messageId, { sent }] of this.#pending) if (sent) this.drop(messageId);
   }

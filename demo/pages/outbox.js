@@ -4,7 +4,7 @@ const LONGEST_PAUSE_MS = 15_000;
 
 /**
  * Posts messages one after the other, each until the server has it or refuses it. One whose answer was lost is posted again
- * under the same `messageId`, by which the server knows it.
+ * under the same `messageId`, by which the server deduplicates it.
  */
 export class Outbox {
   #url;
