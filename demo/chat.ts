@@ -9,18 +9,18 @@ const MAX_TEXT_LENGTH = 500;
 /** More than the longest message with every character escaped. */
 const MAX_BODY_BYTES = 8192;
 
-/** What somebody said. */
+/** A chat message. */
 export interface ChatMessage {
   readonly name: string;
   readonly text: string;
-  /** When the server had it, in milliseconds since 1970. */
+  /** When the server received it, in milliseconds since 1970. */
   readonly at: number;
 }
 
-/** Publishes what is posted to a topic, once for each `messageId`: a page that does not know whether it succeeded tries again. */
+/** Publishes posted messages to a topic, once for each `messageId`: a page may retry a request with an unknown outcome. */
 export function postMessage(topic: Topic<ChatMessage>): Answer {
   return (request, response) => {
-    // Nobody is there to be told of a client that leaves while it posts.
+    // A client that disconnects while it posts cannot receive an error.
     answer(topic, request, response).catch(() => void response.destroy());
   };
 }
@@ -55,7 +55,7 @@ interface Posted {
   readonly text: string;
 }
 
-/** What is posted, or what is wrong with it. */
+/** The posted message, or the error in it. */
 function parse(body: string): Posted | string {
   const { messageId, name, text } = jsonObject(body);
   if (typeof messageId !== "string" || !/^[\w-]{1,64}$/.test(messageId)) {
@@ -75,7 +75,7 @@ function jsonObject(body: string): Record<string, unknown> {
   }
 }
 
-/** Whether it can be read: with something to see in it, without control characters and halves of characters. */
+/** Whether a text is readable: it has a visible character, no control characters and no lone surrogates. */
 function isLine(value: unknown, maxLength: number): value is string {
   return (
     typeof value === "string" &&

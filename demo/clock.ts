@@ -10,7 +10,7 @@ export interface Reading {
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
 
-/** The server's time, now and then at every full second. */
+/** The server's time, at once and then at every full second. */
 export const readings: Enumerator<Reading> = Enumerator.unfoldAsync(0, async (time, signal) => {
   await wait(Math.max(0, time - Date.now()), undefined, { signal });
   const now = Date.now();

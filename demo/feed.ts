@@ -1,12 +1,12 @@
 import { CometError, Enumeratee, type Enumerator, type Topic } from "comet-sockets";
 
 /**
- * How long a source goes on when the last follower has left, in milliseconds: one whose connection was cut comes back and
- * has missed nothing, and one that polls does not stop it between two polls.
+ * How long a source runs after the last subscriber leaves, in milliseconds. A client that reconnects in time misses nothing,
+ * and a polling client does not stop the source between two polls.
  */
 export const LINGER_MS = 5000;
 
-/** Publishes a source to a topic while somebody follows the topic: one run of it for all who do. */
+/** Publishes a source to a topic while the topic has subscribers: one run for all of them. */
 export class Feed<Message> {
   readonly #topic: Topic<Message>;
   readonly #source: Enumerator<Message>;

@@ -7,24 +7,24 @@ const DAY_MS = 86_400_000;
 
 const topics: ReadonlyMap<string, TopicOptions> = new Map([
   ["machine", { log: { maxAgeMs: 60_000 } }],
-  // The newest reading, for those who come within its second.
+  // The newest reading, for clients that subscribe within its second.
   ["clock", { log: { maxEntries: 1, maxAgeMs: 1000 } }],
   ["chat", { log: { maxEntries: 200 } }],
 ]);
 
-/** The demo's one hub, and what publishes to it by itself. */
+/** The demo's one hub, and the feeds that publish to it. */
 export interface DemoHub {
   readonly hub: Hub;
-  /** Ends all streams over `drainMs`, and then the feeds. A stream that is not read may take 5 s more. */
+  /** Drains all streams over `drainMs`, then ends the feeds. A stalled stream may take 5 s more. */
   close(drainMs: number): Promise<void>;
 }
 
 export function createHub(): DemoHub {
   const hub = new Hub({
     topics: (name) => topics.get(name) ?? false,
-    // Also how long a topic that nobody follows is remembered: who comes back within a day is told what was missed.
+    // Also the retention of a topic without subscribers: a client that returns within a day learns which messages it missed.
     log: { maxAgeMs: DAY_MS },
-    // Pages take a connection that is silent twice as long for dead. The demo can afford to be quick.
+    // Pages consider a connection dead after twice this silence. The demo can afford a short interval.
     heartbeatMs: 2000,
     onOpen: (subscription) => {
       for (const name of subscription.topics) feeds.get(name)?.join();

@@ -3,7 +3,7 @@ import { Enumeratee, Enumerator } from "comet-sockets";
 
 const PERIOD_MS = 500;
 
-/** What machine this is. */
+/** The description of this machine. */
 export interface Machine {
   readonly host: string;
   readonly model: string;
@@ -19,7 +19,7 @@ export function thisMachine(): Machine {
 export interface Sample {
   /** When it was taken, in milliseconds since 1970. */
   readonly at: number;
-  /** How busy each core was since the reading before, in percent, to a tenth. */
+  /** The load of each core since the previous reading, in percent, to a tenth. */
   readonly cores: readonly number[];
   readonly usedBytes: number;
   readonly totalBytes: number;
@@ -27,7 +27,7 @@ export interface Sample {
   readonly load: readonly number[];
 }
 
-/** Reads this machine. What the cores did is counted from when this was made, and then from reading to reading. */
+/** Reads this machine. Core load counts from construction, then from reading to reading. */
 export class MachineMeter {
   #before = os.cpus();
 
@@ -36,7 +36,7 @@ export class MachineMeter {
     const cores = now.map((core, i) => busyPercent(this.#before[i] ?? core, core));
     this.#before = now;
     const totalBytes = os.totalmem();
-    // On Linux freemem() is MemAvailable: what caches hold counts as free.
+    // On Linux freemem() is MemAvailable: memory held by caches counts as free.
     return { at: Date.now(), cores, usedBytes: totalBytes - os.freemem(), totalBytes, load: os.loadavg() };
   }
 }
@@ -50,7 +50,7 @@ export const samples: Enumerator<Sample> = Enumerator.defer(() => {
 function busyPercent(before: os.CpuInfo, now: os.CpuInfo): number {
   const total = totalMs(now) - totalMs(before);
   const busy = total - (now.times.idle - before.times.idle);
-  // Counters of virtual machines stand still, and run backwards, at times.
+  // Counters of virtual machines sometimes stand still or run backwards.
   return total <= 0 ? 0 : Math.round(1000 * Math.min(Math.max(busy / total, 0), 1)) / 10;
 }
 

@@ -29,7 +29,7 @@ function run(port: number): void {
   });
 }
 
-/** A SIGTERM to npm ends npm and its shell, but the shell does not pass it on: that it has gone has to do. */
+/** A SIGTERM to npm ends npm and its shell, but the shell does not forward it, so the shell's exit is the signal. */
 function onceOrphaned(act: () => void): void {
   const parent = process.ppid;
   const watch = setInterval(() => {

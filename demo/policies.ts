@@ -24,6 +24,6 @@ export function hashPolicy(scripts: readonly string[]): string {
 }
 
 function cometPolicy(scriptSources: readonly string[]): string {
-  // The image is the tab's icon: Firefox asks for it when a comet socket is opened on its own, and complains if it may not.
+  // The image is the tab's icon: Firefox requests it when a comet socket is opened on its own, and logs an error if it is blocked.
   return `default-src 'none'; script-src ${scriptSources.join(" ")}; img-src 'self'; frame-ancestors 'self'`;
 }

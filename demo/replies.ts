@@ -13,23 +13,23 @@ const types: Readonly<Record<string, string>> = {
 /** Answers a request. */
 export type Answer = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams) => void;
 
-/** What there is at a path. */
+/** The methods of a path, and its answer. */
 export interface Route {
   readonly methods: readonly string[];
   readonly answer: Answer;
 }
 
-/** A route that is read. */
+/** A route for GET and HEAD. */
 export function get(answer: Answer): Route {
   return { methods: ["GET", "HEAD"], answer };
 }
 
-/** A route that is posted to. */
+/** A route for POST. */
 export function post(answer: Answer): Route {
   return { methods: ["POST"], answer };
 }
 
-/** A route to a file, which is read now, once. */
+/** A route to a file, which is read once, at creation. */
 export function file(url: URL): Route {
   const body = readFileSync(url);
   const type = types[extname(url.pathname)];

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * The body of a request as text, or `undefined` as soon as it is larger than `maxBytes`. The rest of it is then let go by,
- * so that the client, who may not look for an answer before it has sent all, gets one. Rejects if the client leaves.
+ * The body of a request as text, or `undefined` as soon as it is larger than `maxBytes`. The rest is then discarded,
+ * because a client may read no answer before it has sent the whole body. Rejects if the client disconnects.
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
   return new Promise((resolve, reject) => {

@@ -12,7 +12,7 @@ import { enumeratee, helper, iframe, manual, scripts } from "./streams.ts";
 const DEFAULT_DELAY_MS = "300";
 const MAX_DELAY_MS = 10_000;
 
-/** What the demo answers, by path. */
+/** The demo's routes, by path. */
 export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
   const scriptPolicy = hashPolicy(scripts.map((script) => script.replace(/<.*?>/g, "")));
   return new Map<string, Route>([
@@ -50,7 +50,7 @@ function page(name: string): Route {
   return file(new URL(`pages/${name}`, import.meta.url));
 }
 
-/** A route to what the build makes: the client for script tags. */
+/** A route to the build's output: the client for script tags. */
 function built(name: string): Route {
   try {
     return file(new URL(`../dist/${name}`, import.meta.url));
@@ -59,7 +59,7 @@ function built(name: string): Route {
   }
 }
 
-/** What the pages load of their own: all that is with them but themselves. */
+/** The resources of the pages: every file in their folder except the pages. */
 function pageParts(): readonly string[] {
   return readdirSync(new URL("pages/", import.meta.url)).filter((name) => !name.endsWith(".html"));
 }

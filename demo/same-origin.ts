@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * Whether a request is none that a page of another site made a browser send. Browsers say with every POST where it comes
- * from; what says nothing is no browser, and nobody's cookies or network are misused by it.
+ * Whether a request is not a cross-site request from a browser. Browsers send the origin with every POST. A request without
+ * one comes from another program, which cannot misuse a user's cookies or network.
  */
 export function isSameOrigin({ headers }: IncomingMessage): boolean {
   const site = headers["sec-fetch-site"];

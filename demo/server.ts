@@ -5,15 +5,15 @@ import { PAGE_POLICY } from "./policies.ts";
 import { sendText } from "./replies.ts";
 import { createRoutes } from "./routes.ts";
 
-/** Over so long those who are connected are ended, so that they do not all come back at once. */
+/** The drain period: streams end spread over it, so that clients do not reconnect all at once. */
 const DRAIN_MS = 200;
-/** After so long those who do not read the end of their stream go without it. */
+/** The timeout after which stalled streams are closed without their end. */
 const PATIENCE_MS = 1000;
 
 /** The demo: a server, not yet listening, and the way to end it. */
 export interface Demo {
   readonly server: Server;
-  /** Tells the hub's clients that the server goes down, and then breaks off what is left. Takes about a second at most. */
+  /** Drains the hub's clients, then closes the remaining connections. Takes about a second at most. */
   close(): Promise<void>;
 }
 
@@ -24,7 +24,7 @@ export function createDemo(): Demo {
     response.setHeader("content-security-policy", PAGE_POLICY);
     response.setHeader("referrer-policy", "no-referrer");
     response.setHeader("x-content-type-options", "nosniff");
-    // Not by `new URL`: the path is only looked up, and `//host/path` is to be no other server's.
+    // Avoids `new URL`: the path is only looked up, and `//host/path` must not name another server.
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s, 2);
     const route = routes.get(path);
     if (route === undefined) {
@@ -42,7 +42,7 @@ export function createDemo(): Demo {
     await Promise.race([demoHub.close(DRAIN_MS), late]);
     patience.abort();
     const closed = new Promise((resolve) => server.close(resolve));
-    // The other streams have no end of their own, and are stopped by their connections' end.
+    // The other streams never end by themselves: they stop when their connections close.
     server.closeAllConnections();
     await closed;
   };

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { comet, Enumeratee, Enumerator, html, type Html } from "comet-sockets";
 
-/** What `manual` sends, and `enumeratee` arrives at. */
+/** The output of `manual` and `enumeratee`. */
 export const scripts = [
   "<script>console.log('kiki')</script>",
   "<script>console.log('foo')</script>",
@@ -22,7 +22,7 @@ export function enumeratee(delayMs: number): Enumerator<Html> {
   return spaced(messages, delayMs).through(toScript);
 }
 
-/** The same with the library's adapter, which also sends what browsers want to see first. */
+/** The same with the library's adapter, which also sends the padding that browsers expect first. */
 export function helper(delayMs: number, nonce: string): Enumerator<Html> {
   return spaced(messages, delayMs).through(comet({ callback: "console.log", nonce }));
 }

@@ -46,7 +46,7 @@ export function apiReports(root: string): ApiReport[] {
   }
 }
 
-/** What API Extractor finds at one entry point. */
+/** API Extractor's result for one entry point. */
 interface Extract {
   readonly entry: EntryPoint;
   /** The introduction of its report. */
@@ -59,7 +59,7 @@ interface Extract {
 /** A statement of the TypeScript in a report. */
 interface Statement {
   readonly node: ts.Statement;
-  /** What it declares; undefined for an import. */
+  /** The name that it declares; undefined for an import. */
   readonly name: string | undefined;
   /** Whether a user can name it, by this name or another. */
   readonly isExported: boolean;

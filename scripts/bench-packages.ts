@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { statSync } from "node:fs";
 
-/** When a file was written, in milliseconds; 0 if there is no such file. */
+/** The modification time of a file in milliseconds; 0 if it does not exist. */
 function writtenAt(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }

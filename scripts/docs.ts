@@ -162,7 +162,7 @@ const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: fal
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 
 interface Page {
-  /** What its links and images lead to. */
+  /** The targets of its links and images. */
   readonly links: readonly string[];
   /** The ids of its elements. */
   readonly places: ReadonlySet<string>;

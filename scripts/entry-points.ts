@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 /** One thing that a user of the package can import, as package.json names it. */
 export interface EntryPoint {
-  /** What a user imports: `comet-sockets/client`. */
+  /** The specifier that a user imports: `comet-sockets/client`. */
   readonly specifier: string;
   /** Its name in this repository: `index` for the package itself, `client` for `comet-sockets/client`. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface EntryPoint {
   readonly types: string;
 }
 
-/** The part of a package.json that says what the package gives to its users. */
+/** The part of a package.json that lists the package's exports. */
 interface Manifest {
   readonly name: string;
   readonly exports?: { readonly [subpath: string]: unknown };

@@ -26,7 +26,7 @@ export interface Ceiling {
   readonly most: number;
 }
 
-/** A document that is not rewritten yet may have as many findings as today. To be lowered, and to go. */
+/** A document not yet rewritten keeps its current number of findings as its ceiling, until it is rewritten. */
 const untilRewritten = (document: string, most: number): Ceiling => ({
   part: document,
   files: new RegExp(`^${document.replaceAll(".", "\\.")}$`),

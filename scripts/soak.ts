@@ -8,7 +8,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 
-/** What each soak shows, in the order in which they run. */
+/** The purpose of each soak, in the order in which they run. */
 const soaks: { readonly [name: string]: string } = {
   cuts: "no loss, no duplicate, in order, however connections are cut",
   stalls: "clients that stop reading get what their policy promises",
@@ -22,12 +22,12 @@ const soaks: { readonly [name: string]: string } = {
 };
 const usage = `npm run test:soak -- [${Object.keys(soaks).join(" | ")} ...] [--full]`;
 
-/** The most that one soak may take in its short form, and all of them together, in seconds. */
+/** The time limits of one soak in its short form, and of all together, in seconds. */
 const MOST_SECONDS = 120;
 const MOST_SECONDS_OF_ALL = 1200;
-/** A soak that takes so many times what it may take is killed, and has failed. */
+/** A soak that exceeds its limit by this factor is killed, and fails. */
 const GRACE = 1.5;
-/** In full no soak takes so long. */
+/** The time limit of a full soak. */
 const FULL_SECONDS = 900;
 /** Every client is a file to its process and one to the server's. */
 const FILES = 12_000;

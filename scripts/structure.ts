@@ -12,7 +12,7 @@ import { entryFilesOf } from "./entry-points.ts";
 /** Folders of `src/` whose folders are rooms too. */
 const houses = ["adapters", "brokers", "hub"];
 
-/** What the line of a README.md that is a door begins with. */
+/** The prefix of a README.md's line that is a door. */
 const DOOR = "From outside:";
 
 export interface Structure {
@@ -31,7 +31,7 @@ export interface Structure {
 export interface Room {
   /** Relative to `src/`: `hub/topics`. */
   readonly name: string;
-  /** How many files it has, with those of its folders. */
+  /** The number of its files, including those of its folders. */
   readonly files: number;
   /** The longest chain of imports within it, each file relative to the room. */
   readonly chain: readonly string[];

@@ -1,6 +1,6 @@
-/** What is drawn beyond the right edge, and scrolls in while the next sample is awaited. */
+/** The part beyond the right edge, which scrolls in before the next sample arrives. */
 const LEAD_MS = 2000;
-/** Between samples that are further apart the line is broken. */
+/** The line breaks between samples that are further apart. */
 const GAP_MS = 1500;
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
@@ -61,7 +61,7 @@ export class TimeChart {
       canvas.style.height = `${rows / ratio}px`;
     }
     const context = canvas.getContext("2d");
-    // The pixels at the edges may lie half beyond the box: all are cleared, or else they keep what was drawn.
+    // Edge pixels may lie half beyond the box, so all are cleared to leave no trace.
     context.resetTransform();
     context.clearRect(0, 0, columns, rows);
     context.scale(ratio, ratio);
@@ -89,7 +89,7 @@ function unbroken(points) {
   return runs;
 }
 
-/** A curve through all points that never leaves the range between two neighbours: it shows no peak that was not there. */
+/** A curve through all points that stays in the range of each two neighbours, so it shows no false peak. */
 function smooth(run) {
   const path = new Path2D();
   const slopes = run.map((_, i) => slopeAt(run, i));

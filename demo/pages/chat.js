@@ -3,13 +3,13 @@ import { Conversation } from "./conversation.js";
 import { Outbox } from "./outbox.js";
 import { stickToBottom } from "./stick-to-bottom.js";
 
-/** Screen readers are not to read the history out: what comes within so long after the beginning counts as such. */
+/** Screen readers skip the history: messages that arrive within this time after the start count as history. */
 const HISTORY_MS = 500;
 
 const element = (id) => document.getElementById(id);
 const [name, text, newer, problem] = ["name", "text", "newer", "problem"].map(element);
 
-/** What the ids of this tab's messages begin with, also when it is loaded again. */
+/** The prefix of this tab's message ids, which persists over reloads. */
 const tab = remembered("sessionStorage", "tab", () => randomText());
 name.value = remembered("localStorage", "name", () => `Guest ${100 + Math.floor(900 * Math.random())}`);
 
@@ -71,7 +71,7 @@ function randomText() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (number) => number.toString(36)).join("");
 }
 
-/** What a storage has, or else a new value, which it is given. Browsers can be told not to let a page store anything. */
+/** The stored value, or a new one, which is then stored. Browsers can forbid a page to store anything. */
 function remembered(storage, key, create) {
   try {
     return window[storage].getItem(key) ?? remember(storage, key, create());

@@ -5,7 +5,7 @@ const element = (id) => document.getElementById(id);
 const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: "UTC" });
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "full", timeZone: "UTC" });
 
-/** Hands are turned on from the first day's midnight, so that none runs back when it passes twelve. */
+/** Angles count from the first day's midnight, so that no hand runs back when it passes twelve. */
 let midnight;
 
 function show({ epochMs, timeZone, utcOffsetMinutes }) {

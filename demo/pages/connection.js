@@ -34,7 +34,7 @@ function show(state, text = state) {
   element.textContent = text;
 }
 
-/** Among the links to the page on each wire, marks that to this one. */
+/** Marks the link to the current wire among the links to each wire. */
 function markChoice(chosen) {
   const search = chosen === undefined ? "" : `?wire=${chosen}`;
   for (const link of document.querySelectorAll(".wires a")) {

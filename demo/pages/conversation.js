@@ -1,14 +1,14 @@
-/** So many lines are shown; older ones go. */
+/** The maximum number of lines; older ones are removed. */
 const MAX_LINES = 500;
 
 const time = new Intl.DateTimeFormat("en-GB", { timeStyle: "short" });
 
-/** The lines of a chat: messages, each once, notes, and at the end those that are being sent. */
+/** The lines of a chat: messages, each once, notes, and last the pending messages. */
 export class Conversation {
   #messages;
   #sending;
   #isOwn;
-  /** The lines of messages, and of those being sent, by their ids. */
+  /** The lines of received and pending messages, by their ids. */
   #shown = new Map();
   #pending = new Map();
 
@@ -18,11 +18,11 @@ export class Conversation {
     this.#isOwn = isOwn;
   }
 
-  /** A message has come. */
+  /** Adds a received message. */
   add({ name, text, at }, messageId) {
     if (messageId !== undefined) {
       this.drop(messageId);
-      // A message that was posted twice, before and after the server was restarted, has two positions.
+      // A message posted twice, before and after a server restart, has two positions.
       if (this.#shown.has(messageId)) return;
     }
     const stamp = document.createElement("time");
@@ -34,7 +34,7 @@ export class Conversation {
     this.#append(line);
   }
 
-  /** Something is to be known of the conversation itself. */
+  /** Adds a note about the conversation. */
   note(text) {
     const line = document.createElement("li");
     line.className = "note";
@@ -42,7 +42,7 @@ export class Conversation {
     this.#append(line);
   }
 
-  /** A message of this page is on its way. */
+  /** Adds a pending message of this page. */
   send({ name, text, messageId }) {
     const status = document.createElement("span");
     status.textContent = "sending";
@@ -51,7 +51,7 @@ export class Conversation {
     this.#sending.append(line);
   }
 
-  /** The server has it; now it is to come from there. */
+  /** Marks a message as accepted by the server, which will deliver it. */
   sent(messageId) {
     const pending = this.#pending.get(messageId);
     if (pending === undefined) return;
@@ -64,13 +64,13 @@ export class Conversation {
     if (pending !== undefined) pending.status.textContent = "not sent yet, trying again";
   }
 
-  /** It is not on its way any more. */
+  /** Removes a message that is no longer pending. */
   drop(messageId) {
     this.#pending.get(messageId)?.line.remove();
     this.#pending.delete(messageId);
   }
 
-  /** Messages are missing, and those that the server has may be among them. */
+  /** Drops the accepted messages after a gap, which may cover them. */
   dropSent() {
     for (const [messageId, { sent }] of this.#pending) if (sent) this.drop(messageId);
   }
@@ -101,7 +101,7 @@ function messageLine(name, beside, text, own) {
   return line;
 }
 
-/** The same colour for the same name, on every page; names that are nearly the same have colours that are not. */
+/** The same colour for the same name on every page; similar names have different colours. */
 function hueOf(name) {
   let hash = 0;
   for (const character of name) hash = (31 * hash + character.codePointAt(0)) % 360;

@@ -1,12 +1,12 @@
 import { TimeChart } from "./chart.js";
 import { follow } from "./connection.js";
 
-/** The right edge of the charts is so far in the past: a sample that comes no later scrolls in, and none jumps. */
+/** How far the charts' right edge lags behind the present: a sample within this delay scrolls in without a jump. */
 const DELAY_MS = 1000;
-/** What the charts show, and the server remembers. */
+/** The period that the charts show and the server retains. */
 const WINDOW_MS = 60_000;
 const GIB = 2 ** 30;
-/** How messages come, by the wire that brings them. */
+/** The text on how messages arrive, by wire. */
 const ways = {
   ndjson:
     "One HTTP response that does not end: twice a second it brings a line of JSON, which this page reads by fetch.",
@@ -28,14 +28,14 @@ const hue = (degrees) => (alpha) => `oklch(${dark.matches ? "0.76 0.13" : "0.6 0
 let samples = [];
 let charts = [];
 let coreFigures = [];
-/** How far the server's clock is ahead of `performance.now()`, as the promptest samples show it. */
+/** The offset of the server's clock from `performance.now()`, by the samples with the least delay. */
 let ahead;
 let received = 0;
 let missing = "";
 let named = false;
 let showing = false;
 
-/** A server that does not know where this page was may be another machine, with another clock. */
+/** A server that does not know this page's position may be another machine, with another clock. */
 function begin({ states: { machine }, wire }) {
   setText("how", ways[wire]);
   if (named && machine === "recovered") return;
@@ -62,7 +62,7 @@ function add(sample) {
   const arrival = performance.now();
   ahead = Math.max((ahead ?? -Infinity) - 1, sample.at - arrival);
   samples.push(sample);
-  // The last minute comes all at once, and is to be drawn once.
+  // The last minute arrives all at once, and is drawn once.
   if (!showing) queueMicrotask(show);
   showing = true;
 }

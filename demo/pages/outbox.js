@@ -4,14 +4,14 @@ const LONGEST_PAUSE_MS = 15_000;
 
 /**
  * Posts messages one after the other, each until the server has it or refuses it. One whose answer was lost is posted again
- * under the same `messageId`, by which the server knows it.
+ * under the same `messageId`, by which the server deduplicates it.
  */
 export class Outbox {
   #url;
   #on;
   #last = Promise.resolve();
 
-  /** @param on What is told: `sent(message)`, `retry(message)`, `refused(message, detail)`. */
+  /** @param on Listeners: `sent(message)`, `retry(message)`, `refused(message, detail)`. */
   constructor(url, on) {
     this.#url = url;
     this.#on = on;
@@ -44,13 +44,13 @@ export class Outbox {
       const { detail = response.statusText } = await response.json().catch(() => ({}));
       return { detail };
     } catch {
-      // The network failed, or the answer was cut: whether the server has the message is not known.
+      // The network failed, or the answer was cut: the server may or may not have the message.
       return {};
     }
   }
 }
 
-/** Twice as long after each failure, and up to a half less, so that not all pages come at once. */
+/** Exponential backoff with up to 50% jitter, so that pages do not reconnect all at once. */
 function pauseMs(failures) {
   return Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS) * (1 - Math.random() / 2);
 }

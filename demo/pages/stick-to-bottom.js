@@ -16,7 +16,7 @@ export function stickToBottom(box, onBottom) {
 
   box.addEventListener("scroll", () => {
     const below = box.scrollHeight - box.scrollTop - box.clientHeight;
-    // What was added since may lie below, but only a reader goes up.
+    // Content added since may lie below, but only a reader scrolls up.
     if (below < 4) {
       sticks = true;
       onBottom();

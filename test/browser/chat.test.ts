@@ -17,7 +17,7 @@ let demo: Demo;
 let port = 0;
 const origin = (): string => `http://127.0.0.1:${port}`;
 
-/** Serves the demo, on the port that it had before. */
+/** Serves the demo on its previous port. */
 async function start(): Promise<void> {
   demo = createDemo();
   await once(demo.server.listen(port, "127.0.0.1"), "listening");
@@ -33,7 +33,7 @@ afterAll(() => demo.close());
 /** Posts as another client would. */
 async function post(text: string): Promise<void> {
   const body = JSON.stringify({ name: "Other", text, messageId: crypto.randomUUID() });
-  // On a connection of its own: those that are kept are cut, too.
+  // Uses its own connection, because kept-alive ones are cut too.
   const headers = { connection: "close" };
   const { status } = await fetch(`${origin()}/chat/messages`, { method: "POST", headers, body });
   expect(status).toBe(201);
@@ -45,7 +45,7 @@ async function say(page: Page, text: string): Promise<void> {
     document.getElementById("form").requestSubmit())`);
 }
 
-/** The conversation as a page shows it: messages that have come, and notes. */
+/** The conversation as a page shows it: received messages, and notes. */
 function lines(page: Page): Promise<readonly string[]> {
   return page.evaluate(`[...document.querySelectorAll("#messages li")]
     .map((line) => (line.querySelector(".text") ?? line).textContent)`);
@@ -60,15 +60,15 @@ async function shown(pages: readonly Page[], ...expected: readonly string[]): Pr
   }
 }
 
-/** Waits until a page is there and has loaded. */
+/** Waits until a page has loaded. */
 async function isAt(page: Page, path: string): Promise<void> {
   const now = `location.pathname === "${path}" && document.readyState === "complete"`;
-  // The page that is left may not answer any more.
+  // The previous page may no longer respond.
   const isThere = (): Promise<boolean> => page.evaluate<boolean>(now).catch(() => false);
   await poll(20, `the page is not at ${path}`, async () => (await isThere()) || undefined);
 }
 
-/** Waits until every page says that its state is this one, or begins so. */
+/** Waits until the state that every page shows begins with this text. */
 async function inState(pages: readonly Page[], state: string): Promise<void> {
   for (const page of pages) {
     const now = `document.getElementById("state")?.textContent.startsWith("${state}")`;
@@ -92,7 +92,7 @@ describe.each(browserNames)("the chat in %s", (name) => {
     await inState([pages[1]], "live over comet");
   });
 
-  test("two pages see each other's messages, and a third what was said before", async () => {
+  test("shows two pages each other's messages, and a third page the earlier ones", async () => {
     await say(pages[0], "Hello from the first");
     await shown(pages, "Hello from the first");
     await say(pages[1], "<b>Hello</b> & good day");
@@ -102,12 +102,12 @@ describe.each(browserNames)("the chat in %s", (name) => {
     const own = `document.querySelectorAll("#messages .own").length`;
     expect(await pages[1].evaluate(own)).toBeGreaterThan(0);
     await pages[0].screenshot(join(pictures, `chat-${name}.png`));
-    // WebKit writes this when a page is laid out twice in one frame; it is no error of the page (Resize Observer, 3.4).
+    // WebKit logs this when a page is laid out twice in one frame; it is not a page error (Resize Observer, 3.4).
     const texts = pages.flatMap(({ console }) => console.map(({ text }) => text));
     expect(texts.filter((text) => !text.startsWith("ResizeObserver loop"))).toEqual([]);
   });
 
-  test("a connection that is cut resumes, without a gap, a loss or a duplicate", async () => {
+  test("resumes a cut connection without a gap, a loss or a duplicate", async () => {
     await post("before");
     await shown(pages, "before");
     const before = await lines(pages[0]);
@@ -122,7 +122,7 @@ describe.each(browserNames)("the chat in %s", (name) => {
     for (const page of pages) expect(await lines(page)).toEqual([...before, ...texts]);
   });
 
-  test.each(["sse", "poll"])("a page over %s talks with the others, and resumes after a cut", async (wire) => {
+  test.each(["sse", "poll"])("exchanges messages over %s, and resumes after a cut", async (wire) => {
     await pages[1].goto(`${origin()}/chat?wire=${wire}`);
     await inState([pages[1]], `live over ${wire}`);
     await say(pages[0], "can you hear me?");
@@ -139,7 +139,7 @@ describe.each(browserNames)("the chat in %s", (name) => {
   test.each([
     ["the wire of its own choice", 0],
     ["comet", 1],
-  ] as const)("a page over %s, to which the user comes back, shows what was said meanwhile", async (_, i) => {
+  ] as const)("shows the missed messages over %s when the user returns to the page", async (_, i) => {
     const page = pages[i];
     await post("before");
     await shown([page], "before");
@@ -153,11 +153,11 @@ describe.each(browserNames)("the chat in %s", (name) => {
     await inState([page], "live");
     await shown([page], "meanwhile");
     expect(await lines(page)).toEqual([...before, "meanwhile"]);
-    // Firefox keeps no page that had a stream, nor any while it is driven.
+    // Firefox caches no page that had a stream, and no page under automation.
     expect(await page.evaluate("window.isKept === true")).toBe(name !== "firefox");
   });
 
-  test("a message whose answer is lost is posted again, and shown once", async () => {
+  test("posts a message again when its answer is lost, and shows it once", async () => {
     let posts = 0;
     const loseAnswer = (request: IncomingMessage, response: ServerResponse): void => {
       if (request.method !== "POST") return;
@@ -175,12 +175,12 @@ describe.each(browserNames)("the chat in %s", (name) => {
     expect(await pages[0].evaluate(`document.querySelectorAll("#sending li").length`)).toBe(0);
   });
 
-  test("after a restart of the server the page says that something may be missing, and goes on", async () => {
+  test("reports that messages may be missing after a restart of the server, and continues", async () => {
     await post("before the restart");
     await shown(pages, "before the restart");
     await demo.close();
     await inState(pages, "reconnecting");
-    // What is said meanwhile waits for the server.
+    // Messages posted meanwhile wait for the server.
     await say(pages[1], "is anybody there?");
     await start();
     await shown(pages, "before the restart", RESTARTED, "is anybody there?");
@@ -189,10 +189,10 @@ describe.each(browserNames)("the chat in %s", (name) => {
     await shown(pages, RESTARTED, "is anybody there?", "yes");
   });
 
-  test("after a longer absence of the server a page on the wire of its own choice is back", async () => {
+  test("reconnects a page with an automatic wire after a longer outage of the server", async () => {
     await demo.close();
     await inState([pages[0]], "reconnecting");
-    // In the place of the server, one that answers nothing, until a page that chooses its wire itself has tried more than one.
+    // A server that never answers stands in until a page with an automatic wire has tried more than one.
     const tried = new Set<string | null>();
     const deaf = createServer(({ url = "", socket }) => {
       tried.add(new URL(url, origin()).searchParams.get("wire"));

@@ -21,7 +21,7 @@ const pictures = join(root, "test-results/screenshots");
 const demo = createDemo();
 let origin: string;
 
-/** What /machine says of each wire. */
+/** The text that /machine shows for each wire. */
 const ways = {
   ndjson: /a line of JSON/,
   sse: /an EventSource/,
@@ -31,7 +31,7 @@ const ways = {
 const chosen = `document.querySelector(".wires [aria-current]").textContent`;
 const loaded = `document.readyState === "complete"`;
 
-/** The queries of what is asked of the hub until the test is over. */
+/** The queries of the requests to the hub until the test ends. */
 function liveRequests(): readonly URLSearchParams[] {
   const asked: URLSearchParams[] = [];
   const note = ({ url = "" }: IncomingMessage): void => {
@@ -49,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => demo.close());
 
-test("/machine updates 60 times without an error, in three browsers beside one another", async () => {
+test("updates /machine 60 times without an error in three browsers at once", async () => {
   await Promise.all(
     browserNames.map(async (name) => {
       await using browser = await launchBrowser(name);
@@ -76,13 +76,13 @@ describe.each(browserNames)("the demo in %s", (name) => {
   const used = useBrowser(name);
 
   const text = (): Promise<string> => used.page.evaluate<string>("document.body?.innerText ?? ''");
-  /** Waits until the page says something. */
+  /** Waits until the page shows a text. */
   const says = (expected: RegExp): Promise<string> =>
     poll(50, `the page does not say ${expected}`, async () => expected.exec(await text())?.[0]);
-  /** Messages so far, as /machine counts them for whoever looks at it. */
+  /** The number of messages so far, as /machine shows it. */
   const count = async (): Promise<number> => Number(/(\d+) messages so far/.exec(await text())?.[1] ?? 0);
 
-  test("/machine chooses the wire itself, and shows the last minute at once", async () => {
+  test("/machine chooses the wire, and shows the last minute at once", async () => {
     const { page } = used;
     await page.goto(`${origin}/machine`);
     await says(/live over ndjson/);
@@ -91,7 +91,7 @@ describe.each(browserNames)("the demo in %s", (name) => {
     await cutAndResume(/live over (ndjson|sse|comet|poll)/);
   });
 
-  test.each(wires)("/machine takes %s, if told to, and shows the last minute at once", async (wire) => {
+  test.each(wires)("/machine uses %s if configured, and shows the last minute at once", async (wire) => {
     const { page } = used;
     await page.goto(`${origin}/machine`);
     await says(/live over/);
@@ -99,7 +99,7 @@ describe.each(browserNames)("the demo in %s", (name) => {
     await page.evaluate(`void setTimeout(() =>
       [...document.querySelectorAll(".wires a")].find((link) => link.textContent === "${wire}").click())`);
     const there = `location.search === "?wire=${wire}" && ${loaded}`;
-    // The page that is left may not answer any more.
+    // The previous page may no longer respond.
     const isThere = (): Promise<boolean> => page.evaluate<boolean>(there).catch(() => false);
     await poll(20, "not loaded", async () => (await isThere()) || undefined);
     await says(new RegExp(`live over ${wire}`));
@@ -113,28 +113,28 @@ describe.each(browserNames)("the demo in %s", (name) => {
     expect([...new Set(asked.map((query) => query.get("wire")))]).toEqual([wire]);
   });
 
-  /** Cuts the connection of /machine, and expects it to go on with what came meanwhile. */
+  /** Cuts the connection of /machine, and expects it to resume with the missed messages. */
   async function cutAndResume(live: RegExp, mayBeHidden = false): Promise<void> {
     const { page } = used;
     const before = await count();
     await page.evaluate(`void (window.states = [], new MutationObserver(() => states.push(state.textContent))
       .observe(state, { childList: true }))`);
     demo.server.closeAllConnections();
-    // Of a poll a browser may not say that it was cut, and ask again itself.
+    // A browser may retry a cut poll itself, without an error.
     if (!mayBeHidden) {
       await poll(20, "not cut", async () => (await page.evaluate<boolean>("states.length >= 2")) || undefined);
       expect(await page.evaluate("states[0]")).toBe("reconnecting");
     }
     await poll(50, "no samples", async () => (await count()) > before + 2 || undefined);
     await says(live);
-    // None was missed while the page was away.
+    // The page missed no message while it was disconnected.
     expect(await text()).not.toMatch(/missed|restarted/);
   }
 
   test("/iframe shows what it received, in order", async () => {
     const { page } = used;
     const before = page.console.length;
-    // WebKit still writes of the request that the page before was waiting for.
+    // WebKit still logs the pending request of the previous page.
     const received = (): string[] =>
       page.console.slice(before).flatMap(({ text }) => (text.startsWith("Received") ? [text] : []));
     await page.goto(`${origin}/iframe`);
@@ -157,21 +157,21 @@ describe.each(browserNames)("the demo in %s", (name) => {
     expect(page.console.slice(before)).toEqual([]);
   });
 
-  test.each(["manual", "enumeratee", "helper"])("the console shows the events of /comet/%s", async (stream) => {
+  test.each(["manual", "enumeratee", "helper"])("shows the events of /comet/%s in the console", async (stream) => {
     const { page } = used;
     const before = page.console.length;
     await page.goto(`${origin}/comet/${stream}?delay=50`);
     await until(() => page.console.length - before >= 4);
     expect(page.console.slice(before).map(({ text }) => text)).toEqual(["kiki", "foo", "bar", "end"]);
-    // Firefox may lose a navigation that begins in the moment in which the document before it has loaded.
+    // Firefox may drop a navigation that begins just as the previous document has loaded.
     await poll(20, "not loaded", async () => (await page.evaluate<boolean>(loaded)) || undefined);
   });
 });
 
-/** What the demo's pages load. */
+/** The module that the demo's pages load. */
 const files = createRoutes(new Hub());
 
-/** What a page was told. */
+/** The events that a page received. */
 interface Told {
   readonly messages: readonly { readonly number: number }[];
   readonly gaps: readonly (number | null)[];
@@ -181,7 +181,7 @@ interface Told {
 describe.each(browserNames)("the pages' connection in %s", (name) => {
   const used = useBrowser(name);
 
-  /** A page that follows a topic of a hub as those of the demo do, and keeps what it is told. */
+  /** A page that follows a topic of a hub as the demo's pages do, and records its events. */
   async function follow(hub: Hub, topic: string, query: string): Promise<() => Promise<Told>> {
     const { page } = used;
     const { origin } = await serve((response) => void answer(hub, topic, response as ServerResponse));
@@ -210,7 +210,7 @@ describe.each(browserNames)("the pages' connection in %s", (name) => {
     }
   }
 
-  /** Publishes numbers as long as `more` says, each in a script of its own, as fast as the page has them; how many there were. */
+  /** Publishes numbers while `more` returns true, each in its own script, at the page's pace. @returns how many. */
   async function publish(hub: Hub, padding: string, more: () => boolean): Promise<number> {
     let count = 0;
     const had = async (): Promise<true | undefined> =>
@@ -232,7 +232,7 @@ describe.each(browserNames)("the pages' connection in %s", (name) => {
     await poll(20, "not one iframe", async () => (await used.page.evaluate<boolean>(one)) || undefined);
   }
 
-  test("comes back when the server ends it, without a loss or a duplicate", async () => {
+  test("reconnects when the server ends it, without a loss or a duplicate", async () => {
     const hub = new Hub({ maxCometBytes: 200_000, heartbeatMs: 5000 });
     onTestFinished(() => hub.close({ drainMs: 0 }));
     const told = await follow(hub, "numbers", "?wire=comet");
@@ -242,7 +242,7 @@ describe.each(browserNames)("the pages' connection in %s", (name) => {
   test.each([
     ["the wire of its own choice", "", "ndjson"],
     ["comet", "?wire=comet", "comet"],
-  ])("over %s, stays away when it is refused, or told to go", async (_, query, wire) => {
+  ])("over %s, does not reconnect when the server refuses or dismisses it", async (_, query, wire) => {
     const hub = new Hub({ topics: (topic) => topic === "news" });
     onTestFinished(() => hub.close({ drainMs: 0 }));
     const refused = await follow(hub, "secrets", query);

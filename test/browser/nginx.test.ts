@@ -3,8 +3,8 @@ import { Follower, serveHub, streams } from "../support/hub.ts";
 import { startNginx } from "../support/nginx.ts";
 import { until } from "../support/sources.ts";
 
-describe.each(["1.0", "1.1"] as const)("through nginx, which asks with HTTP/%s", (version) => {
-  test.each(streams)("each event arrives on %s before the next is sent, and leaving is noticed", async (wire) => {
+describe.each(["1.0", "1.1"] as const)("nginx with HTTP/%s upstream", (version) => {
+  test.each(streams)("delivers each event on %s before the next is sent, and detects a disconnect", async (wire) => {
     const server = await serveHub();
     const origin = await startNginx(server.origin, version);
     const follower = await (await Follower.fetch(`${origin}/?topic=a&wire=${wire}`)).begun();
@@ -19,13 +19,13 @@ describe.each(["1.0", "1.1"] as const)("through nginx, which asks with HTTP/%s",
   });
 });
 
-test("through nginx, heartbeats arrive", async () => {
+test("delivers heartbeats through nginx", async () => {
   const server = await serveHub({ heartbeatMs: 50 });
   const follower = await Follower.fetch(`${await startNginx(server.origin)}/?topic=a&wire=ndjson`);
   await until(() => follower.heartbeats >= 3);
 });
 
-test("through nginx, polls wait for a message, and one that is left is noticed", async () => {
+test("holds polls through nginx until a message, and detects an abandoned poll", async () => {
   const server = await serveHub();
   const origin = await startNginx(server.origin);
   let position = await server.hub.topic("a").publish(0);
@@ -45,7 +45,7 @@ test("through nginx, polls wait for a message, and one that is left is noticed",
   await until(() => server.reasons.at(-1) === "client");
 });
 
-test("through nginx, a refusal comes as it is, and a server that breaks off is seen", async () => {
+test("passes a refusal through nginx unchanged, and reveals a server that breaks off", async () => {
   const server = await serveHub({ maxConnections: 1 });
   const origin = await startNginx(server.origin);
   const follower = await (await Follower.fetch(`${origin}/?topic=a&wire=ndjson`)).begun();

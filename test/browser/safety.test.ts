@@ -12,7 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-/** What a page says of the messages it got: which are not what was sent, and whether anything else appeared. */
+/** A page's report on its messages: those that differ from the sent ones, and any other effect. */
 interface Verdict {
   readonly received: number;
   readonly wrong: readonly number[];
@@ -37,7 +37,7 @@ const page = html`<!doctype html>
 </script>
 <iframe src="/comet"></iframe>`;
 
-test("5,000 hostile messages arrive in Chromium as what they were", async () => {
+test("delivers 5,000 hostile messages to Chromium unchanged", async () => {
   const messages: JsonValue[] = fc.sample(hostileMessage, { numRuns: 5000, seed: 20261123 });
   const { origin } = await serve((response) => {
     const { url } = response.req;
@@ -64,7 +64,7 @@ test("5,000 hostile messages arrive in Chromium as what they were", async () => 
     else window.addEventListener("load", finished);
   })`);
   expect(verdict).toEqual({ received: 5000, wrong: [], elements: 0 });
-  // Uncaught errors would be here.
+  // Uncaught errors would appear here.
   expect(tab.console).toEqual([]);
 });
 

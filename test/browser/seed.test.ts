@@ -29,7 +29,7 @@ function fed(): { readonly source: Enumerator<string>; readonly channel: Promise
 describe.each(browserNames)("in %s", (name) => {
   const used = useBrowser(name);
 
-  test("the console shows each event before the next is sent", async () => {
+  test("shows each event in the console before the next is sent", async () => {
     const { page } = used;
     const { source, channel } = fed();
     const { origin } = await serve((response) => {
@@ -47,7 +47,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(page.console.slice(before).map(({ text }) => text)).toEqual(events);
   });
 
-  test("the parent of a forever iframe gets each event before the next is sent", async () => {
+  test("delivers each event to the parent of a forever iframe before the next is sent", async () => {
     const { page } = used;
     const { source, channel } = fed();
     const { origin } = await serve((response) => {
@@ -67,7 +67,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(await page.evaluate("received")).toEqual(events);
   });
 
-  test("what is written by hand, with no helper, runs as well once the document ends", async () => {
+  test("runs hand-written scripts once the document ends", async () => {
     const { page } = used;
     const scripts = ["kiki", "foo", "bar"].map((event) => `<script>console.log('${event}')</script>`);
     const headers = { "content-type": "text/html; charset=utf-8" };
@@ -80,7 +80,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(page.console.slice(before).map(({ text }) => text)).toEqual(["kiki", "foo", "bar"]);
   });
 
-  test("scripts with the nonce of a strict policy run, and others do not", async () => {
+  test("runs only scripts with the nonce of a strict policy", async () => {
     const { page } = used;
     const nonce = "dGVzdA==";
     const stream = Enumerator.of("with").through(comet({ callback: "parent.cometMessage", nonce }));
@@ -97,7 +97,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(await page.evaluate("received")).toEqual(["with", "with"]);
   });
 
-  test("a document from another origin may not frame the stream", async () => {
+  test("blocks a document from another origin from framing the stream", async () => {
     const { page } = used;
     const log = (event: string): Enumerator<Html> => Enumerator.of(event).through(comet({ callback: "console.log" }));
     let answered: () => void = () => undefined;
@@ -111,7 +111,7 @@ describe.each(browserNames)("in %s", (name) => {
     const before = page.console.length;
     const logged = (event: string): boolean => page.console.slice(before).some(({ text }) => text === event);
     await page.goto(other.origin);
-    // The stream of its own is sent after the other's: so that would have run before.
+    // The page's own stream is sent last, so the other's scripts would have run before.
     await until(() => logged("own"));
     expect(logged("x")).toBe(false);
     await page.goto(origin);

@@ -25,7 +25,7 @@ async function publishAll({ hub }: HubServer): Promise<void> {
   }
 }
 
-/** What publishAll has published, as the wires tell it. */
+/** The messages of publishAll as the wires deliver them. */
 function expectSame(items: readonly WireItem[], named: boolean): void {
   const got = items.flatMap((item) => (item.type === "message" ? [item] : []));
   expect(encode(got.map(({ data }) => data))).toBe(encode(messages));
@@ -37,7 +37,7 @@ function expectSame(items: readonly WireItem[], named: boolean): void {
 }
 
 test.each(["ndjson", "comet&mode=managed", "comet&mode=plain"])(
-  "what is published arrives as it was on %s, as it comes and from the log",
+  "delivers messages unchanged on %s, live and from the log",
   async (wire) => {
     const server = await serveHub();
     const live = await server.follow(`topic=a&wire=${wire}`);
@@ -48,7 +48,7 @@ test.each(["ndjson", "comet&mode=managed", "comet&mode=plain"])(
   },
 );
 
-test("what is published arrives as it was on poll, in as many batches as it takes", async () => {
+test("delivers messages unchanged on poll, in as many batches as needed", async () => {
   const server = await serveHub();
   await publishAll(server);
   const items: WireItem[] = [];
@@ -70,7 +70,7 @@ function expectText(texts: readonly string[]): void {
   });
 }
 
-test("eventsource-parser reads the same, with names and ids", async () => {
+test("delivers the same to eventsource-parser, with names and ids", async () => {
   const server = await serveHub();
   const events: EventSourceMessage[] = [];
   const failures: unknown[] = [];
@@ -90,7 +90,7 @@ test("eventsource-parser reads the same, with names and ids", async () => {
   });
 });
 
-test("the package eventsource reads it, comes back by itself and misses nothing", async () => {
+test("resumes the eventsource package after a cut without a loss", async () => {
   const server = await serveHub({ maxConnectionBytes: 2048, retryMs: 20, pollMs: 50 });
   const source = new EventSource(`${server.origin}/?topic=a&from=oldest`);
   onTestFinished(() => source.close());
@@ -105,7 +105,7 @@ test("the package eventsource reads it, comes back by itself and misses nothing"
   expect(server.hub.stats().recycled).toBeGreaterThan(1);
 });
 
-test.each(wires)("curl -N reads %s of the same address, each message as it is published", async (wire) => {
+test.each(wires)("sends curl -N each message as it is published, as %s from the same URL", async (wire) => {
   const server = await serveHub();
   const position = await server.hub.topic("a").publish("before");
   const url = `${server.origin}/?topic=a&wire=${wire}&lastEventId=${position}`;
@@ -126,7 +126,7 @@ test.each(wires)("curl -N reads %s of the same address, each message as it is pu
   expect(server.reasons).toEqual([wire === "poll" ? "poll" : "client"]);
 });
 
-test("curl without any option gets ndjson", async () => {
+test("sends ndjson to curl without options", async () => {
   const server = await serveHub({ maxConnectionAgeMs: 50 });
   const curl = spawn(systemPath("curl"), ["-sS", `${server.origin}/?topic=a`], { stdio: ["ignore", "pipe", "ignore"] });
   let output = "";

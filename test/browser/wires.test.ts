@@ -17,7 +17,7 @@ const messages = fc.sample(hostileMessage, { numRuns: 150, seed: 20_261 });
 interface Site extends NotedHub, TestServer {
   /** The path and query of each request for the stream, with the position of its header. */
   readonly requests: { readonly url: string; readonly lastEventId: string | undefined }[];
-  /** Breaks the connections of all streams off. */
+  /** Cuts the connections of all streams. */
   readonly cut: () => void;
 }
 
@@ -48,7 +48,7 @@ async function publishAll(hub: Hub, values: readonly JsonValue[], options: Publi
   for (const value of values) await hub.topic("a").publish(value, options);
 }
 
-/** What a string becomes as text of an event stream: PROTOCOL.md, section 5. Firefox's EventSource drops NUL besides. */
+/** A string as text of an event stream: PROTOCOL.md, section 5. Firefox's EventSource drops NUL besides. */
 function asEventText(text: string, browser: BrowserName): string {
   const arrived = text.replace(/\r\n?/g, "\n").toWellFormed();
   return browser === "firefox" ? arrived.replaceAll("\0", "") : arrived;
@@ -82,7 +82,7 @@ const eventSourcePage = html`<!doctype html>
 describe.each(browserNames)("in %s", (name) => {
   const used = useBrowser(name);
 
-  test("a page with a callback and an iframe gets every message as it was, one argument each", async () => {
+  test("calls a page's callback once for each message from an iframe, with the original value", async () => {
     const { page } = used;
     const { hub, origin, opened } = await site(cometPage("cometMessage"));
     await page.goto(origin);
@@ -94,7 +94,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(opened[0]?.wire).toBe("comet");
   });
 
-  test("the iframe goes on by itself over many recycles, and nothing is lost or doubled", async () => {
+  test("resumes the iframe by itself over many recycles, without a loss or a duplicate", async () => {
     const { page } = used;
     const { hub, origin, requests, reasons } = await site(cometPage("cometLive"), {
       maxCometBytes: 2048,
@@ -113,11 +113,11 @@ describe.each(browserNames)("in %s", (name) => {
     expect(requests[0]?.url).not.toContain("lastEventId");
     for (const { url } of requests.slice(1))
       expect(url).toMatch(/^\/events\?topic=a&.*callback=parent\.cometLive.*&lastEventId=/);
-    // The document replaces itself: nothing is to go back to.
+    // The document replaces itself, so that it adds no history entry.
     expect(await page.evaluate<number>("history.length")).toBeLessThanOrEqual(3);
   });
 
-  test("an EventSource gets every message as text, and what has a name only there", async () => {
+  test("delivers every message to an EventSource as text, and named events only to their listeners", async () => {
     const { page } = used;
     const { hub, origin, opened } = await site(eventSourcePage, { heartbeatMs: 100 });
     await page.goto(origin);
@@ -137,7 +137,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(await page.evaluate<string[]>("control")).toContain("open");
   });
 
-  test("an EventSource that is cut comes back with its position, misses nothing and doubles nothing", async () => {
+  test("resumes a cut EventSource at its position, without a loss or a duplicate", async () => {
     const { page } = used;
     const { hub, origin, requests, cut, opened } = await site(eventSourcePage, { retryMs: 50 });
     await page.goto(origin);
@@ -156,7 +156,7 @@ describe.each(browserNames)("in %s", (name) => {
     for (const { states } of opened.slice(1)) expect(states).toEqual({ a: "recovered", b: "recovered" });
   });
 
-  test("an EventSource goes on over recycles", async () => {
+  test("resumes an EventSource over recycles", async () => {
     const { page } = used;
     const { hub, origin, reasons } = await site(eventSourcePage, { maxConnectionBytes: 1024, retryMs: 50, pollMs: 50 });
     await page.goto(origin);

@@ -20,7 +20,7 @@ type Item = Exclude<WireItem, { readonly type: "error" }>;
 
 const callback = "parent.live";
 const amount = fc.oneof(fc.nat(), fc.double({ min: 0, noNaN: true, noDefaultInfinity: true }));
-/** What can stand in a field of an event stream. */
+/** The text that a field of an event stream can hold. */
 const field = hostileString.map((text) => text.replace(/[\0\r\n]/g, "").toWellFormed());
 const position = fc.oneof(field, fc.constant("news=k3f9x20.4"));
 const states = fc
@@ -57,12 +57,12 @@ const item: fc.Arbitrary<Item> = fc.oneof(
   fc.constant({ type: "heartbeat" }),
 );
 
-/** The object of ndjson. */
+/** The ndjson object of an item. */
 function objectOf({ type, ...members }: Item): JsonValue {
   return type === "message" ? members : { [type]: members };
 }
 
-/** A wire as these tests know it: how a stream is written, and what of its items can arrive. */
+/** A wire under test: its encoder, and the items that it can carry. */
 interface WireUnderTest {
   readonly make: (options: DecoderOptions) => Decoder;
   readonly write: (items: readonly Item[]) => string;
@@ -135,7 +135,7 @@ function sseEvent(item: Item): string {
   return `${name}id: ${item.id}\n${lines.map((line) => `data: ${line}\n`).join("")}\n`;
 }
 
-/** What a decoder makes of a stream: its items, and its error if it has one. */
+/** A decoder's result for a stream: its items, and its error if any. */
 function outcome(make: WireUnderTest["make"], pieces: readonly Uint8Array[], maxFrameBytes = 1024): unknown[] {
   const items: unknown[] = [];
   const decoder = make({ onItem: (item) => items.push(item), maxFrameBytes });
@@ -201,7 +201,7 @@ const cuts = fc.array(fc.nat(), { maxLength: 12 });
 const items = fc.tuple(open, fc.array(item, { maxLength: 6 })).map(([first, rest]) => [first, ...rest]);
 
 describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => {
-  test("gives the items that were written, however the bytes are cut", () => {
+  test("decodes the written items for every split of the bytes", () => {
     fc.assert(
       fc.property(items, cuts, (sent, where) => {
         const expected = sent.map(arrives).filter((i) => i !== undefined);
@@ -211,7 +211,7 @@ describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => 
     );
   });
 
-  test("makes of a damaged stream items or a FrameError, and the same however the bytes are cut", () => {
+  test("decodes a damaged stream to items or a FrameError, the same for every split of the bytes", () => {
     let failed = 0;
     fc.assert(
       fc.property(items, fc.array(edit, { maxLength: 3 }), cuts, (sent, edits, where) => {
@@ -229,12 +229,12 @@ describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => 
       }),
       { numRuns: 1000 },
     );
-    // Both happen, or little was tested.
+    // Both outcomes must occur, or the test covers too little.
     expect(failed).toBeGreaterThan(50);
     expect(failed).toBeLessThan(950);
   });
 
-  test("makes of any bytes items or a FrameError", () => {
+  test("decodes any bytes to items or a FrameError", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), cuts, (bytes, where) => {
         expectSame(outcome(make, pieces(bytes, where)), outcome(make, [bytes]));
@@ -244,7 +244,7 @@ describe.each(Object.entries(wires))("%s", (_name, { make, write, arrives }) => 
   });
 });
 
-test("plain comet's literals are read as what they were", () => {
+test("decodes plain comet's literals to the original values", () => {
   fc.assert(
     fc.property(hostileMessage, (value) => {
       expectSame(readLiteral(messageLiteral(value)), value);
@@ -254,7 +254,7 @@ test("plain comet's literals are read as what they were", () => {
   );
 });
 
-/** Streams made of what matters in them. */
+/** Streams built from the tokens that matter to a parser. */
 const eventStream = fc
   .array(
     fc.oneof(
@@ -312,7 +312,7 @@ function readByTheLetter(bytes: Uint8Array): Read & { lastEventId: string } {
   return { ...read, lastEventId };
 }
 
-test("event streams are read by the letter of the standard", () => {
+test("reads event streams exactly as the standard specifies", () => {
   let events = 0;
   fc.assert(
     fc.property(eventStream, ([bytes, where]) => {
@@ -325,7 +325,7 @@ test("event streams are read by the letter of the standard", () => {
   expect(events).toBeGreaterThan(10_000);
 });
 
-test("event streams are read as eventsource-parser reads them", () => {
+test("reads event streams as eventsource-parser does", () => {
   fc.assert(
     fc.property(eventStream, ([bytes, where]) => {
       const theirs: Read = { events: [], retries: [] };
@@ -350,7 +350,7 @@ test("event streams are read as eventsource-parser reads them", () => {
   );
 });
 
-/** Documents made of what matters to an HTML parser, around calls that carry numbers. */
+/** Documents built from the tokens that matter to an HTML parser, around calls that carry numbers. */
 const soup = fc
   .array(
     fc.oneof(
@@ -394,7 +394,7 @@ interface Found {
   readonly kind: "script" | "comment";
   readonly text: string;
   readonly start: number;
-  /** Whether it has its end tag, or some `>`. */
+  /** Whether the element has its end tag, or a `>`. */
   readonly closed: boolean;
 }
 
@@ -414,17 +414,17 @@ function found(source: string): Found[] {
   return inside(parse(source, { sourceCodeLocationInfo: true }).childNodes).sort((a, b) => a.start - b.start);
 }
 
-test("scripts and comments are found where parse5 finds them", () => {
+test("finds scripts and comments where parse5 finds them", () => {
   let items = 0;
   fc.assert(
     fc.property(soup, cuts, (source, where) => {
       const expected: unknown[] = [];
       for (const { kind, text, closed } of found(source)) {
-        // Not read as HTML has it: see CometDecoder.
+        // CometDecoder deviates from HTML here: see its docstring.
         fc.pre(kind === "comment" || !text.includes("<!--"));
         const frame = kind === "script" ? /^parent\.live\((\d+)\);$/ : /^comet:gap (\{[^}]*\})$/;
         const json = frame.exec(text)?.[1];
-        // What goes on otherwise than it began is an error, which this test is not about.
+        // A script that ends otherwise than it began is an error, which this test does not cover.
         fc.pre(json !== undefined || !text.startsWith(kind === "script" ? `${callback}(` : "comet:gap "));
         if (json === undefined || !closed) continue;
         const value = JSON.parse(json) as object;

@@ -37,12 +37,12 @@ const ops: fc.Arbitrary<Op[]> = fc.array(
   { minLength: 5, maxLength: 40 },
 );
 
-/** One that comes and goes, to whichever hub, and keeps what it has had and its place. */
+/** A client that connects to any hub, disconnects, and keeps its items and its position. */
 class Client {
   #follower: Follower | undefined;
   #taken = 0;
   #position: string | undefined;
-  /** What it was told, in order: messages, and gaps. */
+  /** The messages and gaps that it received, in order. */
   readonly had: (number | { readonly missed: number | null })[] = [];
 
   async join(hub: Hub, query: string): Promise<void> {
@@ -50,7 +50,7 @@ class Client {
     const place = this.#position === undefined ? "from=oldest" : `lastEventId=${encodeURIComponent(this.#position)}`;
     const asked = `topic=t&${query}&${place}`;
     const response = await hub.fetch(new Request(`http://hub.test/?${asked}`));
-    // A hub that cannot reach its broker turns it away, and it will come again.
+    // A hub that cannot reach its broker refuses the client, which then reconnects.
     if (response.status === 503) await response.body?.cancel();
     else this.#follower = new Follower(response, new URLSearchParams(asked));
     this.#taken = 0;
@@ -62,7 +62,7 @@ class Client {
     this.#follower = undefined;
   }
 
-  /** Takes what has come. */
+  /** Reads the items that have arrived. */
   take(): Client["had"] {
     const items = this.#follower?.items ?? [];
     for (const item of items.slice(this.#taken)) this.#take(item);
@@ -70,7 +70,7 @@ class Client {
     return this.had;
   }
 
-  /** Whether its stream is over, so that it would come back. */
+  /** Whether its stream has ended, so that it would reconnect. */
   get isOver(): boolean {
     return this.#follower?.over ?? true;
   }
@@ -88,7 +88,7 @@ class Client {
   }
 }
 
-/** Everything published is had once and in order, but for what a gap told of. */
+/** Every published message arrives once and in order, except those that a gap covers. */
 function check(had: Client["had"], last: number): void {
   let next: number | undefined;
   let gap: { missed: number | null } | undefined;
@@ -109,7 +109,7 @@ function check(had: Client["had"], last: number): void {
   expect(next).toBe(last + 1);
 }
 
-test("whatever fails between hubs and their broker, clients have every message once and in order, or are told of a gap", async () => {
+test("delivers every message once and in order, or a gap, when hubs lose their broker", async () => {
   await fc.assert(
     fc.asyncProperty(ops, fc.constantFrom(...overflows), async (some, overflow) => {
       const shared = new MemoryBrokers();
@@ -154,7 +154,7 @@ test("whatever fails between hubs and their broker, clients have every message o
         for (let process = 0; process < PROCESSES; process += 1) restore(process);
         const end = performance.now() + 30_000;
         const isBehind = (one: Client): boolean => one.take().at(-1) !== published - 1;
-        // A client that skips may be told of a gap up to the newest message: then it is to have the next.
+        // A skipping client may receive a gap up to the newest message: it must then receive the next one.
         for (let looks = 0; looks === 0 || clients.some(isBehind); looks += 1) {
           if (performance.now() > end) expect.fail(`had ${JSON.stringify(clients.map(({ had }) => had))}`);
           for (const [i, one] of clients.entries()) {

@@ -18,14 +18,14 @@ const textIn = (element: Tree.Element): string => {
   expect(element.childNodes.every((child) => child.nodeName === "#text")).toBe(true);
   return element.childNodes.map((child) => (child as Tree.TextNode).value).join("");
 };
-/** What no escape can carry through UTF-8 and an HTML parser: lone surrogates, NUL, and the kind of line end. */
+/** Characters that no escape carries through UTF-8 and an HTML parser: lone surrogates, NUL, and the kind of line end. */
 const carried = (text: string): string => text.toWellFormed().replace(/\r\n?/g, "\n");
 const withoutNul = (text: string): string => text.replaceAll("\0", "").replaceAll("\ufffd", "");
 
 const allText = (node: Tree.Node): string =>
   "value" in node ? node.value : "childNodes" in node ? node.childNodes.map(allText).join("") : "";
 
-test("text stays text", () => {
+test("keeps text as text", () => {
   fc.assert(
     fc.property(hostileString, (text) => {
       expect(withoutNul(textIn(only(html`<p>a${text}</p>`)))).toBe(withoutNul(`a${carried(text)}`));
@@ -35,7 +35,7 @@ test("text stays text", () => {
   );
 });
 
-test("attributes stay attributes", () => {
+test("keeps attributes as attributes", () => {
   fc.assert(
     fc.property(hostileString, (text) => {
       for (const made of [html`<p title="${text}"></p>`, html`<p title='${text}'></p>`]) {
@@ -49,7 +49,7 @@ test("attributes stay attributes", () => {
   );
 });
 
-test("addresses never become scripts", () => {
+test("never turns a URL into a script", () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -71,7 +71,7 @@ test("addresses never become scripts", () => {
   );
 });
 
-test("values in scripts and data blocks arrive as what they were", () => {
+test("preserves values in scripts and data blocks", () => {
   fc.assert(
     fc.property(hostileJson, (value) => {
       const script = textIn(only(html`<script>(${[value]})</script>`));
@@ -83,7 +83,7 @@ test("values in scripts and data blocks arrive as what they were", () => {
   );
 });
 
-test("a template of any fixed text either refuses its hole or keeps the value in it", () => {
+test("refuses a hole or confines its value in a template of any fixed text", () => {
   const pieces = [
     "<",
     ">",
@@ -154,7 +154,7 @@ test("a template of any fixed text either refuses its hole or keeps the value in
           expect(node.nodeName).not.toBe("evil-element");
           if ("attrs" in node) expect(node.attrs.map(({ name }) => name)).not.toContain("onload");
           if (node.nodeName === "script" && node.namespaceURI !== parse5.NS.HTML) {
-            // A script of SVG, which decodes what was escaped: no value is to come near it.
+            // An SVG script, which decodes escapes: it must never hold a value.
             expect(allText(node)).not.toContain("evil();");
           } else if (node.nodeName === "script") {
             const code = new ScriptContext();

@@ -85,7 +85,7 @@ function expectCoded(status: number, type: string | null, body: string): void {
   expectProblem(problem, status, problem.code);
 }
 
-test("whatever is asked of hub.connect, the answer is a stream or a coded problem", async () => {
+test("answers any request to hub.connect with a stream or a coded problem", async () => {
   const { hub, errors } = notedHub(options);
   await fc.assert(
     fc.asyncProperty(method, query, headers, async (verb, text, some) => {
@@ -121,8 +121,8 @@ const rawRequest = fc
 
 const randomBytes = fc.uint8Array({ maxLength: 200 });
 
-test("whatever comes over a socket, the answer is one of HTTP, and the server lives", async () => {
-  // Streams are ended soon: what is asked for here is not to last.
+test("answers any bytes on a socket with HTTP, and keeps the server running", async () => {
+  // Streams end soon, so that no request lasts.
   const server = await serveHub({ ...options, maxConnectionAgeMs: 10 });
   await fc.assert(
     fc.asyncProperty(

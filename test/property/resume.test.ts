@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { turn, wires, World, type Client, type ClientPlan } from "../support/resume-world.ts";
 
-/** Several of each, so that they are in one group on the hub. */
+/** Several of each kind, so that the hub puts them into one group. */
 const plans: readonly ClientPlan[] = [
   { topics: ["a"], overflow: "resume" },
   { topics: ["a"], overflow: "resume" },
@@ -67,7 +67,7 @@ const cut = fc
   .tuple(anyClient, share)
   .map(([i, had]) => new Command(`cut ${i} ${had}`, (world) => world.clients[i]?.cut(had)));
 
-/** What may happen in the middle of a flush: others leave, come, are ended, or more is published. */
+/** Events in the middle of a flush: subscribers leave, join or are ended, or more is published. */
 const trap = fc.tuple(anyClient, anyClient, fc.constantFrom("cut", "connect", "recycle", "publish"), wire, topic).map(
   ([i, j, what, on, name]) =>
     new Command(`when ${i} is written to: ${what} ${j} ${on}`, (world) => {
@@ -100,7 +100,7 @@ const commands = fc.commands(
   { maxCommands: 250, size: "max" },
 );
 
-/** The hub's clock goes on by more than a slice whenever it is looked at: so every group is flushed in a turn of its own. */
+/** Each read of the hub's clock advances it by more than a slice, so every group flushes in its own turn. */
 const now = performance.now.bind(performance);
 
 beforeEach(() => {
@@ -112,7 +112,7 @@ afterEach(() => {
   performance.now = now;
 });
 
-test("whatever happens to its connections, a client ends with what was published, or was told what it misses", async () => {
+test("delivers all published messages or a gap after any sequence of connection failures", async () => {
   const seen = { messages: 0, gaps: 0, overflows: 0, leftOut: 0 };
   await fc.assert(
     fc.asyncProperty(fc.boolean(), commands, async (connected, run) => {
@@ -130,7 +130,7 @@ test("whatever happens to its connections, a client ends with what was published
     }),
     { numRuns: 500 },
   );
-  // Or else it has tested nothing.
+  // Otherwise the test covers nothing.
   expect(seen.messages).toBeGreaterThan(20_000);
   expect(seen.gaps).toBeGreaterThan(1000);
   expect(seen.overflows).toBeGreaterThan(10);

@@ -10,7 +10,7 @@ import { hostileMessage } from "../support/hostile.ts";
 const batches = { numRuns: 200, endOnFailure: true };
 const batch = fc.array(hostileMessage, { minLength: 500, maxLength: 500, size: "max" });
 
-/** The elements below a node, without those that every document has. */
+/** The elements below a node, except those that every document has. */
 function elementsOf(node: Tree.Node): Tree.Element[] {
   const own = "tagName" in node && !["html", "head", "body"].includes(node.tagName) ? [node] : [];
   return "childNodes" in node ? [...own, ...node.childNodes.flatMap(elementsOf)] : own;
@@ -23,7 +23,7 @@ function textOf(element: Tree.Element): string {
 const received: unknown[] = [];
 Object.assign(globalThis, { cometSafetyTest: (message: unknown) => received.push(message) });
 
-/** What the callback is given by a browser that reads these bytes: an HTML parser, and then JavaScript. */
+/** The callback's arguments in a browser that reads these bytes: an HTML parser, then JavaScript. */
 async function read(messages: readonly JsonValue[], encoder?: typeof CometMessage.json): Promise<unknown[]> {
   const callback = "cometSafetyTest";
   const socket = encoder === undefined ? comet({ callback }) : comet<JsonValue>({ callback, encoder });
@@ -48,14 +48,14 @@ function expectSame(actual: readonly unknown[], expected: readonly unknown[]): v
   }
 }
 
-test("100,000 hostile messages arrive as what they were, each in one script", async () => {
+test("delivers 100,000 hostile messages unchanged, each in one script", async () => {
   await fc.assert(
     fc.asyncProperty(batch, async (messages) => expectSame(await read(messages), messages)),
     batches,
   );
 });
 
-test("100,000 more do as JSON", async () => {
+test("delivers 100,000 hostile messages unchanged as JSON", async () => {
   await fc.assert(
     fc.asyncProperty(batch, async (messages) => expectSame(await read(messages, CometMessage.json), messages)),
     batches,

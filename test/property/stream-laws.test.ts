@@ -12,7 +12,7 @@ const g = (n: number): number => n * n;
 const isEven = (n: number): boolean => n % 2 === 0;
 const small = fc.integer({ min: 0, max: 12 });
 
-/** Adapters of numbers, each with what it makes of a list. */
+/** Adapters of numbers, each with its equivalent on a list. */
 const adapters: Record<string, { readonly adapter: () => Adapter; readonly model: (list: number[]) => number[] }> = {
   map: { adapter: () => Enumeratee.map(f), model: (list) => list.map(f) },
   mapAsync: {
@@ -88,7 +88,7 @@ const build = (chain: readonly string[]): Adapter =>
 const model = (chain: readonly string[], list: readonly number[]): number[] =>
   chain.reduce((so, name) => (adapters[name] as (typeof adapters)[string]).model(so), [...list]);
 
-/** Reads some elements and leaves. */
+/** Reads some elements, then stops. */
 async function readSome(source: AsyncIterable<unknown>, count: number): Promise<number> {
   const iterator = source[Symbol.asyncIterator]();
   let read = 0;
@@ -97,11 +97,11 @@ async function readSome(source: AsyncIterable<unknown>, count: number): Promise<
   return read;
 }
 
-/** A source was opened at most once and let go of exactly as often, and nothing was done to it out of turn. */
+/** A source was opened at most once, released exactly as often, and never used out of order. */
 function expectLetGo(source: PacedSource<number>): void {
   expect(source.faults).toEqual([]);
   expect(source.opened).toBeLessThanOrEqual(1);
-  // One that ends in the very moment in which its reader leaves may be let go of as well.
+  // A source that ends at the moment its reader leaves may be released as well.
   if (source.finished === 0) expect(source.returned).toBe(source.opened);
 }
 
@@ -215,7 +215,7 @@ describe("equalities", () => {
     );
   });
 
-  test("every chain of adapters does to a stream what it does to a list", async () => {
+  test("every chain of adapters transforms a stream as it transforms a list", async () => {
     await fc.assert(
       law([pacedNumbers, pipeline], async (source, chain) => {
         expect(await collect(build(chain)(source))).toEqual(model(chain, source.elements));
@@ -226,7 +226,7 @@ describe("equalities", () => {
   });
 });
 
-test("however a stream is cut into stretches that do not wait, a chain of adapters does the same to it", async () => {
+test("gives a chain of adapters the same result for every split of a stream into synchronous runs", async () => {
   const stretches = fc.array(fc.array(fc.integer({ min: -9, max: 9 }), { maxLength: 6 }), { maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(
@@ -297,7 +297,7 @@ describe("buffer", () => {
             const result = await iterator.next();
             if (result.done === true) break;
             seen.push(result.value);
-            // What was given and is neither here nor dropped, waits.
+            // Elements that were pushed but neither read nor dropped are still buffered.
             expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
             await wait(paces[i % paces.length] ?? 0);
             expect(given - seen.length - dropped.length).toBeLessThanOrEqual(capacity);
@@ -317,7 +317,7 @@ describe("buffer", () => {
 });
 
 describe("errors", () => {
-  test("surface exactly once, after what came before them", async () => {
+  test("surface exactly once, after the elements before them", async () => {
     const chains = fc.array(
       fc.constantFrom(...names.filter((name) => name !== "recover" && !name.startsWith("take"))),
       { maxLength: 5 },
@@ -338,7 +338,7 @@ describe("errors", () => {
     );
   });
 
-  test("of one side stop the others", async () => {
+  test("stop the other sources when one fails", async () => {
     await fc.assert(
       law([failingNumbers, pacedNumbers, fc.constantFrom("interleave", "concat")], async (failing, other, how) => {
         const source =
@@ -380,8 +380,8 @@ describe("an early stop", () => {
 });
 
 describe("demand", () => {
-  test("a source is never pulled more than the demand allows", async () => {
-    // Adapters that give one element for each, and pull none ahead.
+  test("never pulls a source more often than the demand allows", async () => {
+    // Adapters that emit one element for each input, and prefetch none.
     const oneForOne = ["map", "scan", "tap", "recover", "onDone", "timeout", "abortable"];
     await fc.assert(
       law(
@@ -400,7 +400,7 @@ describe("demand", () => {
     );
   });
 
-  test("zip and interleave ask at most one element of each ahead", async () => {
+  test("zip and interleave prefetch at most one element of each source", async () => {
     await fc.assert(
       law([pacedNumbers, pacedNumbers, small], async (a, b, count) => {
         for (const source of [Enumerator.zip(a, b), Enumerator.interleave<number>(a, b)]) {

@@ -11,7 +11,7 @@ interface Reply {
   readonly body: Record<string, unknown>;
 }
 
-/** Posts with any headers; `fetch` allows itself not all of them. */
+/** Posts with any headers, including those that `fetch` forbids. */
 async function post(body: string, headers: Record<string, string> = {}): Promise<Reply> {
   const sent = request({ port: demo.port, host: "127.0.0.1", path: "/chat/messages", method: "POST", headers });
   sent.end(body);
@@ -30,7 +30,7 @@ const posted = (changes: object, headers?: Record<string, string>): Promise<Repl
   post(JSON.stringify({ ...good, messageId: crypto.randomUUID(), ...changes }), headers);
 
 describe("POST /chat/messages", () => {
-  test("answers with the message's place, which is the same when it is posted again", async () => {
+  test("answers with the message's position, and with the same one when it is posted again", async () => {
     const first = await post(JSON.stringify(good));
     expect(first).toMatchObject({ status: 201, type: "application/json" });
     expect(first.body["id"]).toMatch(/^chat=\w+\.\d+$/);
@@ -42,7 +42,7 @@ describe("POST /chat/messages", () => {
     { name: "n".repeat(40), text: "t".repeat(500) },
     { name: "é", text: "<script>alert(1)</script>" },
     { name: "👩‍🚀", text: "\u202eشكرا" },
-  ])("takes %j", async (message) => {
+  ])("accepts %j", async (message) => {
     expect((await posted(message)).status).toBe(201);
   });
 
@@ -50,7 +50,7 @@ describe("POST /chat/messages", () => {
     ["name", ["", "   ", "\u200b", "n".repeat(41), "a\nb", "a\u0007b", "\ud800", 7, null, undefined]],
     ["text", ["", "\u00a0", "t".repeat(501), "a\nb", "a\u0000", "\udc00x", {}, undefined]],
     ["messageId", ["", "m".repeat(65), "a b", "a\n", "é", 1, undefined]],
-  ])("refuses a bad %s, and says so", async (member, values) => {
+  ])("refuses an invalid %s with an error message", async (member, values) => {
     for (const value of values) {
       const reply = await posted({ [member]: value });
       expect(reply).toMatchObject({ status: 400, type: "application/problem+json" });
@@ -63,7 +63,7 @@ describe("POST /chat/messages", () => {
     expect((await post(body)).status).toBe(400);
   });
 
-  test("refuses a large body, whether it says so or not", async () => {
+  test("refuses a large body, with or without a Content-Length", async () => {
     const large = JSON.stringify({ ...good, more: "x".repeat(100_000) });
     const declared = { "content-length": String(Buffer.byteLength(large)) };
     for (const headers of [declared, { "transfer-encoding": "chunked" }]) {
@@ -80,11 +80,11 @@ describe("POST /chat/messages", () => {
     [{ "sec-fetch-site": "same-origin" }, 201],
     [{ origin: "http://chat.test", host: "chat.test" }, 201],
     [{}, 201],
-  ])("%j gets %i", async (headers: Record<string, string>, status) => {
+  ])("answers headers %j with %i", async (headers: Record<string, string>, status) => {
     expect((await posted({}, headers)).status).toBe(status);
   });
 
-  test.each(["GET", "PUT", "DELETE"])("%s gets 405", async (method) => {
+  test.each(["GET", "PUT", "DELETE"])("answers %s with 405", async (method) => {
     const response = await fetch(`${demo.origin}/chat/messages`, { method });
     expect([response.status, response.headers.get("allow")]).toEqual([405, "POST"]);
   });

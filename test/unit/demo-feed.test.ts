@@ -13,7 +13,7 @@ function ticking(): { readonly feed: Feed<number>; readonly hub: Hub; readonly p
   return { feed, hub, published: () => hub.stats().published };
 }
 
-test("a feed runs while it is followed, once for all who do, and a little longer", async () => {
+test("runs a feed once for all its subscribers, and briefly after the last one leaves", async () => {
   const { feed, published } = ticking();
   await vi.advanceTimersByTimeAsync(5000);
   expect([feed.running, published()]).toEqual([false, 0]);
@@ -29,10 +29,10 @@ test("a feed runs while it is followed, once for all who do, and a little longer
   const before = published();
   await vi.advanceTimersByTimeAsync(60_000);
   expect([feed.running, published()]).toEqual([false, before]);
-  expect(vi.getTimerCount()).toBeLessThanOrEqual(1); // The hub's own, which keeps no process alive.
+  expect(vi.getTimerCount()).toBeLessThanOrEqual(1); // The hub's own timer, which keeps no process alive.
 });
 
-test("one who comes back soon finds it running", async () => {
+test("keeps the feed running when a subscriber returns soon", async () => {
   const { feed, published } = ticking();
   feed.join();
   await vi.advanceTimersByTimeAsync(1000);
@@ -44,7 +44,7 @@ test("one who comes back soon finds it running", async () => {
   expect(published()).toBe((3 * LINGER_MS) / 500);
 });
 
-test("it ends quietly when the hub is closed", async () => {
+test("ends the feed without an error when the hub is closed", async () => {
   const log = vi.spyOn(console, "error");
   const { feed, hub } = ticking();
   feed.join();
@@ -55,7 +55,7 @@ test("it ends quietly when the hub is closed", async () => {
   log.mockRestore();
 });
 
-test("the demo samples its machine only while somebody follows that topic", async () => {
+test("samples the machine only while its topic has a subscriber", async () => {
   const { hub } = createHub();
   const follow = async (topic: string): Promise<() => void> => {
     const abort = new AbortController();

@@ -43,7 +43,7 @@ async function say(text: string, messageId = crypto.randomUUID() as string): Pro
 }
 
 describe("/live", () => {
-  test("gives curl the chat as JSON lines, from the oldest, once each", async () => {
+  test("sends curl the chat as JSON lines, from the oldest, once each", async () => {
     await say("one", "first");
     await say("one again", "first");
     const { type, items } = await follow("topic=chat&from=oldest");
@@ -57,7 +57,7 @@ describe("/live", () => {
     ]);
   });
 
-  test("goes on after a position, and tells a gap after one of another server", async () => {
+  test("resumes after a position, and sends a gap after a position of another server", async () => {
     const first = await follow("topic=chat");
     await say("three");
     await until(() => messages(first.items()).length === 1);
@@ -73,7 +73,7 @@ describe("/live", () => {
     expect(third.items()[1]?.gap).toMatchObject({ topic: "chat", missed: null });
   });
 
-  test("gives several topics at once, and the clock's newest reading", async () => {
+  test("sends several topics at once, and the clock's newest reading", async () => {
     const { items } = await follow("topic=clock&topic=chat&from=newest");
     await until(() => messages(items()).some(({ id = "" }) => id.startsWith("clock=")));
     const [{ data }] = messages(items()) as [Item];
@@ -84,7 +84,7 @@ describe("/live", () => {
     });
   });
 
-  test("samples the machine, and each sample stands for itself", async () => {
+  test("samples the machine, and makes each sample complete", async () => {
     const { items } = await follow("topic=machine");
     await until(() => messages(items()).length >= 2);
     const [one, two] = messages(items()) as [{ data: { at: number } }, { data: { at: number } }];
@@ -114,7 +114,7 @@ describe("/live", () => {
     expect((await fetch(`${demo.origin}/live?topic=chat`, { method: "POST" })).status).toBe(405);
   });
 
-  test("its comet documents may run scripts of their nonce, in a frame of this server's pages, and nothing else", async () => {
+  test("lets its comet documents run only scripts with their nonce, framed only by this server's pages", async () => {
     const abort = new AbortController();
     onTestFinished(() => abort.abort());
     const query = "topic=chat&wire=comet&mode=managed&callback=parent.comet0";

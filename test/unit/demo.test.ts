@@ -12,7 +12,7 @@ const demo = useDemo();
 
 const scripts = ["kiki", "foo", "bar", "end"].map((event) => `<script>console.log('${event}')</script>`);
 
-/** A page with all that it loads of its own, besides the client. */
+/** A page with all its own resources, without the client. */
 const MAX_PAGE_BYTES = 24 * 1024;
 
 describe("the four streams", () => {
@@ -39,7 +39,7 @@ describe("the four streams", () => {
     expect(nonce.length).toBeGreaterThan(20);
   });
 
-  test("the delay lies between the events", async () => {
+  test("waits for the delay between the events", async () => {
     const start = performance.now();
     const response = await fetch(`${demo.origin}/comet/manual?delay=50`);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -48,14 +48,14 @@ describe("the four streams", () => {
     expect(performance.now() - start).toBeGreaterThan(140);
   });
 
-  test.each(["-1", "10001", "1.5", "x", "", "1&delay=2"])("a delay of %s is refused", async (delay) => {
+  test.each(["-1", "10001", "1.5", "x", "", "1&delay=2"])("refuses a delay of %s", async (delay) => {
     const response = await fetch(`${demo.origin}/comet/helper?delay=${delay}`);
     expect(response.status).toBe(400);
     expect(await response.text()).toMatch(/from 0 to 10000/);
   });
 });
 
-/** What a page or a script of one loads. */
+/** The resources that a page or one of its scripts loads. */
 function partsIn(text: string): readonly string[] {
   const attributes = text.matchAll(/(?:src|href)="(\/[\w.-]+\.(?:js|css|svg))"/g);
   const imports = text.matchAll(/^import .* from "\.(\/[\w-]+\.js)";$/gm);
@@ -64,7 +64,7 @@ function partsIn(text: string): readonly string[] {
 
 describe("every page", () => {
   test.each(["/", "/iframe", "/clock", "/machine", "/chat"])(
-    "%s has a strict policy, and weighs little",
+    "%s has a strict policy and a small size",
     async (path) => {
       const response = await fetch(demo.origin + path);
       expect(response.status).toBe(200);
@@ -73,7 +73,7 @@ describe("every page", () => {
       expect(policy).not.toMatch(/unsafe|\*|data:|https?:/);
       let bytes = Number(response.headers.get("content-length"));
       const parts = new Set(partsIn(await response.text()));
-      // What is added while it is gone through is gone through, too.
+      // The loop also visits entries added while it runs.
       for (const file of parts) {
         const part = await fetch(demo.origin + file);
         expect(part.status).toBe(200);
@@ -86,7 +86,7 @@ describe("every page", () => {
     },
   );
 
-  test("nothing else is there", async () => {
+  test("serves no other path and no other method", async () => {
     for (const path of [
       "/x",
       "/chat.html",
@@ -103,7 +103,7 @@ describe("every page", () => {
   });
 
   test.each(["/", "/machine", "/machine/about", "/comet/manual", "/comet/iframe", "/live?topic=machine"])(
-    "HEAD %s has no body",
+    "answers HEAD %s without a body",
     async (path) => {
       const response = await fetch(demo.origin + path, { method: "HEAD" });
       expect([response.status, await response.text()]).toEqual([200, ""]);
@@ -134,7 +134,7 @@ describe("the program", () => {
   }
 
   test.each(["SIGINT", "SIGTERM"] as const)(
-    "says when it is ready, and stops on %s with streams open",
+    "reports when it is ready, and stops on %s with streams open",
     async (signal) => {
       const { output, errors, ended, stop } = await start("0");
       expect(output()).toMatch(/^ready http:\/\/127\.0\.0\.1:\d+\n$/);
@@ -153,7 +153,7 @@ describe("the program", () => {
   test.each([
     ["SIGINT, as from a terminal, to all its processes", "SIGINT", -1],
     ["SIGTERM to npm alone", "SIGTERM", 1],
-  ] as const)("npm run demo stops on %s", async (_, signal, sign) => {
+  ] as const)("stops on %s under npm run demo", async (_, signal, sign) => {
     const options = { env: { ...process.env, PORT: "0" }, cwd: root, detached: true };
     const npm = spawn("npm", ["run", "--silent", "--ignore-scripts", "demo"], options);
     onTestFinished(() => {
@@ -170,7 +170,7 @@ describe("the program", () => {
     const address = output.slice(output.indexOf("http")).trim();
     expect((await fetch(address)).status).toBe(200);
     process.kill(sign * (npm.pid ?? NaN), signal);
-    // Its output is closed when the last process that has it is gone: the demo's.
+    // Its output closes when the last process that holds it, the demo, has exited.
     await closed;
     await expect(fetch(address)).rejects.toThrow();
   });
@@ -179,13 +179,13 @@ describe("the program", () => {
     ["x", /PORT must be a whole number/],
     ["65536", /PORT must be a whole number/],
     ["-1", /PORT must be a whole number/],
-  ])("says what is wrong with PORT=%s", async (port, message) => {
+  ])("reports an error for PORT=%s", async (port, message) => {
     const { output, errors, ended } = await start(port);
     expect([await ended, output()]).toEqual([1, ""]);
     expect(errors()).toMatch(message);
   });
 
-  test("says what to do when the client that its pages load has not been built", async () => {
+  test("prints instructions when the client that its pages load has not been built", async () => {
     const folder = mkdtempSync(join(tmpdir(), "comet-sockets-demo-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const isClient = (path: string): boolean => path.includes("client.global.js");
@@ -197,7 +197,7 @@ describe("the program", () => {
     expect(errors()).toContain("There is no dist/client.global.js yet: run npm run build.");
   });
 
-  test("says when its port is in use", async () => {
+  test("reports when its port is in use", async () => {
     const { errors, ended } = await start(String(demo.port));
     expect(await ended).toBe(1);
     expect(errors()).toMatch(/^Port \d+ is in use/);

@@ -52,7 +52,7 @@ test.each([
 });
 
 test.each(["README.md", "docs/comet.md", "docs/getting-started.md", "docs/migrating.md"])(
-  "the examples in %s are the files that they name",
+  "matches the examples in %s to the files that they name",
   (document) => {
     const shown = shownIn(document);
     expect(shown.size).toBeGreaterThan(0);

@@ -59,7 +59,7 @@ function start(program: string, args: readonly string[], env: Readonly<Record<st
 describe("subscribing", () => {
   const publish = (origin: string, title: string): Promise<Response> => send("POST", `${origin}/news`, { title });
 
-  test("publishes what is posted, to NDJSON and to an EventSource", async () => {
+  test("publishes a posted message to NDJSON and to an EventSource", async () => {
     const { origin } = await serveGuide("subscribing");
     const follower = await (await Follower.fetch(`${origin}/live?topic=news`)).begun();
     const source = new EventSource(`${origin}/live?topic=news`);
@@ -183,7 +183,7 @@ describe("publishing", () => {
     expect([long.status, await long.json()]).toEqual([400, { code: "ERR_MESSAGE" }]);
   });
 
-  test("gives an answer that is still being written again from its beginning after a reload", async () => {
+  test("replays an unfinished answer from its beginning after a reload", async () => {
     const { origin } = await serveGuide("answers");
     const body = new URLSearchParams({ question: "What is a comet socket?" });
     const response = await fetch(`${origin}/answers`, { method: "POST", body, redirect: "manual" });
@@ -201,7 +201,7 @@ describe("publishing", () => {
 });
 
 describe("authorization", () => {
-  test("lets a signed-in user of Express choose among the user's topics, until the user signs out", async () => {
+  test("lets a signed-in user of Express choose among the user's topics until sign-out", async () => {
     const { origin } = await serveGuide("express-session");
     expect((await fetch(`${origin}/live`)).status).toBe(401);
     const signIn = async (user: string): Promise<{ cookie: string }> => {
@@ -226,7 +226,7 @@ describe("authorization", () => {
     expect(bobs.over).toBe(false);
   });
 
-  test("reads a token from a header or a cookie, and lets users follow what is theirs", async () => {
+  test("reads a token from a header or a cookie, and lets users follow their own topics", async () => {
     const { origin } = await serveGuide("tokens");
     const status = async (topic: string, headers: HeadersInit = {}): Promise<number> => {
       const response = await fetch(`${origin}/?topic=${topic}&wire=poll`, { headers });
@@ -244,7 +244,7 @@ describe("authorization", () => {
     }
   });
 
-  test("takes the user of Hono's context", async () => {
+  test("reads the user from Hono's context", async () => {
     const { origin } = await serveGuide("hono");
     expect((await fetch(`${origin}/live`)).status).toBe(401);
     const headers = { authorization: "Bearer token-of-ada" };
@@ -307,7 +307,7 @@ describe("slow subscribers", () => {
     return { hub, port, client, sent: await flood(hub, topic) };
   }
 
-  test("resume: the stream ends with overflow, and the next one begins with a gap that counts the missed messages", async () => {
+  test("resume: ends the stream with overflow, and begins the next one with a gap that counts the missed messages", async () => {
     const { client, port, sent } = await slowClient("orders");
     client.read();
     await until(() => client.items.at(-1)?.type === "end", 20_000);
@@ -321,7 +321,7 @@ describe("slow subscribers", () => {
     expect(client.numbers.length + next.missed + next.numbers.length).toBe(sent);
   });
 
-  test("skip: the stream goes on with what is published next, after a gap", async () => {
+  test("skip: continues after a gap with the next published message", async () => {
     const { hub, client, sent } = await slowClient("camera");
     client.read();
     await until(() => client.missed > 0, 20_000);
@@ -331,7 +331,7 @@ describe("slow subscribers", () => {
     expect(client.items.filter(({ type }) => type === "end")).toEqual([]);
   });
 
-  test("latest: the stream goes on with the newest message of each key, after a gap", async () => {
+  test("latest: continues after a gap with the newest message of each key", async () => {
     const { client, sent } = await slowClient("prices");
     client.read();
     await until(() => client.numbers.at(-1) === sent, 20_000);
@@ -404,7 +404,7 @@ describe("CORS and CSP", () => {
   });
 });
 
-test("brokers: what one process publishes reaches a subscriber of the other", async () => {
+test("brokers: delivers a message of one process to a subscriber of the other", async () => {
   const redis = await startRedis();
   onTestFinished(() => redis.close());
   const [one = "", other = ""] = await Promise.all(
@@ -442,7 +442,7 @@ describe("monitoring", () => {
   });
 });
 
-test("testing: the tests of the guide pass", async () => {
+test("testing: passes the tests of the guide", async () => {
   const output = await run(process.execPath, [
     ...onSources,
     "--test",

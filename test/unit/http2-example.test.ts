@@ -11,7 +11,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { root } from "../support/run.ts";
 import { certificate } from "../support/servers.ts";
 
-test("examples/http2.ts answers by HTTP/2, with a limit of streams, and by HTTP/1.1", async () => {
+test("examples/http2.ts answers over HTTP/2, with a stream limit, and over HTTP/1.1", async () => {
   const folder = mkdtempSync(join(tmpdir(), "comet-http2-"));
   const { key, cert } = certificate();
   writeFileSync(join(folder, "key.pem"), key);

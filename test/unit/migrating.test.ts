@@ -28,7 +28,7 @@ async function serve(name: string): Promise<Example & { readonly origin: string 
   return { ...example, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
 }
 
-/** What an `EventSource` gets as `data` of an event that `act` causes, once it is open. */
+/** The `data` that an open `EventSource` receives for an event that `act` causes. */
 async function firstEvent(url: string, type: string, act: () => unknown): Promise<string> {
   const source = new EventSource(url);
   onTestFinished(() => source.close());
@@ -40,20 +40,20 @@ async function firstEvent(url: string, type: string, act: () => unknown): Promis
 }
 
 describe.each(["before", "after"])("%s", (when) => {
-  test("an EventSource gets the same from a server by hand", async () => {
+  test("sends an EventSource the same as a hand-written server", async () => {
     const { origin, setPrice } = await serve(`event-source-${when}`);
     const data = await firstEvent(`${origin}/live`, "price", () => setPrice("ABC", 1250));
     expect(data).toBe('{"symbol":"ABC","cents":1250}');
   });
 
-  test("an EventSource gets the same from better-sse", async () => {
+  test("sends an EventSource the same as better-sse", async () => {
     const { origin, say } = await serve(`better-sse-${when}`);
     const data = await firstEvent(`${origin}/live`, "said", () => say("hello"));
     expect(data).toBe('{"text":"hello"}');
   });
 });
 
-test("a client says something in one room, and the rooms get what is theirs", async () => {
+test("delivers a client's message to its own room only", async () => {
   const { origin } = await serve("socket-io-after");
   const heard: string[] = [];
   const sources = ["7", "8"].map((room) => {
@@ -77,7 +77,7 @@ test("a client says something in one room, and the rooms get what is theirs", as
   expect(heard.toSorted()).toEqual(["7: two", "8: one", "8: three"]);
 });
 
-test("the example of Socket.IO says the same in a room", async () => {
+test("delivers the same in a room as the example of Socket.IO", async () => {
   const { origin } = await serve("socket-io-before");
   // By its protocol, since the package of its client is not installed: Engine.IO 4 over polling, Socket.IO 5.
   const address = `${origin}/socket.io/?EIO=4&transport=polling&room=7`;

@@ -41,7 +41,7 @@ test("stays at the maximum after any number of failures", () => {
   expect(delays(backoff, 5000).at(-1)).toBe(5000);
 });
 
-test("begins again after a reset", () => {
+test("starts from the first bound after a reset", () => {
   stubRandom(1);
   const backoff = new Backoff({ firstMs: 100, maxMs: 1000 });
   delays(backoff, 4);
@@ -49,7 +49,7 @@ test("begins again after a reset", () => {
   expect(delays(backoff, 2)).toEqual([100, 200]);
 });
 
-test("counts the failures of each series by themselves", () => {
+test("counts the failures of each series separately", () => {
   stubRandom(1);
   const [one, other] = [new Backoff({ firstMs: 1, maxMs: 8 }), new Backoff({ firstMs: 1, maxMs: 8 })];
   delays(one, 3);

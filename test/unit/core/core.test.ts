@@ -4,7 +4,7 @@ import { Queue } from "../../../src/core/queue.ts";
 import { reportOnConsole } from "../../../src/core/on-error.ts";
 import { utf8Length } from "../../../src/core/utf8.ts";
 
-test("a CometError has a code, a message, a name and its cause", () => {
+test("gives a CometError a code, a message, a name and its cause", () => {
   const cause = new Error("underneath");
   const error = new CometError("ERR_OPTION", "wrong", { cause });
   expect(error).toBeInstanceOf(Error);
@@ -23,7 +23,7 @@ test.each([
   [new Map(), "an object of type Map"],
   [Object.create(null), "an object of type Object"],
   [() => 1, "function"],
-])("%s is described", (value, text) => {
+])("describes %s", (value, text) => {
   expect(describe(value)).toBe(text);
 });
 
@@ -56,7 +56,7 @@ group("the length of a text in UTF-8", () => {
     },
   );
 
-  test("is right wherever a long text is parted", () => {
+  test("returns the right result wherever a long text is split", () => {
     const pieces = ["x", "é", "€", "😀", "\ud83d", "\ude00"];
     for (const around of [2047, 2048, 2049, 4095, 4096, 4097]) {
       for (const first of pieces) {
@@ -73,7 +73,7 @@ group("the length of a text in UTF-8", () => {
   });
 });
 
-test("the last resort for errors is the console", () => {
+test("writes to the console in the default error handler", () => {
   const spy = vi.spyOn(console, "error").mockReturnValue();
   reportOnConsole(new Error("lost"));
   expect(spy).toHaveBeenCalledOnce();

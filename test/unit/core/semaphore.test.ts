@@ -32,13 +32,13 @@ class Tasks {
   }
 }
 
-test("runs a task at once while a permit is free", () => {
+test("runs a task at once if a permit is free", () => {
   const [semaphore, tasks] = [new Semaphore(2), new Tasks()];
   for (let i = 0; i < 3; i += 1) void semaphore.run(tasks.task(i));
   expect(tasks.begun).toEqual([0, 1]);
 });
 
-test("never runs more tasks at a time than it has permits, and begins them in the order of the calls", async () => {
+test("runs at most as many tasks at once as it has permits, and starts them in call order", async () => {
   const permits = fc.integer({ min: 1, max: 5 });
   const picks = fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 30 });
   await fc.assert(
@@ -58,7 +58,7 @@ test("never runs more tasks at a time than it has permits, and begins them in th
   );
 });
 
-test("lets no new task overtake one that waits", async () => {
+test("starts a waiting task before a newer one when a permit is released", async () => {
   const [semaphore, tasks] = [new Semaphore(1), new Tasks()];
   const first = semaphore.run(tasks.task(0));
   void semaphore.run(tasks.task(1));
@@ -73,7 +73,7 @@ test("lets no new task overtake one that waits", async () => {
   expect(tasks.begun).toEqual([0, 1, 2]);
 });
 
-test("releases the permit of a task that rejects or throws, and rejects as it does", async () => {
+test("releases the permit and rejects with the same error when a task rejects or throws", async () => {
   const [semaphore, tasks] = [new Semaphore(1), new Tasks()];
   const failing = semaphore.run(tasks.task(0));
   const waiting = semaphore.run(tasks.task(1));

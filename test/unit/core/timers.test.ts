@@ -30,13 +30,13 @@ describe.each([
     expect(output).toBe("over\n");
   });
 
-  test("is a plain timer where timers are numbers", () => {
+  test("returns a plain timer where timers are numbers", () => {
     vi.spyOn(globalThis, plain).mockReturnValue(7 as never);
     expect(start(() => undefined, 1)).toBe(7);
   });
 });
 
-test("intervals run again and again until they are cleared", async () => {
+test("repeats an interval until it is cleared", async () => {
   let count = 0;
   await new Promise<void>((resolve) => {
     const timer = unrefInterval(() => {

@@ -6,7 +6,7 @@ const hostile = `<img src=x onerror="alert('1')">&amp;`;
 const text = "&lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt;&amp;amp;";
 
 describe("the html template", () => {
-  test("is Html, and not a string", () => {
+  test("returns Html instead of a string", () => {
     expect(html`<b>hi</b>`).toBeInstanceOf(Html);
     expect(html`<b>hi</b>`.toString()).toBe("<b>hi</b>");
     expect(String(Html.trusted("<i>"))).toBe("<i>");
@@ -140,12 +140,12 @@ describe("the html template", () => {
     await expectCode("ERR_HTML", make, new RegExp(message));
   });
 
-  test("refuses in a script what is neither a string nor JSON", async () => {
+  test("refuses a value in a script if it is neither a string nor JSON", async () => {
     await expectCode("ERR_ENCODER", () => html`<script>f(${new Date(0) as never})</script>`);
     await expectCode("ERR_ENCODER", () => html`<script>f(${html`<b>`})</script>`);
   });
 
-  test("takes only a string on trust", async () => {
+  test("accepts only a string as trusted markup", async () => {
     await expectCode("ERR_HTML", () => Html.trusted(5 as never), /takes a string/);
   });
 });

@@ -6,7 +6,7 @@ const later = <E>(...elements: E[]): Enumerator<E> =>
   Enumerator.of(...elements).through(Enumeratee.mapAsync((e) => turns(1).then(() => e)));
 const toHtml = Enumeratee.map((s: string) => html`<b>${s}</b>`);
 
-describe("the content type follows the elements", () => {
+describe("the content type of a chunked response", () => {
   const strings = Enumerator.of("a");
   test.each<[string, AsyncIterable<ChunkElement>, string]>([
     ["strings", strings, "text/plain; charset=utf-8"],
@@ -33,13 +33,13 @@ describe("the content type follows the elements", () => {
     await response.text();
   });
 
-  test("unless it is set", async () => {
+  test("keeps a content type that is set", async () => {
     const response = chunked(strings, { headers: { "Content-Type": "text/csv" } });
     expect(response.headers.get("content-type")).toBe("text/csv");
     expect(await response.text()).toBe("a");
   });
 
-  test("and other elements are refused then: a string among Html would not be escaped", async () => {
+  test("refuses elements of another type, such as an unescaped string among Html", async () => {
     const onError = vi.fn();
     const mixed = Enumerator.of<ChunkElement>(html`<b>`, "<script>");
     await expectCode("ERR_ELEMENT", () => chunked(mixed, { onError }).text(), /text\/html.*the string "<script>"/);
@@ -49,7 +49,7 @@ describe("the content type follows the elements", () => {
     expect(await asked.text()).toBe("<b><script>");
   });
 
-  test.each([[5], [undefined], [{}], [new ArrayBuffer(1)]])("%s is no element", async (element) => {
+  test.each([[5], [undefined], [{}], [new ArrayBuffer(1)]])("refuses %s as an element", async (element) => {
     const onError = vi.fn();
     await expectCode(
       "ERR_ELEMENT",
@@ -81,7 +81,7 @@ describe("headers and status", () => {
     for (const [name, value] of Object.entries(headers)) expect(response.headers.get(name)).toBe(value);
   });
 
-  test.each([100, 199, 600, 204, 205, 304, 200.5, NaN, "200"])("status %s is refused", async (status) => {
+  test.each([100, 199, 600, 204, 205, 304, 200.5, NaN, "200"])("refuses the status %s", async (status) => {
     await expectCode(
       "ERR_RESPONSE",
       () => chunked(Enumerator.of("a"), { status: status as number }),
@@ -94,17 +94,17 @@ describe("headers and status", () => {
     [{ "Transfer-Encoding": "chunked" }],
     [{ "a b": "c" }],
     [{ a: "b\r\nc: d" }],
-  ])("headers %j are refused", async (headers) => {
+  ])("refuses the headers %j", async (headers) => {
     await expectCode("ERR_RESPONSE", () => chunked(Enumerator.of("a"), { headers: headers as HeadersInit }));
   });
 
-  test("a bad onError is refused", async () => {
+  test("refuses an invalid onError", async () => {
     await expectCode("ERR_OPTION", () => chunked(Enumerator.of("a"), { onError: 5 as never }));
   });
 });
 
 describe("the body", () => {
-  test("has one chunk for each element, and none for an empty one", async () => {
+  test("has one chunk for each element, and none for an empty element", async () => {
     const response = chunked(Enumerator.of("a", "", "ü", "\ud800"));
     const chunks = await collect(response.body as ReadableStream<Uint8Array>);
     expect(chunks.map((chunk) => new TextDecoder().decode(chunk))).toEqual(["a", "ü", "\ufffd"]);
@@ -138,14 +138,14 @@ describe("the body", () => {
     expect(stop).toHaveBeenCalledOnce();
   });
 
-  test("evaluates the functions of a pipeline once for each element, the one that was looked at too", async () => {
+  test("calls the functions of a pipeline once for each element, including the first", async () => {
     const f = vi.fn((s: string) => s);
     const response = chunked(Enumerator.of("a", "b").through(Enumeratee.map(f)));
     expect(await response.text()).toBe("ab");
     expect(f).toHaveBeenCalledTimes(2);
   });
 
-  test("leaves its source able to run again", async () => {
+  test("leaves its source reusable", async () => {
     const source = Enumerator.of("a", "b").through(Enumeratee.map((s) => s));
     expect(await Promise.all([chunked(source).text(), chunked(source).text()])).toEqual(["ab", "ab"]);
   });
@@ -161,14 +161,14 @@ describe("the body", () => {
         }),
       ),
     ],
-  ])("breaks off when its source fails %s, and tells onError once", async (_, source) => {
+  ])("breaks off when its source fails %s, and calls onError once", async (_, source) => {
     const onError = vi.fn();
     const error = await errorOf(() => chunked(source, { onError }).text());
     expect((error as Error).message).toBe("broken");
     expect(onError).toHaveBeenCalledExactlyOnceWith(error);
   });
 
-  test("tells the console when there is no onError", async () => {
+  test("logs to the console when onError is absent", async () => {
     const spy = vi.spyOn(console, "error").mockReturnValue();
     try {
       const error = await errorOf(() => chunked(new Probe(["a"], { error: new Error("broken") })).text());

@@ -15,15 +15,15 @@ const events = Enumerator.of("kiki", "foo", "bar");
 
 const markup = async (source: AsyncIterable<Html>): Promise<string[]> => (await collect(source)).map(String);
 
-describe("what Play's own tests expect of its helper", () => {
-  test("four chunks for three events, the second with the first event", async () => {
+describe("the behaviour that Play's own tests expect of its helper", () => {
+  test("sends four chunks for three events, the first event in the second chunk", async () => {
     const response = chunked(events.through(comet({ callback: "console.log" })));
     const chunks = await collect(response.body as ReadableStream<Uint8Array>);
     expect(chunks).toHaveLength(4);
     expect(new TextDecoder().decode(chunks[1])).toContain("console.log('kiki')");
   });
 
-  test("a document of scripts that call the parent", async () => {
+  test("sends a document of scripts that call the parent", async () => {
     const body = await chunked(events.through(comet({ callback: "parent.cometMessage" }))).text();
     expect(body).toContain(
       "<html><body><script>parent.cometMessage('kiki');</script>" +
@@ -33,7 +33,7 @@ describe("what Play's own tests expect of its helper", () => {
     expect(body.slice(0, 5120)).toBe(" ".repeat(5120));
   });
 
-  test("a JSON string as JSON", async () => {
+  test("sends a JSON string as JSON", async () => {
     const json = Enumerator.of("jsonString").through(
       comet({ callback: "parent.cometMessage", encoder: CometMessage.json }),
     );
@@ -42,7 +42,7 @@ describe("what Play's own tests expect of its helper", () => {
 });
 
 describe("comet", () => {
-  test("takes any AsyncIterable, and strings and JSON mixed", async () => {
+  test("accepts any AsyncIterable, with strings and JSON mixed", async () => {
     async function* source(): AsyncGenerator<JsonValue> {
       await Promise.resolve();
       yield "a";
@@ -61,7 +61,7 @@ describe("comet", () => {
     expect(first).toBe(`<script nonce="bm9uY2U=">f('kiki');</script>`);
   });
 
-  test("begins with another initial chunk, or with none", async () => {
+  test("begins with the configured initial chunk, or with none", async () => {
     const other = await markup(events.through(comet({ callback: "f", initialChunk: html`<!doctype html><body>` })));
     expect(other[0]).toBe("<!doctype html><body>");
     const none = await markup(events.through(comet({ callback: "f", initialChunk: null })));
@@ -78,7 +78,7 @@ describe("comet", () => {
     expect(opened).toBe(false);
   });
 
-  test("encodes other types by an encoder, whose result is JSON and as safe", async () => {
+  test("encodes other types with an encoder, and escapes its JSON", async () => {
     const at = new Date(0);
     const dates = Enumerator.of(at).through(comet({ callback: "f", encoder: (date) => date.toISOString() }));
     expect((await markup(dates))[1]).toBe('<script>f("1970-01-01T00:00:00.000Z");</script>');
@@ -86,7 +86,7 @@ describe("comet", () => {
     expect((await markup(evil))[1]).toBe(String.raw`<script>f({"\u003c/script>":"\u003c!--"});</script>`);
   });
 
-  test("hands on an error for a message that has no encoder, and one that its encoder throws", async () => {
+  test("forwards an error when a message has no encoder or its encoder throws", async () => {
     const unknown = Enumerator.of(new Date(0) as never as string).through(comet({ callback: "f" }));
     await expectCode("ERR_ENCODER", () => collect(unknown), /pass an encoder/);
     const wrong = Enumerator.of(1).through(comet({ callback: "f", encoder: () => undefined as never }));
@@ -101,7 +101,7 @@ describe("comet", () => {
     expect(await errorOf(() => collect(Enumerator.of(1).through(throwing)))).toBe(error);
   });
 
-  test("refuses bad options at once", async () => {
+  test("throws at once for invalid options", async () => {
     await expectCode("ERR_CALLBACK", () => comet({ callback: "alert(1);//" }));
     await expectCode("ERR_CALLBACK", () => comet({} as never));
     await expectCode("ERR_NONCE", () => comet({ callback: "f", nonce: '"><script>' }));

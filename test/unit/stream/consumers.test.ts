@@ -57,13 +57,13 @@ describe("an Iteratee", () => {
       1,
       undefined,
     ],
-  ])("%s, of some elements and of none", async (_, iteratee, some, none) => {
+  ])("%s, with elements and without", async (_, iteratee, some, none) => {
     expect(await numbers.run(iteratee)).toEqual(some);
     expect(await nothing.run(iteratee)).toEqual(none);
     expect(await numbers.run(iteratee)).toEqual(some);
   });
 
-  test("forEach waits for what its function answers, and pulls nothing meanwhile", async () => {
+  test("forEach awaits its function's result, and pulls nothing meanwhile", async () => {
     const probe = new Probe([1, 2, 3]);
     const seen: number[] = [];
     const running = Enumerator.from(probe).run(
@@ -77,7 +77,7 @@ describe("an Iteratee", () => {
     expect(seen).toEqual([1, 2, 3]);
   });
 
-  test("that has enough stops its source", async () => {
+  test("stops its source when it is done early", async () => {
     const probe = new Probe([1, 2, 3]);
     expect(await Enumerator.from(probe).run(Iteratee.head())).toBe(1);
     expect([probe.pulled, probe.returned]).toEqual([1, 1]);
@@ -116,7 +116,7 @@ describe("an Iteratee", () => {
     expect(probe.returned).toBe(1);
   });
 
-  test("gets the error of its source, and of the source's clean-up", async () => {
+  test("receives the error of its source, and of the source's clean-up", async () => {
     const error = new Error("broken");
     expect(await errorOf(() => Enumerator.from(new Probe([1], { error })).run(Iteratee.count()))).toBe(error);
     const unclean = numbers.through(
@@ -129,7 +129,7 @@ describe("an Iteratee", () => {
   });
 
   test.each(["fold", "foldAsync", "reduce", "forEach", "map", "flatMap"] as const)(
-    "%s refuses what is no function",
+    "%s refuses an argument that is not a function",
     async (name) => {
       await expectCode("ERR_OPTION", () => (Iteratee[name] as (a: unknown, b: unknown) => unknown)(5, 5));
       await expectCode("ERR_OPTION", () => Iteratee.takeUpTo(-1));
@@ -152,7 +152,7 @@ describe("an AbortSignal", () => {
     expect(stop).toHaveBeenCalledOnce();
   });
 
-  test("ends a run whose consumer waits", async () => {
+  test("ends a run while its consumer waits", async () => {
     const abort = new AbortController();
     const running = errorOf(() =>
       numbers.run(
@@ -164,7 +164,7 @@ describe("an AbortSignal", () => {
     expect(await running).toBe(reason);
   });
 
-  test("that has aborted already opens nothing", async () => {
+  test("opens no source if it has already aborted", async () => {
     const probe = new Probe([1]);
     const signal = AbortSignal.abort(reason);
     const source = Enumerator.from(probe);
@@ -175,7 +175,7 @@ describe("an AbortSignal", () => {
     await expectCode("ERR_OPTION", () => Enumeratee.abortable(5 as never));
   });
 
-  test("ends a stream whose inner part was abortable by the same signal and has ended", async () => {
+  test("ends a stream after an inner stream with the same signal has ended", async () => {
     const abort = new AbortController();
     const inner = Enumerator.of(1).through(Enumeratee.abortable<number>(abort.signal));
     const seen: number[] = [];
@@ -189,7 +189,7 @@ describe("an AbortSignal", () => {
     expect(await ended).toEqual(new Error("enough"));
   });
 
-  test("ends for await and a ReadableStream, and keeps no listener of those that are over", async () => {
+  test("ends for await and a ReadableStream, and keeps no listener after a run ends", async () => {
     const abort = new AbortController();
     const add = vi.spyOn(abort.signal, "addEventListener");
     const remove = vi.spyOn(abort.signal, "removeEventListener");
@@ -205,7 +205,7 @@ describe("an AbortSignal", () => {
 });
 
 describe("interop", () => {
-  test("a ReadableStream pulls nothing ahead by default, and as much as it is told", async () => {
+  test("a ReadableStream prefetches nothing by default, and up to its high-water mark if set", async () => {
     for (const highWaterMark of [0, 3]) {
       const probe = new Probe([1, 2, 3, 4, 5]);
       const reader = Enumerator.from(probe).toReadableStream({ highWaterMark }).getReader();
@@ -217,12 +217,12 @@ describe("interop", () => {
     }
   });
 
-  test("pipeThrough a TransformStream", async () => {
+  test("pipes through a TransformStream", async () => {
     const double = new TransformStream<number, number>({ transform: (n, controller) => controller.enqueue(n * 2) });
     expect(await collect(Enumerator.from(numbers.toReadableStream().pipeThrough(double)))).toEqual([2, 4, 6, 8]);
   });
 
-  test("Readable.from and stream.pipeline, whose failure stops the source", async () => {
+  test("works with Readable.from and stream.pipeline, and stops the source on failure", async () => {
     expect(await collect(Readable.from(numbers))).toEqual([1, 2, 3, 4]);
     const probe = new Probe([1, 2, 3]);
     const sink = new Writable({ objectMode: true, write: (_chunk, _encoding, done) => done(new Error("full")) });
@@ -231,7 +231,7 @@ describe("interop", () => {
     expect(probe.returned).toBe(1);
   });
 
-  test("await using stops a run", async () => {
+  test("stops a run at the end of an await using scope", async () => {
     const probe = new Probe([1, 2, 3]);
     const iterator = Enumerator.from(probe)[Symbol.asyncIterator]() as AsyncIterator<number> & AsyncDisposable;
     await iterator.next();

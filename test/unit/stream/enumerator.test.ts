@@ -3,20 +3,20 @@ import { Enumeratee, Enumerator } from "../../../src/index.ts";
 import { collect, errorOf, expectCode, Probe, turns } from "../../support/sources.ts";
 
 describe("Enumerator.of", () => {
-  test("gives its elements, to each of any number of runs", async () => {
+  test("yields all its elements in each run", async () => {
     const source = Enumerator.of("kiki", "foo", "bar");
     expect(await collect(source)).toEqual(["kiki", "foo", "bar"]);
     expect(await collect(source)).toEqual(["kiki", "foo", "bar"]);
     expect(await collect(Enumerator.of())).toEqual([]);
   });
 
-  test("gives undefined, null and promises as the elements they are", async () => {
+  test("yields undefined, null and promises unchanged", async () => {
     expect(await collect(Enumerator.of(undefined, null))).toEqual([undefined, null]);
   });
 });
 
 describe("Enumerator.from", () => {
-  test("takes arrays, sets, strings, generators, async iterables and streams", async () => {
+  test("accepts arrays, sets, strings, generators, async iterables and streams", async () => {
     expect(await collect(Enumerator.from([1, 2]))).toEqual([1, 2]);
     expect(await collect(Enumerator.from(new Set([1, 2])))).toEqual([1, 2]);
     expect(await collect(Enumerator.from("añ😀"))).toEqual(["a", "ñ", "😀"]);
@@ -29,12 +29,12 @@ describe("Enumerator.from", () => {
     expect(await collect(Enumerator.from(numbers()))).toEqual([1, 2]);
   });
 
-  test("gives an Enumerator back as it is", () => {
+  test("returns an Enumerator unchanged", () => {
     const source = Enumerator.of(1);
     expect(Enumerator.from(source)).toBe(source);
   });
 
-  test("asks an iterable for a new iterator in each run", async () => {
+  test("requests a new iterator from an iterable in each run", async () => {
     const probe = new Probe([1]);
     const source = Enumerator.from(probe);
     await collect(source);
@@ -52,13 +52,13 @@ describe("Enumerator.from", () => {
       },
     ],
     ["a stream", () => new Blob(["a"]).stream()],
-  ])("says so when %s is run a second time", async (_, make) => {
+  ])("fails with a clear error when %s is run a second time", async (_, make) => {
     const source = Enumerator.from<unknown>(make());
     expect(await collect(source)).toHaveLength(1);
     await expectCode("ERR_SOURCE_USED", () => collect(source), /only once/);
   });
 
-  test("says so when a stream is locked already", async () => {
+  test("fails with a clear error when a stream is already locked", async () => {
     const stream = new Blob(["a"]).stream();
     stream.getReader();
     await expectCode("ERR_SOURCE_USED", () => collect(Enumerator.from(stream)));
@@ -68,14 +68,14 @@ describe("Enumerator.from", () => {
     await expectCode("ERR_SOURCE", () => Enumerator.from(nothing as never), /takes an iterable/);
   });
 
-  test("refuses an iterator that gives no object", async () => {
+  test("refuses an iterator whose result is not an object", async () => {
     const broken = { [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(5) }) };
     await expectCode("ERR_SOURCE", () => collect(Enumerator.from(broken as never)));
   });
 });
 
 describe("a run", () => {
-  test("begins when it is read, and not before", async () => {
+  test("begins only when it is read", async () => {
     const probe = new Probe([1, 2]);
     const source = Enumerator.from(probe).through(Enumeratee.map((n) => n));
     const iterator = source[Symbol.asyncIterator]();
@@ -85,7 +85,7 @@ describe("a run", () => {
     expect([probe.opened, probe.pulled]).toEqual([1, 1]);
   });
 
-  test("pulls no element that was not asked for", async () => {
+  test("pulls an element only on demand", async () => {
     const probe = new Probe([1, 2, 3]);
     const iterator = Enumerator.from(probe)[Symbol.asyncIterator]();
     await iterator.next();
@@ -93,7 +93,7 @@ describe("a run", () => {
     expect(probe.pulled).toBe(1);
   });
 
-  test("answers several next() at once in order, the ones after the end too", async () => {
+  test("settles concurrent next() calls in order, including those after the end", async () => {
     const iterator = Enumerator.from(new Probe([1, 2]))[Symbol.asyncIterator]();
     const results = await Promise.all([iterator.next(), iterator.next(), iterator.next(), iterator.next()]);
     expect(results).toEqual([
@@ -137,14 +137,14 @@ describe("a run", () => {
     expect(probe.opened).toBe(0);
   });
 
-  test("answers a next() that waits when return() is called", async () => {
+  test("settles a pending next() when return() is called", async () => {
     const iterator = Enumerator.unicast<number>(() => undefined)[Symbol.asyncIterator]();
     const waiting = iterator.next();
     await iterator.return?.();
     expect(await waiting).toEqual({ done: true, value: undefined });
   });
 
-  test("does not return() a source that ended or failed by itself", async () => {
+  test("does not return() a source that has ended or failed", async () => {
     const ended = new Probe([1]);
     await collect(Enumerator.from(ended));
     expect(ended.returned).toBe(0);
@@ -153,7 +153,7 @@ describe("a run", () => {
     expect(failed.returned).toBe(0);
   });
 
-  test("hands on an error once, and is over then", async () => {
+  test("forwards an error once, then ends", async () => {
     const error = new Error("broken");
     const iterator = Enumerator.from(new Probe([1], { error }))[Symbol.asyncIterator]();
     await iterator.next();
@@ -162,7 +162,7 @@ describe("a run", () => {
     expect(second).toEqual({ status: "fulfilled", value: { done: true, value: undefined } });
   });
 
-  test("hands on what a sync iterator, a getter of the iterator or next() itself throws", async () => {
+  test("forwards an error thrown by a sync iterator, an iterator's getter or next()", async () => {
     const error = new Error("broken");
     function fail(): never {
       throw error;
@@ -178,7 +178,7 @@ describe("a run", () => {
     );
   });
 
-  test("rejects return() with what the clean-up of its source threw", async () => {
+  test("rejects return() with the error that its source's clean-up throws", async () => {
     const error = new Error("cannot clean up");
     const source: AsyncIterable<number> = {
       [Symbol.asyncIterator]: () => ({

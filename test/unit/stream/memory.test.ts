@@ -4,7 +4,7 @@ import { liveBytes } from "../../support/memory.ts";
 
 const MiB = 1024 * 1024;
 
-test("10 million elements through ten operators take constant memory", async () => {
+test("uses constant memory for 10 million elements through ten operators", async () => {
   const total = 10_000_000;
   const held: number[] = [];
   const ten = Enumeratee.compose(
@@ -34,7 +34,7 @@ test("10 million elements through ten operators take constant memory", async () 
   for (const bytes of held) expect(bytes - before).toBeLessThan(4 * MiB);
 });
 
-test("100,000 broadcasts to one stalled and 99 live readers stay within the declared bound", async () => {
+test("keeps 100,000 broadcasts within the declared bound with one stalled and 99 live readers", async () => {
   const capacity = 1024;
   const elementBytes = 1024;
   let dropped = 0;
@@ -49,7 +49,7 @@ test("100,000 broadcasts to one stalled and 99 live readers stay within the decl
   const before = liveBytes();
   const total = 100_000;
   for (let i = 0; i < total; i += 1) {
-    // A string of its own for each broadcast, so that what is held is seen.
+    // Each broadcast has its own string, so that retained memory shows.
     channel.push(Buffer.alloc(elementBytes, i).toString("latin1"));
     if (i % 20_000 === 0) expect(liveBytes() - before).toBeLessThan(capacity * elementBytes + 2 * MiB);
   }

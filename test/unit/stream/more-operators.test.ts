@@ -57,7 +57,7 @@ describe("on lists", () => {
     expect(await collect(numbers.through(adapter))).toEqual(expected);
   });
 
-  test("collect leaves out undefined, and nothing else", async () => {
+  test("collect omits only undefined", async () => {
     const falsy = Enumerator.of<unknown>(null, undefined, false, 0, "", NaN);
     expect(await collect(falsy.through(Enumeratee.collect((value) => value)))).toEqual([null, false, 0, "", NaN]);
   });
@@ -71,7 +71,7 @@ describe("on lists", () => {
     ]);
   });
 
-  test("tap sees each element before it goes on", async () => {
+  test("tap receives each element before the next operator does", async () => {
     const log: string[] = [];
     await collect(
       numbers
@@ -94,7 +94,7 @@ test.each([
   "recover",
   "onDone",
   "distinctUntilChanged",
-] as const)("%s refuses what is no function", async (name) => {
+] as const)("%s refuses an argument that is not a function", async (name) => {
   await expectCode("ERR_OPTION", () => (Enumeratee[name] as (f: unknown) => unknown)(5), /must be a function/);
 });
 
@@ -110,12 +110,12 @@ test.each<[string, () => unknown]>([
   ["buffer of 0", () => Enumeratee.buffer(0)],
   ["buffer by no policy", () => Enumeratee.buffer(5, "x" as never)],
   ["buffer with no function", () => Enumeratee.buffer(5, "latest", 5 as never)],
-])("%s refuses what is out of range", async (_, make) => {
+])("%s refuses an argument out of range", async (_, make) => {
   await expectCode("ERR_OPTION", make);
 });
 
 describe("flatMap", () => {
-  test("pulls the next element when the source of the one before has ended, and stops both", async () => {
+  test("pulls the next element when the previous element's source has ended, and stops both", async () => {
     const outer = new Probe([1, 2, 3]);
     const inner = new Probe([10, 20, 30]);
     const iterator = Enumeratee.flatMap(() => inner)(outer)[Symbol.asyncIterator]();
@@ -127,7 +127,7 @@ describe("flatMap", () => {
     expect([outer.returned, inner.returned]).toEqual([1, 1]);
   });
 
-  test("stops its source when one of its sources fails, and refuses in mapConcat what is no list", async () => {
+  test("stops its source when an inner source fails, and when mapConcat gets no list", async () => {
     const outer = new Probe([1, 2, 3]);
     expect(await errorOf(() => collect(Enumeratee.flatMap(() => Enumerator.fail(error))(outer)))).toBe(error);
     expect(outer.returned).toBe(1);
@@ -136,7 +136,7 @@ describe("flatMap", () => {
 });
 
 describe("recover and onDone", () => {
-  test("recover goes on with another source, once, after it has stopped the first", async () => {
+  test("recover continues with another source, once, after it has stopped the first", async () => {
     const failing = Enumerator.concat(Enumerator.of(1), Enumerator.fail<number>(error));
     const log: unknown[] = [];
     const recovered = failing
@@ -159,7 +159,7 @@ describe("recover and onDone", () => {
     ).toBe(again);
   });
 
-  test("recover also takes the error of a source that cannot be opened", async () => {
+  test("recover also handles the error of a source that cannot be opened", async () => {
     const bad = {
       [Symbol.asyncIterator]: (): never => {
         throw error;
@@ -170,7 +170,7 @@ describe("recover and onDone", () => {
     ]);
   });
 
-  test("onDone tells how a run was over, once, and nothing of one that never began", async () => {
+  test("onDone reports the outcome of a run once, and nothing if the run never began", async () => {
     const outcomes: RunOutcome[] = [];
     const told = Enumeratee.onDone<number>((outcome) => outcomes.push(outcome));
     await collect(told(numbers));
@@ -180,7 +180,7 @@ describe("recover and onDone", () => {
     expect(outcomes).toEqual([{ how: "ended" }, { how: "failed", error }, { how: "stopped" }]);
   });
 
-  test("what onDone's function throws does not keep the source from cleaning up", async () => {
+  test("onDone lets the source clean up when its function throws", async () => {
     const probe = new Probe([1, 2]);
     const source = Enumeratee.onDone<number>(() => {
       throw error;
@@ -195,7 +195,7 @@ describe("recover and onDone", () => {
 });
 
 describe("over time", () => {
-  /** Runs with fake timers; `at` pushes elements into a channel at given times and reads what comes out, with its time. */
+  /** Runs with fake timers; `at` pushes elements into a channel at given times and reads the output with its times. */
   async function played<B>(
     adapter: (source: EnumeratorType<string>) => AsyncIterable<B>,
     plan: readonly (readonly [number, string])[],
@@ -230,7 +230,7 @@ describe("over time", () => {
     [500, "f"],
   ] as const;
 
-  test("throttle lets one through, and then none for a while", async () => {
+  test("throttle passes one element per period", async () => {
     expect(await played(Enumeratee.throttle(100), plan, 600)).toEqual([
       [10, "a"],
       [200, "d"],
@@ -238,7 +238,7 @@ describe("over time", () => {
     ]);
   });
 
-  test("debounce lets the last of each burst through", async () => {
+  test("debounce passes the last element of each burst", async () => {
     expect(await played(Enumeratee.debounce(100), plan, 550)).toEqual([
       [130, "c"],
       [305, "e"],
@@ -246,7 +246,7 @@ describe("over time", () => {
     ]);
   });
 
-  test("sample gives the newest of each period", async () => {
+  test("sample emits the newest element of each period", async () => {
     expect(await played(Enumeratee.sample(100), plan, 550)).toEqual([
       [100, "c"],
       [300, "e"],
@@ -254,7 +254,7 @@ describe("over time", () => {
     ]);
   });
 
-  test("grouped within a time gives a group when it is full or due, and the rest at the end", async () => {
+  test("groupedWithin emits a group when it is full or due, and the rest at the end", async () => {
     expect(await played(Enumeratee.grouped({ count: 2, withinMs: 100 }), plan, 550)).toEqual([
       [20, ["a", "b"]],
       [130, ["c"]],
@@ -263,7 +263,7 @@ describe("over time", () => {
     ]);
   });
 
-  test("timeout fails when the source lets its reader wait too long, and leaves no timer", async () => {
+  test("timeout fails when the source exceeds the limit, and leaves no timer", async () => {
     vi.useFakeTimers();
     try {
       const stop = vi.fn();
@@ -281,7 +281,7 @@ describe("over time", () => {
       await vi.advanceTimersByTimeAsync(2);
       expect(await reading).toMatchObject({ code: "ERR_TIMEOUT" });
       expect([seen, stop.mock.calls.length, vi.getTimerCount()]).toEqual([["a", "b"], 1, 0]);
-      // While nobody asks, no time runs.
+      // The timer is stopped while no pull is pending.
       const iterator = numbers.through(Enumeratee.timeout(100))[Symbol.asyncIterator]();
       await iterator.next();
       await vi.advanceTimersByTimeAsync(1000);
@@ -293,7 +293,7 @@ describe("over time", () => {
   });
 
   test.each(["throttle", "debounce", "sample"] as const)(
-    "%s of a source that never waits lets timers have their turn",
+    "%s lets timers run while the source never waits",
     async (name) => {
       let ticks = 0;
       const timer = setInterval(() => (ticks += 1), 1);
@@ -307,7 +307,7 @@ describe("over time", () => {
 });
 
 describe("buffer", () => {
-  test("begins with the first pull, and pulls ahead to its bound", async () => {
+  test("begins with the first pull, and prefetches up to its bound", async () => {
     const probe = new Probe([1, 2, 3, 4, 5, 6]);
     const iterator = Enumeratee.buffer<number>(3)(probe)[Symbol.asyncIterator]();
     await turns();
@@ -349,7 +349,7 @@ describe("buffer", () => {
     expect(seen).toEqual([0, 1]);
   });
 
-  test("that drops, of a source that never waits, lets others have their turn", async () => {
+  test("lets other tasks run when it drops elements of a source that never waits", async () => {
     let turnsTaken = 0;
     const endless = Enumerator.unfold(0, (n) => [n, n + 1]).through(Enumeratee.buffer(2, "dropOldest"));
     for await (const n of endless) {
@@ -360,7 +360,7 @@ describe("buffer", () => {
     expect(turnsTaken).toBeGreaterThan(2);
   });
 
-  test("hands on errors after what waits", async () => {
+  test("forwards an error after the buffered elements", async () => {
     const seen: number[] = [];
     const source = Enumeratee.buffer<number>(5)(new Probe([1, 2], { error }));
     expect(
@@ -373,7 +373,7 @@ describe("buffer", () => {
 });
 
 describe("grouped by an Iteratee", () => {
-  test("hands on its errors, and refuses one that wants nothing", async () => {
+  test("forwards the Iteratee's errors, and refuses an Iteratee that consumes nothing", async () => {
     const probe = new Probe([1, 2]);
     const fails = Iteratee.forEach<number>(() => Promise.reject(error));
     expect(await errorOf(() => collect(Enumeratee.grouped(fails)(probe)))).toBe(error);
@@ -387,7 +387,7 @@ describe("grouped by an Iteratee", () => {
 });
 
 describe("depth", () => {
-  test("10,000 adapters, of every kind, do not overflow the stack", async () => {
+  test("runs 10,000 adapters of every kind without a stack overflow", async () => {
     const many = <A>(make: () => Enumeratee<A, A>): Enumeratee<A, A> =>
       Enumeratee.compose(...Array.from({ length: 10_000 }, make));
     expect(await collect(numbers.through(many(() => Enumeratee.map((n: number) => n + 1))))).toEqual([
@@ -410,7 +410,7 @@ describe("depth", () => {
     expect(await collect(numbers.through(many(() => Enumeratee.timeout<number>(60_000))))).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  test("nor do they one in another, however they are built, and stopping reaches the source", async () => {
+  test("runs and stops 10,000 nested adapters without a stack overflow", async () => {
     let one: Enumeratee<number, number> = Enumeratee.map((n: number) => n);
     for (let i = 0; i < 10_000; i += 1)
       one = Enumeratee.compose(
@@ -425,7 +425,7 @@ describe("depth", () => {
     expect([probe.pulled, probe.returned]).toEqual([1, 1]);
   });
 
-  test("sources that are made of sources, 10,000 deep, do not overflow it either", async () => {
+  test("runs sources nested 10,000 deep without a stack overflow", async () => {
     const flat = (n: number): EnumeratorType<number> =>
       n === 0 ? Enumerator.of(0) : Enumerator.of(n).through(Enumeratee.flatMap(() => flat(n - 1)));
     expect(await flat(10_000).run(Iteratee.collect())).toEqual([0]);
@@ -440,7 +440,7 @@ describe("depth", () => {
     expect(await collect(list(10_000).through(Enumeratee.take(9000)))).toHaveLength(9000);
   });
 
-  test("a million elements at hand, and an error below 10,000 adapters", async () => {
+  test("passes a million ready elements, and an error, through 10,000 adapters", async () => {
     expect(await Enumerator.unfold(0, (n) => (n < 1_000_000 ? [n, n + 1] : undefined)).run(Iteratee.count())).toBe(
       1_000_000,
     );
@@ -451,7 +451,7 @@ describe("depth", () => {
   });
 });
 
-test("a first element through ten operators needs no turn of the event loop", async () => {
+test("passes a first element through ten operators without a turn of the event loop", async () => {
   const ten = Enumeratee.compose(...Array.from({ length: 10 }, () => Enumeratee.map((n: number) => n + 1)));
   let turned = false;
   setImmediate(() => (turned = true));

@@ -20,7 +20,7 @@ describe("empty, never, fail", () => {
 });
 
 describe("repeat, repeatAsync, generateAsync", () => {
-  test("call their function once for each element that is wanted", async () => {
+  test("call their function once for each requested element", async () => {
     let n = 0;
     const make = vi.fn(() => (n += 1));
     expect(await collect(Enumerator.repeat(make).through(Enumeratee.take(3)))).toEqual([1, 2, 3]);
@@ -32,7 +32,7 @@ describe("repeat, repeatAsync, generateAsync", () => {
     expect(make).toHaveBeenCalledTimes(7);
   });
 
-  test("tell a function that waits when the reader stops", async () => {
+  test("abort a pending function when the reader stops", async () => {
     for (const source of ["repeatAsync", "generateAsync"] as const) {
       let signal: AbortSignal | undefined;
       const iterator = Enumerator[source]((given) => {
@@ -46,7 +46,7 @@ describe("repeat, repeatAsync, generateAsync", () => {
   });
 
   test.each(["repeat", "repeatAsync", "generateAsync", "defer"] as const)(
-    "%s hands on errors, and refuses what is no function",
+    "%s forwards errors, and refuses an argument that is not a function",
     async (name) => {
       const error = new Error("broken");
       const fail = (): never => {
@@ -58,7 +58,7 @@ describe("repeat, repeatAsync, generateAsync", () => {
   );
 });
 
-test("timer gives 0 once, and leaves no timer behind", async () => {
+test("timer emits 0 once, and leaves no timer behind", async () => {
   vi.useFakeTimers();
   try {
     const source = Enumerator.timer(100);
@@ -78,7 +78,7 @@ test("timer gives 0 once, and leaves no timer behind", async () => {
 });
 
 describe("defer", () => {
-  test("makes a source for each run, when it is pulled", async () => {
+  test("creates a source for each run when it is pulled", async () => {
     const make = vi.fn(function* () {
       yield 1;
       yield 2;
@@ -92,7 +92,7 @@ describe("defer", () => {
     expect(make).toHaveBeenCalledTimes(2);
   });
 
-  test("waits for a promise of a source, and hands on its rejection", async () => {
+  test("awaits a promise of a source, and forwards its rejection", async () => {
     expect(await collect(Enumerator.defer(async () => turns(1).then(() => [1, 2])))).toEqual([1, 2]);
     const error = new Error("broken");
     expect(await errorOf(() => collect(Enumerator.defer(() => Promise.reject(error))))).toBe(error);
@@ -100,7 +100,7 @@ describe("defer", () => {
     await expectCode("ERR_SOURCE", () => collect(Enumerator.defer(() => Promise.resolve(5 as never))));
   });
 
-  test("opens nothing when its reader leaves before the promise is there", async () => {
+  test("opens nothing when its reader leaves before the promise resolves", async () => {
     const probe = new Probe([1]);
     let resolve: (source: Probe<number>) => void = () => undefined;
     const iterator = Enumerator.defer(() => new Promise<Probe<number>>((yes) => (resolve = yes)))[
@@ -115,7 +115,7 @@ describe("defer", () => {
 });
 
 describe("concat", () => {
-  test("opens each source when the one before has ended and cleaned up", async () => {
+  test("opens each source when the previous source has ended and cleaned up", async () => {
     const log: string[] = [];
     const source = (name: string): Enumerator<string> =>
       Enumerator.defer(() => {
@@ -126,7 +126,7 @@ describe("concat", () => {
     expect(log).toEqual(["open a", "ended a", "open b", "ended b"]);
   });
 
-  test("hands on what the clean-up of a source threw", async () => {
+  test("forwards the error that a source's clean-up throws", async () => {
     const error = new Error("cannot clean up");
     const unclean = Enumerator.of(1, 2)
       .through(Enumeratee.take(1))
@@ -146,7 +146,7 @@ describe("concat", () => {
 });
 
 describe("interleave and zip", () => {
-  test("take what is ready", async () => {
+  test("take whichever element is ready", async () => {
     const channels: Channel<string>[] = [];
     const fed = (): Enumerator<string> => Enumerator.unicast((channel) => void channels.push(channel));
     const iterator = Enumerator.interleave(fed(), fed(), Enumerator.of("c"))[Symbol.asyncIterator]();
@@ -162,7 +162,7 @@ describe("interleave and zip", () => {
     expect(await collect(Enumerator.interleave())).toEqual([]);
   });
 
-  test("take turns where all are ready", async () => {
+  test("take turns when all sources are ready", async () => {
     expect(await collect(Enumerator.interleave(Enumerator.of(1, 2, 3), Enumerator.of(10, 20)))).toEqual([
       1, 10, 2, 20, 3,
     ]);
@@ -179,7 +179,7 @@ describe("interleave and zip", () => {
     expect(await collect(Enumerator.zip())).toEqual([]);
   });
 
-  test("one source may be fed from within another", async () => {
+  test("let one source push to another", async () => {
     let channel: Channel<number> | undefined;
     const fed = Enumerator.unicast<number>((given) => {
       channel = given;
@@ -189,7 +189,7 @@ describe("interleave and zip", () => {
     expect(await Enumerator.interleave(fed, waiting).run(Iteratee.takeUpTo(3))).toEqual([1, 2, 3]);
   });
 
-  test("all are closed, and the first error of their clean-ups is told", async () => {
+  test("close all sources, and report the first error of their clean-ups", async () => {
     const [one, two] = [new Error("one"), new Error("two")];
     const probe = new Probe([1, 2, 3]);
     const fails = (error: Error) =>
@@ -209,7 +209,7 @@ describe("interleave and zip", () => {
     expect(await errorOf(() => immediate.return?.())).toBe(one);
   });
 
-  test("those that are open are closed when one cannot be opened", async () => {
+  test("close the open sources when one cannot be opened", async () => {
     const probe = new Probe([1]);
     const bad = {
       [Symbol.asyncIterator]: () => {
@@ -223,8 +223,8 @@ describe("interleave and zip", () => {
   });
 });
 
-describe("what pushes", () => {
-  test("events of an EventTarget, until the reader leaves", async () => {
+describe("push sources", () => {
+  test("emit the events of an EventTarget until the reader leaves", async () => {
     const target = new EventTarget();
     const iterator = Enumerator.fromEvent<Event>(target, "tick")[Symbol.asyncIterator]();
     target.dispatchEvent(new Event("tick"));
@@ -237,7 +237,7 @@ describe("what pushes", () => {
     expect((await iterator.next()).done).toBe(true);
   });
 
-  test("events of an EventEmitter, whose error fails the source, and no listener stays", async () => {
+  test("emit the events of an EventEmitter, fail on its error, and leave no listener", async () => {
     const emitter = new EventEmitter();
     const all: unknown[] = [];
     const error = new Error("broken");
@@ -272,7 +272,7 @@ describe("what pushes", () => {
     await iterator.return?.();
   });
 
-  test("observables, by Symbol.observable, its string, or subscribe", async () => {
+  test("accept observables with Symbol.observable, its string, or subscribe", async () => {
     const unsubscribe = vi.fn();
     const observable = {
       subscribe: (observer: { next: (n: number) => void; complete: () => void }) => {
@@ -291,7 +291,7 @@ describe("what pushes", () => {
     expect(unsubscribe).toHaveBeenCalledTimes(3);
   });
 
-  test("RxJS, both ways", async () => {
+  test("convert from and to RxJS", async () => {
     expect(await collect(Enumerator.from<number>(rxRange(1, 5).pipe(rxMap((n) => n * 2))))).toEqual([2, 4, 6, 8, 10]);
     const subject = new Subject<number>();
     const taken = Enumerator.from<number>(subject).through(Enumeratee.take(2)).run(Iteratee.collect());
@@ -310,14 +310,14 @@ describe("what pushes", () => {
 });
 
 describe("Node's streams", () => {
-  test("a file is read as bytes, and can be run once", async () => {
+  test("read a file as bytes, in one run only", async () => {
     const source = Enumerator.from<Buffer>(createReadStream(import.meta.filename));
     const text = Buffer.concat(await collect(source)).toString();
     expect(text).toContain("a file is read as bytes");
     await expectCode("ERR_SOURCE_USED", () => collect(source));
   });
 
-  test("a reader who leaves destroys it", async () => {
+  test("are destroyed when the reader leaves", async () => {
     const readable = Readable.from([1, 2, 3]);
     for await (const _ of Enumerator.from<number>(readable)) break;
     expect(readable.destroyed).toBe(true);
@@ -325,7 +325,7 @@ describe("Node's streams", () => {
 });
 
 describe("broadcast", () => {
-  test("gives every reader what is pushed after it came", async () => {
+  test("delivers to each reader the elements pushed after it subscribes", async () => {
     const news = Enumerator.broadcast<number>();
     expect(news.channel.push(0)).toBe(false);
     const first = news.source[Symbol.asyncIterator]();
@@ -342,7 +342,7 @@ describe("broadcast", () => {
     await expectCode("ERR_CHANNEL_ENDED", () => news.channel.push(3));
   });
 
-  test("forgets a reader who leaves", async () => {
+  test("removes a reader when it leaves", async () => {
     const news = Enumerator.broadcast<number>();
     const iterator = news.source[Symbol.asyncIterator]();
     void iterator.next();
@@ -351,7 +351,7 @@ describe("broadcast", () => {
     expect([news.readers, news.channel.push(1)]).toEqual([0, false]);
   });
 
-  test("a reader that stalls fails alone, within its bound", async () => {
+  test("fails only the stalled reader when its bound is exceeded", async () => {
     const news = Enumerator.broadcast<number>({ capacity: 3 });
     const stalled = news.source[Symbol.asyncIterator]();
     const first = stalled.next();
@@ -379,7 +379,7 @@ describe("broadcast", () => {
     ["dropOldest", [0, 8, 9], 7],
     ["dropNewest", [0, 1, 2], 7],
     ["latest", [0, 9], 8],
-  ] as const)("with the policy %s a reader that stalls gets %j", async (whenFull, expected, drops) => {
+  ] as const)("with the policy %s delivers %j to a stalled reader", async (whenFull, expected, drops) => {
     let dropped = 0;
     const news = Enumerator.broadcast<number>({ capacity: 2, whenFull, onDrop: () => (dropped += 1) });
     const iterator = news.source[Symbol.asyncIterator]();
@@ -393,7 +393,7 @@ describe("broadcast", () => {
     expect(dropped).toBe(drops);
   });
 
-  test("a failure reaches every reader, those that come later too", async () => {
+  test("fails every reader, including later readers, on a failure", async () => {
     const error = new Error("broken");
     const news = Enumerator.broadcast<number>();
     const early = errorOf(() => collect(news.source));
@@ -408,7 +408,7 @@ describe("broadcast", () => {
 });
 
 describe("patchPanel", () => {
-  test("swaps its source while it runs, stops the one before, and goes on when one ends", async () => {
+  test("replaces its source while it runs, stops the previous one, and continues when one ends", async () => {
     let panel: PatchPanel<string> | undefined;
     const stopped = vi.fn();
     const iterator = Enumerator.patchPanel<string>((given) => {
@@ -432,7 +432,7 @@ describe("patchPanel", () => {
     await expectCode("ERR_CHANNEL_ENDED", () => panel?.patch(Enumerator.of("z")));
   });
 
-  test("fails with its source, and answers false when nobody reads any more", async () => {
+  test("fails with its source, and returns false when it has no reader", async () => {
     let panel: PatchPanel<string> | undefined;
     const source = Enumerator.patchPanel<string>((given) => {
       panel = given;
@@ -442,7 +442,7 @@ describe("patchPanel", () => {
     expect(panel?.patch(Enumerator.of("x"))).toBe(false);
   });
 
-  test("hands on what goes wrong in the clean-up of a source that was replaced", async () => {
+  test("forwards the clean-up error of a replaced source", async () => {
     const error = new Error("cannot clean up");
     const source = Enumerator.patchPanel<number>((panel) => {
       panel.patch(
@@ -459,7 +459,7 @@ describe("patchPanel", () => {
 });
 
 describe("joined", () => {
-  test("what the consumer takes comes out of the source, one at a time", async () => {
+  test("emits from the source each element that the consumer takes, one at a time", async () => {
     const { iteratee, source } = Enumerator.joined<number>();
     const probe = new Probe([1, 2, 3]);
     const running = Enumerator.from(probe).run(iteratee);
@@ -475,14 +475,14 @@ describe("joined", () => {
     await running;
   });
 
-  test("a reader who leaves has given the consumer enough", async () => {
+  test("ends the consumer when the reader leaves", async () => {
     const { iteratee, source } = Enumerator.joined<number>();
     const running = Enumerator.unfold(0, (n) => [n, n + 1]).run(iteratee);
     expect(await collect(source.through(Enumeratee.take(3)))).toEqual([0, 1, 2]);
     await running;
   });
 
-  test("each end can be used once", async () => {
+  test("allows each end to be used once", async () => {
     const { iteratee, source } = Enumerator.joined<number>();
     await Promise.all([Enumerator.of(1).run(iteratee), source.run(Iteratee.ignore())]);
     await expectCode("ERR_SOURCE_USED", () => Enumerator.of(1).run(iteratee));

@@ -28,7 +28,7 @@ describe("every operator", () => {
     expect([probe.pulled, probe.returned]).toEqual([1, 1]);
   });
 
-  test.each(each)("%s hands on the error of its source, after the elements before it", async (_, operator) => {
+  test.each(each)("%s forwards the error of its source after the elements before it", async (_, operator) => {
     const error = new Error("broken");
     const seen: number[] = [];
     const failure = await errorOf(async () => {
@@ -37,20 +37,20 @@ describe("every operator", () => {
     expect([failure, seen]).toEqual([error, [1, 2]]);
   });
 
-  test.each(each)("%s runs as often as it is read", async (_, operator) => {
+  test.each(each)("%s runs anew each time it is read", async (_, operator) => {
     const source = operator(numbers);
     expect(await collect(source)).toEqual(await collect(source));
   });
 });
 
-test("through applies an adapter", async () => {
+test("applies an adapter with through", async () => {
   expect(await collect(numbers.through(Enumeratee.map((n) => `<${n}>`)).through(Enumeratee.take(2)))).toEqual([
     "<1>",
     "<2>",
   ]);
 });
 
-test("compose applies adapters from left to right", async () => {
+test("composes adapters from left to right", async () => {
   const adapter = Enumeratee.compose(
     Enumeratee.filter((n: number) => n % 2 === 0),
     Enumeratee.map((n) => n * 10),
@@ -65,7 +65,7 @@ test.each([
   ["map", Enumeratee.map],
   ["filter", Enumeratee.filter],
   ["mapAsync", Enumeratee.mapAsync],
-])("%s stops its source when its function throws, and hands on the error", async (_, operator) => {
+])("%s stops its source and forwards the error when its function throws", async (_, operator) => {
   const error = new Error("broken");
   const probe = new Probe([1, 2, 3]);
   const fail = (): never => {
@@ -86,7 +86,7 @@ describe("take", () => {
     expect(untouched.pulled).toBe(0);
   });
 
-  test("hands on what the clean-up of its source threw", async () => {
+  test("forwards the error that its source's clean-up throws", async () => {
     const error = new Error("cannot clean up");
     async function* source(): AsyncGenerator<number> {
       try {
@@ -117,7 +117,7 @@ describe("heading", () => {
 });
 
 describe("mapAsync", () => {
-  test("keeps the order, and has no more under way than its concurrency", async () => {
+  test("keeps the order, and runs at most `concurrency` calls at once", async () => {
     let underWay = 0;
     let most = 0;
     const source = numbers.through(
@@ -135,14 +135,14 @@ describe("mapAsync", () => {
     expect(most).toBe(3);
   });
 
-  test("waits for one at a time by default, and takes results that are there at once", async () => {
+  test("awaits one call at a time by default, and accepts synchronous results", async () => {
     const started: number[] = [];
     const iterator = numbers.through(Enumeratee.mapAsync((n) => started.push(n)))[Symbol.asyncIterator]();
     await iterator.next();
     expect(started).toEqual([1]);
   });
 
-  test("hands on a rejection in its element's place, and starts nothing after it", async () => {
+  test("forwards a rejection in its element's place, and starts nothing after it", async () => {
     const error = new Error("broken");
     const f = vi.fn(async (n: number) => {
       await turns(n === 1 ? 5 : 0);
@@ -159,7 +159,7 @@ describe("mapAsync", () => {
     expect([probe.pulled, probe.returned]).toEqual([2, 1]);
   });
 
-  test("hands on an error though its source waits for ever", async () => {
+  test("forwards an error while its source waits for ever", async () => {
     const error = new Error("broken");
     async function* source(): AsyncGenerator<number> {
       yield 1;
@@ -171,7 +171,7 @@ describe("mapAsync", () => {
     expect(await errorOf(() => collect(failing(source())))).toBe(error);
   });
 
-  test("tells its function when the run is over, and drops what comes later", async () => {
+  test("aborts its function when the run ends, and drops later results", async () => {
     let signal: AbortSignal | undefined;
     let reject: (error: Error) => void = () => undefined;
     const iterator = numbers

@@ -9,13 +9,13 @@ describe("unfold", () => {
     expect(await collect(countdown)).toEqual(["3", "2", "1"]);
   });
 
-  test("is called once for each element that is wanted", async () => {
+  test("calls its step once for each requested element", async () => {
     const step = vi.fn((n: number): readonly [number, number] => [n, n + 1]);
     expect(await collect(Enumerator.unfold(0, step).through(Enumeratee.take(3)))).toEqual([0, 1, 2]);
     expect(step).toHaveBeenCalledTimes(3);
   });
 
-  test("hands on what its step throws", async () => {
+  test("forwards an error that its step throws", async () => {
     const error = new Error("broken");
     const source = Enumerator.unfold(0, () => {
       throw error;
@@ -26,13 +26,13 @@ describe("unfold", () => {
 });
 
 describe("unfoldAsync", () => {
-  test("waits for its step", async () => {
+  test("awaits its step", async () => {
     const source = Enumerator.unfoldAsync(2, (n) => turns(1).then(() => (n > 0 ? ([n, n - 1] as const) : undefined)));
     expect(await collect(source)).toEqual([2, 1]);
     expect(await collect(source)).toEqual([2, 1]);
   });
 
-  test("tells a step that waits when the reader has stopped", async () => {
+  test("aborts a pending step when the reader stops", async () => {
     let signal: AbortSignal | undefined;
     const source = Enumerator.unfoldAsync(0, (_, given) => {
       signal = given;
@@ -45,7 +45,7 @@ describe("unfoldAsync", () => {
     expect(signal?.aborted).toBe(true);
   });
 
-  test("hands on a rejection", async () => {
+  test("forwards a rejection", async () => {
     const error = new Error("broken");
     expect(await errorOf(() => collect(Enumerator.unfoldAsync(0, () => Promise.reject(error))))).toBe(error);
     await expectCode("ERR_OPTION", () => Enumerator.unfoldAsync(0, undefined as never));
@@ -78,7 +78,7 @@ describe("interval", () => {
 });
 
 describe("unicast", () => {
-  test("gives each run a channel of its own, and calls the clean-up of each once", async () => {
+  test("gives each run its own channel, and calls each clean-up once", async () => {
     const channels: Channel<number>[] = [];
     const cleaned: number[] = [];
     const source = Enumerator.unicast<number>((channel) => {
@@ -103,7 +103,7 @@ describe("unicast", () => {
     expect(() => channels[1]?.end()).not.toThrow();
   });
 
-  test("keeps what is pushed before it is read, and delivers it before an end or a failure", async () => {
+  test("buffers elements pushed before it is read, and delivers them before an end or a failure", async () => {
     const error = new Error("broken");
     const seen: number[] = [];
     const source = Enumerator.unicast<number>((channel) => {
@@ -118,7 +118,7 @@ describe("unicast", () => {
     expect(seen).toEqual([1, 2]);
   });
 
-  test("fails with ERR_OVERFLOW when its reader is too far behind, after what was waiting", async () => {
+  test("fails with ERR_OVERFLOW after the buffered elements when its reader lags too far", async () => {
     const taken: boolean[] = [];
     const seen: number[] = [];
     const source = Enumerator.unicast<number>(
@@ -135,7 +135,7 @@ describe("unicast", () => {
     expect(seen).toEqual([0, 1, 2]);
   });
 
-  test("lets a producer go at the pace of its reader", async () => {
+  test("applies backpressure to a producer", async () => {
     let ready = 0;
     const source = Enumerator.unicast<number>(
       (channel) => {
@@ -160,7 +160,7 @@ describe("unicast", () => {
     expect(await collect(source)).toHaveLength(100);
   });
 
-  test("refuses to go on after its end", async () => {
+  test("refuses elements after its end", async () => {
     let channel: Channel<number> | undefined;
     const iterator = Enumerator.unicast<number>((given) => {
       channel = given;
@@ -174,7 +174,7 @@ describe("unicast", () => {
     await expectCode("ERR_CHANNEL_ENDED", () => channel?.push(1));
   });
 
-  test("hands on what onStart and the clean-up throw", async () => {
+  test("forwards errors that onStart and the clean-up throw", async () => {
     const error = new Error("broken");
     const fail = (): never => {
       throw error;
@@ -193,7 +193,7 @@ describe("unicast", () => {
     expect(await errorOf(() => collect(ending))).toBe(error);
   });
 
-  test("may be pushed to from within its own pipeline", async () => {
+  test("accepts elements pushed from its own pipeline", async () => {
     let channel: Channel<number> | undefined;
     const source = Enumerator.unicast<number>((given) => {
       channel = given;

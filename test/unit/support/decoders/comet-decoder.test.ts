@@ -22,7 +22,7 @@ function decode(mode: Mode, ...chunks: string[]): WireItem[] {
   return items;
 }
 
-/** Its characters, none of which is made of two. */
+/** Its characters, with no surrogate pairs. */
 const apart = (text: string): string[] => text.split(/(?:)/);
 
 const plain = (...chunks: string[]): WireItem[] => decode("plain", ...chunks);
@@ -51,7 +51,7 @@ describe("plain mode", () => {
     ]);
   });
 
-  test("a line end is a heartbeat where it ends no element's line, once an item has come", () => {
+  test("reads a line end as a heartbeat after an item, unless it ends an element's line", () => {
     const beat = { type: "heartbeat" };
     expect(plain(head, "\n\n", open, "\n", "\n", call("1"), "\n", call("2"), "\n\n")).toEqual([
       opened,
@@ -85,7 +85,7 @@ describe("plain mode", () => {
     [script("parent.live('x');parent.live('y');"), /A quote ends the string/],
     ["<!--comet:open x-->", /not JSON/],
     ["<!--comet:gap {}-->", /topic of an item gap is missing/],
-  ])("FrameError: %s", async (stream, error) => {
+  ])("throws a FrameError for %s", async (stream, error) => {
     await expectFrameError(() => plain(stream), error);
   });
 });
@@ -115,11 +115,11 @@ describe("managed mode", () => {
     ]);
   });
 
-  test("takes no notice of other scripts", () => {
+  test("ignores other scripts", () => {
     expect(managed(script("parent.lives([1]);"), call("[ ]"))).toEqual([{ type: "heartbeat" }]);
   });
 
-  test("FrameError: a comment that is no item", async () => {
+  test("throws a FrameError for a comment that is not an item", async () => {
     await expectFrameError(() => managed("<!--comet:open x-->"), /not JSON/);
   });
 
@@ -131,7 +131,7 @@ describe("managed mode", () => {
     ["[1]", /an array of 1/],
     ['["{"]', /not JSON/],
     ['["[]"]', /of type Array, and not an object/],
-  ])("FrameError: parent.live(%s)", async (argument, error) => {
+  ])("throws a FrameError for parent.live(%s)", async (argument, error) => {
     await expectFrameError(() => managed(call(argument)), error);
   });
 });
@@ -162,7 +162,7 @@ describe("the document", () => {
     expect(plain(...apart(stream), call("1"))).toEqual([message(1)]);
   });
 
-  test("may be cut, and what is cut is dropped", () => {
+  test("may be cut, and its incomplete end is dropped", () => {
     const stream = call("1") + call("2");
     for (let length = 0; length < stream.length; length += 1) {
       expect(plain(stream.slice(0, length))).toHaveLength(length < stream.length / 2 ? 0 : 1);
@@ -176,7 +176,7 @@ describe("the document", () => {
 });
 
 describe("bounds", () => {
-  test("a script or comment is as long as is allowed and no longer", async () => {
+  test("accepts a script or comment up to the limit only", async () => {
     const fits = "1".repeat(1024 - "parent.live('');".length);
     const gap = '{"topic":"t","missed":1,"position":"p"}';
     expect(plain(call(`'${fits}'`), ...apart(call(`'${fits}'`)))).toHaveLength(2);
@@ -200,14 +200,14 @@ describe("bounds", () => {
     );
   });
 
-  test("every call after an error throws the same", async () => {
+  test("rethrows the same error on every later call", async () => {
     const decoder = new CometDecoder({ mode: "plain", callback: "f", onItem: () => {} });
     const error = await errorOf(() => decoder.feed(utf8("<script>f(?);</script>")));
     expect(await errorOf(() => decoder.feed(utf8("x")))).toBe(error);
     expect(await errorOf(() => decoder.end())).toBe(error);
   });
 
-  test("options", async () => {
+  test("throws for invalid options", async () => {
     const onItem = (): void => {};
     const make = (options: object): unknown => new CometDecoder(options as CometDecoderOptions);
     await expectCode(
@@ -220,7 +220,7 @@ describe("bounds", () => {
     await expectCode("ERR_CALLBACK", () => make({ mode: "plain", callback: "f(", onItem }));
   });
 
-  test("a megabyte in pieces of one byte is read as fast as any", () => {
+  test("reads a megabyte in one-byte chunks without a slowdown", () => {
     const items: WireItem[] = [];
     const decoder = new CometDecoder({ mode: "plain", callback: "f", onItem: (item) => items.push(item) });
     for (const byte of utf8(`<script>f('${"\\u003c/".repeat(140_000)}');</script>`)) decoder.feed(Uint8Array.of(byte));
@@ -241,7 +241,7 @@ describe("literals", () => {
     expect(readLiteral(literal)).toStrictEqual(value);
   });
 
-  test("a computed key __proto__ is a key", () => {
+  test("accept a computed key __proto__ as a key", () => {
     const value = readLiteral('{"a":{["__proto__"]:{"x":1},"b":"__proto__"},["__proto__"]:null}');
     expect(JSON.stringify(value)).toBe('{"a":{"__proto__":{"x":1},"b":"__proto__"},"__proto__":null}');
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
@@ -270,11 +270,11 @@ describe("literals", () => {
     String.raw`"\'"`,
     "alert(1)",
     "[1,]",
-  ])("%j is none", async (literal) => {
+  ])("exclude %j", async (literal) => {
     await expectFrameError(() => readLiteral(literal));
   });
 
-  test("of hostile lengths are refused in good time", async () => {
+  test("of hostile lengths are refused quickly", async () => {
     await expectFrameError(() => readLiteral(`"__proto__"${'\\"'.repeat(500_000)}`));
     await expectFrameError(() => readLiteral(`'${'\\"'.repeat(500_000)}`));
     await expectFrameError(() => readLiteral(`{"__proto__"${" ".repeat(500_000)}`));

@@ -32,7 +32,7 @@ test("reads PROTOCOL.md's example", () => {
 });
 
 describe("lines", () => {
-  test("are given as soon as they end", () => {
+  test("are emitted as soon as they end", () => {
     const items: WireItem[] = [];
     const decoder = new NdjsonDecoder({ onItem: (item) => items.push(item) });
     decoder.feed(utf8('\n{"id":"a","data":1}'));
@@ -41,7 +41,7 @@ describe("lines", () => {
     expect(items).toHaveLength(2);
   });
 
-  test("that are not ended are dropped", () => {
+  test("are dropped if they are incomplete", () => {
     expect(decode('{"id":"a","data":1}\n{"id":"b","data":2}')).toHaveLength(1);
     expect(decode('{"id":')).toEqual([]);
   });
@@ -53,7 +53,7 @@ describe("lines", () => {
     ]);
   });
 
-  test("are one only as LF has it", () => {
+  test("end at LF only", () => {
     expect(decode('{"id":"a\u2028","data":"\u0085"}\n')).toEqual([{ type: "message", id: "a\u2028", data: "\u0085" }]);
   });
 });
@@ -76,14 +76,14 @@ describe("objects", () => {
     },
   );
 
-  test("members of items that are not known are left out", () => {
+  test("omit unknown members of items", () => {
     const gap = '{"gap":{"topic":"t","missed":null,"position":"p","more":1,"__proto__":{"a":1}},"more":1}\n';
     const [item] = decode(gap);
     expect(item).toStrictEqual({ type: "gap", topic: "t", missed: null, position: "p" });
     expect(Object.getPrototypeOf(item)).toBe(Object.prototype);
   });
 
-  test("a topic may be called __proto__, and a reason may be new", () => {
+  test("may have a topic called __proto__, and an unknown reason", () => {
     const line = '{"open":{"states":{"__proto__":"gap","constructor":"fresh"},"position":"","heartbeatMs":0}}\n';
     const [open] = decode(line);
     const states = open?.type === "open" ? Object.entries(open.states) : [];
@@ -97,7 +97,7 @@ describe("objects", () => {
     }
   });
 
-  test("have their own members only, whatever a page has done to all objects", async () => {
+  test("have only their own members when a page has changed Object.prototype", async () => {
     const polluted = { configurable: true, value: {} };
     Object.defineProperties(Object.prototype, {
       open: polluted,
@@ -112,12 +112,12 @@ describe("objects", () => {
     }
   });
 
-  test("a state that is not known is taken for a gap", () => {
+  test("with an unknown state are read as a gap", () => {
     const open = '{"open":{"states":{"a":"new","b":"recovered"},"position":"p","heartbeatMs":0}}\n';
     expect(decode(open)).toMatchObject([{ type: "open", states: { a: "gap", b: "recovered" } }]);
   });
 
-  test("a problem is an item", () => {
+  test("with a problem are items", () => {
     const problem = '{"error":{"type":"urn:x","title":"Bad Request","status":400,"code":"ERR_TOPIC","detail":"d"}}\n';
     expect(decode(problem)).toEqual([
       {
@@ -159,11 +159,11 @@ describe("FrameError", () => {
     await expectFrameError(() => decode(`${line}\n`), message);
   });
 
-  test("what is not UTF-8", async () => {
+  test("is thrown for invalid UTF-8", async () => {
     await expectFrameError(() => decode('{"id":"a","data":"', Uint8Array.of(0xc3), '"}\n'), /not UTF-8/);
   });
 
-  test("a line that is too long, ended or not", async () => {
+  test("is thrown for a line over the limit, complete or not", async () => {
     const decoder = (): NdjsonDecoder => new NdjsonDecoder({ onItem: () => {}, maxFrameBytes: 1024 });
     decoder().feed(utf8(`${" ".repeat(1024)}\n`.repeat(3)));
     await expectFrameError(() => decoder().feed(utf8(`${" ".repeat(1025)}\n`)), /longer than 1024 bytes/);
@@ -172,7 +172,7 @@ describe("FrameError", () => {
     await expectFrameError(() => slow.feed(utf8(" ")), /longer than 1024 bytes/);
   });
 
-  test("every call after it throws the same", async () => {
+  test("is thrown again by every later call", async () => {
     const items: WireItem[] = [];
     const decoder = new NdjsonDecoder({ onItem: (item) => items.push(item) });
     const error = await errorOf(() => decoder.feed(utf8('\n?\n{"id":"a","data":1}\n')));
@@ -181,7 +181,7 @@ describe("FrameError", () => {
     expect(items).toEqual([{ type: "heartbeat" }]);
   });
 
-  test("bytes after the end", async () => {
+  test("is thrown for bytes after the end", async () => {
     const decoder = new NdjsonDecoder({ onItem: () => {} });
     decoder.end();
     decoder.end();
@@ -189,7 +189,7 @@ describe("FrameError", () => {
   });
 });
 
-test("what onItem throws comes through, and is the end", async () => {
+test("rethrows an error of onItem, and ends", async () => {
   const decoder = new NdjsonDecoder({
     onItem: () => {
       throw undefined;
@@ -199,7 +199,7 @@ test("what onItem throws comes through, and is the end", async () => {
   expect(await errorOf(() => decoder.end())).toBe(undefined);
 });
 
-test("ERR_OPTION for options and bytes that are none", async () => {
+test("throws ERR_OPTION for invalid options and bytes", async () => {
   const onItem = (): void => {};
   for (const options of [{}, { onItem: 1 }, { onItem, maxFrameBytes: 1 }, { onItem, maxFrameBytes: null }]) {
     await expectCode("ERR_OPTION", () => new NdjsonDecoder(options as unknown as DecoderOptions));
@@ -209,7 +209,7 @@ test("ERR_OPTION for options and bytes that are none", async () => {
   decoder.feed(utf8("\n"));
 });
 
-test("a megabyte in pieces of one byte is read as fast as any", () => {
+test("reads a megabyte in one-byte chunks without a slowdown", () => {
   const items: WireItem[] = [];
   const decoder = new NdjsonDecoder({ onItem: (item) => items.push(item) });
   for (const byte of utf8(`{"id":"a","data":"${"x".repeat(1_000_000)}"}\n`)) decoder.feed(Uint8Array.of(byte));

@@ -15,7 +15,7 @@ function decode(body: string | Uint8Array): WireItem[] {
   return items;
 }
 
-test("gives the items of a body at its end, and ignores objects that are none", () => {
+test("emits the items of a body at its end, and ignores other objects", () => {
   const body = `[{"open":{"states":{"a":"recovered"},"position":"a=x.1","heartbeatMs":0}},
     {"id":"a=x.2","data":"one"},{"news":1}, {"end":{"reason":"poll","position":"a=x.2","retryMs":0}}]\n`;
   expect(decode(body)).toEqual([
@@ -36,11 +36,11 @@ test.each([
   ['[{"data":1}]', /id of an item message is missing/],
   [Uint8Array.of(0x5b, 0x22, 0xff, 0x22, 0x5d), /not UTF-8/],
   [`[${" ".repeat(1023)}]`, /longer than 1024 bytes/],
-])("FrameError: %j", async (body, message) => {
+])("throws a FrameError for %j", async (body, message) => {
   await expectFrameError(() => decode(body), message);
 });
 
-test("a body that failed or ended is done with", async () => {
+test("reads nothing after a body failed or ended", async () => {
   const failed = new PollDecoder({ onItem: () => {} });
   const error = await errorOf(() => failed.end());
   expect(await errorOf(() => failed.end())).toBe(error);

@@ -14,7 +14,7 @@ function decode(stream: string): WireItem[] {
   return items;
 }
 
-test("reads PROTOCOL.md's example, and what may follow", () => {
+test("reads PROTOCOL.md's example, and the fields that may follow", () => {
   const stream = `event: comet:open
 id: news=k3f9x20.4
 retry: 2000
@@ -54,7 +54,7 @@ data: cut
   ]);
 });
 
-test("reads other servers' streams, which have no ids", () => {
+test("reads the streams of other servers, without ids", () => {
   expect(decode(":ok\n\ndata: a\n\n")).toEqual([{ type: "message", id: "", data: "a" }]);
 });
 
@@ -65,7 +65,7 @@ test.each(["comet:news", "comet:", "comet:error", "comet:message", "comet:__prot
   },
 );
 
-test.each(["comet", "Comet:open", "xcomet:open"])("takes an event %s for a message", (name) => {
+test.each(["comet", "Comet:open", "xcomet:open"])("reads an event %s as a message", (name) => {
   expect(decode(`event: ${name}\ndata: x\n\n`)).toEqual([{ type: "message", id: "", event: name, data: "x" }]);
 });
 
@@ -75,11 +75,11 @@ test.each([
   ["event: comet:end\ndata: []\n\n", /The item end is an object of type Array/],
   ['event: comet:end\ndata: {"reason":"drain","position":"p"}\n\n', /retryMs of an item end is missing/],
   [`data: ${"x".repeat(1 << 20)}`, /longer than 1048576 bytes/],
-])("FrameError: %.50j", async (stream, message) => {
+])("throws a FrameError for %.50j", async (stream, message) => {
   await expectFrameError(() => decode(stream), message);
 });
 
-test("every call after an error throws the same, also what onItem threw", async () => {
+test("rethrows the same error on every later call, including an error of onItem", async () => {
   const thrown = new Error("from onItem");
   const decoder = new SseDecoder({
     onItem: () => {
@@ -91,7 +91,7 @@ test("every call after an error throws the same, also what onItem threw", async 
   expect(await errorOf(() => decoder.end())).toBe(thrown);
 });
 
-test("ERR_OPTION", async () => {
+test("throws ERR_OPTION for an invalid option", async () => {
   await expectCode("ERR_OPTION", () => new SseDecoder({ onItem: "x" as never }), /onItem must be a function/);
   await expectCode("ERR_OPTION", () => new SseDecoder({ onItem: () => {}, maxFrameBytes: 10 }), /maxFrameBytes/);
 });

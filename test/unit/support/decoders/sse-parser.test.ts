@@ -20,7 +20,7 @@ function parse(chunks: readonly (string | Uint8Array)[]): {
 
 const event = (data: string, event?: string, lastEventId = ""): SseEvent => ({ event, data, lastEventId });
 
-/** Those of WHATWG HTML, 9.2.6. */
+/** The examples of WHATWG HTML, 9.2.6. */
 describe("the standard's own examples", () => {
   test.each([
     ["data: YHOO\ndata: +2\ndata: 10\n\n", [event("YHOO\n+2\n10")]],
@@ -47,7 +47,7 @@ describe("lines", () => {
     expect(parse(chunks).events).toEqual([event("a\nb")]);
   });
 
-  test("that end with CR are complete at once", () => {
+  test("are complete at once when they end with CR", () => {
     const events: SseEvent[] = [];
     const parser = new SseParser({ onEvent: (event) => events.push(event) });
     parser.feed(utf8("data:a\r\r"));
@@ -58,31 +58,31 @@ describe("lines", () => {
 });
 
 describe("fields", () => {
-  test("without a space, with one, with two, without a colon, with two", () => {
+  test("may have no space, one or two, and no colon or two", () => {
     expect(parse(["data:a\ndata: b\ndata:  c\ndata\ndata:d:e\n\n"]).events).toEqual([event("a\nb\n c\n\nd:e")]);
   });
 
-  test("that are not known, or not named exactly so, are ignored", () => {
+  test("are ignored unless their name matches exactly", () => {
     expect(parse(["data:a\nDATA:b\n data:c\ndata :d\ndat:e\n\ufeffdata:f\n:data:g\nfoo\n\n"]).events).toEqual([
       event("a"),
     ]);
   });
 
-  test("event names count for one event, the last one, empty for none", () => {
+  test("set the event name for one event: the last name wins, an empty one clears it", () => {
     const stream =
       "event:a\ndata:1\n\ndata:2\n\nevent:b\n\ndata:3\n\nevent:c\nevent:d\ndata:4\n\nevent:e\nevent\ndata:5\n\n";
     const events = [event("1", "a"), event("2"), event("3"), event("4", "d"), event("5")];
     expect(parse([stream]).events).toEqual(events);
   });
 
-  test("retry takes digits only", () => {
+  test("accept only digits in retry", () => {
     const fields = ["10", "007", "", "1.5", "-1", "+1", "1 ", "1e3", "0x1", "١", "9".repeat(400)];
     expect(parse([fields.map((value) => `retry:${value}\n`).join("")]).retries).toEqual([10, 7, Infinity]);
   });
 });
 
 describe("the last event id", () => {
-  test("persists until another comes, or an empty one", () => {
+  test("persists until another or an empty id arrives", () => {
     const stream = "id:1\ndata:a\n\ndata:b\n\nid:2\ndata:c\n\nid\ndata:d\n\n";
     expect(parse([stream]).events.map((e) => e.lastEventId)).toEqual(["1", "1", "2", ""]);
   });
@@ -92,7 +92,7 @@ describe("the last event id", () => {
     expect(parse(["id:1\n\ndata:a\n\n"]).events).toEqual([event("a", undefined, "1")]);
   });
 
-  test("is not that of a block that is not complete", () => {
+  test("is not set by an incomplete block", () => {
     expect(parse(["id:1\n\nid:2\ndata:a\n"])).toEqual({ events: [], retries: [], lastEventId: "1" });
   });
 
@@ -111,12 +111,12 @@ describe("bytes", () => {
     expect(parse(["ï»¿data:a\n\n"]).events).toEqual([]);
   });
 
-  test("that are not UTF-8 become U+FFFD", () => {
+  test("become U+FFFD if they are not UTF-8", () => {
     const bytes = [...utf8("data:"), 0xff, 0xe2, 0x82, 0x61, 0xf0, 0x9f, 0x98, 10, 10];
     expect(parse([Uint8Array.from(bytes)]).events).toEqual([event("\ufffd\ufffda\ufffd")]);
   });
 
-  test("are not kept: their memory may be used again", () => {
+  test("are not retained, so their memory may be reused", () => {
     const events: SseEvent[] = [];
     const parser = new SseParser({ onEvent: (event) => events.push(event) });
     const bytes = new Uint8Array(1);
@@ -131,7 +131,7 @@ describe("bytes", () => {
 describe("bounds", () => {
   const withBound = (): SseParser => new SseParser({ onEvent: () => {}, maxFrameBytes: 1024 });
 
-  test("a line, with the data lines before it, is as long as is allowed and no longer", async () => {
+  test("accepts a line, with the data lines before it, up to the limit only", async () => {
     withBound().feed(utf8(`:${"x".repeat(1023)}\ndata:${"x".repeat(1019)}\n\n`.repeat(3)));
     const tooLong = [":" + "x".repeat(1024), `:${"x".repeat(1024)}\n`, `data:${"x".repeat(1000)}\n:${"x".repeat(100)}`];
     for (const stream of [...tooLong, "data\n".repeat(300)]) {
@@ -139,13 +139,13 @@ describe("bounds", () => {
     }
   });
 
-  test("comments and other fields without an end of the event are no danger", () => {
+  test("keeps memory bounded for comments and other fields without an end of the event", () => {
     const parser = withBound();
     for (let i = 0; i < 1000; i += 1) parser.feed(utf8(`:\nevent: ${"x".repeat(500)}\nid: ${i}\nretry: 1\n`));
     parser.end();
   });
 
-  test("what failed or ended reads no more", async () => {
+  test("reads no bytes after a failure or the end", async () => {
     const parser = withBound();
     await expectFrameError(() => parser.feed(new Uint8Array(1025)), /1024/);
     await expectFrameError(() => parser.feed(utf8("data:a\n\n")), /1024/);
@@ -162,11 +162,11 @@ describe("bounds", () => {
     { onEvent: () => {}, maxFrameBytes: 1023 },
     { onEvent: () => {}, maxFrameBytes: 2 ** 31 },
     { onEvent: () => {}, maxFrameBytes: "2000" },
-  ])("ERR_OPTION: %j", async (options) => {
+  ])("throws ERR_OPTION for %j", async (options) => {
     await expectCode("ERR_OPTION", () => new SseParser(options as unknown as SseParserOptions));
   });
 
-  test("a megabyte in pieces of one byte is read as fast as any", () => {
+  test("reads a megabyte in one-byte chunks without a slowdown", () => {
     const events: SseEvent[] = [];
     const parser = new SseParser({ onEvent: (event) => events.push(event) });
     for (const byte of utf8(`data:${"x".repeat(1_000_000)}\n\n`)) parser.feed(Uint8Array.of(byte));
