@@ -8,7 +8,7 @@ const counters = ["published", "delivered", "skipped", "opened", "recycled", "re
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** What the hub counts, in Prometheus's text format. */
+/** The numbers of the hub in the text format of Prometheus. */
 function metrics(): string {
   const stats = hub.stats();
   const wires = Object.entries(stats.byWire).map(([wire, count]) => `comet_connections{wire="${wire}"} ${count}`);
