@@ -20,7 +20,7 @@ function work(name: string, order: string[], flushes = 1, during?: () => void): 
 
 test("flushes once a turn, topics before groups, each once", async () => {
   const order: string[] = [];
-  const flusher = new Flusher(1000);
+  const flusher = new Flusher(Infinity);
   const group = work("group", order);
   flusher.enqueue(group);
   flusher.enqueue(group);
@@ -49,7 +49,7 @@ test("leaves the rest to the next turn when the slice is used up", async () => {
 
 test("flushes messages that a flush publishes in the next turn", async () => {
   const order: string[] = [];
-  const flusher = new Flusher(1000);
+  const flusher = new Flusher(Infinity);
   const topic: Flushable = work("topic", order, 1, () => {
     if (order.length < 3) flusher.touch(topic);
   });
@@ -72,7 +72,7 @@ test("flushes all work at once on request", () => {
 
 test("continues with the other work after one throws", async () => {
   const order: string[] = [];
-  const flusher = new Flusher(1000);
+  const flusher = new Flusher(Infinity);
   // The error of a task of the event loop has no caller: it reaches the process, whose own listeners are back before the test ends.
   const listeners = process.listeners("uncaughtException");
   process.removeAllListeners("uncaughtException");

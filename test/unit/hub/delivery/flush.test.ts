@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Hub } from "../../../../src/index.ts";
-import { FakeSink, open, turn } from "../../../support/fake-sink.ts";
+import { FakeSink, flushed, open, turn } from "../../../support/fake-sink.ts";
 
 const letters = (text: string): string[] => text.split("");
 
@@ -22,7 +22,7 @@ describe("a flush", () => {
     const topic = hub.topic<string>("t");
     for (const text of ["x", "y", "z"]) void topic.publish(text);
     expect(a.pieces.length).toBe(1);
-    await turn();
+    await flushed();
     expect(a.messages).toEqual(["x", "y", "z"]);
     expect(a.pieces.length).toBe(2);
     expect(b.bytes[1]).toBe(a.bytes[1]);
@@ -42,7 +42,7 @@ describe("a flush", () => {
       for (const wire of ["sse", "ndjson", "comet"]) await open(hub, `topic=t&wire=${wire}`);
     void topic.publish("unmistakable");
     expect(count()).toBe(0);
-    await turn();
+    await flushed();
     expect(count()).toBe(3);
     for (let i = 0; i < 5; i += 1)
       await open(hub, `topic=t&from=oldest&wire=${["sse", "ndjson", "comet"][i % 3] ?? ""}`);
@@ -59,7 +59,7 @@ describe("a flush", () => {
     }
     const { sink } = await open(hub, "topic=a&topic=b&topic=c&wire=sse");
     for (const name of order) void hub.topic<string>(name).publish(`${name}?`);
-    await turn();
+    await flushed();
     expect([...sink.text.matchAll(/^data: (.\?)$/gm)].map(([, data]) => data)).toEqual(order.map((name) => `${name}?`));
   });
 
@@ -102,7 +102,7 @@ describe("a flush", () => {
     const { sink } = await open(hub, "topic=t");
     const topic = hub.topic<number>("t");
     for (let i = 0; i < 1000; i += 1) void topic.publish(i);
-    await turn();
+    await flushed();
     expect(sink.messages).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
 
@@ -110,7 +110,7 @@ describe("a flush", () => {
     const hub = new Hub({ log: { maxBytes: 1024 } });
     const { sink } = await open(hub, "topic=t");
     for (let i = 0; i < 50; i += 1) void hub.topic<string>("t").publish("x".repeat(400));
-    await turn();
+    await flushed();
     expect(sink.messages.length).toBe(50);
   });
 
@@ -202,12 +202,12 @@ describe("a connection", () => {
     const topic = hub.topic<string>("t");
     sink.full = true;
     void topic.publish("start");
-    await turn();
+    await flushed();
     void topic.publish("rare 1", { key: "rare" });
     void topic.publish("keyless 1");
     for (let i = 0; i < 40; i += 1) void topic.publish(`often ${i}`, { key: "often" });
     void topic.publish("keyless 2");
-    await turn();
+    await flushed();
     sink.full = false;
     connection.drained();
     expect(sink.messages).toEqual(["start", "rare 1", "often 39", "keyless 2"]);
@@ -272,7 +272,7 @@ describe("a connection", () => {
       throw new Error("broken");
     };
     void hub.topic<number>("t").publish(1);
-    await turn();
+    await flushed();
     expect([sink.state, reasons, other.sink.messages]).toEqual(["destroyed", ["error"], [1]]);
   });
 });
@@ -290,8 +290,7 @@ describe("an application that acts within a flush", () => {
     const staying = await open(hub, "topic=t");
     leaving.sink.onWrite = () => leaving.connection.gone();
     void topic.publish("hello");
-    await turn();
-    await turn();
+    await flushed();
     expect(staying.sink.messages).toEqual(["hello", "left 1", "left 1", "left 1"]);
   });
 
@@ -303,7 +302,7 @@ describe("an application that acts within a flush", () => {
     if (first === undefined || third === undefined) throw new Error("There are five.");
     first.sink.onWrite = () => third.connection.close("gone");
     void hub.topic<number>("t").publish(1);
-    await turn();
+    await flushed();
     expect(subscribers.map(({ sink }) => sink.messages)).toEqual([[1], [1], [], [1], [1]]);
     expect(third.sink.lines.at(-1)).toMatchObject({ end: { reason: "gone", retryMs: null } });
   });

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Enumeratee, Iteratee } from "../../../../src/index.ts";
 import { Hub, type TopicMessage } from "../../../../src/index.ts";
-import { FakeSink, open, turn } from "../../../support/fake-sink.ts";
+import { FakeSink, flushed, open } from "../../../support/fake-sink.ts";
 import { expectCode } from "../../../support/sources.ts";
 
 afterEach(() => vi.useRealTimers());
@@ -25,7 +25,7 @@ describe("publishing", () => {
     const story = { title: "before" };
     void hub.topic<{ title: string }>("t").publish(story);
     story.title = "after";
-    await turn();
+    await flushed();
     expect(sink.messages).toEqual([{ title: "before" }]);
   });
 
@@ -38,7 +38,7 @@ describe("publishing", () => {
     await topic.publish("b");
     await topic.publish("c");
     expect(await topic.publish("d", { messageId: "m" })).not.toBe(first);
-    await turn();
+    await flushed();
     expect(sink.messages).toEqual(["a", "b", "c", "d"]);
     expect(hub.stats().published).toBe(4);
   });
@@ -47,7 +47,7 @@ describe("publishing", () => {
     const hub = new Hub();
     const { sink } = await open(hub, "topic=dates");
     void hub.topic("dates", { encoder: (date: Date) => date.toISOString() }).publish(new Date(0));
-    await turn();
+    await flushed();
     expect(sink.messages).toEqual(["1970-01-01T00:00:00.000Z"]);
   });
 
@@ -137,7 +137,7 @@ describe("enumerate", () => {
     expect(await take(4, "oldest")).toEqual([1, 2, 3, 4]);
     expect(await take(2, positions[1])).toEqual([3, 4]);
     const next = take(2);
-    await turn();
+    await flushed();
     void topic.publish(5);
     void topic.publish(6);
     expect(await next).toEqual([5, 6]);
@@ -201,7 +201,7 @@ test("counts present objects and past operations in stats()", async () => {
   const { connection } = await open(hub, "topic=a&wire=sse");
   await open(hub, "topic=a&topic=b&wire=comet");
   for (const text of ["x", "yy"]) void hub.topic<string>("a").publish(text);
-  await turn();
+  await flushed();
   expect(hub.stats()).toEqual({
     connections: 3,
     byWire: { comet: 1, sse: 1, ndjson: 1, poll: 0 },
