@@ -1,9 +1,16 @@
+import { attributeHole, rawText, rcdata, scriptHole } from "./element-rules.ts";
+import { HtmlRefusal } from "./html-refusal.ts";
+import { OpenElements } from "./open-elements.ts";
 import { ScriptContext } from "./script-context.ts";
 
 /** The context of a hole in a template: it decides how a value is written. */
 export type HoleContext =
   /** Between tags: text is escaped, `Html` is unchanged. */
   | "content"
+  /** The same in a `<select>`, for `Html` without scripts, styles and other elements of text. */
+  | "select content"
+  /** The same in an `<svg>` or `<math>`, for `Html` of their elements only. */
+  | "foreign content"
   /** Text only: in a `<title>`, a `<textarea>` or a quoted attribute. */
   | "text"
   /** The whole value of an attribute that is an address. */
@@ -13,23 +20,15 @@ export type HoleContext =
   /** A JSON value in a data block such as `<script type="application/json">`. */
   | "json";
 
-/** Thrown for a template that cannot be made safe. Its message completes "a value, or its end, is ...". */
-export class HtmlRefusal extends Error {}
+/** The characters that HTML counts as white space, which are fewer than those of JavaScript. */
+const space = /[\t\n\f\r ]/;
+const tagName = /^<(\/?[a-z][^\t\n\f\r />]*)/i;
+const moduleAddress = /(?<![\w$.])(?:import\s*\(?|from)\s*$/;
 
-const rcdata = new Set(["title", "textarea"]);
-const rawText = new Set(["style", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext"]);
-const foreignRoots = new Set(["svg", "math"]);
-const javascriptTypes = new Set(["", "module", "text/javascript", "application/javascript"]);
-const jsonTypes = new Set(["application/json", "application/ld+json", "importmap", "speculationrules"]);
-const addresses = new Set(
-  "action background cite data formaction href longdesc manifest ping poster src xlink:href".split(" "),
-);
-/** Attributes whose value is code, markup or a list of addresses. */
-const codeAttributes = new Set("style srcdoc srcset imagesrcset http-equiv attributename from to by values".split(" "));
-/** Elements for which an address is code. */
-const codeByAddress = new Set(["base", "embed", "link", "object", "script"]);
-/** The start of an address that fixes its scheme. */
-const settledAddress = /^(?:https?:|mailto:|tel:|[^:&]*[/?#])/i;
+/** Lowers ASCII letters only, as the tokenizer does: `toLowerCase` also makes a `k` of the Kelvin sign. */
+function lower(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
 
 type State =
   | "data"
@@ -56,7 +55,8 @@ export class HtmlContext {
   #tag = "";
   #attribute = "";
   #value = "";
-  #scriptType = "";
+  /** The type of the current script; the first attribute of a name counts. */
+  #scriptType: string | undefined;
   #hasHttpEquiv = false;
   #contentHole = false;
   /** The element of the current text: a script, a title, a style ... */
@@ -64,8 +64,7 @@ export class HtmlContext {
   #script = new ScriptContext();
   /** The last characters of that text: an open `<` and a value could together become a tag. */
   #tail = "";
-  /** The open <svg> and <math> elements: other rules apply within them. */
-  readonly #foreign: string[] = [];
+  readonly #open = new OpenElements();
   #wholeAddress = false;
 
   /** Reads the next fixed part. @throws {HtmlRefusal} */
@@ -82,7 +81,7 @@ export class HtmlContext {
   hole(): HoleContext {
     switch (this.#state) {
       case "data":
-        return "content";
+        return this.#dataHole();
       case '"':
       case "'":
         return this.#attributeHole();
@@ -103,37 +102,41 @@ export class HtmlContext {
     if (this.#state === "element text")
       throw new HtmlRefusal(`at the end of the template, in an open <${this.#element}>`);
     if (this.#state !== "data") throw new HtmlRefusal("at the end of the template, inside a tag or a comment");
-    if (this.#foreign.length > 0) throw new HtmlRefusal("at the end of the template, inside an open <svg> or <math>");
+    this.#open.finish();
+  }
+
+  /** The elements that the template has opened, and what it may be a part of. */
+  get elements(): OpenElements {
+    return this.#open;
+  }
+
+  #dataHole(): HoleContext {
+    const leaf = this.#open.foreignLeaf;
+    if (leaf === "script" || leaf === "style") throw new HtmlRefusal(`in a <${leaf}> within an <svg> or <math>`);
+    if (leaf !== undefined) return "text";
+    if (this.#open.isForeign) return "foreign content";
+    return this.#open.isSelect ? "select content" : "content";
   }
 
   #attributeHole(): HoleContext {
-    const name = this.#attribute;
-    const tag = this.#tag;
-    if (name.startsWith("on") || codeAttributes.has(name))
-      throw new HtmlRefusal(`in the attribute ${name}, which is code or markup`);
-    if (tag === "script" && name === "type") throw new HtmlRefusal("in the type of a script");
-    if (tag === "meta" && name === "content") {
+    if (this.#tag === "meta" && this.#attribute === "content") {
       this.#contentHole = true;
       this.#checkMeta();
     }
-    if (!addresses.has(name)) return "text";
-    if (codeByAddress.has(tag)) throw new HtmlRefusal(`in the ${name} of a <${tag}>, which decides what code runs`);
-    if (settledAddress.test(this.#value)) return "text";
-    if (this.#value !== "")
-      throw new HtmlRefusal(`in the ${name} after ${JSON.stringify(this.#value)}, where it could change the scheme`);
-    this.#wholeAddress = true;
-    return "address";
+    const context = attributeHole(this.#tag, this.#attribute, this.#value);
+    this.#wholeAddress = context === "address";
+    return context;
   }
 
   #elementHole(): HoleContext {
-    if (this.#foreign.length > 0) throw new HtmlRefusal(`in a <${this.#element}> within an <svg> or <math>`);
     if (/<[/!a-z-]*$/i.test(this.#tail)) throw new HtmlRefusal("right after a <");
     if (rcdata.has(this.#element)) return "text";
     if (this.#element !== "script") throw new HtmlRefusal(`in a <${this.#element}>`);
-    if (jsonTypes.has(this.#scriptType)) return "json";
-    if (!javascriptTypes.has(this.#scriptType)) throw new HtmlRefusal(`in a script of type ${this.#scriptType}`);
+    const context = scriptHole(this.#scriptType ?? "");
     if (this.#script.refusal !== undefined) throw new HtmlRefusal(this.#script.refusal);
-    return "script";
+    if (moduleAddress.test(this.#tail))
+      throw new HtmlRefusal("in the address of a module, which decides what code runs");
+    return context;
   }
 
   #checkMeta(): void {
@@ -152,26 +155,26 @@ export class HtmlContext {
         return this.#elementText(text, at);
       case "tag":
         if (character === ">") return this.#tagEnds(at, text[at - 1] === "/");
-        if (!/[\s/]/.test(character)) this.#beginAttribute(character);
+        if (character !== "/" && !space.test(character)) this.#beginAttribute(character);
         return at + 1;
       case "attribute name":
         if (character === "=") this.#state = "attribute value";
         else if (character === ">") return this.#tagEnds(at);
         else if (character === "/") this.#state = "tag";
-        else if (/\s/.test(character)) this.#state = "after attribute name";
-        else this.#attribute += character.toLowerCase();
+        else if (space.test(character)) this.#state = "after attribute name";
+        else this.#attribute += lower(character);
         return at + 1;
       case "after attribute name":
         if (character === "=") this.#state = "attribute value";
         else if (character === ">") return this.#tagEnds(at);
         else if (character === "/") this.#state = "tag";
-        else if (!/\s/.test(character)) this.#beginAttribute(character);
+        else if (!space.test(character)) this.#beginAttribute(character);
         return at + 1;
       case "attribute value":
         this.#noteAttribute();
         if (character === '"' || character === "'") this.#state = character;
         else if (character === ">") return this.#tagEnds(at);
-        else if (!/\s/.test(character)) {
+        else if (!space.test(character)) {
           this.#state = "unquoted";
           this.#value = character;
         }
@@ -181,7 +184,7 @@ export class HtmlContext {
           this.#endValue();
           return this.#tagEnds(at);
         }
-        if (/\s/.test(character)) this.#endValue();
+        if (space.test(character)) this.#endValue();
         else this.#value += character;
         return at + 1;
       default:
@@ -201,21 +204,21 @@ export class HtmlContext {
       this.#state = "comment";
       return open + 4;
     }
-    if (this.#foreign.length > 0 && text.startsWith("<![CDATA[", open)) throw new HtmlRefusal("after a CDATA section");
+    if (this.#open.isForeign && text.startsWith("<![CDATA[", open)) throw new HtmlRefusal("after a CDATA section");
     if (/^<[!?]|^<\/[^a-z]/i.test(text.slice(open, open + 3))) {
       // A doctype, or a bogus comment, which ends at the next `>`.
       const close = text.indexOf(">", open);
       if (close < 0) throw new HtmlRefusal("in a declaration");
       return close + 1;
     }
-    const name = /^<(\/?[a-z][^\s/>]*)/i.exec(text.slice(open));
+    const name = tagName.exec(text.slice(open));
     if (name === null) {
-      if (open + 1 === text.length) throw new HtmlRefusal("right after a <: write &lt; for the character");
+      if (/^<\/?$/.test(text.slice(open))) throw new HtmlRefusal("right after a <: write &lt; for the character");
       return open + 1;
     }
-    this.#tag = (name[1] as string).toLowerCase();
+    this.#tag = lower(name[1] as string);
     this.#state = "tag";
-    this.#scriptType = "";
+    this.#scriptType = undefined;
     this.#hasHttpEquiv = false;
     this.#contentHole = false;
     const end = open + name[0].length;
@@ -226,7 +229,7 @@ export class HtmlContext {
 
   #beginAttribute(character: string): void {
     this.#state = "attribute name";
-    this.#attribute = character.toLowerCase();
+    this.#attribute = lower(character);
     this.#value = "";
   }
 
@@ -239,40 +242,36 @@ export class HtmlContext {
   }
 
   #endValue(): void {
-    if (this.#tag === "script" && this.#attribute === "type") this.#scriptType = this.#value.trim().toLowerCase();
+    if (this.#tag === "script" && this.#attribute === "type")
+      this.#scriptType ??= lower(this.#value.replace(/^[\t\n\f\r ]+|[\t\n\f\r ]+$/g, ""));
     this.#state = "tag";
   }
 
   #tagEnds(at: number, selfClosing = false): number {
     const tag = this.#tag;
     this.#state = "data";
-    if (foreignRoots.has(tag)) {
-      if (!selfClosing) this.#foreign.push(tag);
-    } else if (tag.startsWith("/") && foreignRoots.has(tag.slice(1))) {
-      // It closes all elements within it; without its start tag it closes none.
-      const opened = this.#foreign.lastIndexOf(tag.slice(1));
-      if (opened >= 0) this.#foreign.length = opened;
-    } else if (tag === "script" || rcdata.has(tag) || rawText.has(tag)) {
-      this.#state = "element text";
-      this.#element = tag;
-      this.#script = new ScriptContext();
+    if (tag.startsWith("/")) this.#open.end(tag.slice(1));
+    else {
+      const isText = !this.#open.isForeign && (tag === "script" || rcdata.has(tag) || rawText.has(tag));
+      this.#open.start(tag, selfClosing);
+      if (isText) {
+        this.#state = "element text";
+        this.#element = tag;
+        this.#script = new ScriptContext();
+      }
     }
     return at + 1;
   }
 
   #elementText(text: string, at: number): number {
-    const close = new RegExp(`</${this.#element}(?=[\\s/>])`, "i").exec(text.slice(at));
+    const close = new RegExp(`</${this.#element}(?=[\\t\\n\\f\\r />])`, "i").exec(text.slice(at));
     const end = close === null ? text.length : at + close.index;
     const inner = text.slice(at, end);
-    // In SVG and MathML the text of these elements is markup, with another end.
-    if (this.#foreign.length > 0 && inner.includes("<")) {
-      throw new HtmlRefusal(`after a < in a <${this.#element}> within an <svg> or <math>`);
-    }
     if (this.#element === "script") {
       if (inner.includes("<!--")) throw new HtmlRefusal("after a <!-- in a script");
       this.#script.read(inner);
     }
-    this.#tail = inner.slice(-16);
+    this.#tail = inner.slice(-64);
     if (close === null) return text.length;
     this.#tag = `/${this.#element}`;
     this.#state = "tag";

@@ -2,8 +2,9 @@
  * Tracks JavaScript text, to decide whether a value may follow: not within a string, a template, a comment or a regular
  * expression.
  *
- * A slash that begins no comment is a regular expression or a division, which only a parser can distinguish; after one
- * it rejects all values. Do not guess here: a wrong guess is an injection.
+ * A slash that begins no comment is a regular expression or a division, which only a parser can distinguish. `-->` and
+ * `#!` are comments in some places. After any of these it rejects all values. Do not guess here: a wrong guess is an
+ * injection.
  */
 export class ScriptContext {
   #state: "code" | "'" | '"' | "`" | "//" | "/*" | "unknown" = "code";
@@ -19,7 +20,7 @@ export class ScriptContext {
             const next = text[i + 1];
             this.#state = next === "/" ? "//" : next === "*" ? "/*" : "unknown";
             i += 1;
-          }
+          } else if (text.startsWith("-->", i) || text.startsWith("#!", i)) this.#state = "unknown";
           break;
         case "'":
         case '"':
@@ -51,12 +52,12 @@ export class ScriptContext {
       case "'":
       case '"':
       case "`":
-        return `inside a JavaScript string: leave the ${this.#state} out, the value brings its own quotes`;
+        return `inside a string of a script: leave the ${this.#state} out, the value brings its own quotes`;
       case "//":
       case "/*":
         return "inside a JavaScript comment";
       case "unknown":
-        return "in a script after a regular expression, a division or a template literal: give the value to a variable above";
+        return "in a script after a regular expression, a division, a template literal, --> or #!: give the value to a variable above";
     }
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Html, html, type HtmlValue } from "../../../src/index.ts";
+import { dangerousTemplates } from "../../support/dangerous-templates.ts";
 import { expectCode } from "../../support/sources.ts";
 
 const hostile = `<img src=x onerror="alert('1')">&amp;`;
@@ -65,6 +66,26 @@ describe("the html template", () => {
       html`<svg><style>p{}</style><title>x</title><text>${"<"}</text></svg>`,
       "<svg><style>p{}</style><title>x</title><text>&lt;</text></svg>",
     ],
+    [
+      "in a title in an svg, and in text of MathML",
+      html`<svg><title>${"<"}</title></svg><math><mi>${"&"}</mi></math>`,
+      "<svg><title>&lt;</title></svg><math><mi>&amp;</mi></math>",
+    ],
+    [
+      "Html of drawings in an svg",
+      html`<svg>${[html`<g><path d="${"M0"}"/></g>`, "<", Html.trusted("<b>")]}</svg>`,
+      '<svg><g><path d="M0"/></g>&lt;<b></svg>',
+    ],
+    [
+      "Html of options in a select",
+      html`<select>${["a"].map((name) => html`<option value="${name}">${name}`)}</select>`,
+      '<select><option value="a">a</select>',
+    ],
+    [
+      "in a table with columns, and after a template",
+      html`<table><colgroup><col><col></table><template><style></style><p>${"<"}</template>`,
+      "<table><colgroup><col><col></table><template><style></style><p>&lt;</template>",
+    ],
     ["in a meta", html`<meta name="x" content="${"<"}">`, `<meta name="x" content="&lt;">`],
   ])("writes values %s", (_, made, expected) => {
     expect(made.toString()).toBe(expected);
@@ -121,8 +142,43 @@ describe("the html template", () => {
     ["an open svg", (v) => html`${v}<svg>`],
     ["a plaintext", (v) => html`${v}<plaintext>`],
     ["an open doctype", (v) => html`${v}<!doctype `],
+    ["an import map", (v) => html`<script type="importmap">{"imports":{"m":${v}}}</script>`],
+    ["speculation rules", (v) => html`<script type=" SpeculationRules ">${v}</script>`],
+    ["a script whose first type is unknown", (v) => html`<script type="text/plain" type="">${v}</script>`],
+    ["the language of a script", (v) => html`<script language="${v}"></script>`],
+    ["a JSON string", (v) => html`<script type="application/json">["${v}"]</script>`],
+    ["a script after -->", (v) => html`<script>\n--> f(${v})</script>`],
+    ["a script after a hashbang", (v) => html`<script>#! \n f(${v})</script>`],
+    ["the address of an import", (v) => html`<script type="module">import a from ${v}</script>`],
+    ["the address of a dynamic import", (v) => html`<script>import( ${v})</script>`],
+    ["content after HTML in an svg", (v) => html`<svg><foreignObject></foreignObject>${v}</svg>`],
+    ["content after an end tag that is not due in an svg", (v) => html`<svg><g></svg>${v}`],
+    ["content after HTML in MathML", (v) => html`<math><mtext><b></b></mtext>${v}</math>`],
+    ["a style in an svg", (v) => html`<svg><style>${v}</style></svg>`],
+    ["the address of a use", (v) => html`<svg><use href="${v}"/></svg>`],
+    ["the target of an animation", (v) => html`<svg><set attributeName="href" href="${v}"/></svg>`],
+    ["a style in a select", (v) => html`<select><style>${v}</style></select>`],
+    ["content after a script in a select", (v) => html`<select><script></script>${v}</select>`],
+    ["an open select", (v) => html`${v}<select>`],
+    ["content after a col outside of a colgroup", (v) => html`<template><col>${v}</template>`],
+    ["content after a plaintext that seems closed", (v) => html`<plaintext></plaintext>${v}`],
+    ["content after a frameset", (v) => html`<frameset>${v}</frameset>`],
+    ["an end tag", (v) => html`</${v}>`],
+    ["an attribute after a no-break space", (v) => html`<p title=\u00a0"${v}">`],
+    ["an end tag after a no-break space", (v) => html`<title></title\u00a0>${v}`],
+    ["an object", (v) => html`<object data="${v}"></object>`],
+    ["an embed", (v) => html`<embed src="${v}">`],
+    ["a link", (v) => html`<link href="${v}">`],
+    ["ping", (v) => html`<a ping="${v}">`],
+    ["a charset", (v) => html`<meta charset="${v}">`],
+    ["a sandbox", (v) => html`<iframe sandbox="${v}"></iframe>`],
   ])("refuses %s", async (_, make) => {
     await expectCode("ERR_HTML", () => make("x"), /^The template is unsafe near .*: it is /);
+  });
+
+  test.each(dangerousTemplates)("refuses $name", async ({ parts }) => {
+    const template = Object.assign([...parts], { raw: parts });
+    await expectCode("ERR_HTML", () => html(template, "x"), /^The template is unsafe near /);
   });
 
   test.each<[string, () => Html, string]>([
@@ -133,6 +189,16 @@ describe("the html template", () => {
     ["Html in an attribute", () => html`<p title="${html`<b>`}">`, "type Html in an attribute"],
     ["an array in an attribute", () => html`<p title="${["a"]}">`, "type Array in an attribute"],
     ["Html in a title", () => html`<title>${html`<b>`}</title>`, "type Html in an attribute or text element"],
+    [
+      "Html with a style in a select",
+      () => html`<select>${html`<b>${html`<style></style>`}</b>`}</select>`,
+      "A <select> cannot contain",
+    ],
+    ["Html with a select in a select", () => html`<select>${html`</select>`}</select>`, "A <select> cannot contain"],
+    ["HTML in an svg", () => html`<svg>${html`<p>`}</svg>`, "An <svg> or <math> can contain"],
+    ["Html with a title in an svg", () => html`<svg>${html`<title>x</title>`}</svg>`, "An <svg> or <math> can contain"],
+    ["Html with an open element in an svg", () => html`<svg>${html`<g>`}</svg>`, "An <svg> or <math> can contain"],
+    ["Html with another end tag in an svg", () => html`<svg>${html`</g>`}</svg>`, "An <svg> or <math> can contain"],
     ["javascript:", () => html`<a href="${"javascript:alert(1)"}">`, "A URL in a template"],
     ["javascript: in disguise", () => html`<a href="${" JaVa\tscript\n:alert(1)"}">`, "A URL in a template"],
     ["data:", () => html`<iframe src="${"data:text/html,x"}"></iframe>`, "A URL in a template"],
