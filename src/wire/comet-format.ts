@@ -1,7 +1,7 @@
 import { checkCallback, scriptFrame, scriptTag } from "./script-frame.ts";
 import { controlObject, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
-import { insideQuotes, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
+import { insideQuotes, jsonLiteral, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
 
 /**
  * The head of a hub's comet document. Blanks before `<html>` add nothing to the document. With the rest they make up
@@ -127,8 +127,7 @@ function dataLiteral(json: string): string {
 }
 
 function comment<Name extends keyof ControlItems>(name: Name, item: ControlItems[Name]): string {
-  const json = JSON.stringify(item).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
-  return `<!--comet:${name} ${json}-->\n`;
+  return `<!--comet:${name} ${jsonLiteral(item, "json").replaceAll(">", "\\u003e")}-->\n`;
 }
 
 /** A script that reloads the document from its last position, since a plain page does not know positions. */

@@ -69,7 +69,7 @@ export type LiteralReader = "javascript" | "json";
  *
  * A property that is `undefined` is left out, as in JSON. It rejects every other value that JSON cannot carry -
  * `undefined`, `NaN`, a bigint, a function, a `Date`, a `Map`, an instance of a class - and never writes another value
- * instead.
+ * instead. It never calls a `toJSON`: an inherited one is ignored, and an own one is rejected as a function.
  *
  * @throws {CometError} `ERR_ENCODER` for such a value, or one nested more than 500 levels deep, as every cycle is.
  */
@@ -79,12 +79,13 @@ export function jsonLiteral(value: unknown, reader: LiteralReader = "javascript"
 
 /**
  * Whether JSON.stringify writes the literal of a value. It is several times as fast as {@link write}, but wrong for -0,
- * for keys `__proto__`, and for values that must be rejected.
+ * for keys `__proto__`, for values with a `toJSON`, and for values that must be rejected.
  */
 function isOrdinary(value: unknown, depth: number): boolean {
   if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0);
-  if (typeof value !== "object" || depth === MAX_DEPTH) return false;
+  // JSON.stringify would call the method, an inherited one too, and write something that nothing has checked.
+  if (typeof value !== "object" || depth === MAX_DEPTH || "toJSON" in value) return false;
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i += 1) if (!isOrdinary(value[i], depth + 1)) return false;
     return true;

@@ -54,6 +54,28 @@ describe("JSON literals", () => {
     expect(jsonLiteral(value, "json")).toBe(JSON.stringify(value));
   });
 
+  test("never call a toJSON, own or inherited: what was checked is what is sent", async () => {
+    class Listed extends Array<number> {
+      toJSON(): string {
+        return "listed";
+      }
+    }
+    const root = Object.assign(Object.create(null) as object, { toJSON: () => "root" });
+    expect(jsonLiteral(Listed.of(1, 2))).toBe("[1,2]");
+    expect(jsonLiteral(Object.assign([1], { toJSON: () => "own" }))).toBe("[1]");
+    expect(jsonLiteral({ a: Object.assign(Object.create(root) as object, { b: 1 }) })).toBe('{"a":{"b":1}}');
+    expect(jsonLiteral({ toJSON: "a name" })).toBe('{"toJSON":"a name"}');
+    await expectCode("ERR_ENCODER", () => jsonLiteral({ toJSON: () => "own" }), /contains function/);
+    for (const prototype of [Object.prototype, Array.prototype, String.prototype, Number.prototype]) {
+      Object.defineProperty(prototype, "toJSON", { value: () => "inherited", configurable: true });
+      try {
+        expect(jsonLiteral({ a: [1, "x", true, null] })).toBe('{"a":[1,"x",true,null]}');
+      } finally {
+        Reflect.deleteProperty(prototype, "toJSON");
+      }
+    }
+  });
+
   test.each([
     [new Date(0), /of type Date/],
     [new Map(), /of type Map/],
