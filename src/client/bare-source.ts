@@ -63,7 +63,8 @@ export interface BareSource<Events> {
  * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its
  * types.
  *
- * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
+ * @throws {TypeError} if the address is invalid, or, with the code `ERR_URL`, neither http nor https; {SyntaxError} if
+ *   its `lastEventId` is malformed.
  * @example
  * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
  */
@@ -95,6 +96,9 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     super();
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
     const address = new URL(url, globalThis.location?.href);
+    // A frame would run `javascript:` in this page, whatever `fetch` and `EventSource` refuse.
+    if (!/^https?:$/.test(address.protocol))
+      throw Object.assign(new TypeError(`Not http or https: ${address.protocol}`), { code: "ERR_URL" });
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
     for (const type of ["open", "message", "gap", "error", "close"]) {

@@ -25,11 +25,11 @@ export interface CometGapEvent extends Event {
  * | `ERR_SILENT` | nothing arrived for two heartbeats, or a connection did not open in time |
  * | `ERR_STATUS` | a response has a status that no hub sends |
  * | `ERR_CONTENT_TYPE` | a response has another content type than the hub's streams |
- * | `ERR_FRAME` | a frame is no item of the protocol |
+ * | `ERR_FRAME` | a frame is no item of the protocol; fatal if it is a line of more than 67,108,864 characters |
  * | `ERR_ENDED` | the hub ended the stream and asks its clients to wait, as it does when it shuts down |
  * | `ERR_HEADERS` | the application's `headers` failed |
  * | `ERR_WIRE` | this page can use none of the wires of the source |
- * | `ERR_URL` | the address of a `<comet-source>` or of `useComet` is invalid |
+ * | `ERR_URL` | the address of a `<comet-source>` or of `useComet` is invalid, or neither http nor https |
  */
 export interface CometErrorEvent extends Event {
   readonly code: string;

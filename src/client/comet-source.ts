@@ -35,7 +35,8 @@ const MAX_WAITING = 500;
  *
  * The iterator stops the follower while a reader is full; do not buffer instead: the hub's log is the buffer.
  *
- * @throws {TypeError} if the address is invalid; {SyntaxError} if its `lastEventId` is malformed.
+ * @throws {TypeError} if the address is invalid, or, with the code `ERR_URL`, neither http nor https; {SyntaxError} if
+ *   its `lastEventId` is malformed.
  * @example
  * const source = new CometSource("/live?topic=news");
  * source.onmessage = ({ data }) => console.log(data);

@@ -37,6 +37,31 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
+  test.each(wires)("delivers a message of 1.5 Mi characters once over %s", async (wire) => {
+    const { page } = used;
+    const { hub, origin } = await clientSite({ hub: { maxMessageBytes: 16 << 20 } });
+    await visit(page, origin);
+    await follow(page, wire, "/events?topic=a", { wires: [wire] });
+    await holds(page, `page.records.${wire}.opens.length === 1`);
+    await hub.topic("a").publish("x".repeat(3 << 19));
+    await hub.topic("a").publish({ number: 2 });
+    await holds(page, `page.records.${wire}.last === 2`);
+    const facts = `[page.records.${wire}.messages, page.records.${wire}.all[0].data.length, page.records.${wire}.errors]`;
+    expect(await page.evaluate(facts)).toEqual([2, 3 << 19, []]);
+  });
+
+  test.each(wires)("runs nothing of an address that is no http over %s", async (wire) => {
+    const { page } = used;
+    const { origin } = await clientSite();
+    await visit(page, origin);
+    for (const url of ["javascript:void(parent.document.title='run')", "data:text/html,<script>parent.x=1</script>"]) {
+      const name = JSON.stringify(wire);
+      const code = `(() => { try { page.follow(${name}, ${JSON.stringify(url)}, { wires: [${name}] }) } catch (error) { return error.code } })()`;
+      expect(await page.evaluate(code)).toBe("ERR_URL");
+    }
+    expect(await page.evaluate("[document.title, page.frames()]")).toEqual(["A page", 0]);
+  });
+
   test.each(wires)("delivers 200 mixed messages unchanged over %s alone", async (wire) => {
     const { page } = used;
     const { hub, origin, opened } = await clientSite();

@@ -2,10 +2,10 @@ import { parseItems, type ClientWire } from "../client-wire.ts";
 import { openFetch } from "./open-fetch.ts";
 
 /**
- * The longest frame, in UTF-16 code units: PROTOCOL.md, section 8. The wire parses a longer, unfinished line, which is
- * an `ERR_FRAME`.
+ * The longest line, in UTF-16 code units: far more than messages that a page can use, so that whatever a hub publishes
+ * arrives. A longer one is a fatal error, since it would arrive again after each reconnect.
  */
-const MAX_LINE = 1 << 20;
+const MAX_LINE = 1 << 26;
 
 /**
  * The wire `ndjson`: a streamed response of `fetch`. It is the fastest, and sends the application's headers.
@@ -24,10 +24,15 @@ export const ndjson: ClientWire = {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+        // The rest is not searched again: that would cost the square of a long line's length.
+        const lines = decoder.decode(value, { stream: true }).split("\n");
+        lines[0] = rest + (lines[0] as string);
         rest = lines.pop() as string;
-        if (rest.length > MAX_LINE) lines.push(rest);
         events.received(parseItems(lines));
+        if (rest.length > MAX_LINE) {
+          events.broken({ code: "ERR_FRAME", detail: `A line has more than ${MAX_LINE} characters.`, retryMs: null });
+          return;
+        }
       }
     }),
 };

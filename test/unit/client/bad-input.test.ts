@@ -4,6 +4,7 @@ import { afterEach, beforeAll, afterAll, describe, expect, onTestFinished, test,
 import {
   BareSource,
   CometSource,
+  comet,
   ndjson,
   poll,
   sse,
@@ -323,38 +324,41 @@ describe.each([
   });
 });
 
-describe("a line of ndjson that is longer than 1 MiB", () => {
-  const long = `{"id":"a=e.2","data":"${"x".repeat(1 << 20)}"}`;
+describe("a line of ndjson that is longer than 64 Mi characters", () => {
+  const begin = '{"id":"a=e.2","data":"';
+  const chunks = Array<string>(65).fill("x".repeat(1 << 20));
   const head = `${open.replace("old.4", "e.0")}\n`;
   const first = '{"id":"a=e.1","data":"first"}\n';
 
-  /** Follows a stream of these pieces until an error or the second message. */
-  async function followed(...pieces: readonly string[]): Promise<Followed> {
+  test("is one fatal error after the messages before it", async () => {
     const fetchPieces = (): Promise<Response> => {
       const encoder = new TextEncoder();
+      const pieces = [head, first + begin, ...chunks];
       const body = new ReadableStream<Uint8Array>({
-        start: (controller) => {
-          for (const piece of pieces) controller.enqueue(encoder.encode(piece));
-        },
+        pull: (controller) => controller.enqueue(encoder.encode(pieces.shift() ?? "x")),
       });
       return Promise.resolve(new Response(body, { headers: { "content-type": types.ndjson } }));
     };
     const fetched = vi.spyOn(globalThis, "fetch").mockImplementation(fetchPieces);
     onTestFinished(() => fetched.mockRestore());
-    const all = record(new BareSource("http://hub.test/?topic=a", { wire: ndjson, backoffMs: 10_000 }));
-    await until(() => all.errors.length > 0 || all.data.length > 1);
-    return all;
+    const { errors, data, closes } = record(new BareSource("http://hub.test/?topic=a", { wire: ndjson, backoffMs: 0 }));
+    await until(() => closes.length > 0);
+    expect(errors.map(({ code, retryMs }) => [code, retryMs])).toEqual([["ERR_FRAME", null]]);
+    expect([data, closes, fetched.mock.calls.length]).toEqual([["first"], ["error"], 1]);
+  });
+});
+
+test.each([
+  "javascript:alert(1)",
+  "data:text/html,x",
+  "blob:http://hub.test/x",
+  "file:///x",
+  "ws://hub.test/",
+  " JaVa\tscript:1",
+])("throws ERR_URL at once for %j, whatever the wire", (url) => {
+  for (const make of [() => new CometSource(url), () => new BareSource(url, { wire: comet })]) {
+    expect(make).toThrow(expect.objectContaining({ name: "TypeError", code: "ERR_URL" }) as Error);
   }
-
-  test("is an error while it is incomplete", async () => {
-    const { errors, data } = await followed(head, first, long.slice(0, -10));
-    expect([errors.map(({ code }) => code), data]).toEqual([["ERR_FRAME"], ["first"]]);
-  });
-
-  test("loses no message of the same piece", async () => {
-    const { data, errors } = await followed(head, first + long, "\n");
-    expect(data[0] ?? errors[0]?.code).toMatch(/^first$|^ERR_FRAME$/);
-  });
 });
 
 test("throws at once for an invalid URL", () => {

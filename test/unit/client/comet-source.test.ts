@@ -93,6 +93,17 @@ describe.each(wires)("over %s", (_, wire) => {
     expect(source.lastEventId).toBe(named[0]?.lastEventId);
   });
 
+  test("delivers a message of 1.5 Mi characters once, and stays open", async () => {
+    const { hub, origin, reasons } = await serveHub({ maxMessageBytes: 16 << 20 });
+    const { opens, messages, errors } = follow(`${origin}/?topic=a`, { wires: [wire] });
+    await until(() => opens.length === 1);
+    await hub.topic("a").publish("x".repeat(3 << 19));
+    await hub.topic("a").publish("next");
+    await until(() => messages.length === 2);
+    expect(data(messages).map((text) => (text as string).length)).toEqual([3 << 19, 4]);
+    expect([opens.length, errors.length, reasons.filter((reason) => reason !== "poll")]).toEqual([1, 0, []]);
+  });
+
   test("resumes several topics from one position", async () => {
     const { hub, origin } = await serveHub();
     const first = follow(`${origin}/?topic=a&topic=%C3%A4%20b`, { wires: [wire] });
