@@ -1,6 +1,6 @@
 /** The elements and attributes that decide how a value is written, or that no value is safe in. */
 
-import { HtmlRefusal } from "./html-refusal.ts";
+import { CometError } from "../core/errors.ts";
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(" "));
 
@@ -29,27 +29,32 @@ const settledAddress = /^(?:https?:|mailto:|tel:|[^:&]*[/?#])/i;
  * Returns whether a hole in a quoted attribute is text, or a whole address.
  *
  * @param before The fixed text of the value before the hole.
- * @throws {HtmlRefusal} if no value is safe in it.
+ * @throws {CometError} if no value is safe in it.
  */
 export function attributeHole(tag: string, name: string, before: string): "text" | "address" {
   if (name.startsWith("on") || codeAttributes.has(name))
-    throw new HtmlRefusal(`in the attribute ${name}, which is code, markup or a list of addresses`);
-  if (tag === "script" && (name === "type" || name === "language")) throw new HtmlRefusal("in the type of a script");
+    throw new CometError("ERR_HTML", `in the attribute ${name}, which is code, markup or a list of addresses`);
+  if (tag === "script" && (name === "type" || name === "language"))
+    throw new CometError("ERR_HTML", "in the type of a script");
   if (!addresses.has(name)) return "text";
-  if (codeByAddress.has(tag)) throw new HtmlRefusal(`in the ${name} of a <${tag}>, which decides what code runs`);
+  if (codeByAddress.has(tag))
+    throw new CometError("ERR_HTML", `in the ${name} of a <${tag}>, which decides what code runs`);
   if (settledAddress.test(before)) return "text";
   if (before !== "")
-    throw new HtmlRefusal(`in the ${name} after ${JSON.stringify(before)}, where it could change the scheme`);
+    throw new CometError(
+      "ERR_HTML",
+      `in the ${name} after ${JSON.stringify(before)}, where it could change the scheme`,
+    );
   return "address";
 }
 
 /**
  * Returns how a value in a script of this type is written.
  *
- * @throws {HtmlRefusal} if the type is neither JavaScript nor data.
+ * @throws {CometError} if the type is neither JavaScript nor data.
  */
 export function scriptHole(type: string): "script" | "json" {
   if (jsonTypes.has(type)) return "json";
   if (javascriptTypes.has(type)) return "script";
-  throw new HtmlRefusal(`in a script of type ${type}`);
+  throw new CometError("ERR_HTML", `in a script of type ${type}`);
 }

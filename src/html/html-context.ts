@@ -1,5 +1,5 @@
 import { attributeHole, rawText, rcdata, scriptHole } from "./element-rules.ts";
-import { HtmlRefusal } from "./html-refusal.ts";
+import { CometError } from "../core/errors.ts";
 import { OpenElements } from "./open-elements.ts";
 import { ScriptContext } from "./script-context.ts";
 
@@ -46,7 +46,7 @@ type State =
  * Tracks the fixed parts of an HTML template as the HTML tokenizer would (HTML, 13.2.5), and returns the context of
  * each hole.
  *
- * It knows less than a browser, and rejects everything that it does not know: keep it so. test/property/html.test.ts
+ * Its errors complete "a value, or its end, is ...". It knows less than a browser, and rejects everything that it does not know: keep it so. test/property/html.test.ts
  * compares it with a parser.
  */
 export class HtmlContext {
@@ -67,17 +67,17 @@ export class HtmlContext {
   readonly #open = new OpenElements();
   #wholeAddress = false;
 
-  /** Reads the next fixed part. @throws {HtmlRefusal} */
+  /** Reads the next fixed part. @throws {CometError} */
   read(text: string): void {
     if (this.#wholeAddress && text[0] !== this.#state) {
-      throw new HtmlRefusal("at the beginning of an address that goes on: build the whole address first");
+      throw new CometError("ERR_HTML", "at the beginning of an address that goes on: build the whole address first");
     }
     this.#wholeAddress = false;
     let at = 0;
     while (at < text.length) at = this.#step(text, at);
   }
 
-  /** Returns the context of a hole at this point. @throws {HtmlRefusal} if no value is safe here. */
+  /** Returns the context of a hole at this point. @throws {CometError} if no value is safe here. */
   hole(): HoleContext {
     switch (this.#state) {
       case "data":
@@ -89,19 +89,20 @@ export class HtmlContext {
         return this.#elementHole();
       case "attribute value":
       case "unquoted":
-        throw new HtmlRefusal("in an attribute without quotes: put the value in quotes");
+        throw new CometError("ERR_HTML", "in an attribute without quotes: put the value in quotes");
       case "comment":
-        throw new HtmlRefusal("in a comment");
+        throw new CometError("ERR_HTML", "in a comment");
       default:
-        throw new HtmlRefusal("inside a tag: only text, quoted attributes and scripts take values");
+        throw new CometError("ERR_HTML", "inside a tag: only text, quoted attributes and scripts take values");
     }
   }
 
-  /** Checks that the template ends where it began: between tags. @throws {HtmlRefusal} */
+  /** Checks that the template ends where it began: between tags. @throws {CometError} */
   end(): void {
     if (this.#state === "element text")
-      throw new HtmlRefusal(`at the end of the template, in an open <${this.#element}>`);
-    if (this.#state !== "data") throw new HtmlRefusal("at the end of the template, inside a tag or a comment");
+      throw new CometError("ERR_HTML", `at the end of the template, in an open <${this.#element}>`);
+    if (this.#state !== "data")
+      throw new CometError("ERR_HTML", "at the end of the template, inside a tag or a comment");
     this.#open.finish();
   }
 
@@ -112,7 +113,8 @@ export class HtmlContext {
 
   #dataHole(): HoleContext {
     const leaf = this.#open.foreignLeaf;
-    if (leaf === "script" || leaf === "style") throw new HtmlRefusal(`in a <${leaf}> within an <svg> or <math>`);
+    if (leaf === "script" || leaf === "style")
+      throw new CometError("ERR_HTML", `in a <${leaf}> within an <svg> or <math>`);
     if (leaf !== undefined) return "text";
     if (this.#open.isForeign) return "foreign content";
     return this.#open.isSelect ? "select content" : "content";
@@ -129,18 +131,19 @@ export class HtmlContext {
   }
 
   #elementHole(): HoleContext {
-    if (/<[/!a-z-]*$/i.test(this.#tail)) throw new HtmlRefusal("right after a <");
+    if (/<[/!a-z-]*$/i.test(this.#tail)) throw new CometError("ERR_HTML", "right after a <");
     if (rcdata.has(this.#element)) return "text";
-    if (this.#element !== "script") throw new HtmlRefusal(`in a <${this.#element}>`);
+    if (this.#element !== "script") throw new CometError("ERR_HTML", `in a <${this.#element}>`);
     const context = scriptHole(this.#scriptType ?? "");
-    if (this.#script.refusal !== undefined) throw new HtmlRefusal(this.#script.refusal);
+    if (this.#script.refusal !== undefined) throw new CometError("ERR_HTML", this.#script.refusal);
     if (moduleAddress.test(this.#tail))
-      throw new HtmlRefusal("in the address of a module, which decides what code runs");
+      throw new CometError("ERR_HTML", "in the address of a module, which decides what code runs");
     return context;
   }
 
   #checkMeta(): void {
-    if (this.#hasHttpEquiv && this.#contentHole) throw new HtmlRefusal("in the content of a <meta http-equiv>");
+    if (this.#hasHttpEquiv && this.#contentHole)
+      throw new CometError("ERR_HTML", "in the content of a <meta http-equiv>");
   }
 
   /** Consumes some text from `at` on. @returns The index of the next character. */
@@ -204,16 +207,18 @@ export class HtmlContext {
       this.#state = "comment";
       return open + 4;
     }
-    if (this.#open.isForeign && text.startsWith("<![CDATA[", open)) throw new HtmlRefusal("after a CDATA section");
+    if (this.#open.isForeign && text.startsWith("<![CDATA[", open))
+      throw new CometError("ERR_HTML", "after a CDATA section");
     if (/^<[!?]|^<\/[^a-z]/i.test(text.slice(open, open + 3))) {
       // A doctype, or a bogus comment, which ends at the next `>`.
       const close = text.indexOf(">", open);
-      if (close < 0) throw new HtmlRefusal("in a declaration");
+      if (close < 0) throw new CometError("ERR_HTML", "in a declaration");
       return close + 1;
     }
     const name = tagName.exec(text.slice(open));
     if (name === null) {
-      if (/^<\/?$/.test(text.slice(open))) throw new HtmlRefusal("right after a <: write &lt; for the character");
+      if (/^<\/?$/.test(text.slice(open)))
+        throw new CometError("ERR_HTML", "right after a <: write &lt; for the character");
       return open + 1;
     }
     this.#tag = lower(name[1] as string);
@@ -252,9 +257,10 @@ export class HtmlContext {
     this.#state = "data";
     if (tag.startsWith("/")) this.#open.end(tag.slice(1));
     else {
-      const isText = !this.#open.isForeign && (tag === "script" || rcdata.has(tag) || rawText.has(tag));
-      this.#open.start(tag, selfClosing);
-      if (isText) {
+      const isText = tag === "script" || rcdata.has(tag) || rawText.has(tag);
+      const isForeign = this.#open.isForeign;
+      this.#open.start(tag, selfClosing, isText);
+      if (isText && !isForeign) {
         this.#state = "element text";
         this.#element = tag;
         this.#script = new ScriptContext();
@@ -268,7 +274,7 @@ export class HtmlContext {
     const end = close === null ? text.length : at + close.index;
     const inner = text.slice(at, end);
     if (this.#element === "script") {
-      if (inner.includes("<!--")) throw new HtmlRefusal("after a <!-- in a script");
+      if (inner.includes("<!--")) throw new CometError("ERR_HTML", "after a <!-- in a script");
       this.#script.read(inner);
     }
     this.#tail = inner.slice(-64);

@@ -1,6 +1,5 @@
 import { CometError, describe } from "../core/errors.ts";
 import { HtmlContext, type HoleContext } from "./html-context.ts";
-import { HtmlRefusal } from "./html-refusal.ts";
 import type { JsonValue } from "../wire/json.ts";
 import { jsonLiteral, messageLiteral } from "../wire/literal.ts";
 
@@ -105,7 +104,7 @@ function analysed(template: TemplateStringsArray): Analysis {
     });
     context.end();
   } catch (error) {
-    if (!(error instanceof HtmlRefusal)) throw error;
+    if (!(error instanceof CometError)) throw error;
     const place = JSON.stringify((template[holes.length] as string).slice(-40));
     throw new CometError("ERR_HTML", `The template is unsafe near ${place}: it is ${error.message}.`);
   }

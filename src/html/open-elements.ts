@@ -1,5 +1,4 @@
-import { rawText, rcdata } from "./element-rules.ts";
-import { HtmlRefusal } from "./html-refusal.ts";
+import { CometError } from "../core/errors.ts";
 
 /**
  * Elements of SVG and MathML that neither end the foreign content (HTML, 13.2.6.5) nor contain HTML in it. No element
@@ -59,8 +58,13 @@ export class OpenElements {
     return this.#fitsForeign && this.#isSimple && this.#partial.length === 0;
   }
 
-  /** Opens an element. @throws {HtmlRefusal} */
-  start(tag: string, selfClosing: boolean): void {
+  /**
+   * Opens an element.
+   *
+   * @param isText Whether its content is text, outside of SVG and MathML.
+   * @throws {CometError} `ERR_HTML` if what follows cannot be read without a parser.
+   */
+  start(tag: string, selfClosing: boolean, isText: boolean): void {
     const before = this.#before;
     this.#before = tag;
     if (this.isForeign) {
@@ -68,14 +72,13 @@ export class OpenElements {
       return;
     }
     const isRoot = foreignRoots.has(tag);
-    const isText = tag === "script" || rcdata.has(tag) || rawText.has(tag);
-    if (unreadable.has(tag)) throw new HtmlRefusal(`after a <${tag}>`);
+    if (unreadable.has(tag)) throw new CometError("ERR_HTML", `after a <${tag}>`);
     // Elsewhere, as first in a <template>, it makes browsers ignore the tags that follow.
     if (tag === "col" && before !== "col" && before !== "colgroup")
-      throw new HtmlRefusal("after a <col> that does not follow a <colgroup> or <col>");
+      throw new CometError("ERR_HTML", "after a <col> that does not follow a <colgroup> or <col>");
     if (isRoot || isText || tag === "select" || tag === "template") {
       // Browsers ignore some of these tags in a <select>, and read their content as markup.
-      if (this.#isSelect) throw new HtmlRefusal(`after a <${tag}> in a <select>`);
+      if (this.#isSelect) throw new CometError("ERR_HTML", `after a <${tag}> in a <select>`);
       this.#isSimple = false;
     }
     if (isRoot && !selfClosing) this.#foreign.push(tag);
@@ -84,12 +87,13 @@ export class OpenElements {
     else if (!selfClosing) this.#partial.push(tag);
   }
 
-  /** Closes an element. @throws {HtmlRefusal} */
+  /** Closes an element. @throws {CometError} */
   end(tag: string): void {
     this.#before = `/${tag}`;
     if (this.isForeign) {
       const open = this.#foreign.pop();
-      if (open !== tag) throw new HtmlRefusal(`after a </${tag}> where </${open}> is due, within an <svg> or <math>`);
+      if (open !== tag)
+        throw new CometError("ERR_HTML", `after a </${tag}> where </${open}> is due, within an <svg> or <math>`);
       return;
     }
     if (tag === "select") this.#isSelect = false;
@@ -97,17 +101,18 @@ export class OpenElements {
     if (this.#partial.pop() !== tag) this.#fitsForeign = false;
   }
 
-  /** Checks that nothing with other rules is open at the end of the template. @throws {HtmlRefusal} */
+  /** Checks that nothing with other rules is open at the end of the template. @throws {CometError} */
   finish(): void {
     const open = this.isForeign ? "<svg> or <math>" : "<select>";
-    if (this.isForeign || this.#isSelect) throw new HtmlRefusal(`at the end of the template, inside an open ${open}`);
+    if (this.isForeign || this.#isSelect)
+      throw new CometError("ERR_HTML", `at the end of the template, inside an open ${open}`);
   }
 
   #startForeign(tag: string, selfClosing: boolean): void {
     const leaf = this.foreignLeaf;
-    if (leaf !== undefined) throw new HtmlRefusal(`after a < in a <${leaf}> within an <svg> or <math>`);
+    if (leaf !== undefined) throw new CometError("ERR_HTML", `after a < in a <${leaf}> within an <svg> or <math>`);
     if (!foreignElements.has(tag) && !foreignLeaves.has(tag))
-      throw new HtmlRefusal(`after a <${tag}> within an <svg> or <math>`);
+      throw new CometError("ERR_HTML", `after a <${tag}> within an <svg> or <math>`);
     if (!selfClosing) this.#foreign.push(tag);
   }
 }

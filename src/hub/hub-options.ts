@@ -209,12 +209,16 @@ export interface RequestOptions {
    */
   readonly identity?: string;
   /**
-   * The `nonce` attribute of every script on the comet wire: a base64 value of at most 256 characters.
+   * The `nonce` attribute of every script on the comet wire: a base64 value of at most 256 characters. The hub's policy
+   * then allows these scripts alone.
    *
    * @default none
    */
   readonly nonce?: string;
-  /** Headers of the stream, which replace the defaults. A refusal carries only `Content-Security-Policy` of these. */
+  /**
+   * Headers of the stream, which replace the defaults. A refusal carries only `Content-Security-Policy` and
+   * `Cross-Origin-Resource-Policy` of these.
+   */
   readonly headers?: HeadersInit;
 }
 

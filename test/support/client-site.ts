@@ -65,7 +65,7 @@ function answer(response: ServerResponse, pathname: string, script: string, { he
 let made: Promise<string> | undefined;
 
 /** The bundle of client-page.ts. */
-function clientScript(): Promise<string> {
+export function clientScript(): Promise<string> {
   made ??= build({
     entryPoints: [fileURLToPath(new URL("client-page.ts", import.meta.url))],
     bundle: true,

@@ -4,6 +4,7 @@ import { CometError } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { checkInit } from "../../http/init.ts";
 import { isAdmission, type Admission, type Answer, type Decision } from "../../hub/admission/decision.ts";
+import type { RequestOptionsWithPolicy } from "../../hub/admission/headers.ts";
 import type { HubRequest, RequestOptions } from "../../hub/hub-options.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { destroyResponse, isGone, type NodeResponse } from "./node-response.ts";
@@ -128,9 +129,9 @@ function headObject(headers: Headers): { [name: string]: string | string[] } {
 
 /**
  * Adds headers that the application has set on the response, of those that the hub sets too, unless `options` name
- * them.
+ * them. Policies are kept apart, since those that a middleware sets for pages would block the comet wire.
  */
-function withHeadersOf(response: NodeResponse, options: RequestOptions): RequestOptions {
+function withHeadersOf(response: NodeResponse, options: RequestOptions): RequestOptionsWithPolicy {
   // Nearly always there are none, and this is the fast path.
   if (response.getHeaderNames().length === 0) return options;
   const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
@@ -138,18 +139,17 @@ function withHeadersOf(response: NodeResponse, options: RequestOptions): Request
     const value = response.getHeader(name);
     if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
   }
-  return { ...options, headers };
+  const inherited = (name: string): string | undefined => response.getHeader(name)?.toString();
+  return {
+    ...options,
+    headers,
+    inheritedPolicy: inherited("content-security-policy"),
+    inheritedResourcePolicy: inherited("cross-origin-resource-policy"),
+  };
 }
 
 /** The headers that the hub sets unless the application does. */
-const hubHeaders = [
-  "cache-control",
-  "content-security-policy",
-  "content-type",
-  "vary",
-  "x-accel-buffering",
-  "x-content-type-options",
-];
+const hubHeaders = ["cache-control", "content-type", "vary", "x-accel-buffering", "x-content-type-options"];
 
 /** The part of a Node request that a hub reads, in web-standard form. */
 class RequestView implements HubRequest {

@@ -1,6 +1,6 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
-import { addDefaultHeaders, checkInit } from "../../http/init.ts";
+import { checkInit } from "../../http/init.ts";
 import type { Answer, Decision } from "./decision.ts";
 import {
   checkIdentity,
@@ -16,6 +16,7 @@ import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Topics } from "../topics/topics.ts";
 import { assertAllowed, authorize, callApplication } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
+import { addStreamHeaders, type RequestOptionsWithPolicy } from "./headers.ts";
 import { isForDocument } from "./negotiate.ts";
 import { refusal } from "./refusal.ts";
 import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice } from "./read-request.ts";
@@ -68,13 +69,7 @@ export class Gate {
     const failed = (error: unknown): Decision => {
       this.#settings.onError(error);
       const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
-      const answer = refusal(
-        problem,
-        isForDocument(request.headers) ? plainComet : undefined,
-        this.#settings,
-        undefined,
-        0,
-      );
+      const answer = refusal(problem, isForDocument(request.headers) ? plainComet : undefined, this.#settings, {}, 0);
       return counted(withoutBody(request, answer));
     };
     try {
@@ -91,18 +86,16 @@ export class Gate {
    * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
    *   same.
    */
-  #decide(request: HubRequest, options: RequestOptions): Decision | PromiseLike<Decision> {
+  #decide(request: HubRequest, options: RequestOptionsWithPolicy): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
     const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
     checkRequestOptions(options);
-    const ownPolicy = headers.get("content-security-policy");
     const crossOrigin = corsHeaders(settings, request);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
-      const answer = refusal(error, choice, settings, options.nonce, this.#capacity.retryAfterMs);
-      if (ownPolicy !== null) answer.headers.set("content-security-policy", ownPolicy);
+      const answer = refusal(error, choice, settings, options, this.#capacity.retryAfterMs);
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
       return withoutBody(request, answer);
     };
@@ -113,12 +106,14 @@ export class Gate {
       const query = queryOf(request);
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
-      const { policy, ...stream } = readRequest(request, query, choice, settings, options);
+      const wire = choice;
+      const stream = readRequest(request, query, wire, settings, options);
       callApplication(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
       this.#capacity.assertRoom();
       const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
         assertAllowed(authorization);
-        addStreamHeaders(headers, stream, policy, crossOrigin);
+        const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
+        addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
         return this.#admit(request, stream, headers, options);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
@@ -174,20 +169,6 @@ function checkRequestOptions({ topics, overflow, identity }: RequestOptions): vo
   if (topics !== undefined && !isList) {
     throw new CometError("ERR_OPTION", `topics must be a list of one or more names, not ${describe(topics)}.`);
   }
-}
-
-/** Adds the headers of a stream. Headers of the application take precedence. */
-function addStreamHeaders(
-  headers: Headers,
-  { format }: StreamRequest,
-  policy: string | undefined,
-  crossOrigin: Headers | undefined,
-): void {
-  crossOrigin?.forEach((value, name) => (name === "vary" ? headers.append(name, value) : headers.set(name, value)));
-  headers.append("vary", "Accept, Sec-Fetch-Dest");
-  if (!headers.has("content-type")) headers.set("content-type", format.contentType);
-  if (policy !== undefined && !headers.has("content-security-policy")) headers.set("content-security-policy", policy);
-  addDefaultHeaders(headers, undefined);
 }
 
 function withoutBody(request: HubRequest, answer: Answer): Answer {

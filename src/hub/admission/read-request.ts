@@ -77,7 +77,6 @@ export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
  * Reads the rest of a request.
  *
  * @param query The request's query. `lastEventId` is removed from it.
- * @returns The stream, and on comet the `Content-Security-Policy`, which a header of the application replaces.
  * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function readRequest(
@@ -86,7 +85,7 @@ export function readRequest(
   wire: WireChoice,
   settings: HubSettings,
   { topics, nonce }: RequestOptions,
-): StreamRequest & { readonly policy: string | undefined } {
+): StreamRequest {
   const from = single(query, "from") ?? "newest";
   if (from !== "newest" && from !== "oldest") {
     throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
@@ -106,7 +105,6 @@ export function readRequest(
     from,
     waits: wait === undefined,
     query: query.toString(),
-    policy: wire.wire === "comet" ? framePolicy(wire, settings) : undefined,
   };
 }
 
@@ -145,12 +143,6 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
 /** Returns whether the hub sends messages to the callback or origin that a comet request names. */
 export function isListener({ managed, callback, target }: WireChoice, { isCallback, cors }: HubSettings): boolean {
   return target === undefined ? isCallback(callback) : managed && cors?.origins.has(target) === true;
-}
-
-/** Returns the policy on who may show the answer in a frame. */
-export function framePolicy(choice: WireChoice, settings: HubSettings): string {
-  const isForeign = choice.target !== undefined && isListener(choice, settings);
-  return `frame-ancestors 'self'${isForeign ? ` ${choice.target}` : ""}`;
 }
 
 function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {

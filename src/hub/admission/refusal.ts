@@ -11,7 +11,8 @@ import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import type { Answer } from "./decision.ts";
 import type { HubSettings } from "../hub-options.ts";
-import { framePolicy, isListener, type WireChoice } from "./read-request.ts";
+import { addPolicies, type RequestOptionsWithPolicy } from "./headers.ts";
+import { isListener, type WireChoice } from "./read-request.ts";
 
 const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_UNAUTHORIZED: 401,
@@ -49,7 +50,7 @@ export function refusal(
   error: CometError,
   choice: WireChoice | undefined,
   settings: HubSettings,
-  nonce: string | undefined,
+  options: RequestOptionsWithPolicy,
   retryAfterMs: number,
 ): Answer {
   const status = statuses[error.code] ?? 400;
@@ -66,16 +67,24 @@ export function refusal(
     ...(retryMs === undefined ? {} : { retryMs }),
   };
   const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  for (const name of ["content-security-policy", "cross-origin-resource-policy"]) {
+    const given = new Headers(options.headers).get(name);
+    if (given !== null) headers.set(name, given);
+  }
+  const document = choice?.wire === "comet" ? choice : undefined;
+  const isHeard = document !== undefined && isListener(document, settings);
+  const listener = isHeard && document.managed ? document : undefined;
+  const target = isHeard ? document.target : undefined;
+  addPolicies(headers, document && { target, hasScripts: listener !== undefined }, settings, options);
   if (status === 401) headers.set("www-authenticate", "Bearer");
   if (status === 405) headers.set("allow", "GET, HEAD");
   if (retryMs !== undefined) headers.set("retry-after", String(retryMs / 1000));
-  if (choice?.wire !== "comet") {
+  if (document === undefined) {
     headers.set("content-type", "application/problem+json");
     return { status, headers, body: `${JSON.stringify(problem)}\n` };
   }
   headers.set("content-type", "text/html; charset=utf-8");
-  headers.set("content-security-policy", framePolicy(choice, settings));
-  const script = choice.managed && isListener(choice, settings) ? errorScript(problem, choice, nonce) : "";
+  const script = listener === undefined ? "" : errorScript(problem, listener, options.nonce);
   const shown = JSON.stringify(problem, undefined, 2).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
   return { status, headers, body: `${COMET_HEAD}<pre>${shown}</pre>\n${script}` };
 }

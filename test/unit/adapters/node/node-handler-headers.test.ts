@@ -22,7 +22,7 @@ describe("headers", () => {
       (response) => {
         response.setHeader("X-Kept", "1");
         response.setHeader("Cache-Control", "no-cache");
-        response.setHeader("Content-Security-Policy", "frame-ancestors https://example.com");
+        response.setHeader("Cross-Origin-Resource-Policy", "same-site");
         response.setHeader("X-Replaced", "old");
       },
       { "x-replaced": "new" },
@@ -33,12 +33,34 @@ describe("headers", () => {
       "x-kept: 1",
       "x-replaced: new",
       "cache-control: no-cache",
-      "content-security-policy: frame-ancestors https://example.com",
+      "cross-origin-resource-policy: same-site",
       "x-content-type-options: nosniff",
     ]) {
       expect(lines).toContain(line);
     }
     expect(lines.filter((line) => line.startsWith("content-security-policy"))).toHaveLength(1);
+  });
+
+  test.each([
+    ["frame-ancestors https://example.com", "frame-ancestors https://example.com"],
+    ["script-src 'self'; frame-ancestors 'none'; base-uri 'self'", "frame-ancestors 'self'"],
+    ["default-src 'self'", "frame-ancestors 'self'"],
+  ])("replace the policy %j of a middleware on comet, and keep it on other wires", async (policy, frames) => {
+    const { origin, errors } = await servePrepared((response) => response.setHeader("Content-Security-Policy", policy));
+    const policyOn = async (query: string): Promise<string | null> => {
+      const leave = new AbortController();
+      const { headers } = await fetch(`${origin}/?${query}`, leave);
+      leave.abort();
+      return headers.get("content-security-policy");
+    };
+    const own = "default-src 'none'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+    expect(await policyOn("topic=a&wire=comet")).toBe(`${own}; ${frames}`);
+    const kept = policy.includes("frame-ancestors") ? policy : `${policy}, frame-ancestors 'self'`;
+    expect(await policyOn("topic=a&wire=ndjson")).toBe(kept);
+    expect(await policyOn("topic=a&wire=sse")).toBe(kept);
+    expect(await policyOn("topic=a&wire=poll&wait=0")).toBe(kept);
+    expect(await policyOn("topic=&wire=ndjson")).toBe(kept);
+    expect(errors).toEqual([]);
   });
 
   test("include an earlier Vary of the response", async () => {

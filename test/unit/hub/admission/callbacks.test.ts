@@ -50,7 +50,9 @@ describe("the callback on comet", () => {
       const response = await fetch(`${server.origin}/?${query}`);
       expect(response.status).toBe(400);
       expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
-      expect(response.headers.get("content-security-policy")).toBe("frame-ancestors 'self'");
+      expect(response.headers.get("content-security-policy")).toBe(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+      );
       const body = await response.text();
       expect(body).not.toMatch(/<script/i);
       const shown = /<pre>([^<>]*)<\/pre>/.exec(body)?.[1] ?? "";

@@ -91,6 +91,8 @@ describe("the headers of a stream", () => {
     comet: "text/html; charset=utf-8",
     poll: "application/json",
   };
+  const comet = "default-src 'none'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
   test.each(wires)("match PROTOCOL.md on %s", async (wire) => {
     const { hub } = notedHub();
     const { headers } = await hub.fetch(request(`topic=a&wire=${wire}`));
@@ -100,14 +102,81 @@ describe("the headers of a stream", () => {
       "x-content-type-options": "nosniff",
       "x-accel-buffering": "no",
       vary: "Accept, Sec-Fetch-Dest",
-      ...(wire === "comet" ? { "content-security-policy": "frame-ancestors 'self'" } : {}),
+      "content-security-policy": `${wire === "comet" ? `${comet}; ` : ""}frame-ancestors 'self'`,
+      "cross-origin-resource-policy": "same-origin",
     });
+  });
+
+  test.each(wires)("keep other origins out of a refusal on %s", async (wire) => {
+    const { hub } = notedHub();
+    const { status, headers } = await hub.fetch(request(`topic=&wire=${wire}`));
+    expect(status).toBe(400);
+    expect(headers.get("cross-origin-resource-policy")).toBe("same-origin");
+    const policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+    expect(headers.get("content-security-policy")).toBe(wire === "comet" ? policy : "frame-ancestors 'self'");
+  });
+
+  test("allow the scripts of comet by their nonce alone, if there is one", async () => {
+    const { hub } = notedHub();
+    const policy = `${comet.replace("'unsafe-inline'", "'nonce-abc'")}; frame-ancestors 'self'`;
+    for (const query of ["topic=a&wire=comet", "topic=&wire=comet&mode=managed"]) {
+      const { headers } = await fetchHandler(hub, { nonce: "abc" })(request(query));
+      expect(headers.get("content-security-policy")).toBe(policy);
+    }
+  });
+
+  test("let the target of a managed comet frame it", async () => {
+    const { hub } = notedHub({ cors: { origins: ["https://a.test"] } });
+    for (const [topic, status] of [["a", 200] as const, ["", 400] as const]) {
+      const query = `topic=${topic}&wire=comet&mode=managed&target=https://a.test`;
+      const response = await hub.fetch(request(query));
+      expect(response.status).toBe(status);
+      expect(response.headers.get("content-security-policy")).toMatch(/; frame-ancestors 'self' https:\/\/a\.test$/);
+      expect(response.headers.get("cross-origin-resource-policy")).toBe("cross-origin");
+    }
+    const { headers } = await hub.fetch(request("topic=a&wire=comet&mode=managed&target=https://b.test"));
+    expect(headers.get("content-security-policy")).toMatch(/; frame-ancestors 'self'$/);
+    expect(headers.get("cross-origin-resource-policy")).toBe("same-origin");
+  });
+
+  test.each([
+    ["script-src 'self'", undefined],
+    ["default-src 'none'; frame-ancestors 'self'", undefined],
+    ["frame-ancestors 'self', script-src-elem https:", undefined],
+    ["script-src 'unsafe-inline' 'nonce-other'", undefined],
+    ["script-src 'nonce-other'", "abc"],
+    ["script-src 'self'; script-src 'unsafe-inline'", undefined],
+  ])("report once that the application's policy %j blocks the scripts of comet", async (policy, nonce) => {
+    const { hub, errors } = notedHub();
+    const options = { headers: { "content-security-policy": policy }, ...(nonce === undefined ? {} : { nonce }) };
+    const connect = fetchHandler(hub, options);
+    for (const wire of ["ndjson", "sse", "poll"]) await connect(request(`topic=a&wire=${wire}`));
+    await connect(request("topic=&wire=comet"));
+    expect(errors).toEqual([]);
+    for (let i = 0; i < 3; i += 1) {
+      const { headers } = await connect(request("topic=a&wire=comet"));
+      expect(headers.get("content-security-policy")).toBe(policy);
+    }
+    expect(errors).toMatchObject([{ code: "ERR_OPTION", message: expect.stringContaining("comet") as string }]);
+  });
+
+  test.each([
+    ["frame-ancestors 'self'", undefined],
+    ["script-src 'self' 'unsafe-inline'", undefined],
+    ["script-src 'sha256-abc='", undefined],
+    ["default-src 'none'; script-src 'nonce-abc'", "abc"],
+  ])("report nothing of the application's policy %j, which allows them", async (policy, nonce) => {
+    const { hub, errors } = notedHub();
+    const options = { headers: { "content-security-policy": policy }, ...(nonce === undefined ? {} : { nonce }) };
+    await fetchHandler(hub, options)(request("topic=a&wire=comet"));
+    expect(errors).toEqual([]);
   });
 
   test("are overridden by the application's, and merged with others", async () => {
     const { hub } = notedHub();
     const headers = {
       "content-security-policy": "frame-ancestors https://example.com",
+      "cross-origin-resource-policy": "cross-origin",
       "cache-control": "no-store",
       "x-own": "1",
       vary: "Cookie",
@@ -119,6 +188,8 @@ describe("the headers of a stream", () => {
     expect(response.headers.get("vary")).toBe("Cookie, Accept, Sec-Fetch-Dest");
     const refused = await fetchHandler(hub, { headers })(request("wire=comet"));
     expect(refused.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
+    expect(response.headers.get("cross-origin-resource-policy")).toBe("cross-origin");
+    expect(refused.headers.get("cross-origin-resource-policy")).toBe("cross-origin");
   });
 });
 
