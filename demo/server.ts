@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import { createHub } from "./hub.ts";
+import { isLocalHost } from "./local-host.ts";
 import { PAGE_POLICY } from "./policies.ts";
 import { sendText } from "./replies.ts";
 import { createRoutes } from "./routes.ts";
@@ -24,6 +25,10 @@ export function createDemo(): Demo {
     response.setHeader("content-security-policy", PAGE_POLICY);
     response.setHeader("referrer-policy", "no-referrer");
     response.setHeader("x-content-type-options", "nosniff");
+    if (!isLocalHost(request)) {
+      sendText(response, 421, "This server answers only requests to localhost.");
+      return;
+    }
     // Avoids `new URL`: the path is only looked up, and `//host/path` must not name another server.
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s, 2);
     const route = routes.get(path);

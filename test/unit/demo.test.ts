@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -52,6 +53,51 @@ describe("the four streams", () => {
     const response = await fetch(`${demo.origin}/comet/helper?delay=${delay}`);
     expect(response.status).toBe(400);
     expect(await response.text()).toMatch(/from 0 to 10000/);
+  });
+});
+
+/** Requests a path with a Host of one's own, or none, and returns the status line. */
+async function statusFor(path: string, host: string | undefined): Promise<string> {
+  const socket = connect(demo.port, "127.0.0.1");
+  const lines =
+    host === undefined ? "GET / HTTP/1.0" : `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}`;
+  socket.write(`${lines}\r\nConnection: close\r\n\r\n`);
+  const [first] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return first.toString().split("\r\n")[0] ?? "";
+}
+
+describe("the host check, against pages whose name resolves to this machine", () => {
+  test.each(["/", "/live?topic=chat&wire=ndjson", "/comet/manual?delay=0", "/machine/about", "/none"])(
+    "refuses %s for any other host",
+    async (path) => {
+      const { port } = demo;
+      const hosts = [
+        "evil.example",
+        `evil.example:${port}`,
+        `localhost.evil.example:${port}`,
+        "localhost:1",
+        "localhost",
+      ];
+      const more = [
+        `127.0.0.1.nip.io:${port}`,
+        `localhost:${port}:${port}`,
+        `user@localhost:${port}`,
+        `127.0.0.2:${port}`,
+      ];
+      for (const host of [...hosts, ...more])
+        expect([host, await statusFor(path, host)]).toEqual([host, expect.stringMatching(/ 4(?:21|00) /)]);
+    },
+  );
+
+  test("answers each name of this machine", async () => {
+    for (const name of ["localhost", "LocalHost", "127.0.0.1", "[::1]"]) {
+      expect(await statusFor("/", `${name}:${demo.port}`)).toMatch(/ 200 /);
+    }
+  });
+
+  test("refuses a request without a host", async () => {
+    expect(await statusFor("/", undefined)).toMatch(/ 421 /);
   });
 });
 
