@@ -97,8 +97,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
     const address = new URL(url, globalThis.location?.href);
     // A frame would run `javascript:` in this page, whatever `fetch` and `EventSource` refuse.
-    if (!/^https?:$/.test(address.protocol))
-      throw Object.assign(new TypeError(`Not http or https: ${address.protocol}`), { code: "ERR_URL" });
+    if (!/^https?:$/.test(address.protocol)) throw Object.assign(new TypeError(`No http: ${url}`), { code: "ERR_URL" });
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
     for (const type of ["open", "message", "gap", "error", "close"]) {

@@ -42,6 +42,11 @@ export interface WireEvents {
   readonly broken: (failure: WireFailure) => void;
   /** The connection works, but costs the page more and more memory: another should replace it soon. Emitted once. */
   readonly expiring: () => void;
+  /**
+   * Something on the way holds items back: a piece of one has arrived, and its rest has not for seconds. Nothing is lost
+   * yet, but another wire may be in time.
+   */
+  readonly late?: () => void;
 }
 
 /**
@@ -71,13 +76,22 @@ export interface ClientWire {
   readonly open: (request: WireRequest, events: WireEvents) => () => void;
 }
 
-/** The address of a request on one wire. */
+/**
+ * The address of a request on one wire.
+ *
+ * In the position each `%` is a space, which takes one character in a query: encoded once more, it would take three.
+ * PROTOCOL.md, section 3.
+ */
 export function addressOf(
   { url, position, isFirst }: WireRequest,
   parameters: { readonly wire: Wire; readonly [name: string]: string },
 ): string {
   const address = new URL(url);
-  const all: Record<string, string> = { ...parameters, lastEventId: position, ...(isFirst && { wait: "0" }) };
+  const all: Record<string, string> = {
+    ...parameters,
+    lastEventId: position.replaceAll("%", " "),
+    ...(isFirst && { wait: "0" }),
+  };
   for (const name in all) address.searchParams.set(name, all[name] as string);
   return address.href;
 }

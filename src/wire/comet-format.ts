@@ -133,7 +133,9 @@ function comment<Name extends keyof ControlItems>(name: Name, item: ControlItems
 /** A script that reloads the document from its last position, since a plain page does not know positions. */
 function reconnectScript({ retryMs, position }: EndItem, query: string, nonce: string | undefined): string {
   if (retryMs === null) return "";
-  const address = `?${query}${query === "" ? "" : "&"}lastEventId=${encodeURIComponent(position)}`;
+  // Each % of the position is a space, written as +: PROTOCOL.md, section 3.
+  const parameter = encodeURIComponent(position).replaceAll("%25", "+");
+  const address = `?${query}${query === "" ? "" : "&"}lastEventId=${parameter}`;
   const { before, after } = scriptFrame("setTimeout", nonce);
   return `${before}function(){location.replace(${stringLiteral(address)})},${retryMs}${after}\n`;
 }

@@ -1,7 +1,10 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { CometSource } from "../../src/client/index.ts";
+import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
 import { Follower, serveHub, streams } from "../support/hub.ts";
 import { startNginx } from "../support/nginx.ts";
 import { until } from "../support/sources.ts";
+import { useBrowser } from "../support/use-browser.ts";
 
 describe.each(["1.0", "1.1"] as const)("nginx with HTTP/%s upstream", (version) => {
   test.each(streams)("delivers each event on %s before the next is sent, and detects a disconnect", async (wire) => {
@@ -16,6 +19,49 @@ describe.each(["1.0", "1.1"] as const)("nginx with HTTP/%s upstream", (version) 
     follower.leave();
     await until(() => server.reasons.length === 1);
     expect(server.reasons).toEqual(["client"]);
+  });
+});
+
+test("leaves a stream whose items are late, though it began at once", async () => {
+  const server = await serveHub();
+  const topic = server.hub.topic("a");
+  for (let i = 0; i < 200; i += 1) await topic.publish(`message ${i}`.padEnd(100));
+  const origin = await startNginx(server.origin, "1.1", "proxy_ignore_headers X-Accel-Buffering;");
+  const source = new CometSource(`${origin}/?topic=a&from=oldest`);
+  onTestFinished(() => source.close());
+  const [opens, data, errors]: [string[], string[], string[]] = [[], [], []];
+  source.onopen = ({ wire }) => opens.push(wire);
+  source.onmessage = ({ data: text }) => data.push(text as string);
+  source.onerror = ({ code }) => errors.push(code);
+  await until(() => opens.includes("poll"));
+  // Short of a buffer: a stream would hold it back.
+  for (let i = 200; i < 210; i += 1) {
+    await topic.publish(`message ${i}`);
+    await until(() => data.length === i + 1);
+  }
+  expect(data.map((text) => Number(text.slice(8)))).toEqual(Array.from({ length: 210 }, (_, i) => i));
+  expect([opens, errors]).toEqual([["ndjson", "poll"], []]);
+});
+
+describe("the client in a browser behind nginx", () => {
+  const used = useBrowser("chromium");
+
+  test.each(["ndjson", "sse", "comet", "poll"])("resumes 12 topics of 30 CJK characters over %s", async (wire) => {
+    const { page } = used;
+    const site = await clientSite({ hub: { maxConnectionBytes: 20_000, pollMs: 100 } });
+    await visit(page, await startNginx(site.origin));
+    const topics = Array.from({ length: 12 }, (_, i) => "\u4e2d".repeat(29) + String.fromCharCode(0x4e00 + i));
+    const query = String(new URLSearchParams(topics.map((topic) => ["topic", topic])));
+    await follow(page, wire, `/events?${query}`, { wires: [wire], openTimeoutMs: 10_000 });
+    await holds(page, `page.records.${wire}.opens.length === 1`);
+    for (let number = 1; number <= 200; number += 1) {
+      await site.hub.topic(topics[number % 12] as string).publish({ number, padding: "x".repeat(400) });
+      if (number % 40 === 0) await holds(page, `page.records.${wire}.messages === ${number}`);
+    }
+    const { errors, messages, closes, opens } = await recordOf(page, wire);
+    expect([errors, messages, closes, opens]).toEqual([[], 200, [], [wire]]);
+    expect(site.asked.length).toBeGreaterThan(3);
+    await page.evaluate(`void page.sources.${wire}.close()`);
   });
 });
 

@@ -11,9 +11,9 @@ import { freePort } from "./free-port.ts";
 /**
  * Starts an nginx before a server on this machine, until the test is over, and gives its origin. Nothing is set for the proxy but its
  * upstream and the version of HTTP that it speaks there: it buffers, as it does by default. HTTP/1.0 is its default too, and there it
- * holds back what does not fill a buffer, unless the answer says otherwise.
+ * holds back what does not fill a buffer, unless the answer says otherwise. `more` is further configuration of the location.
  */
-export async function startNginx(upstream: string, version: "1.0" | "1.1" = "1.1"): Promise<string> {
+export async function startNginx(upstream: string, version: "1.0" | "1.1" = "1.1", more = ""): Promise<string> {
   const port = await runNginx(
     (listen) => `events {}
 http {
@@ -22,6 +22,7 @@ http {
     location / {
       proxy_pass ${upstream};
       proxy_http_version ${version};
+      ${more}
     }
   }
 }

@@ -9,7 +9,7 @@ const MAX_FAILURES = 3;
  *
  * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back;
  * the first to open wins, and the others are closed. A wire that was silent twice while another delivered is skipped,
- * until the tab closes. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
+ * until the tab closes; all streams are, as soon as one of them is late, if there is a wire of complete responses. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
  * for all wires.
  *
  * @param wires The wires to try, the best first.
@@ -76,8 +76,8 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
           if (!tried.has(wire)) return;
           close(tried.get(wire), wire);
           if (wire === winner) events.broken(failure);
-          // A refusal by the server itself: it holds for all wires.
-          else if ((failure.status ?? 0) >= 400) fail(failure);
+          // A refusal by the server itself holds for all wires, apart from that of a position which has room in a header.
+          else if ((failure.status ?? 0) >= 400 && failure.code !== "ERR_POSITION") fail(failure);
           else if (!(late.size > 0 && next()) && tried.size === 0) fail(failure);
         };
         tried.set(
@@ -94,6 +94,13 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
             broken,
             expiring: () => {
               if (wire === winner) events.expiring();
+            },
+            late: () => {
+              // What holds back one stream holds back all of them, but not a complete response.
+              const isStream = ({ idleTimeoutMs }: ClientWire): boolean => !idleTimeoutMs;
+              if (wire !== winner || able.every(isStream)) return;
+              for (const other of able.filter(isStream)) past.skip(other);
+              events.expiring();
             },
           }),
         );

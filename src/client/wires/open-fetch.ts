@@ -1,6 +1,9 @@
 import type { Problem } from "../../wire/item.ts";
 import { addressOf, connectionLost, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
 
+/** With a longer address the position is a header: nginx takes 8 KiB, and other proxies no more. */
+const MAX_ADDRESS = 8000;
+
 /**
  * Opens a connection by `fetch`, and passes the response to `read` if it is 200 and of the right content type.
  *
@@ -19,8 +22,14 @@ export function openFetch(
 ): () => void {
   const controller = new AbortController();
   const follow = async (): Promise<WireFailure> => {
-    const response = await fetch(addressOf(request, { wire }), {
-      headers: request.headers as HeadersInit,
+    const init = new Headers(request.headers);
+    let address = addressOf(request, { wire });
+    if (address.length > MAX_ADDRESS) {
+      init.set("last-event-id", request.position);
+      address = addressOf({ ...request, position: "" }, { wire });
+    }
+    const response = await fetch(address, {
+      headers: init,
       ...(request.withCredentials && { credentials: "include" }),
       signal: controller.signal,
     });

@@ -10,6 +10,8 @@ export interface SilentWires {
   readonly has: (wire: ClientWire) => boolean;
   /** Counts a failure, or resets the count of a wire that delivered. */
   readonly count: (wire: ClientWire, isSilent: boolean) => void;
+  /** Counts a wire as silent at once. */
+  readonly skip: (wire: ClientWire) => void;
 }
 
 /**
@@ -27,15 +29,17 @@ export function silentWires({ origin, pathname }: URL): SilentWires {
   } catch {
     // The storage has no entry, or does not exist.
   }
+  const set = ({ name }: ClientWire, failures: number): void => {
+    times[name] = failures;
+    try {
+      sessionStorage[key] = JSON.stringify(times);
+    } catch {
+      // As above.
+    }
+  };
   return {
     has: ({ name }) => (times[name] as number) >= MAX_FAILURES,
-    count: ({ name }, isSilent) => {
-      times[name] = isSilent ? (times[name] ?? 0) + 1 : 0;
-      try {
-        sessionStorage[key] = JSON.stringify(times);
-      } catch {
-        // As above.
-      }
-    },
+    count: (wire, isSilent) => set(wire, isSilent ? (times[wire.name] ?? 0) + 1 : 0),
+    skip: (wire) => set(wire, MAX_FAILURES),
   };
 }

@@ -15,6 +15,7 @@ import type { Wire } from "../../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
 import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import { acceptedWire } from "./negotiate.ts";
+import { assertPositionFits } from "./position-room.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubRequest, HubSettings, RequestOptions } from "../hub-options.ts";
 
@@ -94,10 +95,13 @@ export function readRequest(
   if (wait !== undefined && wait !== "0") {
     throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
   }
-  const inQuery = single(query, "lastEventId");
+  const inQuery = single(query, "lastEventId")?.replaceAll(" ", "%");
   const position = request.headers.get("last-event-id") || inQuery;
   const names = checkTopics(topics ?? query.getAll("topic"), settings);
   query.delete("lastEventId");
+  const address = `${request.url.split("?", 1)[0]}?${query}`;
+  const isInAddress = wire.wire === "comet" || (wire.wire === "sse" && wire.managed);
+  assertPositionFits(names, address, isInAddress, settings.maxPositionLength);
   return {
     format: formatOf(wire, settings, nonce),
     topics: names,
@@ -119,7 +123,7 @@ function isWire(text: string): text is Wire {
 }
 
 function checkTopics(given: readonly string[], settings: HubSettings): readonly string[] {
-  const { maxTopicsPerConnection, maxPositionLength } = settings;
+  const { maxTopicsPerConnection } = settings;
   const names = [...new Set(given)];
   if (names.length === 0) {
     throw new CometError("ERR_TOPIC", "The request names no topic: add the parameter topic, once for each.");
@@ -131,12 +135,6 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
     );
   }
   for (const name of names) checkTopicName(name);
-  // A client cannot send back a position longer than the limit, and would lose its place. An epoch and an offset take
-  // 50 characters at most.
-  const longest = names.reduce((length, name) => length + encodeURIComponent(name).length + 50, 0);
-  if (names.length > 1 && longest > maxPositionLength) {
-    throw new CometError("ERR_POSITION", `The position of these topics could exceed ${maxPositionLength} characters.`);
-  }
   return names;
 }
 

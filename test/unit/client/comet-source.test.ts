@@ -104,6 +104,34 @@ describe.each(wires)("over %s", (_, wire) => {
     expect([opens.length, errors.length, reasons.filter((reason) => reason !== "poll")]).toEqual([1, 0, []]);
   });
 
+  test.each([
+    ["encodes a position once", 12, "\u4e2d".repeat(28), false],
+    ["sends a position as a header where the address would be too long", 90, "x".repeat(40), true],
+  ])("%s, and resumes from it", async (_, count, name, isInHeader) => {
+    const { hub, origin, responses } = await serveHub({
+      maxConnectionBytes: 40_000,
+      maxPositionLength: 14_000,
+      maxTopicsPerConnection: 90,
+      pollMs: 20,
+    });
+    const topics = Array.from({ length: count }, (_, i) => `${name}${String(i).padStart(2, "0")}`);
+    const query = String(new URLSearchParams(topics.map((topic) => ["topic", topic])));
+    const { messages, errors, opens } = follow(`${origin}/?${query}`, { wires: [wire] });
+    await until(() => opens.length === 1);
+    const all = Array.from({ length: 400 }, (_, i) => i);
+    for (const i of all) {
+      await hub.topic(topics[i % count] as string).publish({ i, padding: "x".repeat(400) });
+      if (i % 20 === 0) await turns();
+    }
+    await until(() => messages.length === 400 && responses.length > 3);
+    expect([errors, messages.map(({ data }) => (data as { i: number }).i).sort((a, b) => a - b)]).toEqual([[], all]);
+    for (const { req } of responses.slice(1)) {
+      expect(req.url?.length).toBeLessThan(8000);
+      expect("last-event-id" in req.headers).toBe(isInHeader);
+      expect(new URLSearchParams(req.url?.slice(2)).get("lastEventId") === "").toBe(isInHeader);
+    }
+  });
+
   test("resumes several topics from one position", async () => {
     const { hub, origin } = await serveHub();
     const first = follow(`${origin}/?topic=a&topic=%C3%A4%20b`, { wires: [wire] });

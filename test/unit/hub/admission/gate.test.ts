@@ -133,6 +133,26 @@ describe("rejects, with no effect on others:", () => {
     expect((await hub.fetch(request("topic=a&topic=b"))).status).toBe(200);
   });
 
+  test("topics whose address could become too long with a position, before the first position", async () => {
+    const { hub } = notedHub({ maxTopicsPerConnection: 1000, maxPositionLength: 100_000 });
+    const named = (count: number, length: number): string =>
+      Array.from({ length: count }, (_, i) => `topic=${String(i).padStart(length, "x")}`).join("&");
+    const status = async (query: string): Promise<number> => (await hub.fetch(request(query))).status;
+    // In the address: 7 + 2 * 20 + 55 characters each.
+    for (const mode of ["wire=comet", "wire=comet&mode=managed", "wire=sse&mode=managed"]) {
+      expect(await status(`${mode}&${named(77, 20)}`)).toBe(200);
+      const refused = await hub.fetch(request(`${mode}&${named(79, 20)}`));
+      expect([refused.status, (await refused.text()).includes("ERR_POSITION")]).toEqual([400, true]);
+    }
+    // In a header: 7 + 2 * 20 + 51 characters each.
+    for (const wire of ["ndjson", "poll", "sse"]) {
+      expect(await status(`wire=${wire}&${named(141, 20)}`)).toBe(200);
+      await problemOf(await hub.fetch(request(`wire=${wire}&${named(144, 20)}`)), 400, "ERR_POSITION");
+    }
+    // One topic has room, whatever its name.
+    expect(await status(`wire=comet&topic=${"%E4%B8%AD".repeat(200)}`)).toBe(200);
+  });
+
   test.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])(
     "the method %s, and lists the allowed ones",
     async (method) => {
@@ -168,6 +188,18 @@ test("names the valid values in the detail of a rejection", async () => {
 });
 
 describe("accepts", () => {
+  test("a position with a space for each percent sign", async () => {
+    const { hub } = notedHub();
+    const topic = "中, 100 % = a+b";
+    const position = await hub.topic(topic).publish(1);
+    await hub.topic(topic).publish(2);
+    const query = new URLSearchParams({ topic, wire: "poll", lastEventId: position.replaceAll("%", " ") });
+    expect(String(query)).not.toContain("%25E4");
+    const items = (await (await hub.fetch(request(String(query)))).json()) as { open?: object; data?: number }[];
+    expect(items[0]?.open).toMatchObject({ states: { [topic]: "recovered" } });
+    expect(items[1]?.data).toBe(2);
+  });
+
   test.each(["another=a.1", "news=a.0,another=b.9007199254740991", "n%65ws=a.1", "news=A9z.9007199254740991"])(
     "the position %s",
     async (position) => {
