@@ -1,26 +1,61 @@
 import { now } from "../core/clock.ts";
 import { CometError } from "../core/errors.ts";
+import { Queue } from "../core/queue.ts";
 
 /** The retry delay in milliseconds of a client that finds no place. */
 const RETRY_WHEN_FULL_MS = 5000;
+/** The time in milliseconds for which a place stays reserved for a client that the hub has asked to reconnect at once. */
+const RESERVED_MS = 5000;
+
+/** The limits of connections. Infinity where there is none. */
+export interface CapacityLimits {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIdentity: number;
+  readonly maxConnectionsPerAddress: number;
+}
+
+/** A client that wants a place. */
+export interface Claim {
+  /** The keys under which its connections are counted, where they are. */
+  readonly identity: string | undefined;
+  readonly address: string | undefined;
+  /** Whether the client resumes, so that it may have a reserved place. */
+  readonly isReturning: boolean;
+}
+
+/** A place that is taken. */
+export interface Place {
+  /**
+   * Frees the place. Further calls do nothing.
+   *
+   * @param isReserved Whether it stays reserved for a moment, because the hub has asked its client to reconnect at once.
+   */
+  free(isReserved: boolean): void;
+}
 
 /**
- * The places for connections in a hub, at most `maxConnections`.
+ * The places for connections in a hub, at most `maxConnections`, and of them as many for each identity and address as
+ * the limits allow.
  *
  * A request takes a place when it is admitted and keeps it until its connection is over, so the limit holds however
- * long something waits in between. A hub that shuts down has no places.
+ * long something waits in between. A hub that shuts down has no places. Where the hub is full, the place of a recycled
+ * client stays reserved for a client that resumes: a newcomer does not get it in the meantime.
  *
- * Invariant: each `take` has exactly one `free`. A place that is never freed lowers the limit for the life of the hub.
+ * Invariants: each place that is taken is freed, or the limit is lower for the life of the hub. Taken and reserved
+ * places together are at most `maxConnections`. A count exists only while it is above 0.
  */
 export class Capacity {
-  readonly #max: number;
+  readonly #limits: CapacityLimits;
+  readonly #byIdentity = new Map<string, number>();
+  readonly #byAddress = new Map<string, number>();
+  /** The times at which reservations end, by the hub's clock. */
+  readonly #reserved = new Queue<number>();
   #taken = 0;
   /** The time at which the shutdown is over, by the hub's clock. */
   #closedUntil: number | undefined;
 
-  /** @param max The number of places. */
-  constructor(max: number) {
-    this.#max = max;
+  constructor(limits: CapacityLimits) {
+    this.#limits = limits;
   }
 
   /** Whether the hub is shutting down. */
@@ -33,29 +68,72 @@ export class Capacity {
     return this.#closedUntil === undefined ? RETRY_WHEN_FULL_MS : Math.max(0, this.#closedUntil - now());
   }
 
+  /** The number of identities and addresses that are counted. */
+  get clients(): number {
+    return this.#byIdentity.size + this.#byAddress.size;
+  }
+
   /**
-   * Throws unless a place is free.
+   * Throws unless there is a place for a client.
    *
-   * @throws {CometError} `ERR_CLOSED` if the hub is shutting down, `ERR_LIMIT` if all places are taken.
+   * @throws {CometError} `ERR_CLOSED` if the hub is shutting down, `ERR_LIMIT` if all places are taken or reserved,
+   *   `ERR_RATE` if the client has as many as it may.
    */
-  assertRoom(): void {
+  assertRoom({ identity, address, isReturning }: Claim): void {
     if (this.isClosed) throw new CometError("ERR_CLOSED", "The server is shutting down.");
-    if (this.#taken >= this.#max) throw new CometError("ERR_LIMIT", "There are too many connections.");
+    const { maxConnections, maxConnectionsPerIdentity, maxConnectionsPerAddress } = this.#limits;
+    this.#endReservations();
+    if (this.#taken + (isReturning ? 0 : this.#reserved.size) >= maxConnections) {
+      throw new CometError("ERR_LIMIT", "There are too many connections.");
+    }
+    assertCount(this.#byAddress, address, maxConnectionsPerAddress, "from this address");
+    assertCount(this.#byIdentity, identity, maxConnectionsPerIdentity, "with this identity");
   }
 
   /** Takes a place. @throws {CometError} The codes of {@link assertRoom}. */
-  take(): void {
-    this.assertRoom();
+  take(claim: Claim): Place {
+    this.assertRoom(claim);
+    const { isReturning } = claim;
+    // Clients are counted only where there is a limit.
+    const identity = this.#limits.maxConnectionsPerIdentity === Infinity ? undefined : claim.identity;
+    const address = this.#limits.maxConnectionsPerAddress === Infinity ? undefined : claim.address;
     this.#taken += 1;
-  }
-
-  /** Frees a place that was taken. */
-  free(): void {
-    this.#taken -= 1;
+    if (isReturning && this.#reserved.size > 0) this.#reserved.shift();
+    change(this.#byIdentity, identity, 1);
+    change(this.#byAddress, address, 1);
+    let isFree = false;
+    return {
+      free: (isReserved) => {
+        if (isFree) return;
+        isFree = true;
+        this.#taken -= 1;
+        if (isReserved) this.#reserved.push(now() + RESERVED_MS);
+        change(this.#byIdentity, identity, -1);
+        change(this.#byAddress, address, -1);
+      },
+    };
   }
 
   /** Closes all places. Rejected clients are asked to retry after `ms` milliseconds. */
   close(ms: number): void {
     this.#closedUntil = now() + ms;
+    this.#reserved.clear();
   }
+
+  #endReservations(): void {
+    const time = now();
+    while (this.#reserved.size > 0 && this.#reserved.peek() <= time) this.#reserved.shift();
+  }
+}
+
+function assertCount(counts: ReadonlyMap<string, number>, key: string | undefined, most: number, whose: string): void {
+  if (key === undefined || (counts.get(key) ?? 0) < most) return;
+  throw new CometError("ERR_RATE", `There are too many connections ${whose}: at most ${most} are allowed.`);
+}
+
+function change(counts: Map<string, number>, key: string | undefined, by: 1 | -1): void {
+  if (key === undefined) return;
+  const count = (counts.get(key) ?? 0) + by;
+  if (count === 0) counts.delete(key);
+  else counts.set(key, count);
 }
