@@ -26,7 +26,7 @@
  * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
  * | `ERR_AUTHORIZE` | the application's `authorize` failed or timed out |
  * | `ERR_HANDLER` | the application's options for a request are invalid, or their function failed |
- * | `ERR_QUERY` | the query of the request is too long |
+ * | `ERR_QUERY` | the query of the request is too long, or has too many parameters |
  * | `ERR_LIMIT` | the hub has reached its limit of connections or topics |
  * | `ERR_RATE` | the client has too many connections, or sends too many requests |
  * | `ERR_CLOSED` | the hub is shutting down or closed |

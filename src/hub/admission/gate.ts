@@ -114,7 +114,7 @@ export class Gate {
       if (request.method !== "GET" && request.method !== "HEAD") {
         throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
       }
-      const query = new Query(request, settings.maxPositionLength);
+      const query = new Query(request, settings);
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
       // Only now, since the wire decides in which form the refusal is.

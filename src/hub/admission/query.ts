@@ -1,4 +1,5 @@
 import { CometError } from "../../core/errors.ts";
+import type { HubSettings } from "../hub-options.ts";
 import type { HubRequest } from "../request-options.ts";
 
 /** The parameters that a hub reads: PROTOCOL.md, section 3. All others are the application's. */
@@ -6,31 +7,33 @@ const parameters = ["topic", "lastEventId", "from", "wire", "wait", "mode", "cal
 
 export type Parameter = (typeof parameters)[number];
 
-/** The characters of a query beside its topics and its position. */
-const OTHER_LENGTH = 8192;
-/** The topics take as many characters as their position at most, and the position up to three times its length, since it is encoded. */
+/**
+ * The topics of a request take at most as many characters as a position, and the position up to three times its length,
+ * since it is encoded.
+ */
 const POSITION_LENGTHS = 4;
+/** The characters and the parameters of a query beside them. */
+const OTHER_LENGTH = 8192;
+const OTHER_PARAMETERS = 64;
 
 /**
- * The query of a request, read in one pass over a bounded text.
+ * The query of a request, whose length and number of parameters are bounded.
  *
- * Strangers write it, so neither a repeated parameter nor a long one may cost more than its length.
+ * Strangers write it, and it is parsed before anything else is known of them.
  */
 export class Query {
-  readonly #text: URLSearchParams;
+  readonly #parameters: URLSearchParams;
   readonly #values: ReadonlyMap<string, string[]> = new Map(parameters.map((name) => [name, []]));
 
   /** @throws {CometError} `ERR_QUERY` if it is longer than the limits of topics and positions can make it. */
-  constructor({ url }: HubRequest, maxPositionLength: number) {
+  constructor({ url }: HubRequest, { maxPositionLength, maxTopicsPerConnection }: HubSettings) {
     const start = url.indexOf("?");
     const fragment = url.indexOf("#");
-    const end = fragment === -1 ? url.length : fragment;
-    const longest = POSITION_LENGTHS * maxPositionLength + OTHER_LENGTH;
-    if (start !== -1 && end - start - 1 > longest) {
-      throw new CometError("ERR_QUERY", `A query must have at most ${longest} characters, not ${end - start - 1}.`);
-    }
-    this.#text = new URLSearchParams(start === -1 ? "" : url.slice(start, end));
-    for (const [name, value] of this.#text) this.#values.get(name)?.push(value);
+    const text = start === -1 ? "" : url.slice(start + 1, fragment === -1 ? undefined : fragment);
+    assertAtMost(text.length, POSITION_LENGTHS * maxPositionLength + OTHER_LENGTH, "characters");
+    assertAtMost(countParameters(text), maxTopicsPerConnection + OTHER_PARAMETERS, "parameters");
+    this.#parameters = new URLSearchParams(text);
+    this.#parameters.forEach((value, name) => this.#values.get(name)?.push(value));
   }
 
   /** Returns the values of a parameter that may be repeated. */
@@ -47,8 +50,19 @@ export class Query {
 
   /** Returns the query's text without a parameter, and without `?`. */
   without(name: Parameter): string {
-    const rest = new URLSearchParams(this.#text);
+    const rest = new URLSearchParams(this.#parameters);
     rest.delete(name);
     return rest.toString();
   }
+}
+
+function assertAtMost(count: number, most: number, what: string): void {
+  if (count <= most) return;
+  throw new CometError("ERR_QUERY", `The query of a request must have at most ${most} ${what}, not ${count}.`);
+}
+
+function countParameters(text: string): number {
+  let count = 1;
+  for (let i = text.indexOf("&"); i !== -1; i = text.indexOf("&", i + 1)) count += 1;
+  return count;
 }
