@@ -80,8 +80,8 @@ export interface HubOptions {
   /** The longest silence on a connection in milliseconds, from 50; 0 disables heartbeats. @default 15_000 */
   readonly heartbeatMs?: number;
   /**
-   * The reconnection delay in milliseconds that the hub announces to an `EventSource` (`retry:` on the plain SSE wire),
-   * from 0.
+   * The shortest reconnection delay in milliseconds that the hub announces to an `EventSource` (`retry:` on the plain SSE
+   * wire), from 0. Each connection is given a random one, from this to twice as much.
    *
    * @default 2000
    */
@@ -160,9 +160,19 @@ export interface HubOptions {
    * @default 100_000
    */
   readonly maxTopics?: number;
-  /** The highest number of topics that one connection follows, from 1 to 1,000. @default 32 */
+  /**
+   * The highest number of topics that one connection follows, from 1 to 1,000. A query may have 64 other parameters
+   * (`ERR_QUERY`).
+   *
+   * @default 32
+   */
   readonly maxTopicsPerConnection?: number;
-  /** The longest position that a client may send, in characters, from 64. @default 4096 */
+  /**
+   * The longest position that a client may send, in characters, from 64. A query may have four times as many and 8,192
+   * more (`ERR_QUERY`).
+   *
+   * @default 4096
+   */
   readonly maxPositionLength?: number;
   /** The size of the largest message, its data as JSON in UTF-8 bytes, from 1. @default 65_536 */
   readonly maxMessageBytes?: number;
