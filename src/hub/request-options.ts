@@ -82,8 +82,9 @@ export interface RequestOptions {
    */
   readonly identity?: string;
   /**
-   * Anything that `authorize` and the hooks need to know about the client, such as the framework's request or session.
-   * The hub passes it on as it is, and keeps it in `Subscription.context` while the subscription is open.
+   * Anything that `authorize` and the hooks need to know about the client, such as its user or session. The hub passes
+   * it on as it is, and keeps it in `Subscription.context` while the subscription is open: a framework's request would
+   * take its memory for as long.
    *
    * @default undefined
    */

@@ -1,5 +1,4 @@
 import { CometError } from "../../core/errors.ts";
-import type { HubSettings } from "../hub-options.ts";
 import type { HubRequest } from "../request-options.ts";
 
 /** The parameters that a hub reads: PROTOCOL.md, section 3. All others are the application's. */
@@ -16,6 +15,12 @@ const POSITION_LENGTHS = 4;
 const OTHER_LENGTH = 8192;
 const OTHER_PARAMETERS = 64;
 
+/** The options of a hub on which the bounds of a query depend. */
+export interface QueryLimits {
+  readonly maxPositionLength: number;
+  readonly maxTopicsPerConnection: number;
+}
+
 /**
  * The query of a request, whose length and number of parameters are bounded.
  *
@@ -26,7 +31,7 @@ export class Query {
   readonly #values: ReadonlyMap<string, string[]> = new Map(parameters.map((name) => [name, []]));
 
   /** @throws {CometError} `ERR_QUERY` if it is longer than the limits of topics and positions can make it. */
-  constructor({ url }: HubRequest, { maxPositionLength, maxTopicsPerConnection }: HubSettings) {
+  constructor({ url }: HubRequest, { maxPositionLength, maxTopicsPerConnection }: QueryLimits) {
     const start = url.indexOf("?");
     const fragment = url.indexOf("#");
     const text = start === -1 ? "" : url.slice(start + 1, fragment === -1 ? undefined : fragment);

@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { CometSource, ndjson } from "../../../../src/client/index.ts";
 import { fetchHandler, type Authorization, type HubOptions, type Subscription } from "../../../../src/index.ts";
 import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub, wires } from "../../../support/hub.ts";
 import { expectCode, until } from "../../../support/sources.ts";
@@ -249,6 +250,34 @@ describe("a permission that ends", () => {
     });
     await problemOf(await hub.fetch(request("topic=a")), 401, "ERR_UNAUTHORIZED");
     expect([opened, errors]).toEqual([[], []]);
+  });
+
+  test("is renewed by our client without loss or a word, and a revoked one closes it", async () => {
+    let credentials = 0;
+    const server = await serveHub({
+      // The sweep's period is a tenth of the shortest of the hub's times.
+      pollMs: 50,
+      authorize: () => ((credentials += 1) < 4 ? { expiresAt: Date.now() + 30 } : true),
+    });
+    const source = new CometSource(`${server.origin}/?topic=a`, { wires: [ndjson] });
+    onTestFinished(() => source.close());
+    const received: unknown[] = [];
+    const events: string[] = [];
+    source.onmessage = ({ data }) => received.push(data);
+    for (const type of ["gap", "error", "close"]) source.addEventListener(type, () => events.push(type));
+    let published = 0;
+    while (credentials < 4) {
+      await until(() => server.opened.length > 0);
+      await server.hub.topic("a").publish((published += 1));
+      await until(() => received.length === published);
+    }
+    expect(received).toEqual(Array.from({ length: published }, (_, i) => i + 1));
+    expect(server.reasons).toEqual(["unauthorized", "unauthorized", "unauthorized"]);
+    expect(events).toEqual([]);
+    await until(() => server.opened.length === 4);
+    server.opened[3]?.close("unauthorized");
+    await until(() => events.length > 0);
+    expect([events, source.readyState]).toEqual([["close"], CometSource.CLOSED]);
   });
 
   test("follows the clock of the wall when that is set", async () => {
