@@ -4,7 +4,10 @@ import { Queue } from "../core/queue.ts";
 
 /** The retry delay in milliseconds of a client that finds no place. */
 const RETRY_WHEN_FULL_MS = 5000;
-/** The time in milliseconds for which a place stays reserved for a client that the hub has asked to reconnect at once. */
+/**
+ * The time in milliseconds for which a place stays reserved for a client that the hub has asked to reconnect at once,
+ * and for which the client must have held it.
+ */
 const RESERVED_MS = 5000;
 
 /** The limits of connections. Infinity where there is none. */
@@ -28,9 +31,9 @@ export interface Place {
   /**
    * Frees the place. Further calls do nothing.
    *
-   * @param isReserved Whether it stays reserved for a moment, because the hub has asked its client to reconnect at once.
+   * @param returns Whether the hub has asked the client to reconnect at once, so that the place may be reserved.
    */
-  free(isReserved: boolean): void;
+  free(returns: boolean): void;
 }
 
 /**
@@ -39,7 +42,8 @@ export interface Place {
  *
  * A request takes a place when it is admitted and keeps it until its connection is over, so the limit holds however
  * long something waits in between. A hub that shuts down has no places. Where the hub is full, the place of a recycled
- * client stays reserved for a client that resumes: a newcomer does not get it in the meantime.
+ * client stays reserved for a client that resumes: a newcomer does not get it in the meantime. A place that was held
+ * for less time than that is not reserved, or a stranger could fill the hub by short polls.
  *
  * Invariants: each place that is taken is freed, or the limit is lower for the life of the hub. Taken and reserved
  * places together are at most `maxConnections`. A count exists only while it is above 0.
@@ -93,25 +97,13 @@ export class Capacity {
   /** Takes a place. @throws {CometError} The codes of {@link assertRoom}. */
   take(claim: Claim): Place {
     this.assertRoom(claim);
-    const { isReturning } = claim;
-    // Clients are counted only where there is a limit.
-    const identity = this.#limits.maxConnectionsPerIdentity === Infinity ? undefined : claim.identity;
-    const address = this.#limits.maxConnectionsPerAddress === Infinity ? undefined : claim.address;
-    this.#taken += 1;
-    if (isReturning && this.#reserved.size > 0) this.#reserved.shift();
-    change(this.#byIdentity, identity, 1);
-    change(this.#byAddress, address, 1);
-    let isFree = false;
-    return {
-      free: (isReserved) => {
-        if (isFree) return;
-        isFree = true;
-        this.#taken -= 1;
-        if (isReserved) this.#reserved.push(now() + RESERVED_MS);
-        change(this.#byIdentity, identity, -1);
-        change(this.#byAddress, address, -1);
-      },
-    };
+    const takesReserved = claim.isReturning && this.#reserved.size > 0;
+    if (takesReserved) this.#reserved.shift();
+    this.#count(claim, 1);
+    return new TakenPlace(takesReserved, (isReserved) => {
+      this.#count(claim, -1);
+      if (isReserved) this.#reserved.push(now() + RESERVED_MS);
+    });
   }
 
   /** Closes all places. Rejected clients are asked to retry after `ms` milliseconds. */
@@ -120,9 +112,33 @@ export class Capacity {
     this.#reserved.clear();
   }
 
+  /** Clients are counted only where there is a limit. */
+  #count({ identity, address }: Claim, by: 1 | -1): void {
+    this.#taken += by;
+    if (this.#limits.maxConnectionsPerIdentity !== Infinity) change(this.#byIdentity, identity, by);
+    if (this.#limits.maxConnectionsPerAddress !== Infinity) change(this.#byAddress, address, by);
+  }
+
   #endReservations(): void {
     const time = now();
     while (this.#reserved.size > 0 && this.#reserved.peek() <= time) this.#reserved.shift();
+  }
+}
+
+class TakenPlace implements Place {
+  readonly #takenAt: number;
+  #onFree: ((isReserved: boolean) => void) | undefined;
+
+  /** @param wasReserved Whether the client had held a place before, which was reserved for it. */
+  constructor(wasReserved: boolean, onFree: (isReserved: boolean) => void) {
+    this.#takenAt = wasReserved ? -Infinity : now();
+    this.#onFree = onFree;
+  }
+
+  free(returns: boolean): void {
+    const onFree = this.#onFree;
+    this.#onFree = undefined;
+    onFree?.(returns && now() - this.#takenAt >= RESERVED_MS);
   }
 }
 

@@ -118,7 +118,8 @@ export interface HubOptions {
   readonly flushSliceMs?: number;
   /**
    * The highest number of connections, from 1. Further requests get 503 (`ERR_LIMIT`). The place of a client that the
-   * hub has asked to reconnect at once, as when it recycles it, stays reserved for 5 s for clients that resume.
+   * hub has asked to reconnect at once, as when it recycles it, stays reserved for 5 s for clients that resume, if the
+   * client had held it as long.
    *
    * @default 100_000
    */

@@ -139,7 +139,7 @@ function checkAnswer(answer: unknown, asked: readonly string[]): asserts answer 
   if (!isPlainObject(answer)) throw badAnswer(`not ${describe(answer)}`);
   const members = "status" in answer ? ["status", "retryAfterMs"] : ["identity", "topics", "expiresAt"];
   const other = Object.keys(answer).find((name) => !members.includes(name));
-  if (other !== undefined) throw badAnswer(`not an object with ${describe(other)}`);
+  if (other !== undefined) throw badAnswer(`not an object with the member ${other}`);
   const { status, retryAfterMs, identity, topics, expiresAt } = answer;
   if ("status" in answer && !statuses.includes(status)) throw badAnswer(`not the status ${describe(status)}`);
   if (retryAfterMs !== undefined) assertInteger("retryAfterMs", retryAfterMs, 0, MAX_TIMER_MS);

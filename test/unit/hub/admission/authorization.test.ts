@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { CometSource, ndjson } from "../../../../src/client/index.ts";
 import { fetchHandler, type Authorization, type HubOptions, type Subscription } from "../../../../src/index.ts";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { FaultyBroker } from "../../../support/faulty-broker.ts";
 import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub, wires } from "../../../support/hub.ts";
 import { expectCode, until } from "../../../support/sources.ts";
 
@@ -250,6 +252,20 @@ describe("a permission that ends", () => {
     });
     await problemOf(await hub.fetch(request("topic=a")), 401, "ERR_UNAUTHORIZED");
     expect([opened, errors]).toEqual([[], []]);
+  });
+
+  test("is refused with 401 if it ends while the broker is asked for the topic", async () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    const broker = new FaultyBroker(new MemoryBrokers().join());
+    let answer = (): void => undefined;
+    broker.gate = new Promise<void>((resolve) => (answer = resolve));
+    const noted = notedHub({ broker, authorize: () => ({ expiresAt: inSeconds(10) }) });
+    const response = noted.hub.fetch(request("topic=a"));
+    await until(() => broker.reads > 0);
+    vi.setSystemTime(inSeconds(10));
+    answer();
+    await problemOf(await response, 401, "ERR_UNAUTHORIZED");
+    expect([noted.opened, noted.errors]).toEqual([[], []]);
   });
 
   test("is renewed by our client without loss or a word, and a revoked one closes it", async () => {

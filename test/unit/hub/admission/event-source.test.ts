@@ -1,5 +1,7 @@
 import { EventSource } from "eventsource";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { FaultyBroker } from "../../../support/faulty-broker.ts";
 import type { Problem } from "../../../../src/wire/item.ts";
 import type { Follower } from "../../../support/hub.ts";
 import { followHub, notedHub, problemOf, request, serveHub, wires } from "../../../support/hub.ts";
@@ -112,6 +114,17 @@ describe("a temporary refusal", () => {
   ])("is none with %i (%s): an EventSource stops", async (status, code, query) => {
     const { hub } = notedHub({ authorize: () => false });
     await problemOf(await hub.fetch(request(query)), status, code);
+  });
+
+  test("is the same while the broker is away, and while the hub shuts down", async () => {
+    const broker = new FaultyBroker(new MemoryBrokers().join());
+    const { hub } = notedHub({ broker, onError: () => undefined });
+    broker.cut();
+    const away = await hub.fetch(request("topic=a", { headers: sse }));
+    expect([away.status, await away.text()]).toEqual([200, expect.stringContaining('"code":"ERR_BROKER"')]);
+    await hub.close({ drainMs: 0 });
+    const closed = await hub.fetch(request("topic=a", { headers: sse }));
+    expect([closed.status, await closed.text()]).toEqual([200, expect.stringContaining('"code":"ERR_CLOSED"')]);
   });
 
   test("asks 150 clients to come back at 150 moments", async () => {

@@ -3,6 +3,7 @@ import { isAdmission } from "../../../../src/hub/admission/decision.ts";
 import type { Subscription } from "../../../../src/index.ts";
 import { FakeSink, open } from "../../../support/fake-sink.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../../support/hub.ts";
+import { until } from "../../../support/sources.ts";
 
 afterEach(() => void vi.useRealTimers());
 
@@ -20,12 +21,16 @@ async function hasRoom({ hub }: NotedHub, query = "topic=a&wire=ndjson"): Promis
   return response.ok;
 }
 
-/** Opens two streams in a hub that has no more places, and ends the first one. */
-async function fullHub(end: (first: Subscription) => void): Promise<NotedHub & { readonly first: Follower }> {
+/** Opens two streams in a hub that has no more places, and ends the first one after a time. */
+async function fullHub(
+  end: (first: Subscription) => void,
+  heldMs: number = RESERVED_MS,
+): Promise<NotedHub & { readonly first: Follower }> {
   fakeClock();
   const noted = notedHub({ maxConnections: 2 });
   const first = await (await followHub(noted.hub, "topic=a&wire=ndjson")).begun();
   await followHub(noted.hub, "topic=b&wire=ndjson");
+  vi.advanceTimersByTime(heldMs);
   end(noted.opened[0] ?? expect.fail("a subscription"));
   return { ...noted, first };
 }
@@ -84,13 +89,31 @@ describe("in a full hub, the place of a client that was asked to reconnect at on
     expect(await hasRoom(noted)).toBe(false);
   });
 
-  test("is kept between two polls", async () => {
+  test("is kept between two polls, also if the second one is short", async () => {
     fakeClock();
     const noted = notedHub({ maxConnections: 1 });
-    const first = await (await followHub(noted.hub, "topic=a&wire=poll")).ended();
+    let position = await noted.hub.topic("a").publish(1);
+    const next = (): Promise<Follower> => followHub(noted.hub, `topic=a&wire=poll&lastEventId=${position}`);
+    const first = next();
+    await until(() => noted.opened.length === 1);
+    vi.advanceTimersByTime(RESERVED_MS);
+    void noted.hub.topic("a").publish(2);
+    position = (await (await first).ended()).end.position;
     expect(await hasRoom(noted)).toBe(false);
-    const query = `topic=a&wire=poll&wait=0&lastEventId=${first.end.position}`;
-    expect((await noted.hub.fetch(request(query))).status).toBe(200);
+    void noted.hub.topic("a").publish(3);
+    position = (await (await next()).ended()).end.position;
+    expect(noted.reasons).toEqual(["poll", "poll"]);
+    expect(await hasRoom(noted)).toBe(false);
+    vi.advanceTimersByTime(RESERVED_MS);
+    expect(await hasRoom(noted)).toBe(true);
+  });
+
+  test("is free at once if it held it for less than 5 s: short polls cannot fill a hub", async () => {
+    expect(await hasRoom(await fullHub(recycle, RESERVED_MS - 1))).toBe(true);
+    fakeClock();
+    const noted = notedHub({ maxConnections: 2 });
+    for (let i = 0; i < 20; i += 1) await (await followHub(noted.hub, "topic=a&wire=poll")).ended();
+    expect(await hasRoom(noted)).toBe(true);
   });
 
   test("is one place, however many clients come back: the limit holds", async () => {
