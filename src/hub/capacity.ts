@@ -99,11 +99,17 @@ export class Capacity {
     this.assertRoom(claim);
     const takesReserved = claim.isReturning && this.#reserved.size > 0;
     if (takesReserved) this.#reserved.shift();
-    this.#count(claim, 1);
-    return new TakenPlace(takesReserved, (isReserved) => {
-      this.#count(claim, -1);
-      if (isReserved) this.#reserved.push(now() + RESERVED_MS);
-    });
+    // Clients are counted only where there is a limit.
+    const identity = this.#limits.maxConnectionsPerIdentity === Infinity ? undefined : claim.identity;
+    const address = this.#limits.maxConnectionsPerAddress === Infinity ? undefined : claim.address;
+    this.#count(identity, address, 1);
+    return new TakenPlace(this, identity, address, takesReserved);
+  }
+
+  /** @internal Takes a place back, and reserves it for a moment if it should be. */
+  _takeBack({ identity, address }: TakenPlace, isReserved: boolean): void {
+    this.#count(identity, address, -1);
+    if (isReserved) this.#reserved.push(now() + RESERVED_MS);
   }
 
   /** Closes all places. Rejected clients are asked to retry after `ms` milliseconds. */
@@ -112,11 +118,10 @@ export class Capacity {
     this.#reserved.clear();
   }
 
-  /** Clients are counted only where there is a limit. */
-  #count({ identity, address }: Claim, by: 1 | -1): void {
+  #count(identity: string | undefined, address: string | undefined, by: 1 | -1): void {
     this.#taken += by;
-    if (this.#limits.maxConnectionsPerIdentity !== Infinity) change(this.#byIdentity, identity, by);
-    if (this.#limits.maxConnectionsPerAddress !== Infinity) change(this.#byAddress, address, by);
+    change(this.#byIdentity, identity, by);
+    change(this.#byAddress, address, by);
   }
 
   #endReservations(): void {
@@ -125,20 +130,26 @@ export class Capacity {
   }
 }
 
+/** A place, without a closure: every connection has one. */
 class TakenPlace implements Place {
+  /** The keys under which its connection is counted. */
+  readonly identity: string | undefined;
+  readonly address: string | undefined;
   readonly #takenAt: number;
-  #onFree: ((isReserved: boolean) => void) | undefined;
+  #capacity: Capacity | undefined;
 
   /** @param wasReserved Whether the client had held a place before, which was reserved for it. */
-  constructor(wasReserved: boolean, onFree: (isReserved: boolean) => void) {
+  constructor(capacity: Capacity, identity: string | undefined, address: string | undefined, wasReserved: boolean) {
+    this.#capacity = capacity;
+    this.identity = identity;
+    this.address = address;
     this.#takenAt = wasReserved ? -Infinity : now();
-    this.#onFree = onFree;
   }
 
   free(returns: boolean): void {
-    const onFree = this.#onFree;
-    this.#onFree = undefined;
-    onFree?.(returns && now() - this.#takenAt >= RESERVED_MS);
+    const capacity = this.#capacity;
+    this.#capacity = undefined;
+    capacity?._takeBack(this, returns && now() - this.#takenAt >= RESERVED_MS);
   }
 }
 

@@ -3,6 +3,7 @@ import { now } from "../../core/clock.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
+import type { Place } from "../capacity.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import {
   checkExpiry,
@@ -52,7 +53,9 @@ export interface ConnectionInit {
  */
 export class Connection implements Subscription, Member {
   readonly id: number;
-  readonly client: StreamClient;
+  readonly identity: string | undefined;
+  readonly context: unknown;
+  readonly place: Place;
   readonly states: { readonly [topic: string]: OpenState };
   readonly recycleAt: number;
   expiresAt: number | null;
@@ -88,7 +91,9 @@ export class Connection implements Subscription, Member {
     this.#context = context;
     this.#sink = sink;
     this.id = init.id;
-    this.client = init.client;
+    this.identity = init.client.identity;
+    this.context = init.client.context;
+    this.place = init.client.place;
     this.#group = init.group;
     this.#policies = init.policies;
     this.#query = init.query;
@@ -101,14 +106,6 @@ export class Connection implements Subscription, Member {
     this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
     this.#group.connections += 1;
     context.counters.lagging += 1;
-  }
-
-  get identity(): string | undefined {
-    return this.client.identity;
-  }
-
-  get context(): unknown {
-    return this.client.context;
   }
 
   get topics(): readonly string[] {
@@ -151,11 +148,14 @@ export class Connection implements Subscription, Member {
     if (this.expiresAt !== null && time >= this.expiresAt) this.end("unauthorized", 0);
   }
 
-  /** Writes the beginning of the stream: its head, the `open` item and the opening gaps. */
-  open(resumePoints: readonly ResumePoint[]): void {
+  /**
+   * Writes the beginning of the stream: its head, the `open` item and the opening gaps.
+   *
+   * @param removed The topics that the client asked for and may not follow.
+   */
+  open(resumePoints: readonly ResumePoint[], removed: readonly string[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
-    const { removed } = this.client;
     const base = { states: this.states, position: this.position, heartbeatMs };
     const item = removed.length === 0 ? base : { ...base, removed };
     // Only the last item carries the position. A client that is cut off before it has received every gap resumes from

@@ -89,7 +89,7 @@ export class Subscriptions {
         query: request.query,
         ...this.#limitsOf(format.wire),
       });
-      this.#begin(connection, resumePoints, request.waits);
+      this.#begin(connection, resumePoints, client.removed, request.waits);
       return connection;
     } catch (error) {
       client.place.free(false);
@@ -100,11 +100,16 @@ export class Subscriptions {
   }
 
   /** Adds a connection, writes its beginning, and ends it at once where it has nothing to wait for. */
-  #begin(connection: Connection, resumePoints: readonly ResumePoint[], waits: boolean): void {
+  #begin(
+    connection: Connection,
+    resumePoints: readonly ResumePoint[],
+    removed: readonly string[],
+    waits: boolean,
+  ): void {
     this.connections.add(connection);
     this.#counters.byWire[connection.wire] += 1;
     for (const observe of this.#observers) observe(connection, 1);
-    connection.open(resumePoints);
+    connection.open(resumePoints, removed);
     if (!connection.over) {
       this.#announced.add(connection);
       this.#callHook(() => this.#settings.onOpen(connection));
@@ -141,7 +146,7 @@ export class Subscriptions {
   }
 
   #onClosed(connection: Connection, reason: CloseReason, returns: boolean): void {
-    connection.client.place.free(returns);
+    connection.place.free(returns);
     this.connections.delete(connection);
     this.#lingering.add(connection);
     this.#counters.byWire[connection.wire] -= 1;
