@@ -88,7 +88,7 @@ function lastElement(list: string): number {
 /** Returns whether an odd number of backslashes precedes a character. */
 function isEscaped(text: string, index: number): boolean {
   let start = index;
-  while (text[start - 1] === "\\") start -= 1;
+  while (text[start - 1] === "\\" && index - start < MAX_ELEMENT_LENGTH) start -= 1;
   return (index - start) % 2 === 1;
 }
 
