@@ -1,19 +1,15 @@
 /**
- * The options that an application gives a hub, with their checks.
+ * The options that an application gives a hub.
  *
- * All rooms read the checked form, `HubSettings`. A change of a range, a default or a code is visible to users:
+ * All names are public. `hub-settings.ts` checks them. A change of a range, a default or a code is visible to users:
  * `docs/options.md`, section 8 of PROTOCOL.md and the changelog state them too.
  */
 
-import { CometError, describe } from "../core/errors.ts";
-import { parseIpRanges, type IpRange } from "../core/ip-address.ts";
-import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/on-error.ts";
+import type { OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
-import { callbackTest, checkCors, type CorsSettings } from "./page-options.ts";
-import { checkPresenceOptions, type PresenceOptions } from "./presence/presence-options.ts";
-import { checkOverflow, type Authorization, type HubRequest } from "./request-options.ts";
+import type { PresenceOptions } from "./presence/presence-options.ts";
+import type { Authorization, HubRequest } from "./request-options.ts";
 import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";
 
 /** Options of one topic. */
@@ -162,6 +158,23 @@ export interface HubOptions {
    */
   readonly maxTopics?: number;
   /**
+   * The highest number of topics that clients have asked for and that nothing has been published to, from 1. They take
+   * no place of `maxTopics`. Beyond it, the one that was left longest ago goes; if all are followed, new ones are
+   * refused with 503.
+   *
+   * @default 100_000
+   */
+  readonly maxAskedTopics?: number;
+  /**
+   * The most memory in bytes that the logs of all topics may take together, from 1,048,576: messages, their fields, and
+   * their encoded frames. Beyond it, the frames that were read longest ago go first, since they can be encoded again.
+   * Then the messages that were published longest ago go, from whichever topic; a client that comes back for them gets a
+   * `gap`.
+   *
+   * @default 268_435_456
+   */
+  readonly maxLogBytes?: number;
+  /**
    * The highest number of topics that one connection follows, from 1 to 1,000. A query may have 64 other parameters
    * (`ERR_QUERY`).
    *
@@ -215,82 +228,4 @@ export interface HubOptions {
    * @default console.error
    */
   readonly onError?: OnError;
-}
-
-/** {@link HubOptions}, checked and complete. The rooms of the hub read nothing else. */
-export type HubSettings = Required<
-  Omit<
-    HubOptions,
-    "log" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "trustedProxies" | "onOpen" | "onClose"
-  >
-> & {
-  readonly isCallback: (callback: string) => boolean;
-  readonly log: LogBounds;
-  readonly broker: Broker | undefined;
-  readonly presence: Required<PresenceOptions>;
-  readonly authorize: HubOptions["authorize"];
-  readonly cors: CorsSettings | undefined;
-  readonly trustedProxies: readonly IpRange[];
-  readonly onOpen: (subscription: Subscription) => void;
-  readonly onClose: (subscription: Subscription, reason: CloseReason) => void;
-};
-
-const MAX = Number.MAX_SAFE_INTEGER;
-const nothing = (): void => undefined;
-
-/** Checks the options of a hub and fills in the defaults. @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK`. */
-export function checkHubOptions(options: HubOptions): HubSettings {
-  const number = (name: keyof HubOptions, fallback: number, min: number, max = MAX): number =>
-    assertInteger(name, options[name] ?? fallback, min, max);
-  const time = (name: keyof HubOptions, fallback: number, min: number): number =>
-    number(name, fallback, min, MAX_TIMER_MS);
-  const limit = (name: keyof HubOptions): number => (options[name] === undefined ? Infinity : number(name, 1, 1));
-  return {
-    topics: assertFunction("topics", options.topics ?? (() => true)),
-    authorize: options.authorize === undefined ? undefined : assertFunction("authorize", options.authorize),
-    authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
-    log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
-    broker: checkBroker(options.broker),
-    overflow: checkOverflow(options.overflow ?? "resume"),
-    heartbeatMs: options.heartbeatMs === 0 ? 0 : time("heartbeatMs", 15_000, 50),
-    retryMs: time("retryMs", 2000, 0),
-    pollMs: time("pollMs", 25_000, 10),
-    maxConnectionAgeMs: time("maxConnectionAgeMs", 600_000, 10),
-    maxConnectionBytes: number("maxConnectionBytes", 268_435_456, 1024),
-    maxCometBytes: number("maxCometBytes", 4_194_304, 1024),
-    stallMs: time("stallMs", 60_000, 10),
-    flushSliceMs: time("flushSliceMs", 10, 1),
-    maxConnections: number("maxConnections", 100_000, 1),
-    maxConnectionsPerIdentity: limit("maxConnectionsPerIdentity"),
-    maxConnectionsPerAddress: limit("maxConnectionsPerAddress"),
-    maxRequestsPerSecondPerAddress: limit("maxRequestsPerSecondPerAddress"),
-    trustedProxies: parseIpRanges("trustedProxies", options.trustedProxies ?? []),
-    maxTopics: number("maxTopics", 100_000, 1),
-    maxTopicsPerConnection: number("maxTopicsPerConnection", 32, 1, 1000),
-    maxPositionLength: number("maxPositionLength", 4096, 64),
-    maxMessageBytes: number("maxMessageBytes", 65_536, 1),
-    isCallback: callbackTest(options.callbacks),
-    cors: checkCors(options.cors),
-    presence: checkPresenceOptions(options.presence),
-    onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
-    onClose: assertFunction("onClose", options.onClose ?? nothing),
-    onError: assertFunction("onError", options.onError ?? reportOnConsole),
-  };
-}
-
-/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
-export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
-  return {
-    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
-    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
-    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
-  };
-}
-
-function checkBroker(broker: unknown): Broker | undefined {
-  if (broker === undefined) return undefined;
-  const isBroker = typeof broker === "object" && broker !== null && "attach" in broker && "publish" in broker;
-  if (isBroker) return broker as Broker;
-  const hint = broker instanceof Promise ? ", but it has not been awaited" : "";
-  throw new CometError("ERR_OPTION", `broker must be a broker, not ${describe(broker)}${hint}.`);
 }

@@ -9,7 +9,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { isPromiseLike } from "../../core/promise.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import { checkIdentity, isListOfNames, type Authorization, type HubRequest } from "../request-options.ts";
 import { checkExpiry } from "../subscription.ts";
 import { Rejection } from "./rejection.ts";

@@ -6,7 +6,7 @@
  */
 
 import { addressKey, isInRange, parseHostAddress, type IpAddress, type IpRange } from "../../core/ip-address.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest, RequestOptions } from "../request-options.ts";
 
 /** The most proxies that are looked past. */

@@ -1,5 +1,5 @@
 import type { Answer } from "./decision.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest } from "../request-options.ts";
 
 /**

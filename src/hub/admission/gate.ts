@@ -2,7 +2,7 @@ import { CometError, describe } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { addDefaultHeaders, checkInit } from "../../http/init.ts";
 import type { Answer, Decision } from "./decision.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
 import type { Capacity, Claim } from "../capacity.ts";

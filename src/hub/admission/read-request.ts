@@ -16,7 +16,7 @@ import type { Wire } from "../../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
 import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest, RequestOptions } from "../request-options.ts";
 import { acceptedWire } from "./negotiate.ts";
 import type { Query } from "./query.ts";

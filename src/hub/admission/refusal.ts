@@ -12,7 +12,7 @@ import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import { sseRefusal } from "../../wire/sse-format.ts";
 import type { Answer } from "./decision.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import { framePolicy, isListener, type WireChoice } from "./read-request.ts";
 import { Rejection } from "./rejection.ts";
 

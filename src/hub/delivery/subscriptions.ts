@@ -1,7 +1,7 @@
 import { now } from "../../core/clock.ts";
 import { inChunks } from "../../wire/chunked-coding.ts";
 import type { Capacity } from "../capacity.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
 import { drain } from "./drain.ts";
@@ -136,7 +136,7 @@ export class Subscriptions {
    * @returns Resolves when all connections are ended. Some of their responses may still be on their way.
    */
   drain(drainMs: number): Promise<void> {
-    return drain(this.connections, drainMs, this.#flusher);
+    return drain(this.connections, drainMs);
   }
 
   /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */
@@ -205,11 +205,12 @@ function resumePointsOf(
   topics: readonly LiveTopic[],
   { positions, from }: StreamRequest,
   policies: readonly OverflowPolicy[],
-  { cursors }: Group,
+  group: Group,
 ): ResumePoint[] {
-  return topics.map((topic, i) => {
-    topic.trim();
-    const position = positions === "unreadable" ? positions : positions.get(topic.name);
-    return resumePoint(topic.log, position, from, policies[i] as OverflowPolicy, cursors[i] as number);
+  for (const { log } of topics) log.trim(now());
+  const { newest } = group;
+  return topics.map(({ name, log }, i) => {
+    const position = positions === "unreadable" ? positions : positions.get(name);
+    return resumePoint(log, position, from, policies[i] as OverflowPolicy, newest[i] as number);
   });
 }

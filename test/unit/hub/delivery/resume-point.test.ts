@@ -2,12 +2,13 @@ import { describe, expect, test } from "vitest";
 import { resumePoint, type ResumePoint } from "../../../../src/hub/delivery/resume-point.ts";
 import type { OverflowPolicy } from "../../../../src/index.ts";
 import { Log } from "../../../../src/log/log.ts";
+import { LogMemory } from "../../../../src/log/log-memory.ts";
 import { followHub, notedHub } from "../../../support/hub.ts";
 
 /** A log of a broker whose offsets have holes, which begins after offset 100 and holds the newest two of five messages. */
 function replica(isDense: boolean): Log {
   const bounds = { maxEntries: 2, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
-  const log = new Log("t", "", { bounds, keepNewest: true, isDense });
+  const log = new Log("t", "", { bounds, keepNewest: true, isDense, memory: new LogMemory(Infinity) });
   log.restart("e", 100);
   for (let i = 1; i <= 5; i += 1) {
     const message = { json: "1", text: undefined, event: undefined, key: `k${i}`, messageId: undefined, bytes: 1 };
@@ -38,7 +39,7 @@ describe("from the oldest message", () => {
   function logOf(keys: readonly string[], held: number, options: { offset?: number; isDense?: boolean } = {}): Log {
     const { offset = 0, isDense = true } = options;
     const bounds = { maxEntries: held, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
-    const log = new Log("t", "e", { bounds, keepNewest: true, isDense });
+    const log = new Log("t", "e", { bounds, keepNewest: true, isDense, memory: new LogMemory(Infinity) });
     if (options.offset !== undefined) log.restart("f", offset);
     for (const [i, key] of keys.entries()) {
       const message = { json: "1", text: undefined, event: undefined, key, messageId: undefined, bytes: 1 };
