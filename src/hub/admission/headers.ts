@@ -8,7 +8,8 @@
 
 import { CometError } from "../../core/errors.ts";
 import { addDefaultHeaders } from "../../http/init.ts";
-import type { HubSettings, RequestOptions } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { RequestOptions } from "../request-options.ts";
 
 /** The options of a request, and the policies that were set on its response before the handler was called. */
 export interface RequestOptionsWithPolicy extends RequestOptions {

@@ -11,13 +11,13 @@ const EPOCH_AND_OFFSET = 51;
  * Checks that a client can send back any position of these topics. Otherwise it would be refused, for good, when it
  * reconnects.
  *
- * @param address The request's path and query, without its position.
+ * @param address Returns the request's path and query, without its position.
  * @param isInAddress Whether a client has no other place for the position, as an iframe.
  * @throws {CometError} `ERR_POSITION` if it could become too long. One topic always fits.
  */
 export function assertPositionFits(
   names: readonly string[],
-  address: string,
+  address: () => string,
   isInAddress: boolean,
   maxPositionLength: number,
 ): void {
@@ -31,8 +31,9 @@ export function assertPositionFits(
   const parameter = new URLSearchParams({ "": encoded.join("").replaceAll("%", " ") }).toString();
   const added = isInAddress ? parameter.length + names.length * (EPOCH_AND_OFFSET + 4) : longest;
   const room = isInAddress ? MAX_ADDRESS_LENGTH : MAX_HEAD_LENGTH;
+  const { length } = address();
   // A longer request has arrived, so there is more room here.
-  if (address.length > room || address.length + added <= room) return;
+  if (length > room || length + added <= room) return;
   throw new CometError(
     "ERR_POSITION",
     `The address of these topics with their position could exceed ${room} characters: follow fewer topics at once.`,
