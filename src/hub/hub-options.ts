@@ -8,7 +8,7 @@
 
 import { CometError, describe } from "../core/errors.ts";
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/on-error.ts";
+import { guardOnError, reportOnConsole, type OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/script-frame.ts";
@@ -234,6 +234,8 @@ export type HubSettings = Required<
 
 const MAX = Number.MAX_SAFE_INTEGER;
 const nothing = (): void => undefined;
+/** What an error of a hub is on the console, unless its code says more. */
+const HUB_FAILURE = "a callback of the application, or the client of the broker, failed";
 
 /** Checks the options of a hub and fills in the defaults. @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK`. */
 export function checkHubOptions(options: HubOptions): HubSettings {
@@ -269,7 +271,7 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     },
     onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
     onClose: assertFunction("onClose", options.onClose ?? nothing),
-    onError: assertFunction("onError", options.onError ?? reportOnConsole),
+    onError: guardOnError(assertFunction("onError", options.onError ?? reportOnConsole(HUB_FAILURE))),
   };
 }
 

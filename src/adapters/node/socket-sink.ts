@@ -3,9 +3,17 @@ import type { Socket } from "node:net";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
 import { detach } from "./detach/detach.ts";
-import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./detach/socket-symbols.ts";
+import {
+  connectionOf,
+  hasEnded,
+  reportOf,
+  responseOf,
+  type MarkedResponse,
+  type MarkedSocket,
+} from "./detach/socket-symbols.ts";
 import { detachableConnection, type NodeConnection } from "./detach/node-internals.ts";
 import type { NodeResponse } from "./node-response.ts";
+import { closeConnection } from "./response-sinks.ts";
 
 /** The end of a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
@@ -53,12 +61,14 @@ export class SocketSink implements Sink {
    *
    * @param head The headers. This method adds to them.
    * @param mayDetach Whether the connection may detach from Node's HTTP server.
+   * @param report Called with an error if other code ends the response.
    */
   static open(
     response: ServerResponse,
     head: OutgoingHttpHeaders,
     mayDetach: boolean,
     open: (sink: Sink) => Connection,
+    report: (error: unknown) => void,
   ): void {
     const socket = response.socket as Socket & MarkedSocket;
     const detachable = mayDetach && ownsConnectionEnd(response, head) ? detachableConnection(response) : undefined;
@@ -75,7 +85,9 @@ export class SocketSink implements Sink {
     const connection = open(new SocketSink(socket));
     process.nextTick(flushAndDetach, response, socket, detachable);
     socket[connectionOf] = connection;
-    (response as MarkedResponse)[connectionOf] = connection;
+    const marked: MarkedResponse = response;
+    marked[connectionOf] = connection;
+    marked[reportOf] = report;
     socket.on("drain", onDrain);
     response.on("close", onClose);
   }
@@ -118,7 +130,11 @@ function ownsConnectionEnd(response: ServerResponse, head: OutgoingHttpHeaders):
  */
 function flushAndDetach(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
   socket.uncork();
-  if (detachable !== undefined) detach(response, detachable);
+  if (detachable === undefined) return;
+  const { req: request } = response;
+  if (request.complete) detach(response, detachable);
+  // The rest of its body is on its way, and nothing reads it.
+  else request.once("end", () => process.nextTick(detach, response, detachable));
 }
 
 function onDrain(this: MarkedSocket): void {
@@ -133,7 +149,8 @@ function onClose(this: ServerResponse & MarkedResponse): void {
     socket[connectionOf] = undefined;
     socket[responseOf] = undefined;
   }
-  this[connectionOf]?.gone();
+  const connection = this[connectionOf];
+  if (connection !== undefined) closeConnection(this, connection, this[reportOf]);
 }
 
 let bytesOfBuffer: Uint8Array | undefined;

@@ -1,7 +1,7 @@
-import { describe as group, expect, test, vi } from "vitest";
+import { describe as group, expect, onTestFinished, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
-import { reportOnConsole } from "../../../src/core/on-error.ts";
+import { guardOnError, reportOnConsole } from "../../../src/core/on-error.ts";
 import { utf8Length } from "../../../src/core/utf8.ts";
 
 test("gives a CometError a code, a message, a name and its cause", () => {
@@ -73,9 +73,45 @@ group("the length of a text in UTF-8", () => {
   });
 });
 
-test("writes to the console in the default error handler", () => {
-  const spy = vi.spyOn(console, "error").mockReturnValue();
-  reportOnConsole(new Error("lost"));
-  expect(spy).toHaveBeenCalledOnce();
-  spy.mockRestore();
+group("error handlers", () => {
+  /** What is written to the console while `run` runs: the first argument of each call. */
+  function logged(run: () => void): unknown[] {
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    run();
+    return spy.mock.calls.map(([first]) => first as unknown);
+  }
+
+  test("name the failure on the console, by the code where there is one", () => {
+    const report = reportOnConsole("a chunked response failed");
+    const lines = logged(() => {
+      report(new Error("lost"));
+      report(new CometError("ERR_BROKER", "The broker is lost."));
+      report(new CometError("ERR_ELEMENT", "No element."));
+    });
+    expect(lines).toEqual([
+      "comet-sockets: a chunked response failed:",
+      "comet-sockets: the broker failed (ERR_BROKER):",
+      "comet-sockets: a chunked response failed (ERR_ELEMENT):",
+    ]);
+  });
+
+  test("may throw without effect: the console gets both errors", () => {
+    const [own, given] = [new Error("own"), new Error("given")];
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    guardOnError(() => {
+      throw own;
+    })(given);
+    expect(spy.mock.calls.map(([, error]) => error as unknown)).toEqual([own, given]);
+  });
+
+  test("may reject without effect", async () => {
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    guardOnError(() => Promise.reject(new Error("own")) as never)(new Error("given"));
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(spy).toHaveBeenCalledTimes(2);
+  });
 });

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { nodeHandler } from "../../../../src/adapters/node/index.ts";
 import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../../support/hub.ts";
 import { RawRequest, serve, type Protocol } from "../../../support/servers.ts";
-import { turns, until } from "../../../support/sources.ts";
+import { until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 
@@ -161,35 +161,6 @@ describe("on HTTP/1.1", () => {
     await until(() => request.received.includes('"foo"'));
     const types = request.received.match(/(?<=content-type: )[\w/+-]+/gi);
     expect(types).toEqual(["application/json", "application/problem+json", "application/json", "application/x-ndjson"]);
-  });
-
-  test("queues requests behind a stream, and releases them with the connection", async () => {
-    const server = await serveHub();
-    const get = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
-    const request = new RawRequest(server.port, get + get);
-    await until(() => server.opened.length === 2);
-    await server.hub.topic("a").publish("kiki");
-    await until(() => request.received.includes("kiki"));
-    request.socket.destroy();
-    await until(() => server.reasons.length === 2);
-    expect(server.reasons).toEqual(["client", "client"]);
-    expect(server.hub.stats()).toMatchObject(idle);
-  });
-
-  test("opens no subscription for a request behind a stream whose client leaves before authorize has answered", async () => {
-    const answers: ((allow: boolean) => void)[] = [];
-    const authorize = (_: unknown, topics: readonly string[]): boolean | Promise<boolean> =>
-      topics[0] === "a" || new Promise<boolean>((resolve) => answers.push(resolve));
-    const server = await serveHub({ authorize });
-    const get = (topic: string): string => `GET /?topic=${topic}&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n`;
-    const request = new RawRequest(server.port, get("a") + get("b"));
-    await until(() => answers.length === 1 && server.opened.length === 1);
-    request.socket.destroy();
-    await until(() => server.reasons.length === 1);
-    answers[0]?.(true);
-    await turns();
-    expect(server.opened).toHaveLength(1);
-    expect(server.hub.stats().connections).toBe(0);
   });
 
   test("answers a request with a body, and keeps the connection", async () => {
