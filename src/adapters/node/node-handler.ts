@@ -126,13 +126,13 @@ function ignore(): void {
 }
 
 function execute(response: NodeResponse, decision: Decision, mayDetach: boolean, report: Report): void {
-  const isAdmitted = isAdmission(decision);
+  // A response whose head was sent before has been reported by a refusal.
   const isTaken = response.writableEnded || response.headersSent;
   if (isTaken || isDisconnected(response)) {
-    if (isAdmitted) decision.release();
-    // The decision is a refusal that has been reported, if the head was sent before.
-    if (isTaken && isAdmitted && !isDisconnected(response)) report(endedByOther());
-  } else if (isAdmitted) open(response, decision, mayDetach, report);
+    if (!isAdmission(decision)) return;
+    decision.release();
+    if (isTaken) report(endedByOther());
+  } else if (isAdmission(decision)) open(response, decision, mayDetach, report);
   else answer(response, decision);
 }
 
