@@ -145,15 +145,15 @@ function answer(response: NodeResponse, { status, headers, body }: Answer): void
 
 function open(response: NodeResponse, admission: Admission, mayDetach: boolean, report: Report): void {
   const { headers, wire } = admission;
-  const { socket } = response.req;
-  // A mocked socket, such as those of `fastify.inject`, may lack the method.
-  if (typeof socket.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  const { socket } = response;
+  // The socket of a mocked response, such as those of `fastify.inject`, may lack the method.
+  if (typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
   if (wire === "poll") {
     setHead(response, 200, headers);
     openBatch(response, admission.open, report);
     return;
   }
-  if (!("stream" in response)) closeIfQueued(socket);
+  if (socket !== null && !("stream" in response)) closeIfQueued(socket);
   if (SocketSink.fits(response, headers)) {
     SocketSink.open(response, headObject(headers), mayDetach, admission.open, report);
     return;

@@ -15,7 +15,7 @@ const HTTP2_INTERNAL_ERROR = 2;
 
 /** Returns whether the client has disconnected, or the response was broken off. */
 export function isDisconnected(response: NodeResponse): boolean {
-  return response.destroyed || ("stream" in response ? response.stream.destroyed : response.req.socket.destroyed);
+  return response.destroyed || ("stream" in response ? response.stream.destroyed : response.socket?.destroyed === true);
 }
 
 /** Returns whether nothing that is written can reach the client any more. */

@@ -31,8 +31,8 @@ export function openBatch(response: NodeResponse, open: (sink: Sink) => Connecti
 /** Opens a connection on any response, by the response's own methods. */
 export function openStream(response: NodeResponse, open: (sink: Sink) => Connection, report: Report): void {
   const connection = open(new ResponseSink(response));
-  const socket: MarkedSocket | undefined = "stream" in response ? undefined : response.req.socket;
-  if (socket !== undefined) socket[connectionOf] = connection;
+  const socket: MarkedSocket | null | undefined = "stream" in response ? null : response.socket;
+  if (socket) socket[connectionOf] = connection;
   response.on("close", () => {
     if (socket?.[connectionOf] === connection) socket[connectionOf] = undefined;
     closeConnection(response, connection, report);
