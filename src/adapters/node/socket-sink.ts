@@ -28,7 +28,7 @@ const LAST_CHUNK = "0\r\n\r\n";
  * Where no code would notice, the connection then detaches from the response altogether (`detach/`), and this class
  * writes the end.
  *
- * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach. `fits` must refuse every
+ * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach in the next turn. `fits` must refuse every
  * response whose `write` or `end` is not Node's own, or the bytes of a middleware and of the hub mix.
  */
 export class SocketSink implements Sink {
@@ -83,7 +83,7 @@ export class SocketSink implements Sink {
     response.flushHeaders();
     socket[responseOf] = response;
     const connection = open(new SocketSink(socket));
-    process.nextTick(flushAndDetach, response, socket, detachable);
+    process.nextTick(flush, response, socket, detachable);
     socket[connectionOf] = connection;
     const marked: MarkedResponse = response;
     marked[connectionOf] = connection;
@@ -124,17 +124,14 @@ function ownsConnectionEnd(response: ServerResponse, head: OutgoingHttpHeaders):
   return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
 }
 
-/**
- * Flushes the head and the first bytes, and detaches. It runs in the next tick, when everything that they were made of
- * has been read and written.
- */
-function flushAndDetach(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
+/** Flushes the head and the first bytes, in the next tick, when everything that they were made of has been written. */
+function flush(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
   socket.uncork();
   if (detachable === undefined) return;
-  const { req: request } = response;
-  if (request.complete) detach(response, detachable);
-  // The rest of its body is on its way, and nothing reads it.
-  else request.once("end", () => process.nextTick(detach, response, detachable));
+  // Not in a tick: the parser runs ticks between the requests of one packet, if they have more than 32 header lines.
+  if (response.req.complete) setImmediate(detach, response, detachable);
+  // The rest of the body is on its way, and it is discarded.
+  else response.req.once("end", () => setImmediate(detach, response, detachable));
 }
 
 function onDrain(this: MarkedSocket): void {

@@ -217,6 +217,29 @@ test("a connection with requests behind its poll is closed by a flood, and waits
   assert.deepEqual([opened.length, reasons], [4, ["poll", "poll", "poll", "client"]]);
 });
 
+// Node's parser runs ticks within a packet if a request has more than 32 header lines.
+const many = "X: 1\r\n".repeat(40);
+for (const [what, first] of [
+  ["many header lines", stream.replace("\r\n\r\n", `\r\n${many}\r\n`)],
+  ["many trailers", stream.replace("\r\n\r\n", `\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n${many}\r\n`)],
+]) {
+  for (const [behind, text] of [
+    ["another request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["a request with many header lines", `GET / HTTP/1.1\r\nHost: a\r\n${many}\r\n`],
+    ["bytes that are no request", "nonsense\0\r\n\r\n"],
+  ]) {
+    test(`a request with ${what} and ${behind} behind it in one packet does no harm`, async (t) => {
+      const { opened, reasons, follow, hub } = await serve(t);
+      const following = follow(first + text);
+      await until(() => opened.length === 1 || following.over);
+      following.client.destroy();
+      await until(() => reasons.length === opened.length && hub.stats().connections === 0);
+      const next = follow();
+      await until(() => next.received.includes("open"));
+    });
+  }
+}
+
 const large = Array.from({ length: 14 }, (_, i) => `X-${i}: ${"x".repeat(1000)}\r\n`).join("");
 for (const [what, headers, body] of [
   ["an announced body of 0 bytes", "Content-Length: 0\r\n", ""],
