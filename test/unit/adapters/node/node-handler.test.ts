@@ -2,8 +2,9 @@ import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import type { Socket } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { fetchHandler, Hub } from "../../../../src/index.ts";
 import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../../support/hub.ts";
 import { RawRequest, serve, type Protocol } from "../../../support/servers.ts";
 import { until } from "../../../support/sources.ts";
@@ -168,6 +169,49 @@ describe("on HTTP/1.1", () => {
     const post = `POST /?topic=a HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n${"x".repeat(70_000)}`;
     const received = await exchange(port, `${post}GET /?wire=poll HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 405", "HTTP/1.1 400"]);
+  });
+});
+
+describe("never rejects, and answers with 500", () => {
+  test.each([
+    ["an empty identity", { identity: "" }],
+    ["an identity of 201 characters", { identity: "x".repeat(201) }],
+    ["an identity with a line break", { identity: "a\nb" }],
+    ["an identity that is no text", { identity: 5 as unknown as string }],
+    ["no topics", { topics: [] }],
+    ["an invalid header", { headers: { "a b": "c" } }],
+    ["no options", null as unknown as object],
+  ])("given %s", async (_, options) => {
+    const isRejected = vi.fn();
+    for (const given of [options, () => options, () => Promise.resolve(options)]) {
+      const { hub, errors } = notedHub();
+      const handle = nodeHandler(hub, given);
+      const { port } = await serve((response) => void handle(response.req, response).catch(isRejected));
+      const request = RawRequest.get(port, "/?topic=a&wire=sse");
+      await until(() => request.received.includes("ERR_HANDLER"));
+      expect(request.head).toMatch(/^HTTP\/1\.1 500 /);
+      expect(errors).toHaveLength(1);
+      expect(hub.stats().connections).toBe(0);
+    }
+    expect(isRejected).not.toHaveBeenCalled();
+  });
+
+  test("if onError itself throws", async () => {
+    const log = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => log.mockRestore());
+    const hub = new Hub({
+      onError: () => {
+        throw new Error("broken");
+      },
+    });
+    const handle = nodeHandler(hub, { identity: "" });
+    const isRejected = vi.fn();
+    const { port } = await serve((response) => void handle(response.req, response).catch(isRejected));
+    const request = RawRequest.get(port, "/?topic=a&wire=sse");
+    await until(() => request.received.includes("ERR_HANDLER"));
+    const response = await fetchHandler(hub, { identity: "" })(new Request("http://hub.test/?topic=a"));
+    expect([response.status, log.mock.calls.length]).toEqual([500, 4]);
+    expect(isRejected).not.toHaveBeenCalled();
   });
 });
 

@@ -1,6 +1,6 @@
 /** Requests that are pipelined on one HTTP/1.1 connection: behind a stream, behind a waiting poll, and in floods. */
-import type { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { nodeHandler, sendChunked } from "../../../../src/adapters/node/index.ts";
 import { Enumerator, type HubOptions } from "../../../../src/index.ts";
@@ -168,6 +168,26 @@ describe("behind a poll that waits", () => {
     await expectNothingHeld(served);
   });
 
+  test("a request that expects 100-continue gets it before its own answer", async () => {
+    const served = await serveHub();
+    const { poll } = await polls(served);
+    const expecting = get("topic=b&wire=poll").replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    const refused = get("wire=poll");
+    const request = new RawRequest(served.port, refused + expecting + poll + expecting);
+    await until(() => served.handled.length === 4 && served.opened.length === 2);
+    await served.hub.topic("a").publish("kiki");
+    await until(() => served.reasons.length === 3 && request.received.endsWith('"retryMs":0}}]\n'));
+    const starts = request.received.split(/(?=HTTP\/1\.1 )/).map((part) => [part.slice(9, 12), /[\]}]\n$/.test(part)]);
+    expect(starts).toEqual([
+      ["400", true],
+      ["100", false],
+      ["200", true],
+      ["200", true],
+      ["100", false],
+      ["200", true],
+    ]);
+  });
+
   test("requests are released with it by a reset, while authorize decides too", async () => {
     const answers: ((allow: boolean) => void)[] = [];
     const served = await serveHub("plain", { authorize: () => new Promise((resolve) => answers.push(resolve)) });
@@ -179,6 +199,28 @@ describe("behind a poll that waits", () => {
     await expectNothingHeld(served);
     expect([answers.length, served.opened.length]).toEqual([1, 0]);
   });
+});
+
+test("an upgrade behind a stream that the application takes over leaves nothing in the hub", async () => {
+  const { hub, reasons } = notedHub({ heartbeatMs: 0 });
+  const handle = nodeHandler(hub);
+  const server = createServer((request, response) => {
+    response.on("finish", () => undefined);
+    void handle(request, response);
+  });
+  let upgraded = 0;
+  server.on("upgrade", (_, socket) => {
+    socket.on("error", () => undefined);
+    upgraded += 1;
+  });
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+  const request = new RawRequest((server.address() as AddressInfo).port, stream + upgrade);
+  await until(() => upgraded === 1 && request.received.includes('"open"'));
+  request.socket.resetAndDestroy();
+  await hub.topic("a").publish("kiki");
+  await until(() => reasons.length === 1 && hub.stats().connections === 0);
 });
 
 describe("a flood of pipelined requests", () => {
