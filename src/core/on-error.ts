@@ -28,14 +28,15 @@ export function reportOnConsole(failure: string): OnError {
 
 /** Returns a handler that never throws or rejects: it logs the errors of `onError`, and the error that it was given. */
 export function guardOnError(onError: OnError): OnError {
+  // A handler may be async all the same.
+  const call: (error: unknown) => unknown = onError;
   return (error) => {
     const failed = (cause: unknown): void => {
       reportOnConsole("onError itself failed")(cause);
       reportOnConsole("the error that it was called with")(error);
     };
     try {
-      // A handler may be async all the same.
-      const result = onError(error) as unknown;
+      const result = call(error);
       if (isPromiseLike(result)) result.then(undefined, failed);
     } catch (cause) {
       failed(cause);

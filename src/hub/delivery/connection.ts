@@ -1,6 +1,6 @@
 import { joinBytes } from "../../core/bytes.ts";
 import { now } from "../../core/clock.ts";
-import { utf8 } from "../../core/utf8.ts";
+import { copyText, utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
 import type { HubCounters } from "../hub-stats.ts";
@@ -80,7 +80,7 @@ export class Connection implements Subscription, Member {
     this.#context = context;
     this.#sink = sink;
     this.id = init.id;
-    this.identity = init.identity;
+    this.identity = init.identity === undefined ? undefined : copyText(init.identity);
     this.#group = init.group;
     this.#policies = init.policies;
     this.#query = init.query;

@@ -2,7 +2,7 @@ import { describe as group, expect, onTestFinished, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
 import { guardOnError, reportOnConsole } from "../../../src/core/on-error.ts";
-import { utf8Length } from "../../../src/core/utf8.ts";
+import { copyText, utf8Length } from "../../../src/core/utf8.ts";
 
 test("gives a CometError a code, a message, a name and its cause", () => {
   const cause = new Error("underneath");
@@ -71,6 +71,10 @@ group("the length of a text in UTF-8", () => {
     expect(utf8Length("😀".repeat(10_000))).toBe(40_000);
     expect(utf8Length(`x${"😀".repeat(10_000)}`)).toBe(40_001);
   });
+});
+
+test("copies a text", () => {
+  for (const text of ["", "kiki", "Grüße 😀", "\ufeffbom"]) expect(copyText(text)).toBe(text);
 });
 
 group("error handlers", () => {

@@ -5,7 +5,8 @@ import { nodeHandler, sendChunked, type ChunkedOutcome } from "../../../../src/a
 import { Enumerator } from "../../../../src/index.ts";
 import { notedHub, serveHub, wires } from "../../../support/hub.ts";
 import { RawRequest, serve } from "../../../support/servers.ts";
-import { until } from "../../../support/sources.ts";
+import { liveBytes } from "../../../support/memory.ts";
+import { turns, until } from "../../../support/sources.ts";
 
 /** More than the buffers of a connection hold. */
 const BODY_BYTES = 24_000_000;
@@ -34,6 +35,30 @@ describe.each(wires)("a request with a body for a stream on %s", (wire) => {
     await until(() => server.reasons.length === 1);
     expect([server.reasons, server.errors]).toEqual([["client"], []]);
   });
+});
+
+test("a held connection needs few bytes, whatever its request was", async () => {
+  const { hub, opened } = notedHub();
+  const handle = nodeHandler(hub, (request) => ({
+    identity: new URLSearchParams(request.url ?? "").get("who") ?? "",
+  }));
+  const { port } = await serve((response) => void handle(response.req, response));
+  const large = Array.from({ length: 10 }, (_, i) => `X-${i}: ${"x".repeat(500)}\r\n`).join("");
+  const clients: RawRequest[] = [];
+  const open = async (count: number): Promise<void> => {
+    const before = opened.length;
+    for (let i = 0; i < count; i += 1) {
+      const query = `wire=sse&topic=a&who=somebody-whose-name-is-long-${i}&x=${"y".repeat(8000)}`;
+      clients.push(new RawRequest(port, `GET /?${query} HTTP/1.1\r\nHost: x\r\n${large}Content-Length: 0\r\n\r\n`));
+    }
+    await until(() => opened.length === before + count && clients.every(({ received }) => received !== ""));
+    await turns();
+  };
+  await open(20);
+  const before = liveBytes();
+  await open(200);
+  // The clients' own sockets are in this process too. The request alone has 13 KB.
+  expect((liveBytes() - before) / 200).toBeLessThan(9000);
 });
 
 test("a body that the application reads first is its own", async () => {
