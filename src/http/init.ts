@@ -92,6 +92,6 @@ export function addDefaultHeaders(
 
 /** Adds `no-transform` to the directives of a `Cache-Control`, unless they have it. */
 function withNoTransform(directives: string): string {
-  if (/(?:^|,)\s*no-transform\s*(?:,|$)/i.test(directives)) return directives;
-  return directives.trim() === "" ? "no-transform" : `${directives}, no-transform`;
+  if (/(^|,)\s*no-transform\s*(,|$)/i.test(directives)) return directives;
+  return directives === "" ? "no-transform" : `${directives}, no-transform`;
 }

@@ -8,12 +8,13 @@
 
 import { CometError, describe } from "../core/errors.ts";
 import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
-import { guardOnError, reportOnConsole, type OnError } from "../core/on-error.ts";
+import { guardOnError, type OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/script-frame.ts";
 import { checkField } from "../core/validate-field.ts";
 import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence/signals.ts";
+import { reportHubError } from "./report-hub-error.ts";
 import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";
 
 /** The part of a request that a hub reads. A web-standard `Request` fits. */
@@ -251,8 +252,6 @@ export type HubSettings = Required<
 
 const MAX = Number.MAX_SAFE_INTEGER;
 const nothing = (): void => undefined;
-/** What an error of a hub is on the console, unless its code says more. */
-const HUB_FAILURE = "a callback of the application, or the client of the broker, failed";
 
 /** Checks the options of a hub and fills in the defaults. @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK`. */
 export function checkHubOptions(options: HubOptions): HubSettings {
@@ -290,7 +289,7 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     },
     onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
     onClose: assertFunction("onClose", options.onClose ?? nothing),
-    onError: guardOnError(assertFunction("onError", options.onError ?? reportOnConsole(HUB_FAILURE))),
+    onError: guardOnError(assertFunction("onError", options.onError ?? reportHubError)),
   };
 }
 

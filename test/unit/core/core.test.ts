@@ -2,6 +2,7 @@ import { describe as group, expect, onTestFinished, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
 import { guardOnError, reportOnConsole } from "../../../src/core/on-error.ts";
+import { reportHubError } from "../../../src/hub/report-hub-error.ts";
 import { copyText, utf8Length } from "../../../src/core/utf8.ts";
 
 test("gives a CometError a code, a message, a name and its cause", () => {
@@ -86,17 +87,21 @@ group("error handlers", () => {
     return spy.mock.calls.map(([first]) => first as unknown);
   }
 
-  test("name the failure on the console, by the code where there is one", () => {
+  test("name the failure on the console", () => {
     const report = reportOnConsole("a chunked response failed");
+    expect(logged(() => report(new Error("lost")))).toEqual(["comet-sockets: a chunked response failed:"]);
+  });
+
+  test("of a hub name the failure by its code", () => {
     const lines = logged(() => {
-      report(new Error("lost"));
-      report(new CometError("ERR_BROKER", "The broker is lost."));
-      report(new CometError("ERR_ELEMENT", "No element."));
+      reportHubError(new CometError("ERR_BROKER", "The broker is lost."));
+      reportHubError(new CometError("ERR_OPTION", "An option is wrong."));
+      reportHubError(new Error("lost"));
     });
     expect(lines).toEqual([
-      "comet-sockets: a chunked response failed:",
       "comet-sockets: the broker failed (ERR_BROKER):",
-      "comet-sockets: a chunked response failed (ERR_ELEMENT):",
+      "comet-sockets: a callback of the application, or the client of the broker, failed (ERR_OPTION):",
+      "comet-sockets: a callback of the application, or the client of the broker, failed:",
     ]);
   });
 
@@ -107,7 +112,7 @@ group("error handlers", () => {
     guardOnError(() => {
       throw own;
     })(given);
-    expect(spy.mock.calls.map(([, error]) => error as unknown)).toEqual([own, given]);
+    expect(spy.mock.calls).toEqual([["comet-sockets: onError failed:", own, given]]);
   });
 
   test("may reject without effect", async () => {
@@ -116,6 +121,6 @@ group("error handlers", () => {
     guardOnError(() => Promise.reject(new Error("own")) as never)(new Error("given"));
     await Promise.resolve();
     await Promise.resolve();
-    expect(spy).toHaveBeenCalledTimes(2);
+    expect(spy).toHaveBeenCalledOnce();
   });
 });
