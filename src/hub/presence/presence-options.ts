@@ -1,5 +1,8 @@
 import { assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
-import { MAX_BEAT_MS, MIN_BEAT_MS } from "./signals.ts";
+
+/** The range of `beatMs`, in milliseconds. */
+export const MIN_BEAT_MS = 10;
+export const MAX_BEAT_MS = 60_000;
 
 /** Options of presence, which knows the subscribers of a topic in all processes. */
 export interface PresenceOptions {
