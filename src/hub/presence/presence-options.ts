@@ -1,8 +1,5 @@
 import { assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
-
-/** The range of `beatMs`, in milliseconds. */
-export const MIN_BEAT_MS = 10;
-export const MAX_BEAT_MS = 60_000;
+import { MAX_BEAT_MS, MIN_BEAT_MS } from "./signals.ts";
 
 /** Options of presence, which knows the subscribers of a topic in all processes. */
 export interface PresenceOptions {

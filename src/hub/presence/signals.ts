@@ -9,7 +9,6 @@
 import { utf8Length } from "../../core/utf8.ts";
 import { MAX_TOPIC_LENGTH } from "../../log/position.ts";
 import { MAX_FIELD_LENGTH } from "../../core/validate-field.ts";
-import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence-options.ts";
 
 /** The content of a signal. `docs/presence.md` has the rules. */
 export type SignalBody =
@@ -62,6 +61,9 @@ export interface TopicState {
 export const MAX_SIGNAL_BYTES = 262_144;
 const MAX_CONTENT_BYTES = MAX_SIGNAL_BYTES - 512;
 
+/** The range of `beatMs`, in milliseconds. */
+export const MIN_BEAT_MS = 10;
+export const MAX_BEAT_MS = 60_000;
 /** The longest name of a process, in UTF-16 code units. */
 const MAX_PROCESS_LENGTH = 64;
 /** The highest number of subscribers that is believed. */
