@@ -1,5 +1,3 @@
-import type { Tape } from "./tape.ts";
-
 /** The memory of a log with messages, its topic and its place in the hub's lists, besides the messages, in bytes. */
 export const LOG_OVERHEAD = 650;
 
@@ -9,8 +7,14 @@ export interface MeteredLog {
   readonly oldestAt: number | undefined;
   /** Drops its oldest message. */
   dropOldest(): void;
-  /** Drops a tape. */
-  dropTape(tape: Tape): void;
+}
+
+/** A tape, as its memory sees it. */
+export interface MeteredTape {
+  /** The memory that it takes, in bytes. */
+  readonly held: number;
+  /** Removes it from its log. */
+  drop(): void;
 }
 
 /** A log in the heap, and the time of its oldest message when it was last compared. Messages leave, so it may be earlier. */
@@ -37,7 +41,7 @@ export class LogMemory {
   #messageBytes = 0;
   #tapeBytes = 0;
   /** In the order of their last use. */
-  readonly #tapes = new Map<Tape, MeteredLog>();
+  readonly #tapes = new Set<MeteredTape>();
   /** A binary heap: the log with the oldest message comes first. */
   #heap: Ranked[] = [];
   /** The number of logs that have messages. */
@@ -83,9 +87,9 @@ export class LogMemory {
   }
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
-  tapeUsed(tape: Tape, log: MeteredLog, change: number): void {
+  tapeUsed(tape: MeteredTape, change: number): void {
     this.#tapes.delete(tape);
-    this.#tapes.set(tape, log);
+    this.#tapes.add(tape);
     this.#tapeBytes += change;
     if (change > 0) this.#freeTapes();
   }
@@ -96,7 +100,7 @@ export class LogMemory {
   }
 
   /** Notes that a tape has been dropped. */
-  tapeDropped(tape: Tape): void {
+  tapeDropped(tape: MeteredTape): void {
     if (this.#tapes.delete(tape)) this.#tapeBytes -= tape.held;
   }
 
@@ -112,9 +116,9 @@ export class LogMemory {
   }
 
   #freeTapes(): void {
-    for (const [tape, log] of this.#tapes) {
+    for (const tape of this.#tapes) {
       if (this.bytes <= this.#maxBytes) return;
-      log.dropTape(tape);
+      tape.drop();
     }
   }
 
