@@ -399,7 +399,9 @@ describe("CORS and CSP", () => {
     await follower.has(1);
     const policy = follower.response.headers.get("content-security-policy") ?? "";
     const [, nonce = ""] = /'nonce-([^']+)'/.exec(policy) ?? [];
-    expect(policy).toBe(`default-src 'none'; script-src 'nonce-${nonce}'; frame-ancestors 'self'`);
+    expect(policy).toBe(
+      `default-src 'none'; script-src 'nonce-${nonce}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`,
+    );
     expect(follower.text).toContain(`<script nonce="${nonce}">parent.cometMessage('Comet returns');</script>`);
     expect(follower.text.match(/<script/g)).toEqual(follower.text.match(/<script nonce=/g)?.map(() => "<script"));
   });

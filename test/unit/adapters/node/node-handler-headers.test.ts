@@ -32,7 +32,7 @@ describe("headers", () => {
     for (const line of [
       "x-kept: 1",
       "x-replaced: new",
-      "cache-control: no-cache",
+      "cache-control: no-cache, no-transform",
       "cross-origin-resource-policy: same-site",
       "x-content-type-options: nosniff",
     ]) {
