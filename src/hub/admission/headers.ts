@@ -7,8 +7,8 @@
  */
 
 import { CometError } from "../../core/errors.ts";
+import type { OnError } from "../../core/on-error.ts";
 import { addDefaultHeaders } from "../../http/init.ts";
-import type { HubSettings } from "../hub-settings.ts";
 import type { RequestOptions } from "../request-options.ts";
 
 /** The options of a request, and the policies that were set on its response before the handler was called. */
@@ -29,15 +29,20 @@ const frameAncestors = /(?:^|[;,])\s*(frame-ancestors\s[^;,]*)/i;
 const POLICY = "content-security-policy";
 const RESOURCE_POLICY = "cross-origin-resource-policy";
 
-/** The hubs that have been told of a policy that blocks the scripts of comet. */
-const reported = new WeakSet<HubSettings>();
+/** The settings of a hub, as far as headers need them. */
+interface Settings {
+  readonly onError: OnError;
+}
+
+/** The hubs that have reported a policy that blocks the scripts of comet. */
+const reported = new WeakSet<Settings>();
 
 /** Adds the headers of a stream to those of the application, which take precedence. */
 export function addStreamHeaders(
   headers: Headers,
   contentType: string,
   document: CometDocument | undefined,
-  settings: HubSettings,
+  settings: Settings,
   options: RequestOptionsWithPolicy,
   crossOrigin: Headers | undefined,
 ): void {
@@ -57,7 +62,7 @@ export function addStreamHeaders(
 export function addPolicies(
   headers: Headers,
   document: CometDocument | undefined,
-  settings: HubSettings,
+  settings: Settings,
   { nonce, inheritedPolicy, inheritedResourcePolicy }: RequestOptionsWithPolicy,
 ): void {
   const given = headers.get(POLICY);
