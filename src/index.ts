@@ -11,8 +11,8 @@ export { fetchHandler, Hub, type CloseOptions } from "./hub/hub.ts";
 export type { HubOptions, TopicOptions } from "./hub/hub-options.ts";
 export type { PresenceOptions } from "./hub/presence/presence-options.ts";
 export type { HubStats } from "./hub/hub-stats.ts";
-export type { Authorization, HubRequest, RequestOptions } from "./hub/request-options.ts";
-export type { CloseReason, OverflowPolicy, Subscription, SubscriptionUpdate } from "./hub/subscription.ts";
+export type { Authorization, HubRequest, OverflowPolicy, RequestOptions } from "./hub/request-options.ts";
+export type { CloseReason, Subscription, SubscriptionUpdate } from "./hub/subscription.ts";
 export type {
   MessagesOptions,
   Presence,

@@ -9,8 +9,8 @@ import type { OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import type { PresenceOptions } from "./presence/presence-options.ts";
-import type { Authorization, HubRequest } from "./request-options.ts";
-import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";
+import type { Authorization, HubRequest, OverflowPolicy } from "./request-options.ts";
+import type { CloseReason, Subscription } from "./subscription.ts";
 
 /** Options of one topic. */
 export interface TopicOptions {

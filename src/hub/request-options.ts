@@ -9,7 +9,18 @@
 import { CometError, describe } from "../core/errors.ts";
 import { parseHostAddress } from "../core/ip-address.ts";
 import { checkField } from "../core/validate-field.ts";
-import type { OverflowPolicy } from "./subscription.ts";
+
+/**
+ * The policy for a subscriber that reads more slowly than its topic is published to.
+ *
+ * - `resume`: the hub serves it from the log at its own pace. When unread messages leave the log, the hub ends the
+ *   stream, so that the client reconnects with its position and gets a `gap`.
+ * - `skip`: as `resume`, but when unread messages leave the log, the stream continues with the newest messages, after a
+ *   `gap`.
+ * - `latest`: while it is behind, it gets the newest unread message of each key, and unread messages without a key,
+ *   after a `gap` that counts the others.
+ */
+export type OverflowPolicy = "resume" | "skip" | "latest";
 
 /** The part of a request that a hub reads. A web-standard `Request` fits. */
 export interface HubRequest {

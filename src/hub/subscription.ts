@@ -1,23 +1,11 @@
 /**
- * The vocabulary of subscribers: a subscription as the application sees it, its policies, and the reasons for its end.
+ * The vocabulary of subscribers: a subscription as the application sees it, and the reasons for its end.
  *
  * All names are public. `CloseReason` includes the reasons of PROTOCOL.md, section 4, which clients act on.
  */
 
 import { assertInteger } from "../core/options.ts";
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
-
-/**
- * The policy for a subscriber that reads more slowly than its topic is published to.
- *
- * - `resume`: the hub serves it from the log at its own pace. When unread messages leave the log, the hub ends the
- *   stream, so that the client reconnects with its position and gets a `gap`.
- * - `skip`: as `resume`, but when unread messages leave the log, the stream continues with the newest messages, after a
- *   `gap`.
- * - `latest`: while it is behind, it gets the newest unread message of each key, and unread messages without a key,
- *   after a `gap` that counts the others.
- */
-export type OverflowPolicy = "resume" | "skip" | "latest";
 
 /**
  * The reason for the end of a subscription: the client disconnected (`client`), it read nothing for `stallMs`

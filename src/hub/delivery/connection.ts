@@ -5,13 +5,8 @@ import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
 import type { Place } from "../capacity.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import {
-  checkExpiry,
-  type CloseReason,
-  type OverflowPolicy,
-  type Subscription,
-  type SubscriptionUpdate,
-} from "../subscription.ts";
+import type { OverflowPolicy } from "../request-options.ts";
+import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";

@@ -18,7 +18,8 @@ export class Groups implements Iterable<Group> {
 
   /** Returns the group of the connections that are sent these topics in this format. Creates it if needed. */
   join(format: Format, topics: readonly LiveTopic[]): Group {
-    const key = JSON.stringify([format.key, ...topics.map(({ name }) => name)]);
+    // No name and no key of a format contains this character.
+    const key = [format.key, ...topics.map(({ name }) => name)].join("\0");
     const known = this.#byKey.get(key);
     if (known !== undefined) return known.group;
     const logs = topics.map(({ log }) => log);

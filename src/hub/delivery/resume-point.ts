@@ -1,7 +1,7 @@
 import type { Log } from "../../log/log.ts";
 import type { Position } from "../../log/position.ts";
 import type { OpenState } from "../../wire/item.ts";
-import type { OverflowPolicy } from "../subscription.ts";
+import type { OverflowPolicy } from "../request-options.ts";
 
 /** The start of a connection in one topic. */
 export interface ResumePoint {

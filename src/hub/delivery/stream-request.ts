@@ -1,7 +1,7 @@
 import type { Positions } from "../../log/position.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Place } from "../capacity.ts";
-import type { OverflowPolicy } from "../subscription.ts";
+import type { OverflowPolicy } from "../request-options.ts";
 
 /**
  * A request for a stream, parsed and checked. `admission` makes it, and `Subscriptions` opens it.

@@ -5,7 +5,7 @@ import { Log } from "../../log/log.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
 import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher, Follower } from "../flusher.ts";
-import type { OverflowPolicy } from "../subscription.ts";
+import type { OverflowPolicy } from "../request-options.ts";
 
 /** The settings of a topic. Topics with the same options share them. */
 export interface TopicSettings {
