@@ -73,7 +73,7 @@ export class Hub {
     this.#capacity = new Capacity(settings.maxConnections);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
-    this.#link = broker && new BrokerLink(broker, onError);
+    this.#link = broker && new BrokerLink(broker, onError, settings.maxMessageBytes);
     this.#topics = new Topics(settings, flusher, sweeper, this.#link);
     this.#publisher = new Publisher(this.#topics, flusher, this.#link, this.#counters, settings.maxMessageBytes);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);

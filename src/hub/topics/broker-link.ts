@@ -8,6 +8,10 @@ import type { Position } from "../../log/position.ts";
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
 const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
+/** The number of reports that are remembered, so that none is repeated. The oldest is forgotten first. */
+const MAX_REPORTED = 10_000;
+/** The largest message that is accepted from the broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
+const MAX_RECEIVED_BYTES = 16_777_216;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
 
@@ -21,13 +25,18 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
+  /** The size of the largest message that is accepted from the broker. Other hubs may have a higher limit than this one. */
+  readonly maxReceivedBytes: number;
   readonly #onError: OnError;
+  readonly #reported = new Set<string>();
   #isConnected = true;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
 
-  constructor(broker: Broker, onError: OnError) {
+  /** @param maxMessageBytes The size of the largest message that this hub publishes. */
+  constructor(broker: Broker, onError: OnError, maxMessageBytes: number) {
     this.broker = broker;
+    this.maxReceivedBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
     this.#onError = onError;
   }
 
@@ -58,8 +67,19 @@ export class BrokerLink {
         this.#isConnected = true;
         onRestored();
       },
-      signalled: onSignal,
+      signalled: (text: unknown) => {
+        if (typeof text === "string") onSignal(text);
+      },
+      ignored: (error) => this.reportOnce(error.message, error),
     });
+  }
+
+  /** Reports an error to `onError`, unless one with the same key was reported. */
+  reportOnce(key: string, error: CometError): void {
+    if (this.#reported.has(key)) return;
+    if (this.#reported.size === MAX_REPORTED) this.#reported.delete(this.#reported.values().next().value as string);
+    this.#reported.add(key);
+    this.#onError(error);
   }
 
   /**
