@@ -6,6 +6,7 @@ import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../
 import type { LogBounds } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { checkClient } from "./check-client.ts";
 import { describeRepair, encodeFields, historyOf, noticeOf, positionOf } from "./message-codec.ts";
 import type { RedisSettings } from "./redis-broker-options.ts";
 import { RedisKeys } from "./redis-keys.ts";
@@ -68,6 +69,12 @@ export class RedisBroker implements Broker {
   static async open(settings: RedisSettings): Promise<RedisBroker> {
     const broker = new RedisBroker(settings);
     await broker.#connect();
+    try {
+      await checkClient(settings.client, broker.#openSession());
+    } catch (error) {
+      await broker.close();
+      throw brokerError("connect", error);
+    }
     broker.#keeper = unrefInterval(() => void broker.#keepTopics(), Math.min(settings.topicTtlMs / 4, MAX_KEEP_MS));
     return broker;
   }
@@ -98,7 +105,7 @@ export class RedisBroker implements Broker {
     try {
       const reply = await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED");
       const { epoch, offset, repair } = positionOf(reply);
-      this.#reportRepair(topic, repair);
+      this.#reportIgnored(topic, describeRepair(repair));
       return { epoch, offset };
     } catch (error) {
       if (isWrongType(error)) throw await wrongTypeError(session, keys, error);
@@ -117,7 +124,7 @@ export class RedisBroker implements Broker {
     ].map(String);
     try {
       const { history, misplaced, repair } = historyOf(await session.run(session.scripts.read, [log, meta], args));
-      this.#reportRepair(topic, repair);
+      this.#reportIgnored(topic, describeRepair(repair));
       for (const id of misplaced) this.#reportIgnored(topic, `the entry ${id} of its log has an id that is no offset`);
       this.#noteHead(this.#keys.topic(topic).channel, history);
       return history;
@@ -266,12 +273,8 @@ export class RedisBroker implements Broker {
     if (subscription?.epoch === epoch) subscription.offset = Math.min(subscription.offset, head);
   }
 
-  #reportRepair(topic: string, repair: string): void {
-    const what = describeRepair(repair);
-    if (what !== undefined) this.#reportIgnored(topic, what);
-  }
-
-  #reportIgnored(topic: string, what: string): void {
+  #reportIgnored(topic: string, what: string | undefined): void {
+    if (what === undefined) return;
     const message = `Another program has written to the topic ${JSON.stringify(topic)} in Redis: ${what}.`;
     this.#host?.ignored(new CometError("ERR_MESSAGE", message));
   }

@@ -20,6 +20,26 @@ export function textOf(reply: unknown): string {
   return typeof reply === "string" ? reply : String(reply);
 }
 
+/** The fields of a map, which RESP 2 returns as a list. */
+export function fieldsOf(reply: unknown): Partial<Record<string, string>> {
+  if (!Array.isArray(reply)) {
+    const entries = reply instanceof Map ? [...reply] : Object.entries(reply ?? {});
+    return Object.fromEntries(entries.map(([name, value]) => [textOf(name), textOf(value)]));
+  }
+  const fields: Record<string, string> = {};
+  for (let i = 0; i < reply.length; i += 2) fields[textOf(reply[i])] = textOf(reply[i + 1]);
+  return fields;
+}
+
+/** The error of a client that has moved its connection. */
+export function movedError(): CometError {
+  return new CometError(
+    "ERR_BROKER_CONFIG",
+    "The client has moved its connection to another server by itself, so acknowledged messages may be lost unnoticed. " +
+      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient; for sentinels see docs/brokers.md.",
+  );
+}
+
 /** Whether the server has lost a script. */
 export function isNoScript(error: unknown): boolean {
   return messageOf(error).startsWith("NOSCRIPT");
@@ -32,6 +52,11 @@ export function isDemoted(error: unknown): boolean {
 
 export function isWrongType(error: unknown): boolean {
   return /(?:^|[\s-])WRONGTYPE\s/.test(messageOf(error));
+}
+
+/** Whether the user lacks the permission for a command. */
+export function isDenied(error: unknown): boolean {
+  return /(?:^|[\s-])NOPERM\s/.test(messageOf(error));
 }
 
 /** The error of a command that was to change nothing: `ERR_BROKER_CONFIG` if the server refuses it, `ERR_BROKER` otherwise. */
