@@ -187,7 +187,9 @@ describe("the Redis broker", () => {
       const a = await join({}, other.url);
       const count = 10_000;
       const ears = await inFlight(count, 1000, (i) => a.listen(`topic ${i}`));
-      const clients = (await other.cli("CLIENT", "LIST")).split("\n").filter((line) => !line.includes("cmd=client|list"));
+      const clients = (await other.cli("CLIENT", "LIST"))
+        .split("\n")
+        .filter((line) => !line.includes("cmd=client|list"));
       expect(clients.map((line) => Number(/\bsub=(\d+)/.exec(line)?.[1])).sort((x, y) => x - y)).toEqual([
         0,
         count + 2,
