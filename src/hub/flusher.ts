@@ -1,6 +1,7 @@
 import { now } from "../core/clock.ts";
 import { Queue } from "../core/queue.ts";
 import { afterTurn } from "../core/turn.ts";
+import type { Log } from "../log/log.ts";
 
 /** A topic with new messages, or a group of connections with bytes to send. */
 export interface Flushable {
@@ -10,6 +11,17 @@ export interface Flushable {
   flush(deadline: number): boolean;
 }
 
+/** A group of connections, as its topics see it. */
+export interface Follower extends Flushable {
+  /** Returns the index up to which every caught-up connection has been sent a log. */
+  sent(log: Log): number;
+  /**
+   * Returns the index up to which every connection that has fallen behind has been sent a log, of those that took bytes
+   * after `since`, by the hub's clock.
+   */
+  reached(log: Log, since: number): number;
+}
+
 /**
  * Flushes published messages once per turn of the event loop, within a time slice.
  *
@@ -17,7 +29,7 @@ export interface Flushable {
  * other work by the slice and a few writes at most, however many subscribers there are.
  *
  * Invariants: all topics flush before any group, so that a group sees every message of the turn. A `Flushable` is in at
- * most one queue, once. `publish` only marks a topic here; it flushes at once only when half a log's worth is unsent.
+ * most one queue, once. `publish` only marks a topic here.
  */
 export class Flusher {
   readonly #sliceMs: number;
@@ -47,10 +59,9 @@ export class Flusher {
     this.#schedule();
   }
 
-  /** Flushes everything now, without a time limit. */
-  flushAll(): void {
-    this.#flushTopics();
-    while (this.#queue.size > 0) take(this.#queue).flush(Infinity);
+  /** Whether nothing is queued. */
+  get isIdle(): boolean {
+    return !this.#isScheduled;
   }
 
   /** Resolves in the next turn of the event loop, when sinks have had the chance to drain. */

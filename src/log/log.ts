@@ -1,14 +1,10 @@
 import type { Format } from "../wire/format.ts";
-import type { Entry, LogBounds, Publication } from "./entry.ts";
+import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry.ts";
+import type { LogMemory, MeteredLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
-import { Tape } from "./tape.ts";
-
-/**
- * The number of tapes that a log keeps: one for each wire, and some for callbacks of plain comet. The least recently
- * used goes first.
- */
-const MAX_TAPES = 8;
+import type { Piece } from "./tape.ts";
+import { Tapes } from "./tapes.ts";
 
 /** Options of a {@link Log}. */
 export interface LogOptions {
@@ -17,7 +13,18 @@ export interface LogOptions {
   readonly keepNewest: boolean;
   /** Whether offsets are 1, 2, 3 ..., so that they show how many messages are missing. */
   readonly isDense: boolean;
+  /** The memory that this log shares with others. */
+  readonly memory: LogMemory;
 }
+
+/** A message that a log has dropped, with the offset and the time that it had. */
+export interface OlderMessage extends Publication {
+  readonly offset: number;
+  readonly at: number;
+}
+
+/** The ring of a log that has had no message yet. */
+const emptyRing: readonly (Entry | undefined)[] = [];
 
 /**
  * The newest messages of one topic: a ring, bounded by entries, bytes and age.
@@ -27,17 +34,19 @@ export interface LogOptions {
  * log that follows a broker may have to `restart`, with a *hole* in its indexes for messages that it will never have.
  *
  * Invariants: indexes never repeat or go back, not even over `restart` and `clear`, since cursors and tapes keep them.
- * An entry never changes. Only this class converts offsets to indexes. `LiveTopic` makes every change, so that the
- * hub's totals stay right.
+ * An entry never changes. Only this class converts offsets to indexes. Every change of what it holds goes to the
+ * `LogMemory`.
  */
-export class Log {
+export class Log implements MeteredLog {
   readonly topic: string;
   readonly #bounds: LogBounds;
   readonly #isDense: boolean;
   #epoch: string;
-  #prefix: string;
-  readonly #tapes = new Map<string, Tape>();
-  #ring: (Entry | undefined)[] = new Array<Entry | undefined>(4).fill(undefined);
+  /** The beginning of its positions. A log without messages does not keep it. */
+  #prefix: string | undefined;
+  readonly #memory: LogMemory;
+  #tapes: Tapes | undefined;
+  #ring = emptyRing as (Entry | undefined)[];
   #head = 0;
   #floor = 0;
   /** The offsets at the head and at the floor. */
@@ -49,15 +58,20 @@ export class Log {
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #bytes = 0;
+  /** The memory of the messages in the ring, and what was last reported of all messages. */
+  #held = 0;
+  #reportedEntries = 0;
+  #reportedHeld = 0;
+  #isShortened = false;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
 
-  constructor(topic: string, epoch: string, { bounds, keepNewest, isDense }: LogOptions) {
+  constructor(topic: string, epoch: string, { bounds, keepNewest, isDense, memory }: LogOptions) {
     this.topic = topic;
     this.#epoch = epoch;
     this.#bounds = bounds;
     this.#isDense = isDense;
-    this.#prefix = positionPrefix(topic, epoch);
+    this.#memory = memory;
     this.#newest = keepNewest ? new Newest(bounds) : undefined;
   }
 
@@ -79,14 +93,23 @@ export class Log {
     return this.#head - this.#floor;
   }
 
-  /** The size of the data held, as JSON in UTF-8 bytes. */
-  get bytes(): number {
-    return this.#bytes;
+  get oldestAt(): number | undefined {
+    return this.#newest?.oldestBeyond?.at ?? (this.size === 0 ? undefined : this.entry(this.#floor + 1).at);
   }
 
   /** The offset of the newest message, or of the one after which the log begins. */
   get headOffset(): number {
     return this.#headOffset;
+  }
+
+  /** The offset of the newest message that the log no longer holds. */
+  get floorOffset(): number {
+    return this.#floorOffset;
+  }
+
+  /** Whether the memory had no room for messages right before those of the log. */
+  get isShortened(): boolean {
+    return this.#isShortened && this.#floor > this.#holeEnd;
   }
 
   /** The index at which the newest hole ends; 0 if there is none. This process has no message of a hole. */
@@ -100,7 +123,7 @@ export class Log {
    */
   position(index: number): string {
     if (index < this.#countedFrom) return this.#beforeHole;
-    return this.#prefix + String(this.#offsetAt(index));
+    return (this.#prefix ?? positionPrefix(this.topic, this.#epoch)) + String(this.#offsetAt(index));
   }
 
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
@@ -121,6 +144,13 @@ export class Log {
   /** Returns the number of messages from one index to another; `null` if it is unknown. */
   missed(from: number, to: number): number | null {
     return from < this.#countedFrom ? null : to - from;
+  }
+
+  /** Returns the size of the data after an index that the log holds, as JSON in UTF-8 bytes. */
+  bytesAfter(index: number): number {
+    let bytes = 0;
+    for (let i = this.#head; i > Math.max(index, this.#floor); i -= 1) bytes += this.entry(i).bytes;
+    return bytes;
   }
 
   /** Returns the message with this index. Only for an index that the log holds. */
@@ -149,13 +179,16 @@ export class Log {
   ): Entry {
     const { json, text, event, key, messageId, bytes } = message;
     const index = this.#head + 1;
+    this.#prefix ??= positionPrefix(this.topic, this.#epoch);
     const id = this.#prefix + String(offset);
-    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes };
+    const held = heldBytes(message);
+    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes, held };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[index & (this.#ring.length - 1)] = entry;
     this.#head = index;
     this.#headOffset = offset;
     this.#bytes += bytes;
+    this.#held += held;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
     this.trim(now);
@@ -173,7 +206,45 @@ export class Log {
       this.#drop(oldest);
     }
     this.#newest?.trim(now);
-    if (this.#floor !== before) for (const tape of this.#tapes.values()) tape.trim();
+    if (this.#floor !== before) this.#tapes?.trim();
+    this.#report();
+  }
+
+  /** Drops the oldest message, because the memory is full. */
+  dropOldest(): void {
+    const beyond = this.#newest?.oldestBeyond;
+    if (beyond !== undefined) this.#newest?.remove(beyond);
+    else if (this.size > 0) {
+      const oldest = this.entry(this.#floor + 1);
+      this.#isShortened = true;
+      this.#drop(oldest);
+      this.#newest?.remove(oldest);
+      this.#tapes?.trim();
+    }
+    this.#report();
+  }
+
+  /**
+   * Puts back messages that the log dropped because the memory was full, with the indexes that they had. The newest of
+   * them must be the one at the floor.
+   */
+  prepend(messages: readonly OlderMessage[]): void {
+    for (const message of messages.toReversed()) {
+      const isNext = this.isShortened && (!this.#isDense || message.offset === this.#floorOffset);
+      if (!isNext) break;
+      if (this.size === this.#ring.length) this.#grow();
+      const index = this.#floor;
+      const order = this.size === 0 ? 0 : this.entry(index + 1).order - 1;
+      const held = heldBytes(message);
+      this.#prefix ??= positionPrefix(this.topic, this.#epoch);
+      const entry: Entry = { ...message, id: this.#prefix + String(message.offset), index, order, held };
+      this.#ring[index & (this.#ring.length - 1)] = entry;
+      this.#floor = index - 1;
+      this.#floorOffset = message.offset - 1;
+      this.#bytes += entry.bytes;
+      this.#held += held;
+    }
+    this.#report();
   }
 
   /**
@@ -192,13 +263,15 @@ export class Log {
     if (!isCounted) this.#countedFrom = this.#head;
     this.#beforeHole = beforeHole;
     this.#epoch = epoch;
-    this.#prefix = positionPrefix(this.topic, epoch);
+    this.#prefix = undefined;
   }
 
   /** Drops all messages, as if they were too old. */
   clear(): void {
     this.trim(Infinity);
-    this.#tapes.clear();
+    this.#tapes?.clear();
+    this.#ring = emptyRing as (Entry | undefined)[];
+    this.#isShortened = false;
   }
 
   /** Returns the newest messages of their keys that have left the ring, of those after an index, oldest first. */
@@ -206,17 +279,13 @@ export class Log {
     return this.#newest?.after(index) ?? [];
   }
 
-  /** Returns the frames of this log in one format, shared by all readers. Only for a format with a `frameKey`. */
-  tape(format: Format): Tape {
-    const key = format.frameKey as string;
-    let tape = this.#tapes.get(key);
-    if (tape === undefined) {
-      tape = new Tape(this, format);
-      if (this.#tapes.size === MAX_TAPES) this.#tapes.delete(this.#tapes.keys().next().value as string);
-    } else this.#tapes.delete(key);
-    // The order of the map is the order of use.
-    this.#tapes.set(key, tape);
-    return tape;
+  /**
+   * Returns the frames of the messages after `index` up to `limit` in one format, or as many as make one piece. Only for
+   * messages that the log holds. The piece is shared by all readers, unless the format has a wrapper.
+   */
+  read(format: Format, index: number, limit: number): Piece {
+    this.#tapes ??= new Tapes(this, this.#memory);
+    return this.#tapes.read(format, index, limit);
   }
 
   #drop(oldest: Entry): void {
@@ -224,10 +293,23 @@ export class Log {
     this.#floorOffset = oldest.offset;
     this.#ring[oldest.index & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
+    this.#held -= oldest.held;
     this.#newest?.leave(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
       this.#byMessageId.delete(oldest.messageId);
     }
+  }
+
+  /** Reports to the memory what has changed since the last report. */
+  #report(): void {
+    const entries = this.size + (this.#newest?.beyond ?? 0);
+    const held = this.#held + (this.#newest?.held ?? 0);
+    const reported = this.#reportedEntries;
+    this.#memory.changed(entries - reported, held - this.#reportedHeld);
+    this.#reportedEntries = entries;
+    this.#reportedHeld = held;
+    if (reported === 0 && entries > 0) this.#memory.filled(this);
+    else if (reported > 0 && entries === 0) this.#memory.emptied();
   }
 
   #offsetAt(index: number): number {
@@ -238,7 +320,7 @@ export class Log {
   }
 
   #grow(): void {
-    const ring = new Array<Entry | undefined>(this.#ring.length * 2).fill(undefined);
+    const ring = new Array<Entry | undefined>(Math.max(4, this.#ring.length * 2)).fill(undefined);
     for (let index = this.#floor + 1; index <= this.#head; index += 1) {
       ring[index & (ring.length - 1)] = this.entry(index);
     }

@@ -3,19 +3,27 @@ import { now } from "../../core/clock.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
+import type { Place } from "../capacity.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import type { CloseReason, OverflowPolicy, Subscription } from "../subscription.ts";
+import {
+  checkExpiry,
+  type CloseReason,
+  type OverflowPolicy,
+  type Subscription,
+  type SubscriptionUpdate,
+} from "../subscription.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
+import type { StreamClient } from "./stream-request.ts";
 
 /** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
   readonly counters: HubCounters;
-  /** Called once when the connection is over. */
-  readonly onClosed: (connection: Connection, reason: CloseReason) => void;
+  /** Called once when the connection is over. `returns`: the hub has asked the client to reconnect at once. */
+  readonly onClosed: (connection: Connection, reason: CloseReason, returns: boolean) => void;
   /** Called once when its sink is released, which may be later. */
   readonly onReleased: (connection: Connection) => void;
 }
@@ -23,7 +31,7 @@ export interface ConnectionContext {
 /** The properties of a new connection. */
 export interface ConnectionInit {
   readonly id: number;
-  readonly identity: string | undefined;
+  readonly client: StreamClient;
   readonly group: Group;
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
@@ -31,7 +39,7 @@ export interface ConnectionInit {
   /** The request's query without its position. */
   readonly query: string;
   /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
-  readonly expiresAt: number;
+  readonly recycleAt: number;
   readonly maxBytes: number;
 }
 
@@ -46,8 +54,11 @@ export interface ConnectionInit {
 export class Connection implements Subscription, Member {
   readonly id: number;
   readonly identity: string | undefined;
+  readonly context: unknown;
+  readonly place: Place;
   readonly states: { readonly [topic: string]: OpenState };
-  readonly expiresAt: number;
+  readonly recycleAt: number;
+  expiresAt: number | null;
   /**
    * The links of the group's list of members, and the number of the last pass that reached this one. Only the group
    * changes them.
@@ -80,11 +91,14 @@ export class Connection implements Subscription, Member {
     this.#context = context;
     this.#sink = sink;
     this.id = init.id;
-    this.identity = init.identity;
+    this.identity = init.client.identity;
+    this.context = init.client.context;
+    this.place = init.client.place;
     this.#group = init.group;
     this.#policies = init.policies;
     this.#query = init.query;
-    this.expiresAt = init.expiresAt;
+    this.recycleAt = init.recycleAt;
+    this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
     this.#cursors = init.resumePoints.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
@@ -115,19 +129,52 @@ export class Connection implements Subscription, Member {
     return this.#over;
   }
 
-  close(reason: "unauthorized" | "gone"): void {
-    if (this.#over) return;
-    this.#group.flush(Infinity);
-    // A client that does not reconnect gets its backlog first. A client that lost its rights gets nothing more.
-    if (reason === "gone" && this.#cursors !== undefined) this.#endsWhenCaughtUp = true;
-    else this.end(reason, null);
+  get cursors(): Readonly<Cursors> | undefined {
+    return this.#cursors;
   }
 
-  /** Writes the beginning of the stream: its head, the `open` item and the opening gaps. */
-  open(resumePoints: readonly ResumePoint[]): void {
+  close(reason: "unauthorized" | "gone"): void {
+    if (this.#over) return;
+    if (reason === "unauthorized") {
+      // A client that lost its rights gets nothing more.
+      this.end(reason, null);
+      return;
+    }
+    // A client that does not reconnect gets its backlog first.
+    this.#endsWhenCaughtUp = true;
+    if (this.#cursors === undefined) this.fallBehind();
+    this.serve();
+  }
+
+  /** Ends the stream after what has been published, as far as the sink takes it at once: see {@link end}. */
+  endAfterRest(reason: EndReason, retryMs: number | null): void {
+    if (this.#over) return;
+    if (this.#cursors === undefined) this.fallBehind();
+    this.#serveUpTo(this.#group.heads);
+    this.end(reason, retryMs);
+  }
+
+  update({ expiresAt }: SubscriptionUpdate): void {
+    if (expiresAt !== null) checkExpiry(expiresAt);
+    this.expiresAt = expiresAt;
+    if (!this.#over) this.endIfExpired(Date.now());
+  }
+
+  /** Ends the stream if the client's permission has ended at this time, in milliseconds since 1970. */
+  endIfExpired(time: number): void {
+    if (this.expiresAt !== null && time >= this.expiresAt) this.end("unauthorized", 0);
+  }
+
+  /**
+   * Writes the beginning of the stream: its head, the `open` item and the opening gaps.
+   *
+   * @param removed The topics that the client asked for and may not follow.
+   */
+  open(resumePoints: readonly ResumePoint[], removed: readonly string[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
-    const item = { states: this.states, position: this.position, heartbeatMs };
+    const base = { states: this.states, position: this.position, heartbeatMs };
+    const item = removed.length === 0 ? base : { ...base, removed };
     // Only the last item carries the position. A client that is cut off before it has received every gap resumes from
     // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);
@@ -177,7 +224,7 @@ export class Connection implements Subscription, Member {
     const item = { reason, position: this.position, retryMs };
     const bytes = utf8(this.#group.format.end(item, this.#query));
     const sink = this.#sink;
-    this.#finish(reason);
+    this.#finish(reason, retryMs === 0);
     this.stalledSince = now();
     try {
       sink?.end(bytes);
@@ -198,20 +245,25 @@ export class Connection implements Subscription, Member {
   /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void {
     this.#cursors = this.#group.cursorsOf(this).slice();
-    this.#group.leave(this);
+    this.#group.leaveBehind(this);
     this.#context.counters.lagging += 1;
   }
 
   /** Sends the backlog up to the group's cursors, as long as the sink takes it, and then joins the members. */
   serve(): void {
+    const limits = this.#endsWhenCaughtUp ? this.#group.heads : this.#group.cursors;
+    if (!this.#serveUpTo(limits)) return;
+    if (this.#endsWhenCaughtUp) this.end("gone", null);
+    else this.#rejoin(this.#cursors as Cursors, limits);
+  }
+
+  /** Sends the backlog up to `limits`, as long as the sink takes it. Returns whether it is sent, and the stream goes on. */
+  #serveUpTo(limits: Readonly<Cursors>): boolean {
     while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
-      const limits = this.#group.cursors;
-      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) {
-        this.#rejoin(this.#cursors, limits);
-        return;
-      }
+      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) return true;
       this.#endIfDone(1);
     }
+    return false;
   }
 
   /** Ends a poll that has received messages, and recycles a connection that has sent enough bytes. */
@@ -289,7 +341,6 @@ export class Connection implements Subscription, Member {
     this.#cursors = undefined;
     this.#context.counters.lagging -= 1;
     this.#group.join(this);
-    if (this.#endsWhenCaughtUp) this.end("gone", null);
   }
 
   /** Returns the bytes of a gap, and counts it. */
@@ -314,14 +365,17 @@ export class Connection implements Subscription, Member {
     return wantsMore;
   }
 
-  #finish(reason: CloseReason): void {
+  #finish(reason: CloseReason, returns = false): void {
     if (this.#over) return;
     this.#over = true;
     if (this.#cursors === undefined) {
       this.#cursors = this.#group.cursorsOf(this).slice();
       this.#group.leave(this);
-    } else this.#context.counters.lagging -= 1;
+    } else {
+      this.#group.remove(this);
+      this.#context.counters.lagging -= 1;
+    }
     this.#group.connections -= 1;
-    this.#context.onClosed(this, reason);
+    this.#context.onClosed(this, reason, returns);
   }
 }
