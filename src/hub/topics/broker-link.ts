@@ -1,9 +1,10 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerPublication } from "../../log/broker.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { Broker, BrokerMessage, BrokerPublication } from "../../log/broker.ts";
+import type { LogBounds, Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
+import { decodeMessage } from "./encode-message.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
@@ -26,7 +27,7 @@ export class BrokerLink {
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
   /** The size of the largest message that is accepted from the broker. Other hubs may have a higher limit than this one. */
-  readonly maxReceivedBytes: number;
+  readonly #maxReceivedBytes: number;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
   #isConnected = true;
@@ -36,7 +37,7 @@ export class BrokerLink {
   /** @param maxMessageBytes The size of the largest message that this hub publishes. */
   constructor(broker: Broker, onError: OnError, maxMessageBytes: number) {
     this.broker = broker;
-    this.maxReceivedBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
+    this.#maxReceivedBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
     this.#onError = onError;
   }
 
@@ -72,6 +73,23 @@ export class BrokerLink {
       },
       ignored: (error) => this.reportOnce(error.message, error),
     });
+  }
+
+  /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
+  decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
+    try {
+      return decodeMessage(message, this.#maxReceivedBytes);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);
+      return undefined;
+    }
+  }
+
+  /** Reports once that something of a topic in the broker is skipped. */
+  reportSkipped(topic: string, epoch: string, what: string, reason: string, cause?: unknown): void {
+    const text = `${what} of the topic ${JSON.stringify(topic)} in the broker is skipped: ${reason}`;
+    this.reportOnce(`${topic} ${epoch} ${what}`, new CometError("ERR_MESSAGE", text, { cause }));
   }
 
   /** Reports an error to `onError`, unless one with the same key was reported. */

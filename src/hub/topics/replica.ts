@@ -3,11 +3,9 @@ import { now } from "../../core/clock.ts";
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import type { Broker, BrokerMessage, History, Notice } from "../../log/broker.ts";
-import type { Publication } from "../../log/entry.ts";
 import type { Log } from "../../log/log.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { assertHistory, isNotice } from "./check-broker-input.ts";
-import { decodeMessage } from "./encode-message.ts";
 import type { LiveTopic } from "./live-topic.ts";
 
 /** A caller of `refresh`. */
@@ -182,7 +180,7 @@ export class Replica {
   #onNotice(notice: unknown): void {
     if (this.#isStopped) return;
     if (!isNotice(notice)) {
-      this.#report("notice", "A notice", "It has no valid epoch, offset or message.");
+      this.#link.reportSkipped(this.#log.topic, "", "A notice", "It has no valid epoch, offset or message.");
       return;
     }
     if (!this.#isReading) this.#apply(notice);
@@ -205,7 +203,7 @@ export class Replica {
     // A notice that follows an older message shows that the broker holds no more: after a long silence, or after a
     // loss. The read below finds out.
     if (epoch === this.#log.epoch && isNew) {
-      const decoded = this.#decode(message);
+      const decoded = this.#link.decode(this.#log.topic, this.#log.epoch, message);
       if (decoded !== undefined && previous === headOffset) {
         this.#newest = message;
         this.#topic.append(decoded, message.offset);
@@ -223,35 +221,17 @@ export class Replica {
 
   /** Appends a message that was read, or a hole where there is none. */
   #appendRead(message: BrokerMessage, ageMs: number): void {
-    const { epoch, headOffset } = this.#log;
+    const { topic, epoch, headOffset } = this.#log;
     const { offset } = message;
     if (this.#topic.settings.isDense && offset > headOffset + 1) {
       const lost = offset === headOffset + 2 ? `Message ${offset - 1}` : `Messages ${headOffset + 1} to ${offset - 1}`;
-      this.#report(`lost ${offset}`, lost, "Another program has removed what the broker held.");
+      this.#link.reportSkipped(topic, epoch, lost, "Another program has removed what the broker held.");
       this.#topic.restart(epoch, offset - 1);
     }
     this.#newest = message;
-    const decoded = this.#decode(message);
+    const decoded = this.#link.decode(topic, epoch, message);
     if (decoded === undefined) this.#topic.restart(epoch, offset);
     else this.#topic.append(decoded, offset, Math.max(0, ageMs));
-  }
-
-  /** Decodes a message. Returns undefined, and reports it, if no hub could have published it. */
-  #decode(message: BrokerMessage): Publication | undefined {
-    try {
-      return decodeMessage(message, this.#link.maxReceivedBytes);
-    } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      this.#report(String(message.offset), `Message ${message.offset}`, reason, cause);
-      return undefined;
-    }
-  }
-
-  /** Reports that something in the broker is skipped: once in the life of the hub. */
-  #report(key: string, what: string, reason: string, cause?: unknown): void {
-    const { topic, epoch } = this.#log;
-    const text = `${what} of the topic ${JSON.stringify(topic)} in the broker is skipped: ${reason}`;
-    this.#link.reportOnce(`${topic} ${epoch} ${key}`, new CometError("ERR_MESSAGE", text, { cause }));
   }
 
   /** Reports a failed attempt. The broker link reports a lost broker once, for all replicas. */
