@@ -1,7 +1,12 @@
 import { isClusterClient, type RedisClient, type RedisClusterClient } from "./redis-client.ts";
 import { copyClient, destroy } from "./redis-link.ts";
 import { isDenied, movedError, textOf } from "./replies.ts";
-import type { RedisSession } from "./redis-session.ts";
+
+/** The session over which the server is asked to close a connection. */
+interface CheckingSession {
+  within<T>(reply: Promise<T>): Promise<T>;
+  send(key: string, args: string[]): Promise<unknown>;
+}
 
 /**
  * Checks that a copy of the client notices when its connection breaks: the server closes the connection of a third copy. A client that
@@ -11,7 +16,7 @@ import type { RedisSession } from "./redis-session.ts";
  *
  * @throws {CometError} `ERR_BROKER_CONFIG`; and any error of the connection.
  */
-export async function checkClient(client: RedisClient | RedisClusterClient, session: RedisSession): Promise<void> {
+export async function checkClient(client: RedisClient | RedisClusterClient, session: CheckingSession): Promise<void> {
   if (isClusterClient(client)) return;
   const copy = copyClient(client);
   const broken = new Promise<"broken">((resolve) => {
@@ -34,7 +39,7 @@ export async function checkClient(client: RedisClient | RedisClusterClient, sess
 }
 
 /** Connects, and has the server close the connection. Resolves to whether it has. */
-async function afterKill(copy: RedisClient, session: RedisSession): Promise<boolean> {
+async function afterKill(copy: RedisClient, session: CheckingSession): Promise<boolean> {
   await copy.connect();
   const id = textOf(await copy.sendCommand(["CLIENT", "ID"]));
   return textOf(await session.send("", ["CLIENT", "KILL", "ID", id])) === "1";

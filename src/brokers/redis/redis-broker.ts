@@ -108,7 +108,7 @@ export class RedisBroker implements Broker {
       this.#reportIgnored(topic, describeRepair(repair));
       return { epoch, offset };
     } catch (error) {
-      if (isWrongType(error)) throw await wrongTypeError(session, keys, error);
+      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), keys, error);
       throw publishError(error);
     } finally {
       this.#pendingBytes -= bytes;
@@ -129,7 +129,7 @@ export class RedisBroker implements Broker {
       this.#noteHead(this.#keys.topic(topic).channel, history);
       return history;
     } catch (error) {
-      if (isWrongType(error)) throw await wrongTypeError(session, [log, meta], error);
+      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), [log, meta], error);
       throw brokerError("read", error);
     }
   }

@@ -1,5 +1,4 @@
 import { CometError } from "../../core/errors.ts";
-import type { RedisSession } from "./redis-session.ts";
 import { textOf } from "./replies.ts";
 
 /** The types of the keys of the publish script, in their order. The channel is not a key. */
@@ -7,13 +6,11 @@ const expectedTypes = ["stream", "hash", "none", "string"];
 
 /** The error of a script that met a key of a wrong type. It names the key: another application uses it. */
 export async function wrongTypeError(
-  session: RedisSession,
+  send: (key: string, args: string[]) => Promise<unknown>,
   keys: readonly string[],
   cause: unknown,
 ): Promise<CometError> {
-  const found = await Promise.all(
-    keys.map(async (key) => textOf(await session.send(key, ["TYPE", key]).catch(() => ""))),
-  );
+  const found = await Promise.all(keys.map(async (key) => textOf(await send(key, ["TYPE", key]).catch(() => ""))));
   const wrong = found.findIndex((type, i) => type !== "" && type !== "none" && type !== expectedTypes[i]);
   const subject =
     wrong === -1

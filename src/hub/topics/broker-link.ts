@@ -4,15 +4,12 @@ import { Semaphore } from "../../core/semaphore.ts";
 import type { Broker, BrokerMessage, BrokerPublication } from "../../log/broker.ts";
 import type { LogBounds, Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
-import { decodeMessage } from "./encode-message.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
 const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
 /** The number of reports that are remembered, so that none is repeated. The oldest is forgotten first. */
 const MAX_REPORTED = 10_000;
-/** The largest message that is accepted from the broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
-const MAX_RECEIVED_BYTES = 16_777_216;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
 
@@ -26,18 +23,17 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
-  /** The size of the largest message that is accepted from the broker. Other hubs may have a higher limit than this one. */
-  readonly #maxReceivedBytes: number;
+  readonly #decode: (message: BrokerMessage) => Publication;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
   #isConnected = true;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
 
-  /** @param maxMessageBytes The size of the largest message that this hub publishes. */
-  constructor(broker: Broker, onError: OnError, maxMessageBytes: number) {
+  /** @param decode Decodes a message. Throws an error if no hub could have published it. */
+  constructor(broker: Broker, onError: OnError, decode: (message: BrokerMessage) => Publication) {
     this.broker = broker;
-    this.#maxReceivedBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
+    this.#decode = decode;
     this.#onError = onError;
   }
 
@@ -78,7 +74,7 @@ export class BrokerLink {
   /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
   decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
     try {
-      return decodeMessage(message, this.#maxReceivedBytes);
+      return this.#decode(message);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);

@@ -70,6 +70,19 @@ export function decodeMessage(message: BrokerMessage, maxBytes: number): Publica
   };
 }
 
+/** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
+const MAX_RECEIVED_BYTES = 16_777_216;
+
+/**
+ * Returns the decoder of a hub for messages from its broker. Other hubs may have a higher limit than this one.
+ *
+ * @param maxMessageBytes The size of the largest message that the hub publishes.
+ */
+export function messageDecoder(maxMessageBytes: number): (message: BrokerMessage) => Publication {
+  const maxBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
+  return (message) => decodeMessage(message, maxBytes);
+}
+
 function decodeData(given: unknown, maxBytes: number): { readonly data: unknown; readonly json: string } {
   if (typeof given !== "string") throw new CometError("ERR_MESSAGE", `Its data is ${describe(given)}, not JSON.`);
   // A string has at least as many bytes in UTF-8 as it has UTF-16 code units.
