@@ -117,6 +117,7 @@ describe("a planned fail-over by sentinels", () => {
     const follower = await (await followHub(reader.hub, "topic=t&from=oldest")).begun();
     const acknowledged: number[] = [];
     let [next, isOver] = [0, false];
+    closing.push(() => (isOver = true));
     const publishing = Array.from({ length: 10 }, async () => {
       while (!isOver) {
         const data = (next += 1);
