@@ -17,6 +17,7 @@ import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
+import { messageDecoder } from "./topics/encode-message.ts";
 import { LogReader } from "./topics/log-reader.ts";
 import { Publisher } from "./topics/publisher.ts";
 import { Topics } from "./topics/topics.ts";
@@ -69,7 +70,7 @@ export class Hub {
     this.#capacity = new Capacity(settings);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
-    this.#link = broker && new BrokerLink(broker, onError);
+    this.#link = broker && new BrokerLink(broker, onError, messageDecoder(settings.maxMessageBytes));
     this.#topics = new Topics(settings, flusher, sweeper, this.#link);
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);

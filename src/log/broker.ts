@@ -6,6 +6,7 @@
  * same sentences, and a test compares them.
  */
 
+import type { CometError } from "../core/errors.ts";
 import type { LogBounds } from "./entry.ts";
 import type { Position } from "./position.ts";
 
@@ -26,6 +27,11 @@ export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
   readonly offset: number;
   /** The time of publication by the broker's clock, in milliseconds since 1970. */
   readonly at: number;
+  /**
+   * Why this stored entry is not a message, if another program has written it. Only `offset` counts then: `at` is 0,
+   * `json` is empty, and the hub skips the entry as a gap.
+   */
+  readonly fault?: string;
 }
 
 /** A notification of one published message. Every process that listens to the topic gets it. */
@@ -73,6 +79,11 @@ export interface BrokerHost {
   restored(): void;
   /** A process has called `signal`; it may be this one. */
   signalled(text: string): void;
+  /**
+   * The broker has ignored content of its server that no hub has written and that has no offset. The hub reports each
+   * error to `onError` once, by its message.
+   */
+  ignored(error: CometError): void;
 }
 
 /**
@@ -98,6 +109,8 @@ export interface BrokerHost {
  * - MUST NOT notify a listener of a message twice, or of messages in another order than that of their offsets. It MAY
  *   miss some if a later notice shows the loss by its `previous`, or if it calls `restored`. While it is connected, it
  *   notifies of the newest message.
+ * - MUST check all that its server returns. An entry that no hub has written has a `fault` in its place in `read` and
+ *   in notices, or goes to `ignored` if it has no offset. It MUST NOT fail a call or cost the connection.
  * - MUST settle every promise within a time limit of its own, and reject with an error that names the cause:
  *   `ERR_BROKER` where the network or the server fails.
  * - MUST reconnect by itself after a failure, with backoff and jitter. It MUST NOT let its buffers grow meanwhile: it

@@ -78,6 +78,8 @@ export class Process {
   readonly broker: Broker;
   readonly told: ("lost" | "restored")[] = [];
   readonly signals: string[] = [];
+  /** The messages of the errors that were passed to `ignored`. */
+  readonly ignored: string[] = [];
   /** Violations of the contract outside of any call. */
   readonly faults: string[] = [];
   #isWithin = false;
@@ -99,6 +101,10 @@ export class Process {
         signalled: (text) => {
           this.#checkTurn("a signal");
           this.signals.push(text);
+        },
+        ignored: ({ message }) => {
+          this.#checkTurn("an ignored entry");
+          this.ignored.push(message);
         },
       }),
     );

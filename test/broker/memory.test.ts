@@ -35,6 +35,7 @@ describe("the memory broker", () => {
       lost: () => told.push("lost"),
       restored: () => told.push("restored"),
       signalled: (text) => told.push(text),
+      ignored: ({ message }) => told.push(message),
     });
     return { broker, told };
   }

@@ -48,6 +48,8 @@ describe("the broker of NATS", () => {
     readonly broker: Broker;
     readonly told: string[];
     readonly losses: unknown[];
+    /** The messages of the errors that were passed to `ignored`. */
+    readonly ignored: string[];
   }
 
   /** Creates and attaches a broker. It is closed after the test. */
@@ -61,6 +63,7 @@ describe("the broker of NATS", () => {
     closers.push(() => broker.close());
     const told: string[] = [];
     const losses: unknown[] = [];
+    const ignored: string[] = [];
     broker.attach({
       lost: (error) => {
         told.push("lost");
@@ -68,8 +71,9 @@ describe("the broker of NATS", () => {
       },
       restored: () => told.push("restored"),
       signalled: (text) => told.push(text),
+      ignored: ({ message }) => ignored.push(message),
     });
-    return { broker, told, losses };
+    return { broker, told, losses, ignored };
   }
 
   async function proxied(): Promise<TcpProxy> {
@@ -450,7 +454,7 @@ describe("the broker of NATS", () => {
         await one.publish("t", { json: "1", bytes: 1 }, bounds);
         await one.close();
         const other = await open();
-        const lost = new Promise((resolve) => other.attach({ lost: resolve, restored() {}, signalled() {} }));
+        const lost = new Promise((resolve) => other.attach({ lost: resolve, restored() {}, signalled() {}, ignored() {} }));
         await other.listen("t", () => undefined);
         console.log("stall");
         await lost;
@@ -493,7 +497,7 @@ describe("the broker of NATS", () => {
     expect(await other.broker.read("t", 0, bounds, Infinity)).toMatchObject({ epoch: second.epoch, floor: 0 });
   });
 
-  test("ignores messages that no hub has published", async () => {
+  test("marks messages that no hub has published", async () => {
     const stream = nextStream();
     const { broker } = await join({ stream });
     const heard: Notice[] = [];
@@ -501,10 +505,14 @@ describe("the broker of NATS", () => {
     await broker.publish("t", publication("1"), bounds);
     await admin.request(`${stream}.t`, "</script>");
     const { offset } = await broker.publish("t", publication("2"), bounds);
-    await until(() => heard.length === 2, 2000);
+    await until(() => heard.length === 3, 2000);
     const { floor, messages } = await broker.read("t", 0, bounds, Infinity);
-    expect([floor < offset, messages.at(-1)?.offset]).toEqual([true, offset]);
-    expect(messages.some(({ json }) => json.includes("script"))).toBe(false);
+    expect([floor, messages.at(-1)?.offset]).toEqual([0, offset]);
+    const fault = expect.stringContaining("no valid header Comet-Message") as string;
+    for (const all of [messages, heard.map(({ message }) => message)]) {
+      expect(all).toHaveLength(3);
+      expect(all[1]).toMatchObject({ at: 0, json: "", fault });
+    }
   });
 
   test("rejects a message that is too large for the server with ERR_MESSAGE", async () => {

@@ -1,9 +1,12 @@
+import { readFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions, type RedisClient } from "../../src/brokers/redis/index.ts";
 import { freePort } from "../support/free-port.ts";
+import { fromIoredis } from "../support/ioredis-shim.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
@@ -130,10 +133,10 @@ describe("the Redis broker", () => {
       expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, offset: 2 });
     });
 
-    test("begins another epoch in a stream that does not match the recorded offsets", async () => {
+    test("begins another epoch in a stream without recorded offsets", async () => {
       const a = await join({ prefix: "odd" });
       const first = await a.publish("t", "1");
-      await server.cli("XADD", "odd:{t}:log", "77-0", "at", "0", "before", "0", "about", "{}", "data", "0");
+      await server.cli("DEL", "odd:{t}:meta");
       const second = await a.publish("t", "2");
       expect(second.offset).toBe(1);
       expect(second.epoch).not.toBe(first.epoch);
@@ -184,7 +187,9 @@ describe("the Redis broker", () => {
       const a = await join({}, other.url);
       const count = 10_000;
       const ears = await inFlight(count, 1000, (i) => a.listen(`topic ${i}`));
-      const clients = (await other.cli("CLIENT", "LIST")).split("\n").filter((line) => !line.includes("cmd=client"));
+      const clients = (await other.cli("CLIENT", "LIST"))
+        .split("\n")
+        .filter((line) => !line.includes("cmd=client|list"));
       expect(clients.map((line) => Number(/\bsub=(\d+)/.exec(line)?.[1])).sort((x, y) => x - y)).toEqual([
         0,
         count + 2,
@@ -247,6 +252,77 @@ describe("the Redis broker", () => {
       await failed(() => redisBroker({ client: protocol2 }), "ERR_BROKER_CONFIG", /WRONGPASS/);
       const needless = createClient({ url: `redis://:none@127.0.0.1:${server.port}`, RESP: 2 });
       await failed(() => redisBroker({ client: needless }), "ERR_BROKER_CONFIG", /without any password/);
+    });
+
+    /** The commands that docs/brokers.md lists for a user. */
+    const documented = readFileSync("docs/brokers.md", "utf8")
+      .split("```")
+      .filter((block) => block.includes("ACL SETUSER"))
+      .flatMap((block) => block.match(/\+[a-z|]+/g) ?? []);
+    /** Those of them without which a hub starts, but does not check the client or the server. */
+    const optional = ["+client", "+info"];
+
+    test("if the user lacks a command that the guide lists, and names it", async () => {
+      const other = await startOther();
+      const url = `redis://hub:secret@127.0.0.1:${other.port}`;
+      const user = ["on", ">secret", "~comet*", "&comet*"];
+      expect(documented.length).toBeGreaterThan(20);
+      for (const lack of documented) {
+        const commands = documented.filter((command) => command !== lack);
+        await other.cli("ACL", "SETUSER", "hub", "reset", ...user, ...commands);
+        const name = lack.slice(1).replace("|", "\\|");
+        if (optional.includes(lack)) await open(url);
+        else await failed(() => open(url), "ERR_BROKER_CONFIG", new RegExp(`\\b${name}\\b`, "i"));
+      }
+    });
+
+    test("never for a user with the commands that the guide lists, who may do all that a hub does", async () => {
+      const other = await startOther();
+      await other.cli("ACL", "SETUSER", "hub", "on", ">secret", "~comet*", "&comet*", ...documented);
+      const url = `redis://hub:secret@127.0.0.1:${other.port}`;
+      const [a, b] = [await join({ heartbeatMs: 100 }, url), await join({ topicTtlMs: 1000 }, url)];
+      const ear = await b.listen("t");
+      const bounds = { maxEntries: 10, maxBytes: 1024, maxAgeMs: 60_000 };
+      for (let i = 0; i < 20; i += 1) await a.publish("t", publication(String(i), { messageId: `m${i}` }), bounds);
+      await until(() => ear.notices.length === 20, 2000);
+      const { epoch, messages } = await b.read("t", 0, bounds);
+      expect(messages).toHaveLength(10);
+      a.signal("hello");
+      await until(() => b.signals.length === 1, 2000);
+      b.unlisten("t", ear);
+      await a.renew("t", epoch);
+      expect((await a.read("t")).epoch).not.toBe(epoch);
+      // Entries of another program make a script write the log anew.
+      const { offset } = await a.publish("t", "1");
+      await other.cli("XADD", "comet:{t}:log", "*", "foo", "bar");
+      expect((await a.publish("t", "2")).offset).toBe(offset + 1);
+      const denied = (await other.cli("ACL", "LOG")).split("\n").filter((line) => line.trim() !== "");
+      expect(denied).toEqual([]);
+    });
+
+    test("if the server may evict keys", async () => {
+      const other = await startOther();
+      const policies = ["allkeys-lru", "allkeys-lfu", "allkeys-random"];
+      for (const policy of [
+        ...policies,
+        ...policies.map((each) => each.replace("allkeys", "volatile")),
+        "volatile-ttl",
+      ]) {
+        await other.cli("CONFIG", "SET", "maxmemory-policy", policy);
+        await failed(
+          () => open(other.url),
+          "ERR_BROKER_CONFIG",
+          new RegExp(`maxmemory-policy is ${policy}.*noeviction`),
+        );
+      }
+      await other.cli("CONFIG", "SET", "maxmemory-policy", "noeviction");
+      await open(other.url);
+    });
+
+    test("if the client prefixes the names of keys", async () => {
+      const client = fromIoredis(new Redis({ port: server.port, keyPrefix: "mine:", lazyConnect: true }));
+      const message = /did not receive it: the client changes names.*keyPrefix.*option prefix/;
+      await failed(() => redisBroker({ client, heartbeatMs: 100 }), "ERR_BROKER_CONFIG", message);
     });
 
     test("if the user lacks a permission", async () => {
@@ -557,7 +633,7 @@ describe("the Redis broker", () => {
       const own = createClient({ url });
       await own.connect();
       const brokers = [await redisBroker({ client: own }), await redisBroker({ client: own.duplicate() })];
-      expect(proxy.connections).toBe(5);
+      await until(() => proxy.connections === 5, 1000);
       for (const broker of brokers) await broker.close();
       await until(() => proxy.connections === 1, 1000);
       expect(await own.ping()).toBe("PONG");

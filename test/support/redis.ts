@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -182,4 +182,72 @@ function ping(port: number): Promise<string> {
     socket.on("error", () => undefined);
     socket.once("close", () => resolve(""));
   });
+}
+
+/** A master, a replica, and a sentinel that watches them. */
+export interface RedisSentinel {
+  /** The name of the master. */
+  readonly name: string;
+  readonly port: number;
+  readonly servers: readonly RedisServer[];
+  /** Makes the replica the master. Resolves when the old master has become its replica, with the same data. */
+  failOver(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startRedisSentinel(): Promise<RedisSentinel> {
+  const name = "main";
+  const master = await startRedis();
+  const replica = await startRedis({ settings: ["--replicaof", `127.0.0.1 ${master.port}`] });
+  const folder = mkdtempSync(join(tmpdir(), "comet-sentinel-"));
+  folders.add(folder);
+  const port = await freePort();
+  const file = join(folder, "sentinel.conf");
+  const lines = [
+    ...[`port ${port}`, "bind 127.0.0.1", `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`],
+    ...[`sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 2000`],
+  ];
+  writeFileSync(file, `${lines.join("\n")}\n`);
+  const child = spawn(systemPath("redis-server"), [file, "--sentinel"], { stdio: "ignore" });
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  const cli = async (...command: string[]): Promise<string> =>
+    (await promisify(execFile)("redis-cli", ["-p", String(port), ...command])).stdout;
+  const reaches = async (what: string, condition: () => Promise<boolean>): Promise<void> => {
+    const deadline = Date.now() + START_MS * 3;
+    // A server closes all connections when it becomes a replica.
+    while (!(await condition().catch(() => false))) {
+      if (Date.now() > deadline) throw new Error(`${what}:\n${await cli("SENTINEL", "MASTER", name)}`);
+      await sleep(50);
+    }
+  };
+  await untilAnswering(port, () => undefined);
+  await reaches("The sentinel does not find the replica", async () =>
+    (await cli("SENTINEL", "REPLICAS", name)).includes(`127.0.0.1:${replica.port}\n`),
+  );
+  let [current, other] = [master, replica];
+  return {
+    name,
+    port,
+    servers: [master, replica],
+    failOver: async () => {
+      // A sentinel refuses while it does not consider the replica healthy, or an earlier fail-over is not over.
+      await reaches("The sentinel refuses to fail over", async () =>
+        (await cli("SENTINEL", "FAILOVER", name)).includes("OK"),
+      );
+      await reaches("The replica does not become the master", async () =>
+        (await cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)).includes(`\n${other.port}\n`),
+      );
+      await reaches("The old master does not become a replica", async () =>
+        (await current.cli("INFO", "replication")).includes("master_link_status:up"),
+      );
+      [current, other] = [other, current];
+    },
+    close: async () => {
+      child.kill("SIGKILL");
+      for (const server of [master, replica]) await server.close();
+      rmSync(folder, { recursive: true, force: true });
+      folders.delete(folder);
+    },
+  };
 }

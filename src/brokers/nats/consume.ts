@@ -13,6 +13,8 @@ export interface ConsumeRequest {
   readonly from: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** The time by the server's clock. */
+  readonly now: number;
 }
 
 /** A pull request, by JetStream's names. */
@@ -31,14 +33,14 @@ export async function consume(
   settings: NatsSettings,
   request: ConsumeRequest,
 ): Promise<BrokerMessage[]> {
-  const { subject, from, maxMessages, maxBytes } = request;
+  const { subject, from, maxMessages, maxBytes, now } = request;
   const name = consumerName();
   const start = { deliver_policy: "by_start_sequence", opt_start_seq: from };
   const { num_pending } = await createConsumer(link, settings, name, subject, start);
   try {
     const batch = Math.min(maxMessages, num_pending);
     if (batch === 0) return [];
-    return await pull(link, settings, name, { batch, max_bytes: maxBytes, no_wait: true });
+    return await pull(link, settings, name, { batch, max_bytes: maxBytes, no_wait: true }, now);
   } finally {
     deleteConsumer(link, settings, name);
   }
@@ -50,6 +52,7 @@ function pull(
   { api, stream, timeoutMs }: NatsSettings,
   name: string,
   request: PullRequest,
+  now: number,
 ): Promise<BrokerMessage[]> {
   const messages: BrokerMessage[] = [];
   const inbox = link.inbox();
@@ -62,12 +65,14 @@ function pull(
       else reject(error);
     };
     const receive = (message: Msg): void => {
-      // A status ends the batch: there are no more messages, or the next one would exceed the bytes.
-      if (message.headers !== undefined && message.headers.code > 0) {
+      const offset = offsetOf(message);
+      // A status ends the batch: there are no more messages, or the next one would exceed the bytes. A stored message may have a status
+      // of its own, but only a message has a subject for its acknowledgement.
+      if (offset === undefined) {
         end();
         return;
       }
-      messages.push(decodeMessage(offsetOf(message), message.string(), fieldsOf(message.headers)));
+      messages.push(decodeMessage(offset, message.string(), fieldsOf(message.headers), now));
       if (messages.length === request.batch) end();
     };
     const timer = unrefTimeout(
@@ -80,8 +85,9 @@ function pull(
   });
 }
 
-/** The offset of a message, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.sequence...` */
-function offsetOf({ reply = "" }: Msg): number {
+/** The offset of a message, out of `$JS.ACK.(domain.account.)stream.consumer.deliveries.sequence...`; undefined if it is a status. */
+function offsetOf({ reply = "" }: Msg): number | undefined {
   const tokens = reply.split(".");
-  return Number(tokens[tokens.length > 9 ? 7 : 5]);
+  const offset = Number(tokens[tokens.length > 9 ? 7 : 5]);
+  return reply.startsWith("$JS.ACK.") && Number.isSafeInteger(offset) ? offset : undefined;
 }

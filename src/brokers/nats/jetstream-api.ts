@@ -1,4 +1,5 @@
-import { CometError } from "../../core/errors.ts";
+import type { Msg } from "@nats-io/transport-node";
+import { CometError, type CometErrorCode } from "../../core/errors.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
 import type { NatsLink } from "./nats-link.ts";
 
@@ -92,9 +93,21 @@ export async function requestApi<Answer>(
 ): Promise<Answer> {
   const payload = request === undefined ? "" : JSON.stringify(request);
   const answer = await link.request({ subject, payload, unanswered: "ERR_BROKER" });
-  const body = answer.json<Answer & { error?: ApiFailure }>();
+  const body = bodyOf(answer, "ERR_BROKER") as Answer & { error?: ApiFailure };
   if (body.error !== undefined) throw new JetStreamError(body.error, action);
   return body;
+}
+
+/** Parses the body of an answer. @throws {CometError} With the code, if it is not an object. */
+export function bodyOf(answer: Msg, code: CometErrorCode): object {
+  let body: unknown;
+  try {
+    body = JSON.parse(answer.string());
+  } catch (cause) {
+    throw new CometError(code, `An answer of JetStream on ${answer.subject} is not JSON.`, { cause });
+  }
+  if (typeof body === "object" && body !== null) return body;
+  throw new CometError(code, `An answer of JetStream on ${answer.subject} is not an object.`);
 }
 
 /** @param subject A subject whose messages are counted; the server needs much longer for that. */

@@ -42,17 +42,47 @@ export function fieldsIn(encoded: string): string {
   return line?.slice(FIELDS_HEADER.length + 1) ?? "";
 }
 
-/** Decodes a message. Its time is 0 if it was not published by a hub. */
-export function decodeMessage(offset: number, json: string, fields: string): BrokerMessage {
-  const { at, event, key, id } = parseFields(fields);
+/**
+ * The offset that the server states in a header: NaN if there is none. A stored message may have such a header of its own; the server
+ * adds its header at the end.
+ */
+export function offsetIn(encoded: MsgHdrs | undefined, header: "Nats-Sequence" | "Nats-Last-Sequence"): number {
+  const text = encoded?.values(header).at(-1) ?? "";
+  const offset = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  return Number.isSafeInteger(offset) ? offset : NaN;
+}
+
+/**
+ * Decodes a message. It has a fault if its fields are not those of a hub. The hub checks their content.
+ *
+ * @param now The time by the server's clock.
+ */
+export function decodeMessage(offset: number, json: string, fields: string, now: number): BrokerMessage {
+  const decoded = parseFields(fields);
+  if (typeof decoded === "string") return faulty(offset, decoded);
+  const { at, event, key, id } = decoded;
+  if (at > now + MAX_AHEAD_MS) return faulty(offset, "has a time in the future");
   return { offset, at, json, event, key, messageId: id };
 }
 
-function parseFields(text: string): HeaderFields {
+/** The most by which the clock of the process that published a message may be ahead, in milliseconds: a minute. */
+const MAX_AHEAD_MS = 60_000;
+
+function faulty(offset: number, fault: string): BrokerMessage {
+  return { offset, at: 0, json: "", event: undefined, key: undefined, messageId: undefined, fault };
+}
+
+/** Parses the fields of a message. Returns a text that says what is wrong if they are not those of a hub. */
+function parseFields(text: string): HeaderFields | string {
+  const foreign = `has no valid header ${FIELDS_HEADER}: another program has written it`;
   try {
-    return JSON.parse(text) as HeaderFields;
+    const fields: unknown = JSON.parse(text);
+    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return foreign;
+    const { at, event, key, id } = fields as Readonly<Record<string, unknown>>;
+    const areTexts = [event, key, id].every((field) => field === undefined || typeof field === "string");
+    return areTexts && Number.isSafeInteger(at) && (at as number) > 0 ? (fields as HeaderFields) : foreign;
   } catch {
-    return { at: 0 };
+    return foreign;
   }
 }
 

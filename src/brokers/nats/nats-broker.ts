@@ -8,7 +8,7 @@ import type { LogBounds } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 import { FIRST_RETRY_MS } from "../network-broker-options.ts";
 import { ensureStream, tryPublishing } from "./ensure-stream.ts";
-import { JetStreamError, type ApiFailure } from "./jetstream-api.ts";
+import { bodyOf, JetStreamError, type ApiFailure } from "./jetstream-api.ts";
 import { encodeHeaders } from "./message-codec.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
 import { NatsLink } from "./nats-link.ts";
@@ -98,8 +98,10 @@ export class NatsBroker implements Broker {
       headers: encodeHeaders(topic, message, this.#clock.now()),
       unanswered: "ERR_UNACKNOWLEDGED",
     });
-    const { seq, duplicate, error } = (await this.#checked(link, answer)).json<Acknowledgement>();
+    const body = bodyOf(await this.#checked(link, answer), "ERR_UNACKNOWLEDGED");
+    const { seq, duplicate, error } = body as Acknowledgement;
     if (error !== undefined) throw new JetStreamError(error, "store a message");
+    if (!Number.isSafeInteger(seq)) throw new CometError("ERR_UNACKNOWLEDGED", "JetStream's answer has no sequence.");
     return duplicate === true ? this.#epoch.positionOf(seq) : await this.#epoch.acknowledge(seq);
   }
 
@@ -134,7 +136,10 @@ export class NatsBroker implements Broker {
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
     const link = this.#openLink();
     this.unlisten(topic);
-    const subscription = new NatsSubscription(this.#epoch, listener);
+    const subscription = new NatsSubscription(this.#epoch, this.#clock, listener, () => {
+      const foreign = `Another program has published to the live subject of the topic ${JSON.stringify(topic)} in NATS.`;
+      this.#host?.ignored(new CometError("ERR_MESSAGE", foreign));
+    });
     this.#subscriptions.set(topic, subscription);
     this.#subscribe(link, topic, subscription);
     try {

@@ -192,7 +192,9 @@ export class NatsLink {
     if (error !== null) return;
     const request = this.#take(Number(answer.subject.slice(this.#inbox.length + 1)));
     if (request === undefined) return;
-    if (answer.data.length === 0 && answer.headers?.code === NO_RESPONDERS) {
+    // A stored message may have this status too, and then also its sequence.
+    const isStatus = answer.data.length === 0 && answer.headers?.has("Nats-Sequence") === false;
+    if (isStatus && answer.headers?.code === NO_RESPONDERS) {
       request.reject(new NoRespondersError(request.subject));
     } else request.resolve(answer);
   }

@@ -1,6 +1,7 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import type { BrokerMessage, Notice } from "../../log/broker.ts";
-import { decodeMessage, fieldsOf } from "./message-codec.ts";
+import { decodeMessage, fieldsOf, offsetIn } from "./message-codec.ts";
+import type { ServerClock } from "./server-clock.ts";
 import type { StreamEpoch } from "./stream-epoch.ts";
 
 /**
@@ -12,13 +13,18 @@ export class NatsSubscription {
   live: Subscription | undefined;
   readonly #epoch: StreamEpoch;
   readonly #listener: (notice: Notice) => void;
+  readonly #onForeign: () => void;
+  readonly #clock: ServerClock;
   /** The offset of the last notice. */
   #last = 0;
   #known: Pick<BrokerMessage, "offset" | "at"> | undefined;
 
-  constructor(epoch: StreamEpoch, listener: (notice: Notice) => void) {
+  /** @param onForeign Called with a message that the server has not republished. */
+  constructor(epoch: StreamEpoch, clock: ServerClock, listener: (notice: Notice) => void, onForeign: () => void) {
     this.#epoch = epoch;
+    this.#clock = clock;
     this.#listener = listener;
+    this.#onForeign = onForeign;
   }
 
   /** The newest message that the hub was notified of, or has read. */
@@ -28,18 +34,27 @@ export class NatsSubscription {
 
   /** Notes that the hub has a message. */
   note(message: BrokerMessage | undefined): void {
-    if (message === undefined || message.offset <= (this.#known?.offset ?? 0)) return;
+    if (message === undefined || message.fault !== undefined || message.offset <= (this.#known?.offset ?? 0)) return;
     this.#known = { offset: message.offset, at: message.at };
   }
 
   /** Calls the listener with a republished message. The epoch must be known. */
   receive(message: Msg): void {
-    const offset = Number(message.headers?.get("Nats-Sequence"));
-    const previous = Number(message.headers?.get("Nats-Last-Sequence"));
-    const decoded = decodeMessage(offset, message.string(), fieldsOf(message.headers));
+    const { headers } = message;
+    const [offset, previous] = [offsetIn(headers, "Nats-Sequence"), offsetIn(headers, "Nats-Last-Sequence")];
+    if (!(offset > previous)) {
+      this.#onForeign();
+      return;
+    }
+    const decoded = decodeMessage(offset, message.string(), fieldsOf(headers), this.#clock.now());
     const { name, base } = this.#epoch.current;
-    // Messages that no hub has published have the time 0.
-    if (decoded.at === 0 || !(offset > base)) return;
+    if (offset <= base) return;
+    const notice = { epoch: name, previous: previous > base ? previous : 0, message: decoded };
+    if (decoded.fault !== undefined) {
+      // The hub reads the stored message, which shows whether the server has republished this one.
+      this.#listener(notice);
+      return;
+    }
     if (offset <= this.#last) {
       // Offsets only grow in one stream, so this is another.
       this.#epoch.refresh();
@@ -48,7 +63,7 @@ export class NatsSubscription {
     this.#last = offset;
     this.note(decoded);
     this.#epoch.observe(offset);
-    this.#listener({ epoch: name, previous: previous > base ? previous : 0, message: decoded });
+    this.#listener(notice);
   }
 
   /** Forgets the offsets of an epoch that is over. */

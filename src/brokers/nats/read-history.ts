@@ -4,7 +4,7 @@ import type { BrokerMessage, History } from "../../log/broker.ts";
 import type { LogBounds } from "../../log/entry.ts";
 import { consume } from "./consume.ts";
 import { JetStreamError, requestApi, streamInfo, type StreamInfo } from "./jetstream-api.ts";
-import { decodeMessage, fieldsIn, fieldsOf } from "./message-codec.ts";
+import { decodeMessage, fieldsIn, fieldsOf, offsetIn } from "./message-codec.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
 import type { NatsLink } from "./nats-link.ts";
 import type { ServerClock } from "./server-clock.ts";
@@ -71,8 +71,7 @@ export async function readHistory(request: HistoryRequest): Promise<History> {
     const stream = await epoch.info();
     const { head, through } = page;
     const isComplete = through >= head;
-    // Messages that no hub has published have the time 0.
-    const messages = page.messages.filter(({ at }) => at > 0);
+    const { messages } = page;
     const time = messages.reduce((latest, { at }) => Math.max(latest, at), clock.now());
     const excess = countExcess(messages, bounds, time, isComplete);
     // An answer without messages would mean that there are no more.
@@ -103,7 +102,13 @@ function countExcess(
   isComplete: boolean,
 ): number {
   let excess = isComplete ? Math.max(0, messages.length - maxEntries) : 0;
-  while (excess < messages.length && now - (messages[excess] as BrokerMessage).at > maxAgeMs) excess += 1;
+  for (let i = excess; i < messages.length; i += 1) {
+    const { at, fault } = messages[i] as BrokerMessage;
+    // The time of an entry with a fault is unknown: it is removed with the next message.
+    if (fault !== undefined) continue;
+    if (now - at <= maxAgeMs) break;
+    excess = i + 1;
+  }
   return excess;
 }
 
@@ -138,7 +143,9 @@ async function readOn(request: HistoryRequest, messages: BrokerMessage[], after:
   if (epoch.isReplicated || last >= head || bytes >= PAGE_BYTES) return;
   const maxMessages = PAGE_ENTRIES - messages.length;
   const maxBytes = PAGE_BYTES - bytes;
-  messages.push(...(await consume(link, settings, { subject, from: last + 1, maxMessages, maxBytes })));
+  messages.push(
+    ...(await consume(link, settings, { subject, from: last + 1, maxMessages, maxBytes, now: request.clock.now() })),
+  );
 }
 
 /** The offset up to which messages may have been removed. */
@@ -188,9 +195,10 @@ function getNext(request: HistoryRequest, offset: number): Promise<BrokerMessage
 async function get(request: HistoryRequest, query: object): Promise<BrokerMessage | undefined> {
   const { link, settings, epoch } = request;
   const { api, stream } = settings;
-  if (epoch.isReplicated) return await getFromLeader(link, `${api}.STREAM.MSG.GET.${stream}`, query);
+  if (epoch.isReplicated) return await getFromLeader(request, `${api}.STREAM.MSG.GET.${stream}`, query);
   const subject = `${api}.DIRECT.GET.${stream}`;
-  return decodeDirect(await link.request({ subject, payload: JSON.stringify(query), unanswered: "ERR_BROKER" }));
+  const answer = await link.request({ subject, payload: JSON.stringify(query), unanswered: "ERR_BROKER" });
+  return decodeDirect(answer, request.clock.now());
 }
 
 /** A message as JetStream's API returns it: headers and data are in Base64. */
@@ -200,24 +208,26 @@ interface StoredMessage {
   readonly data?: string;
 }
 
-async function getFromLeader(link: NatsLink, subject: string, query: object): Promise<BrokerMessage | undefined> {
+async function getFromLeader(
+  { link, clock }: HistoryRequest,
+  subject: string,
+  query: object,
+): Promise<BrokerMessage | undefined> {
   try {
     const { message } = await requestApi<{ message: StoredMessage }>(link, subject, query, "return a message");
     const [headers, json] = [message.hdrs, message.data].map((data = "") => Buffer.from(data, "base64").toString());
-    return decodeMessage(message.seq, json as string, fieldsIn(headers as string));
+    return decodeMessage(message.seq, json as string, fieldsIn(headers as string), clock.now());
   } catch (error) {
     if (error instanceof JetStreamError && error.errCode === NO_MESSAGE_FOUND) return undefined;
     throw error;
   }
 }
 
-function decodeDirect(answer: Msg): BrokerMessage | undefined {
+function decodeDirect(answer: Msg, now: number): BrokerMessage | undefined {
   const { headers } = answer;
-  const code = headers?.code ?? 0;
-  if (code === MESSAGE_NOT_FOUND) return undefined;
-  const offset = Number(headers?.get("Nats-Sequence"));
-  if (code > 0 || !Number.isSafeInteger(offset) || offset < 1) {
-    throw new CometError("ERR_BROKER", `JetStream did not return a message: ${headers?.status ?? "no sequence"}.`);
-  }
-  return decodeMessage(offset, answer.string(), fieldsOf(headers));
+  // A stored message may have a status of its own. Only a message has a sequence.
+  const offset = offsetIn(headers, "Nats-Sequence");
+  if (offset >= 1) return decodeMessage(offset, answer.string(), fieldsOf(headers), now);
+  if (headers?.code === MESSAGE_NOT_FOUND) return undefined;
+  throw new CometError("ERR_BROKER", `JetStream did not return a message: ${headers?.status ?? "no sequence"}.`);
 }

@@ -41,6 +41,7 @@ export class ServerClock {
     }
     const after = Date.now();
     const skewMs = Date.parse(ts) - (before + after) / 2;
+    if (!Number.isFinite(skewMs)) return;
     this.#skewMs = Math.abs(skewMs) <= after - before + MIN_SKEW_MS ? 0 : skewMs;
   }
 

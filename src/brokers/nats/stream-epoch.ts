@@ -1,3 +1,4 @@
+import { CometError } from "../../core/errors.ts";
 import type { Position } from "../../log/position.ts";
 import { isStreamGone, requestApi, streamInfo, type StreamInfo } from "./jetstream-api.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
@@ -114,12 +115,14 @@ export class StreamEpoch {
 
   /**
    * Returns the stream, for a link that may not be in use yet. Begins another epoch if the stream lacks messages that this process knows
-   * of, as after the crash of a server that had not written its newest messages to disk. Does not adopt the epoch.
+   * of, as after the crash of a server that had not written its newest messages to disk, or messages before its epoch, as after a change
+   * of its description by hand. Does not adopt the epoch.
    */
   async latest(link: NatsLink): Promise<StreamInfo> {
     const highest = this.#highest;
     const isBehind = (info: StreamInfo): boolean =>
-      epochOf(info).name === this.#current.name && info.state.last_seq < highest;
+      (epochOf(info).name === this.#current.name && info.state.last_seq < highest) ||
+      markOf(info).base > info.state.last_seq;
     const info = await streamInfo(link, this.#settings);
     if (!isBehind(info)) return info;
     // The new leader of a cluster may be about to catch up.
@@ -180,6 +183,8 @@ export interface EpochMark {
   readonly entries: number;
 }
 
+/** A generation has at most nine digits in the description. */
+const MAX_GENERATION = 1_000_000_000;
 const markPattern = /^comet-sockets: epoch (\d{1,9}) after message (\d{1,16}), (\d{1,9}) entries a topic$/;
 
 /** The description of a stream with this mark. */
@@ -197,7 +202,9 @@ export function markOf({ config }: StreamInfo): EpochMark {
 /** The epoch of a stream. Its name is made of the time when the stream was created, the number of epochs, and the base. */
 export function epochOf(info: StreamInfo): Epoch {
   const [, seconds = "", fraction = ""] = /^(.{19})(?:\.(\d+))?/.exec(info.created) ?? [];
-  const nanos = BigInt(Date.parse(`${seconds}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
+  const ms = Date.parse(`${seconds}Z`);
+  if (Number.isNaN(ms)) throw new CometError("ERR_BROKER", "JetStream's answer has no time of the stream's creation.");
+  const nanos = BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, "0").slice(0, 9));
   const { generation, base } = markOf(info);
   return { name: `${nanos.toString(36)}g${generation.toString(36)}n${base.toString(36)}`, base };
 }
@@ -205,7 +212,8 @@ export function epochOf(info: StreamInfo): Epoch {
 /** Begins the epoch after that of `info`. Processes that do so at the same time begin the same one, unless there are new messages. */
 export function beginEpoch(link: NatsLink, settings: NatsSettings, info: StreamInfo): Promise<StreamInfo> {
   const { api, stream, maxEntries } = settings;
-  const mark = { generation: markOf(info).generation + 1, base: info.state.last_seq, entries: maxEntries };
+  const generation = (markOf(info).generation + 1) % MAX_GENERATION;
+  const mark = { generation, base: info.state.last_seq, entries: maxEntries };
   const config = { ...info.config, description: describeMark(mark) };
   return requestApi<StreamInfo>(link, `${api}.STREAM.UPDATE.${stream}`, config, `update the stream ${stream}`);
 }

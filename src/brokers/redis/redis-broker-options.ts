@@ -37,7 +37,7 @@ const clientMethods = ["duplicate", "on", "connect", "sendCommand", "subscribe",
 export function checkRedisOptions(options: RedisBrokerOptions): RedisSettings {
   return {
     ...checkNetworkBrokerOptions("redisBroker", options),
-    client: checkClient(options.client),
+    client: assertClient(options.client),
     prefix: assertForm(
       "prefix",
       options.prefix ?? "comet",
@@ -48,16 +48,32 @@ export function checkRedisOptions(options: RedisBrokerOptions): RedisSettings {
   };
 }
 
-function checkClient(client: unknown): RedisClient | RedisClusterClient {
-  const isObject = typeof client === "object" && client !== null;
-  const missing = clientMethods.filter(
-    (name) => !isObject || typeof (client as Record<string, unknown>)[name] !== "function",
-  );
+/** The further methods that are called of the client of a cluster. */
+const clusterMethods = ["sSubscribe", "sUnsubscribe"] as const;
+
+function assertClient(client: unknown): RedisClient | RedisClusterClient {
+  const methods = typeof client === "object" && client !== null ? (client as Readonly<Record<string, unknown>>) : {};
+  const has = (name: string): boolean => typeof methods[name] === "function";
+  if (has("getSentinelNode") || has("getMasterNode")) {
+    throw new CometError(
+      "ERR_OPTION",
+      "client must not be made by createSentinel: such a client moves its connections to another server by itself, and acknowledged " +
+        "messages would be lost unnoticed. docs/brokers.md has a client that asks the sentinels at each connect.",
+    );
+  }
+  const needed = "slots" in methods ? [...clientMethods, ...clusterMethods] : clientMethods;
+  const missing = needed.filter((name) => !has(name));
   if (missing.length === 0) return client as RedisClient | RedisClusterClient;
-  const found =
-    isObject && missing.length < clientMethods.length ? `one without ${missing.join(", ")}` : describe(client);
+  if (methods["isCluster"] === true) {
+    throw new CometError(
+      "ERR_OPTION",
+      "The client of a Redis Cluster must be made by createCluster of the package redis.",
+    );
+  }
+  const found = missing.length < needed.length ? `one without ${missing.join(", ")}` : describe(client);
   throw new CometError(
     "ERR_OPTION",
-    `client must be a client of the package redis, or have the same methods, not ${found}.`,
+    `client must be a client of the package redis, or have the same methods, not ${found}. ` +
+      "docs/brokers.md has an adapter for ioredis and iovalkey.",
   );
 }

@@ -6,19 +6,13 @@ import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../
 import type { LogBounds } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { checkClient } from "./check-client.ts";
+import { describeRepair, encodeFields, historyOf, noticeOf, positionOf } from "./message-codec.ts";
 import type { RedisSettings } from "./redis-broker-options.ts";
 import { RedisKeys } from "./redis-keys.ts";
 import { RedisSession } from "./redis-session.ts";
-import {
-  brokerError,
-  encodeFields,
-  historyOf,
-  isWrongType,
-  noticeOf,
-  positionOf,
-  publishError,
-  textOf,
-} from "./replies.ts";
+import { brokerError, isWrongType, publishError } from "./replies.ts";
+import { wrongTypeError } from "./wrong-type-error.ts";
 
 /** The size of one answer to `read`, approximately. */
 const ANSWER_ENTRIES = 1000;
@@ -32,6 +26,7 @@ const MAX_KEEP_MS = 3_600_000;
 
 /** A topic with a listener in this process, and the last notice that it was called with. */
 interface RedisSubscription {
+  readonly topic: string;
   readonly meta: string;
   readonly listener: (notice: Notice) => void;
   epoch: string;
@@ -74,6 +69,12 @@ export class RedisBroker implements Broker {
   static async open(settings: RedisSettings): Promise<RedisBroker> {
     const broker = new RedisBroker(settings);
     await broker.#connect();
+    try {
+      await checkClient(settings.client, broker.#openSession());
+    } catch (error) {
+      await broker.close();
+      throw brokerError("connect", error);
+    }
     broker.#keeper = unrefInterval(() => void broker.#keepTopics(), Math.min(settings.topicTtlMs / 4, MAX_KEEP_MS));
     return broker;
   }
@@ -102,9 +103,12 @@ export class RedisBroker implements Broker {
     ].map(String);
     this.#pendingBytes += bytes;
     try {
-      return positionOf(await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED"));
+      const reply = await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED");
+      const { epoch, offset, repair } = positionOf(reply);
+      this.#reportIgnored(topic, describeRepair(repair));
+      return { epoch, offset };
     } catch (error) {
-      if (isWrongType(error)) throw await this.#wrongType(keys, error);
+      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), keys, error);
       throw publishError(error);
     } finally {
       this.#pendingBytes -= bytes;
@@ -119,9 +123,13 @@ export class RedisBroker implements Broker {
       ...[ANSWER_ENTRIES, ANSWER_BYTES],
     ].map(String);
     try {
-      return historyOf(await session.run(session.scripts.read, [log, meta], args));
+      const { history, misplaced, repair } = historyOf(await session.run(session.scripts.read, [log, meta], args));
+      this.#reportIgnored(topic, describeRepair(repair));
+      for (const id of misplaced) this.#reportIgnored(topic, `the entry ${id} of its log has an id that is no offset`);
+      this.#noteHead(this.#keys.topic(topic).channel, history);
+      return history;
     } catch (error) {
-      if (isWrongType(error)) throw await this.#wrongType([log, meta], error);
+      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), [log, meta], error);
       throw brokerError("read", error);
     }
   }
@@ -129,7 +137,7 @@ export class RedisBroker implements Broker {
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
     const session = this.#openSession();
     const { channel, meta } = this.#keys.topic(topic);
-    const subscription: RedisSubscription = { meta, listener, epoch: "", offset: 0 };
+    const subscription: RedisSubscription = { topic, meta, listener, epoch: "", offset: 0 };
     this.#subscriptions.set(channel, subscription);
     try {
       await session.subscribe([channel]);
@@ -246,12 +254,29 @@ export class RedisBroker implements Broker {
       return;
     }
     const notice = noticeOf(text);
-    if (notice === undefined) return;
+    if (notice === undefined) {
+      this.#reportIgnored(subscription.topic, "a notice has no position");
+      return;
+    }
     const { epoch, message } = notice;
     if (epoch === subscription.epoch && message.offset <= subscription.offset) return;
-    subscription.epoch = epoch;
-    subscription.offset = message.offset;
+    if (message.fault === undefined) {
+      subscription.epoch = epoch;
+      subscription.offset = message.offset;
+    }
     subscription.listener(notice);
+  }
+
+  /** Corrects the offset of the last notice if no such message is stored: another program has published the notice. */
+  #noteHead(channel: string, { epoch, head }: History): void {
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription?.epoch === epoch) subscription.offset = Math.min(subscription.offset, head);
+  }
+
+  #reportIgnored(topic: string, what: string | undefined): void {
+    if (what === undefined) return;
+    const message = `Another program has written to the topic ${JSON.stringify(topic)} in Redis: ${what}.`;
+    this.#host?.ignored(new CometError("ERR_MESSAGE", message));
   }
 
   #unsubscribe(channel: string): void {
@@ -270,23 +295,5 @@ export class RedisBroker implements Broker {
       const kept = metas.slice(i, i + KEEP_BATCH).map((meta) => session.send(meta, ["PEXPIRE", meta, ms]));
       await Promise.allSettled(kept);
     }
-  }
-
-  /** Finds which of the keys has a wrong type. The order of the keys is that of the publish script. */
-  async #wrongType(keys: readonly string[], cause: unknown): Promise<CometError> {
-    const expected = ["stream", "hash", "none", "string"];
-    const found = await Promise.all(
-      keys.map(async (key) => {
-        const type = this.#session?.send(key, ["TYPE", key]) ?? Promise.resolve("");
-        return textOf(await type.catch(() => ""));
-      }),
-    );
-    const wrong = found.findIndex((type, i) => type !== "" && type !== "none" && type !== expected[i]);
-    const subject =
-      wrong === -1
-        ? `One of the keys ${keys.join(", ")}`
-        : `The key ${keys[wrong] ?? ""}, which is a ${found[wrong] ?? ""},`;
-    const message = `${subject} does not belong to comet-sockets: set another prefix, or delete it.`;
-    return new CometError("ERR_BROKER_CONFIG", message, { cause });
   }
 }

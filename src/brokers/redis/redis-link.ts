@@ -7,7 +7,7 @@ import {
   type RedisListener,
   type RedisOverrides,
 } from "./redis-client.ts";
-import { textOf } from "./replies.ts";
+import { fieldsOf, movedError, textOf } from "./replies.ts";
 
 type OnChannelMessage = (channel: string, text: string) => void;
 type OnLinkFailure = (error: unknown) => void;
@@ -31,8 +31,8 @@ export interface RedisLink {
   useShardedChannels(): void;
   /** One hash tag for each server of the link. */
   readonly hashTags: readonly string[];
-  /** Whether slots have moved between servers since `connect`. */
-  haveSlotsMoved(): boolean;
+  /** Rejects if the link leads to other servers than when it was connected. Messages may then have been missed. */
+  assertUnmoved(): Promise<void>;
   /** Closes all connections at once, and rejects pending commands. No callback is called afterwards. */
   close(): void;
 }
@@ -63,6 +63,8 @@ class ServerLink implements RedisLink {
   readonly #subscriber: RedisClient;
   readonly #listener: RedisListener;
   readonly #onFailure: OnLinkFailure;
+  /** The id of the connection for commands. */
+  #connectionId: string | undefined;
   #isClosed = false;
 
   constructor(client: RedisClient, onMessage: OnChannelMessage, onFailure: OnLinkFailure) {
@@ -102,8 +104,11 @@ class ServerLink implements RedisLink {
     // One server has all slots.
   }
 
-  haveSlotsMoved(): boolean {
-    return false;
+  async assertUnmoved(): Promise<void> {
+    const { id = "", role } = fieldsOf(await this.#commands.sendCommand(["HELLO"]));
+    this.#connectionId ??= id;
+    if (id !== this.#connectionId) throw movedError();
+    if (role !== "master") throw new CometError("ERR_BROKER", "The server is not a master any more.");
   }
 
   close(): void {
@@ -113,7 +118,7 @@ class ServerLink implements RedisLink {
   }
 
   #copy(client: RedisClient): RedisClient {
-    const copy = client.duplicate({ ...overrides, maintNotifications: "disabled" });
+    const copy = copyClient(client);
     const fail = (error?: unknown): void => {
       if (!this.#isClosed) this.#onFailure(error ?? new CometError("ERR_BROKER", "The connection to Redis has ended."));
     };
@@ -205,9 +210,10 @@ class ClusterLink implements RedisLink {
     this.#isSharded = true;
   }
 
-  haveSlotsMoved(): boolean {
+  assertUnmoved(): Promise<void> {
     const { slots } = this.#cluster;
-    return this.#owners.some((owner, i) => slots[i]?.master.id !== owner);
+    const haveMoved = this.#owners.some((owner, i) => slots[i]?.master.id !== owner);
+    return haveMoved ? Promise.reject(new Error("The slots of the Redis Cluster have moved.")) : Promise.resolve();
   }
 
   close(): void {
@@ -225,8 +231,13 @@ async function connectOrDestroy(
   if (link.isClosed) destroy(client);
 }
 
+/** Copies the client of a server. The copy is not connected yet. */
+export function copyClient(client: RedisClient): RedisClient {
+  return client.duplicate({ ...overrides, maintNotifications: "disabled" });
+}
+
 /** Destroys a client. Some throw if they have no connection. */
-function destroy(client: { destroy(): void }): void {
+export function destroy(client: { destroy(): void }): void {
   try {
     client.destroy();
   } catch {

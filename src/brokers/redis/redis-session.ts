@@ -1,20 +1,17 @@
 import { CometError, type CometErrorCode } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
+import { unrefTimeout } from "../../core/timers.ts";
 import { afterTurn } from "../../core/turn.ts";
+import { checkMark, checkPermissions, checkServer } from "./check-server.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Pending } from "./pending.ts";
 import type { RedisSettings } from "./redis-broker-options.ts";
-import { isClusterClient } from "./redis-client.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import { createLink, type RedisLink } from "./redis-link.ts";
-import { brokerError, isDemoted, isWrongType, textOf } from "./replies.ts";
+import { brokerError, isDemoted } from "./replies.ts";
 import { ScriptRunner, type RedisScript } from "./script-runner.ts";
-import { broadcastScript, markScript, publishScript, readScript, renewScript } from "./scripts.ts";
+import { broadcastScript, publishScript, readScript, renewScript } from "./scripts.ts";
 
-/** The version of the layout of all keys. Servers keep it, so a change of the layout needs another version. */
-const LAYOUT = "1";
-/** The oldest supported version of Redis. */
-const OLDEST = [6, 2] as const;
 /** Channels of one command to subscribe. */
 const SUBSCRIBE_BATCH = 500;
 
@@ -43,6 +40,9 @@ export class RedisSession {
   #scripts: RedisScripts | undefined;
   #heartbeat: Heartbeat | undefined;
   #isOver = false;
+  /** The channels whose first beat has not been received. */
+  #unheard: Set<string> | undefined;
+  #onHeard = (): void => undefined;
   #rejectStart: ((error: unknown) => void) | undefined;
 
   private constructor(
@@ -108,7 +108,7 @@ export class RedisSession {
     code?: CometErrorCode,
   ): Promise<unknown> {
     try {
-      const reply = await this.#within(this.#runner.run(script, keys, args), code);
+      const reply = await this.within(this.#runner.run(script, keys, args), code);
       this.#heartbeat?.replyReceived();
       return reply;
     } catch (error) {
@@ -120,7 +120,7 @@ export class RedisSession {
 
   /** Sends a command to the server that has the key. */
   send(key: string, args: string[]): Promise<unknown> {
-    return this.#within(this.#link.send(key, args));
+    return this.within(this.#link.send(key, args));
   }
 
   /** Publishes a text to a channel. */
@@ -131,7 +131,7 @@ export class RedisSession {
   /** Subscribes to channels in batches. `timeoutMs` applies to each batch. */
   async subscribe(channels: readonly string[]): Promise<void> {
     for (let i = 0; i < channels.length; i += SUBSCRIBE_BATCH) {
-      await this.#within(this.#link.subscribe(channels.slice(i, i + SUBSCRIBE_BATCH)));
+      await this.within(this.#link.subscribe(channels.slice(i, i + SUBSCRIBE_BATCH)));
     }
   }
 
@@ -148,7 +148,8 @@ export class RedisSession {
     afterTurn(() => this.#pending.end("The connection to Redis is closed."));
   }
 
-  #within<T>(reply: Promise<T>, code?: CometErrorCode): Promise<T> {
+  /** Settles as the reply does, or rejects after `timeoutMs`. */
+  within<T>(reply: Promise<T>, code?: CometErrorCode): Promise<T> {
     return this.#pending.within(reply, this.#settings.timeoutMs, code);
   }
 
@@ -163,18 +164,20 @@ export class RedisSession {
 
   async #prepare(): Promise<void> {
     await this.#link.connect();
-    await this.#checkServer();
+    await checkServer(this.#link, this.#settings.client);
     this.#scripts = {
       publish: await this.#runner.load(publishScript),
       read: await this.#runner.load(readScript),
       renew: await this.#runner.load(renewScript),
       broadcast: await this.#runner.load(broadcastScript),
     };
-    await this.#checkMark();
-    await this.#rehearse();
+    const trial = this.#keys.topic(`rehearsal ${this.#id}`);
+    await checkPermissions(this.#link, trial, this.#keys.messageId(`rehearsal ${this.#id}`, "0"));
+    await checkMark(this.#link, this.#keys.mark);
+    await this.#link.subscribe([trial.channel]);
+    await this.#link.unsubscribe(trial.channel);
     const channels = this.#link.hashTags.map((tag) => this.#keys.beat(tag, this.#id));
-    await this.#link.subscribe(channels);
-    await Promise.all(channels.map((channel) => this.#beat(channel)));
+    await this.#hearBeats(channels);
     this.#heartbeat = new Heartbeat(
       channels,
       this.#settings.heartbeatMs,
@@ -183,57 +186,28 @@ export class RedisSession {
     );
   }
 
-  /** Checks that the server is new enough, of the client's kind, and writable. */
-  async #checkServer(): Promise<void> {
-    const { server, version, mode, role } = fieldsOf(await this.#link.sendToAny(["HELLO"]));
-    const [major = 0, minor = 0] = (version ?? "").split(".").map(Number);
-    if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-      throw configError(
-        `This is ${server ?? "a server"} ${version ?? "of no version"}: it must be Redis 6.2 or newer, or Valkey.`,
-      );
-    }
-    if (mode === "cluster" && !isClusterClient(this.#settings.client)) {
-      throw configError(
-        "This is a server of a Redis Cluster: make the client by createCluster, and not by createClient.",
-      );
-    }
-    if (role === "replica" || role === "slave") {
-      throw configError("This is a replica, which cannot be written to: connect to its master.");
-    }
-    if (mode === "cluster" && major >= 7) this.#link.useShardedChannels();
+  /** Publishes the first beats, and waits until they are received: both connections must lead to the same names on the same server. */
+  async #hearBeats(channels: readonly string[]): Promise<void> {
+    const unheard = (this.#unheard = new Set(channels));
+    const heard = new Promise<void>((resolve) => (this.#onHeard = resolve));
+    await this.#link.subscribe(channels);
+    const receivers = await Promise.all(channels.map((channel) => this.#beat(channel)));
+    if (unheard.size === 0) return;
+    const error = receivers.some((count) => Number(count) > 0) ? undefined : unheardError(channels[0] ?? "");
+    await Promise.race([heard, rejectAfter(this.#settings.heartbeatMs, error)]);
   }
 
-  async #checkMark(): Promise<void> {
-    const { mark } = this.#keys;
-    let version: string;
-    try {
-      version = textOf(await this.#link.send(mark, ["EVAL", markScript, "1", mark, LAYOUT]));
-    } catch (error) {
-      if (isWrongType(error)) throw foreignKey(mark, error);
-      throw error;
-    }
-    if (version === "") throw foreignKey(mark, undefined);
-    if (version === LAYOUT) return;
-    throw configError(
-      `The data under the prefix ${mark} are of another version of comet-sockets (${version}, not ${LAYOUT}): use another prefix.`,
-    );
-  }
-
-  /** Publishes a message without subscribers, which expires soon: a missing permission shows now. */
-  async #rehearse(): Promise<void> {
-    const { log, meta, channel } = this.#keys.topic(`rehearsal ${this.#id}`);
-    const args = [randomName(16), "0", "{}", "1", "1", "1024", "1000", "1000", this.publishCommand];
-    await this.#runner.run(this.scripts.publish, [log, meta, channel], args);
-  }
-
-  #beat(channel: string): Promise<unknown> {
-    // After slots have moved, messages may have been published where the link is not subscribed.
-    if (this.#link.haveSlotsMoved()) return Promise.reject(new Error("The slots of the Redis Cluster have moved."));
-    return this.#runner.run(this.scripts.broadcast, [channel], [this.publishCommand, ""]);
+  /** Returns the number of receivers, as far as the server knows them. */
+  async #beat(channel: string): Promise<unknown> {
+    const receivers = this.#runner.run(this.scripts.broadcast, [channel], [this.publishCommand, ""]);
+    // After a move, messages may have been published where the link is not subscribed.
+    await Promise.all([this.#link.assertUnmoved(), receivers]);
+    return receivers;
   }
 
   #receive(channel: string, text: string): void {
     this.#heartbeat?.messageReceived(channel);
+    if (this.#unheard?.delete(channel) === true && this.#unheard.size === 0) this.#onHeard();
     this.#onMessage(channel, text);
   }
 
@@ -246,23 +220,17 @@ export class RedisSession {
   }
 }
 
-function configError(message: string): CometError {
-  return new CometError("ERR_BROKER_CONFIG", message);
+function unheardError(channel: string): CometError {
+  return new CometError(
+    "ERR_BROKER_CONFIG",
+    `Redis published to the channel ${channel}, but the broker's subscription did not receive it: the client changes names, as ` +
+      "ioredis does with keyPrefix, or its connections lead to different servers. Use the option prefix of redisBroker instead.",
+  );
 }
 
-function foreignKey(key: string, cause: unknown): CometError {
-  return new CometError("ERR_BROKER_CONFIG", `The key ${key} does not belong to comet-sockets: set another prefix.`, {
-    cause,
+/** Rejects with an error after some time; never if there is none. */
+function rejectAfter(ms: number, error: CometError | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    if (error !== undefined) unrefTimeout(() => reject(error), ms);
   });
-}
-
-/** The fields of a map, which RESP 2 returns as a list. */
-function fieldsOf(reply: unknown): Partial<Record<string, string>> {
-  if (!Array.isArray(reply)) {
-    const entries = reply instanceof Map ? [...reply] : Object.entries(reply ?? {});
-    return Object.fromEntries(entries.map(([name, value]) => [textOf(name), textOf(value)]));
-  }
-  const fields: Record<string, string> = {};
-  for (let i = 0; i < reply.length; i += 2) fields[textOf(reply[i])] = textOf(reply[i + 1]);
-  return fields;
 }

@@ -1,6 +1,4 @@
 import { CometError } from "../../core/errors.ts";
-import type { BrokerMessage, History, Notice } from "../../log/broker.ts";
-import type { Position } from "../../log/position.ts";
 
 /** Replies of a server that did not run the command, and may run it later. */
 const transient =
@@ -16,48 +14,30 @@ const unsent = new Set(["ClientClosedError", "ClientOfflineError"]);
 /**
  * A reply as text. Clients return texts or bytes, by their options.
  *
- * This file decodes all replies and errors of Redis. The formats of positions and notices are those of `scripts.ts`, and processes of
- * other versions use them too.
+ * This file decodes the errors of Redis; `message-codec.ts` decodes messages and positions.
  */
 export function textOf(reply: unknown): string {
   return typeof reply === "string" ? reply : String(reply);
 }
 
-/** Decodes `epoch offset`. */
-export function positionOf(reply: unknown): Position {
-  const [epoch = "", offset = ""] = textOf(reply).split(" ");
-  return { epoch, offset: Number(offset) };
-}
-
-/** Decodes the reply of the read script. */
-export function historyOf(reply: unknown): History {
-  const [epoch = "", floor, head, now, ...parts] = (reply as unknown[]).map(textOf);
-  const messages: BrokerMessage[] = [];
-  for (let i = 0; i < parts.length; i += 4) {
-    messages.push(
-      messageFrom(parts[i] as string, parts[i + 1] as string, parts[i + 2] as string, parts[i + 3] as string),
-    );
+/** The fields of a map, which RESP 2 returns as a list. */
+export function fieldsOf(reply: unknown): Partial<Record<string, string>> {
+  if (!Array.isArray(reply)) {
+    const entries = reply instanceof Map ? [...reply] : Object.entries(reply ?? {});
+    return Object.fromEntries(entries.map(([name, value]) => [textOf(name), textOf(value)]));
   }
-  return { epoch, floor: Number(floor), head: Number(head), messages, now: Number(now) };
+  const fields: Record<string, string> = {};
+  for (let i = 0; i < reply.length; i += 2) fields[textOf(reply[i])] = textOf(reply[i + 1]);
+  return fields;
 }
 
-/** Decodes `epoch offset time fields`, with the data in the next line. Returns undefined for any other text. */
-export function noticeOf(text: string): Notice | undefined {
-  const match = /^([A-Za-z0-9]{1,32}) (\d+) (\d+) (\{[^\n]*\})\n/.exec(text);
-  if (match === null) return undefined;
-  const [line, epoch, offset, at, fields] = match as unknown as [string, string, string, string, string];
-  const message = messageFrom(offset, at, fields, text.slice(line.length));
-  return { epoch, previous: message.offset - 1, message };
-}
-
-/** Encodes the fields of a message other than its data. */
-export function encodeFields({ event, key, messageId }: Pick<BrokerMessage, "event" | "key" | "messageId">): string {
-  return JSON.stringify({ event, key, messageId });
-}
-
-function messageFrom(offset: string, at: string, fields: string, json: string): BrokerMessage {
-  const { event, key, messageId } = (fields === "{}" ? {} : JSON.parse(fields)) as Partial<Record<string, string>>;
-  return { offset: Number(offset), at: Number(at), json, event, key, messageId };
+/** The error of a client that has moved its connection. */
+export function movedError(): CometError {
+  return new CometError(
+    "ERR_BROKER_CONFIG",
+    "The client has moved its connection to another server by itself, so acknowledged messages may be lost unnoticed. " +
+      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient; for sentinels see docs/brokers.md.",
+  );
 }
 
 /** Whether the server has lost a script. */
@@ -72,6 +52,11 @@ export function isDemoted(error: unknown): boolean {
 
 export function isWrongType(error: unknown): boolean {
   return /(?:^|[\s-])WRONGTYPE\s/.test(messageOf(error));
+}
+
+/** Whether the user lacks the permission for a command. */
+export function isDenied(error: unknown): boolean {
+  return /(?:^|[\s-])NOPERM\s/.test(messageOf(error));
 }
 
 /** The error of a command that was to change nothing: `ERR_BROKER_CONFIG` if the server refuses it, `ERR_BROKER` otherwise. */

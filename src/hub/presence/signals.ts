@@ -7,8 +7,8 @@
  */
 
 import { utf8Length } from "../../core/utf8.ts";
-import { MAX_TOPIC_LENGTH } from "../../log/position.ts";
-import { MAX_FIELD_LENGTH } from "../../core/validate-field.ts";
+import { checkTopicName } from "../../log/position.ts";
+import { checkField } from "../../core/validate-field.ts";
 
 /** The content of a signal. `docs/presence.md` has the rules. */
 export type SignalBody =
@@ -109,9 +109,9 @@ function checkSignal(type: string, value: unknown): Signal | undefined {
     case "bye":
       return { type, ...head };
     case "want": {
-      if (!Array.isArray(topics) || !topics.every((topic) => isName(topic, MAX_TOPIC_LENGTH))) return undefined;
+      if (!Array.isArray(topics)) return undefined;
       if (typeof afresh !== "boolean" || (of !== undefined && !isName(of, MAX_PROCESS_LENGTH))) return undefined;
-      return { type, ...head, topics, afresh, ...(of === undefined ? {} : { of }) };
+      return { type, ...head, topics: topics.map(checkTopicName), afresh, ...(of === undefined ? {} : { of }) };
     }
     case "have": {
       if (!Array.isArray(parts)) return undefined;
@@ -123,14 +123,17 @@ function checkSignal(type: string, value: unknown): Signal | undefined {
   }
 }
 
+/** @throws {CometError} For a bad topic or identity, as for other bad parts it returns `undefined`. */
 function checkPart(value: unknown): Part | undefined {
   if (!Array.isArray(value)) return undefined;
-  const [topic, flags, anonymous, ...list] = value as unknown[];
-  if (!isName(topic, MAX_TOPIC_LENGTH) || !isCount(flags, 3) || !isCount(anonymous, MAX_COUNT)) return undefined;
+  const [name, flags, anonymous, ...list] = value as unknown[];
+  if (!isCount(flags, 3) || !isCount(anonymous, MAX_COUNT)) return undefined;
+  const topic = checkTopicName(name);
   const identities: [string, number][] = [];
   for (let i = 0; i < list.length; i += 2) {
-    const [identity, count] = [list[i], list[i + 1]];
-    if (!isName(identity, MAX_FIELD_LENGTH) || !isCount(count, MAX_COUNT)) return undefined;
+    const identity = checkField("An identity", list[i], "ERR_MESSAGE");
+    const count = list[i + 1];
+    if (identity === undefined || !isCount(count, MAX_COUNT)) return undefined;
     identities.push([identity, count]);
   }
   return { topic, replaces: (flags & 1) !== 0, continues: (flags & 2) !== 0, anonymous, identities };

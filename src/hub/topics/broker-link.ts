@@ -1,13 +1,15 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerPublication } from "../../log/broker.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { Broker, BrokerMessage, BrokerPublication } from "../../log/broker.ts";
+import type { LogBounds, Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
 const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
+/** The number of reports that are remembered, so that none is repeated. The oldest is forgotten first. */
+const MAX_REPORTED = 10_000;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
 
@@ -21,13 +23,17 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
+  readonly #decode: (message: BrokerMessage) => Publication;
   readonly #onError: OnError;
+  readonly #reported = new Set<string>();
   #isConnected = true;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
 
-  constructor(broker: Broker, onError: OnError) {
+  /** @param decode Decodes a message. Throws an error if no hub could have published it. */
+  constructor(broker: Broker, onError: OnError, decode: (message: BrokerMessage) => Publication) {
     this.broker = broker;
+    this.#decode = decode;
     this.#onError = onError;
   }
 
@@ -58,8 +64,36 @@ export class BrokerLink {
         this.#isConnected = true;
         onRestored();
       },
-      signalled: onSignal,
+      signalled: (text: unknown) => {
+        if (typeof text === "string") onSignal(text);
+      },
+      ignored: (error) => this.reportOnce(error.message, error),
     });
+  }
+
+  /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
+  decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
+    try {
+      return this.#decode(message);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);
+      return undefined;
+    }
+  }
+
+  /** Reports once that something of a topic in the broker is skipped. */
+  reportSkipped(topic: string, epoch: string, what: string, reason: string, cause?: unknown): void {
+    const text = `${what} of the topic ${JSON.stringify(topic)} in the broker is skipped: ${reason}`;
+    this.reportOnce(`${topic} ${epoch} ${what}`, new CometError("ERR_MESSAGE", text, { cause }));
+  }
+
+  /** Reports an error to `onError`, unless one with the same key was reported. */
+  reportOnce(key: string, error: CometError): void {
+    if (this.#reported.has(key)) return;
+    if (this.#reported.size === MAX_REPORTED) this.#reported.delete(this.#reported.values().next().value as string);
+    this.#reported.add(key);
+    this.#onError(error);
   }
 
   /**

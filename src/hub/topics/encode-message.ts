@@ -6,11 +6,10 @@
  * does.
  */
 
-import { CometError } from "../../core/errors.ts";
+import { CometError, describe } from "../../core/errors.ts";
 import { utf8Length } from "../../core/utf8.ts";
 import type { BrokerMessage } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
-import type { JsonValue } from "../../wire/json.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
@@ -45,34 +44,60 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
 }
 
 /**
- * Checks a message from a broker. It goes into pages as it is, and other programs may have written to the broker.
+ * Checks a message from a broker, and encodes its data again, so that the log has only JSON as hubs write it. Other
+ * programs may have written to the broker.
  *
+ * JSON has many spellings of one value: escapes (`"\u005f_proto__"`), repeated keys, numbers, blanks. The wires rely on
+ * the one spelling of `jsonLiteral`.
+ *
+ * @param maxBytes The size of the largest message, its data as JSON in UTF-8 bytes.
  * @throws {CometError} `ERR_MESSAGE` if no hub could have published it.
  */
-export function decodeMessage({ offset, json, event, key, messageId }: BrokerMessage): Publication {
-  let data: JsonValue;
-  try {
-    data = JSON.parse(json) as JsonValue;
-  } catch (cause) {
-    throw new CometError(
-      "ERR_MESSAGE",
-      `Message ${offset} in the broker is not JSON: another program has written it.`,
-      { cause },
-    );
+export function decodeMessage(message: BrokerMessage, maxBytes: number): Publication {
+  if (message.fault !== undefined) throw new CometError("ERR_MESSAGE", `It ${message.fault}.`);
+  const { data, json } = decodeData(message.json, maxBytes);
+  const event = checkField("Its event", message.event, "ERR_MESSAGE");
+  if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
+    throw new CometError("ERR_MESSAGE", `Its event begins with ${RESERVED_EVENT_PREFIX}, which is reserved.`);
   }
-  const safe = unsafe.test(json) ? jsonLiteral(data, "json") : json;
   return {
-    json: safe,
+    json,
     text: typeof data === "string" ? data : undefined,
-    event: checkField("The event of a message in the broker", event, "ERR_MESSAGE"),
-    key: checkField("The key of a message in the broker", key, "ERR_MESSAGE"),
-    messageId: checkField("The messageId of a message in the broker", messageId, "ERR_MESSAGE"),
-    bytes: utf8Length(safe),
+    event,
+    key: checkField("Its key", message.key, "ERR_MESSAGE"),
+    messageId: checkField("Its messageId", message.messageId, "ERR_MESSAGE"),
+    bytes: utf8Length(json),
   };
 }
 
-/** The characters that JSON written by a hub does not contain. */
-const unsafe = /[<&\u2028\u2029\r\n]/;
+/** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
+const MAX_RECEIVED_BYTES = 16_777_216;
+
+/**
+ * Returns the decoder of a hub for messages from its broker. Other hubs may have a higher limit than this one.
+ *
+ * @param maxMessageBytes The size of the largest message that the hub publishes.
+ */
+export function messageDecoder(maxMessageBytes: number): (message: BrokerMessage) => Publication {
+  const maxBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
+  return (message) => decodeMessage(message, maxBytes);
+}
+
+function decodeData(given: unknown, maxBytes: number): { readonly data: unknown; readonly json: string } {
+  if (typeof given !== "string") throw new CometError("ERR_MESSAGE", `Its data is ${describe(given)}, not JSON.`);
+  // A string has at least as many bytes in UTF-8 as it has UTF-16 code units.
+  const bytes = given.length > maxBytes ? given.length : utf8Length(given);
+  if (bytes > maxBytes) {
+    throw new CometError("ERR_MESSAGE", `Its data has ${bytes} bytes of JSON or more; the limit is ${maxBytes}.`);
+  }
+  try {
+    const data: unknown = JSON.parse(given);
+    return { data, json: jsonLiteral(data, "json") };
+  } catch (cause) {
+    const reason = cause instanceof CometError ? cause.message : "It is not JSON.";
+    throw new CometError("ERR_MESSAGE", `Its data is invalid: ${reason}`, { cause });
+  }
+}
 
 /** Checks the size without the escapes that make JSON safe in a script, since the application did not write them. */
 function checkLength(json: string, maxBytes: number): void {

@@ -1,8 +1,7 @@
 import { now } from "../../core/clock.ts";
-import type { BrokerMessage } from "../../log/broker.ts";
 import type { OlderMessage } from "../../log/log.ts";
 import type { BrokerLink } from "./broker-link.ts";
-import { decodeMessage } from "./encode-message.ts";
+import { assertHistory } from "./check-broker-input.ts";
 import type { LiveTopic } from "./live-topic.ts";
 
 /**
@@ -21,11 +20,14 @@ export async function readBack(topic: LiveTopic, link: BrokerLink, after: number
     let from = after;
     while (from < log.floorOffset) {
       const history = await link.broker.read(log.topic, from, settings.bounds, Infinity);
+      assertHistory(history, from);
       if (history.epoch !== log.epoch || history.messages.length === 0) return;
       for (const message of history.messages) {
         if (message.offset > log.floorOffset) break;
+        // A message that was removed from the middle of a dense topic would shift the offsets before it.
+        if (settings.isDense && message.offset !== from + 1) older.length = 0;
         from = message.offset;
-        const decoded = decode(message);
+        const decoded = link.decode(log.topic, log.epoch, message);
         // What came before a message that cannot be delivered does not join the log.
         if (decoded === undefined) older.length = 0;
         else older.push({ ...decoded, offset: message.offset, at: now() - Math.max(0, history.now - message.at) });
@@ -34,12 +36,4 @@ export async function readBack(topic: LiveTopic, link: BrokerLink, after: number
     }
     if (from === log.floorOffset) log.prepend(older);
   });
-}
-
-function decode(message: BrokerMessage): ReturnType<typeof decodeMessage> | undefined {
-  try {
-    return decodeMessage(message);
-  } catch {
-    return undefined;
-  }
 }

@@ -3,10 +3,9 @@ import { now } from "../../core/clock.ts";
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import type { Broker, BrokerMessage, History, Notice } from "../../log/broker.ts";
-import type { Publication } from "../../log/entry.ts";
 import type { Log } from "../../log/log.ts";
 import type { BrokerLink } from "./broker-link.ts";
-import { decodeMessage } from "./encode-message.ts";
+import { assertHistory, isNotice } from "./check-broker-input.ts";
 import type { LiveTopic } from "./live-topic.ts";
 
 /** A caller of `refresh`. */
@@ -26,8 +25,8 @@ const MAX_BUFFERED_NOTICES = 1000;
  * broker's order, or a hole where the broker itself has lost some.
  *
  * Invariants: listen before the first read. At most one read is under way; notices that arrive meanwhile are buffered,
- * since appending them could put messages out of order. A message that cannot be decoded becomes a hole, never a silent
- * loss.
+ * since appending them could put messages out of order. A stored entry that is not a message becomes a hole, and is
+ * reported once; a notice that is not a message only causes a read, since the stored entry may be right.
  */
 export class Replica {
   readonly #topic: LiveTopic;
@@ -50,6 +49,8 @@ export class Replica {
   /** Notices that arrived during a read; `undefined` if there were too many. */
   #buffered: Notice[] | undefined = [];
   #waiters: Waiter[] = [];
+  /** The number of attempts that have failed since the last success, while the broker was connected. */
+  #failures = 0;
   /** The error of the last attempt, until the next attempt begins. */
   #failure: { readonly error: unknown } | undefined;
   /** Ends the present backoff at once. */
@@ -113,11 +114,11 @@ export class Replica {
       try {
         await this.#link.reads.run(() => this.#readPages());
         this.#backoff.reset();
+        this.#failures = 0;
         for (const { resolve } of waiters) resolve();
       } catch (error) {
         for (const { reject } of waiters) reject(error);
-        // The broker link reports a lost broker once, for all replicas.
-        if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#onError(error);
+        this.#reportFailure(error);
         this.#isReadDue = true;
         this.#failure = { error };
         await this.#backOff();
@@ -144,6 +145,7 @@ export class Replica {
       const verifies = this.#mustVerifyNewest && this.#newest !== undefined;
       const from = verifies ? after - 1 : after;
       const history = await broker.read(topic, from, this.#topic.settings.bounds, askedAt - this.#currentAt);
+      assertHistory(history, from);
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
       if (this.#isStopped) return;
       if (this.#isLoaded && history.epoch === this.#log.epoch && !this.#stillHasNewest(history, verifies)) {
@@ -159,7 +161,7 @@ export class Replica {
       // The page begins after `from`; the new epoch's messages before it were not asked for.
       if (isAnotherEpoch && from > history.floor) continue;
       for (const message of history.messages) {
-        if (message.offset > this.#log.headOffset) this.#append(message, history.now - message.at);
+        if (message.offset > this.#log.headOffset) this.#appendRead(message, history.now - message.at);
       }
       if (history.messages.length > 0 && history.head > this.#log.headOffset) continue;
       this.#isLoaded = true;
@@ -175,8 +177,12 @@ export class Replica {
     return !verifies || floor >= headOffset || isSame(this.#newest, messages[0]);
   }
 
-  #onNotice(notice: Notice): void {
+  #onNotice(notice: unknown): void {
     if (this.#isStopped) return;
+    if (!isNotice(notice)) {
+      this.#link.reportSkipped(this.#log.topic, "", "A notice", "It has no valid epoch, offset or message.");
+      return;
+    }
     if (!this.#isReading) this.#apply(notice);
     else if (this.#buffered === undefined || this.#buffered.length === MAX_BUFFERED_NOTICES) this.#buffered = undefined;
     else this.#buffered.push(notice);
@@ -196,10 +202,14 @@ export class Replica {
     const isNew = message.offset > headOffset;
     // A notice that follows an older message shows that the broker holds no more: after a long silence, or after a
     // loss. The read below finds out.
-    if (epoch === this.#log.epoch && isNew && previous === headOffset) {
-      this.#append(message, 0);
-      this.#currentAt = now();
-      return;
+    if (epoch === this.#log.epoch && isNew) {
+      const decoded = this.#link.decode(this.#log.topic, this.#log.epoch, message);
+      if (decoded !== undefined && previous === headOffset) {
+        this.#newest = message;
+        this.#topic.append(decoded, message.offset);
+        this.#currentAt = now();
+        return;
+      }
     }
     if (epoch === this.#log.epoch && !isNew) {
       // The read returned it before its notice arrived, unless the broker assigns its offsets a second time.
@@ -209,18 +219,26 @@ export class Replica {
     this.#scheduleRead();
   }
 
-  #append(message: BrokerMessage, ageMs: number): void {
-    this.#newest = message;
-    let decoded: Publication;
-    try {
-      decoded = decodeMessage(message);
-    } catch (error) {
-      // The message cannot be delivered, and its loss must show as a gap.
-      this.#onError(error);
-      this.#topic.restart(this.#log.epoch, message.offset);
-      return;
+  /** Appends a message that was read, or a hole where there is none. */
+  #appendRead(message: BrokerMessage, ageMs: number): void {
+    const { topic, epoch, headOffset } = this.#log;
+    const { offset } = message;
+    if (this.#topic.settings.isDense && offset > headOffset + 1) {
+      const lost = offset === headOffset + 2 ? `Message ${offset - 1}` : `Messages ${headOffset + 1} to ${offset - 1}`;
+      this.#link.reportSkipped(topic, epoch, lost, "Another program has removed what the broker held.");
+      this.#topic.restart(epoch, offset - 1);
     }
-    this.#topic.append(decoded, message.offset, Math.max(0, ageMs));
+    this.#newest = message;
+    const decoded = this.#link.decode(topic, epoch, message);
+    if (decoded === undefined) this.#topic.restart(epoch, offset);
+    else this.#topic.append(decoded, offset, Math.max(0, ageMs));
+  }
+
+  /** Reports a failed attempt. The broker link reports a lost broker once, for all replicas. */
+  #reportFailure(error: unknown): void {
+    if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#onError(error);
+    // The first failure may precede the loss of the connection that caused it.
+    else if (this.#link.isConnected && (this.#failures += 1) === 2) this.#onError(error);
   }
 
   /** Waits for the backoff before the next attempt, unless `#endBackoff` ends it. */
