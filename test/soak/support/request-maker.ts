@@ -179,7 +179,7 @@ function mutateHeaders(random: Random, draft: Draft): void {
     () => headers.push(["Expect", random.pick(["100-continue", "100-Continue", "200-ok", ""])]),
     () => headers.push(["Upgrade", random.pick(["websocket", "h2c", "x"])], ["Connection", "Upgrade, HTTP2-Settings"]),
     () => headers.push(["Connection", random.pick(["upgrade", "keep-alive, close", "", ",", "Host", value()])]),
-    () => headers.push([...random.pick(headers)]),
+    () => headers.push([...random.pick<Pair>([["Host", "other"], ...headers])]),
     () => void headers.shift(),
     () => headers.push(["X-Folded", `a${random.pick(["\r\n ", "\n ", "\r\n\t", "\r ", "\n"])}b`]),
     () =>
