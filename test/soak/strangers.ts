@@ -1,0 +1,151 @@
+/**
+ * A thousand readers of a hub with its default options, while anonymous clients do what FINDINGS lists as A1 to A8, all at once and as fast as
+ * a process of their own can. The readers get everything in order, no publish fails, the readers' p99 delay is at most three times that of a
+ * control, and memory stays under a bound. In the control the same traffic goes to bare `node:http` and `node:http2` servers in another
+ * process. `node test/soak/strangers.ts`; `READERS`, `SECONDS` and `EVERY_MS` change it.
+ */
+import { HELD, READERS_OF_ALL } from "./support/attacks.ts";
+import type { AttackState } from "./support/strangers-process.ts";
+import { Child } from "./support/child.ts";
+import { sleep, until } from "./support/clock.ts";
+import type { CrowdState } from "./support/crowd-process.ts";
+import { amount } from "./support/form.ts";
+import { Checks, crowdProcess, mebibytes, ms } from "./support/processes.ts";
+import { seedOfRun } from "./support/random.ts";
+import { FULL_TOPICS, MAX_STREAMS, type Ports, type StrangersState } from "./support/strangers-server.ts";
+
+const READERS = amount("READERS", 1000, 1000);
+const wires = ["ndjson", "sse", "comet"] as const;
+/** How long the readers are timed, without and with the strangers. */
+const SECONDS = amount("SECONDS", 240, 30);
+const EVERY_MS = amount("EVERY_MS", 50, 50);
+const MESSAGES = Math.ceil((SECONDS * 1000) / EVERY_MS);
+const MESSAGE_BYTES = 200;
+const MOST_RATIO = 3;
+/** How long the hub may hold what the strangers have left, in milliseconds. */
+const LEAVE_MS = 20_000;
+
+/** The hub's default, and the most that it keeps of topics that only requests have named. */
+const MAX_LOG_BYTES = 256 * 1_048_576;
+const MAX_NAMED_TOPICS = 10_000;
+const NAMED_TOPIC_BYTES = 1024;
+/** What a connection costs, whatever its request was, in Node and in the hub; and what is unsent of one that does not read. */
+const CONNECTION_BYTES = 16_384;
+const UNSENT_BYTES = 2 * 65_536;
+/** What V8 lets lie before it collects. */
+const GARBAGE_BYTES = 128 * 1_048_576;
+
+/**
+ * The bound of memory in JavaScript's heap and outside: what the process holds with its readers and empty logs, `maxLogBytes` for the logs and
+ * all frames of them, a little for each topic that a request names and for each connection, and what is unsent to those that do not read.
+ */
+function mostBytes(withReaders: number): number {
+  const { topics, body, large, sessions } = HELD;
+  const connections = topics + body + large + sessions * MAX_STREAMS;
+  const backlogs = sessions * MAX_STREAMS + Object.values(READERS_OF_ALL).reduce((sum, count) => sum + count);
+  return (
+    withReaders +
+    MAX_LOG_BYTES +
+    MAX_NAMED_TOPICS * NAMED_TOPIC_BYTES +
+    connections * CONNECTION_BYTES +
+    backlogs * UNSENT_BYTES +
+    GARBAGE_BYTES
+  );
+}
+
+interface Run {
+  readonly p99Us: number;
+}
+
+const checks = new Checks();
+const seed = seedOfRun();
+
+function program(name: string): Child {
+  // Warnings are counted, not printed.
+  return new Child(new URL(`support/${name}.ts`, import.meta.url), [], ["--expose-gc", "--no-warnings"]);
+}
+
+async function run(isControl: boolean): Promise<Run> {
+  const [server, readers, strangers] = [
+    program("strangers-server-process"),
+    crowdProcess(),
+    program("strangers-process"),
+  ];
+  const bare = isControl ? program("bare-server-process") : undefined;
+  const ports = await server.call<Ports>("listen");
+  for (const wire of wires) {
+    const count = Math.floor(READERS / wires.length) + (wire === "ndjson" ? READERS % wires.length : 0);
+    const isOpen = await readers.call<boolean>("open", { port: ports.http, topic: "soak", wire, count, reading: true });
+    checks.that(isOpen, `not all readers of ${wire} were let in`);
+  }
+  const open = await server.call<StrangersState>("state");
+  await server.call("fill");
+  await sleep(1000);
+  const idle = await server.call<StrangersState>("state");
+
+  const target = bare === undefined ? ports : await bare.call<Ports>("listen");
+  await strangers.call("start", { ports: target, seed, fullTopics: FULL_TOPICS });
+  await sleep(2000);
+  await readers.call("resetDelays");
+  const start = performance.now();
+  await server.call("publish", { topic: "soak", messages: MESSAGES, everyMs: EVERY_MS, bytes: MESSAGE_BYTES });
+  const seconds = (performance.now() - start) / 1000 + 2;
+  const isReached = await readers.call<boolean>("reach", { offset: MESSAGES, timeoutMs: 60_000 });
+  const got = await readers.call<CrowdState>("total");
+  const state = await server.call<StrangersState>("state");
+  const attack = await strangers.call<AttackState>("state");
+  await strangers.kill();
+  let left = state;
+  const isLeft = await until(async () => {
+    left = await server.call<StrangersState>("state");
+    return left.stats.connections === READERS;
+  }, LEAVE_MS);
+  for (const child of [server, readers, bare]) child?.stop();
+
+  const bound = mostBytes(open.liveBytes);
+  const name = isControl ? "control" : "strangers";
+  console.log(
+    `${name}: ${got.messages} deliveries to ${READERS} readers, ${state.published} published in ${seconds.toFixed(1)} s; ` +
+      `delay p50 ${ms(got.p50Us)}, p99 ${ms(got.p99Us)}, max ${ms(got.maxUs)}\n` +
+      `  CPU of the hub ${((state.cpuMs - idle.cpuMs) / 1000).toFixed(1)} s, of the strangers ${(attack.cpuMs / 1000).toFixed(1)} s\n` +
+      `  memory: ${mebibytes(open.liveBytes)} with readers, ${mebibytes(idle.liveBytes)} with full logs; bound ${mebibytes(bound)}; at most ${mebibytes(state.peakHeap)} ` +
+      `in the heap and outside with garbage, ${mebibytes(state.liveBytes)} without, ${mebibytes(state.peakRss)} resident; ` +
+      `${mebibytes(left.liveBytes)} after the strangers\n` +
+      `  ${state.stats.connections} connections, ${state.stats.topics} topics, ${mebibytes(state.stats.logBytes)} in logs; ` +
+      `${state.stats.opened} opened, ${state.stats.rejected} rejected, ${state.stats.skipped} skipped\n${attackLines(attack, seconds)}`,
+  );
+  checks.that(
+    isReached && got.messages === MESSAGES * READERS,
+    `${name}: ${got.messages} of ${MESSAGES * READERS} came`,
+  );
+  checks.that(got.violations.length === 0, `${name}: ${got.violations.join(" ")}`);
+  checks.that(state.failures.length === 0, `${name}: ${state.failures.join(" ")}`);
+  checks.that(state.faults.length === 0, `${name}: ${state.faults.join(" ")}`);
+  checks.that(
+    state.keptMessages === idle.keptMessages,
+    `${name}: ${state.keptMessages} of ${idle.keptMessages} messages are kept`,
+  );
+  checks.that(state.peakHeap <= bound, `${name}: ${mebibytes(state.peakHeap)} are held, over ${mebibytes(bound)}`);
+  checks.that(isLeft, `${name}: ${left.stats.connections - READERS} connections are left when the strangers have gone`);
+  return { p99Us: got.p99Us };
+}
+
+/** Requests a second and answers of each attack. */
+function attackLines({ counts }: AttackState, seconds: number): string {
+  const names = [...new Set(Object.keys(counts).map((name) => name.slice(0, name.lastIndexOf(" "))))].sort();
+  const lines = names.map((name) => {
+    const answers = Object.entries(counts).filter(
+      ([key]) => key.startsWith(`${name} `) && !/ (?:requests|read)$/.test(key),
+    );
+    const rate = (counts[`${name} requests`] ?? counts[`${name} read`] ?? 0) / seconds;
+    return `  ${name}: ${Math.round(rate)} a second; ${answers.map(([key, count]) => `${key.slice(name.length + 1)} ${count}`).join(", ")}`;
+  });
+  return lines.join("\n");
+}
+
+const control = await run(true);
+const attacked = await run(false);
+const ratio = attacked.p99Us / control.p99Us;
+console.log(`p99 with strangers / control: ${ratio.toFixed(2)}`);
+checks.that(ratio <= MOST_RATIO, `the readers' p99 delay is ${ratio.toFixed(2)} times that of the control`);
+checks.end();

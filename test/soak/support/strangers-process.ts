@@ -1,0 +1,31 @@
+/** The program of the process of the anonymous clients of `strangers`. */
+import { attackAll } from "./attacks.ts";
+import { serveCalls } from "./child.ts";
+import { Random } from "./random.ts";
+import type { Ports } from "./strangers-server.ts";
+import { Tally } from "./tally.ts";
+
+const tally = new Tally();
+let isOver = false;
+let attack: Promise<void> | undefined;
+
+export interface AttackState {
+  /** How many of each, by name. */
+  readonly counts: { readonly [name: string]: number };
+  readonly cpuMs: number;
+}
+
+serveCalls({
+  start: ({ ports, seed, fullTopics }: { ports: Ports; seed: number; fullTopics: number }) => {
+    attack = attackAll({ ports, fullTopics, random: new Random(seed), tally, isOver: () => isOver });
+  },
+  /** Ends each attack when its present request is answered. */
+  stop: async () => {
+    isOver = true;
+    await attack;
+  },
+  state: (): AttackState => {
+    const { user, system } = process.cpuUsage();
+    return { counts: Object.fromEntries(tally.counts), cpuMs: (user + system) / 1000 };
+  },
+});

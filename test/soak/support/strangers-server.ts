@@ -1,0 +1,152 @@
+import { createServer } from "node:http";
+import http2 from "node:http2";
+import type { AddressInfo } from "node:net";
+import { Hub, type HubStats } from "comet-sockets";
+import { nodeHandler } from "comet-sockets/node";
+import { nowUs } from "./clock.ts";
+
+/** The topics whose logs are full: as many bytes as a log may hold, in as many messages; and as many messages, of one digit each. */
+export const FULL_TOPICS = 20;
+const LOG_ENTRIES = 4096;
+const LOG_BYTES = 4_194_304;
+/** A topic that nobody follows while strangers ask for others, and how many messages it holds. */
+const KEPT_TOPIC = "kept";
+const KEPT_MESSAGES = 101;
+/** The application publishes to as many topics in turn that nobody follows. */
+const FRESH_TOPICS = 2000;
+/** As docs/deployment.md says. */
+export const MAX_STREAMS = 100;
+
+export interface Ports {
+  readonly http: number;
+  readonly http2: number;
+}
+
+export interface PublishPlan {
+  readonly topic: string;
+  readonly messages: number;
+  readonly everyMs: number;
+  /** The size of a message's data, in bytes. */
+  readonly bytes: number;
+}
+
+export interface StrangersState {
+  readonly stats: HubStats;
+  readonly failures: readonly string[];
+  readonly published: number;
+  readonly faults: readonly string[];
+  readonly keptMessages: number;
+  readonly peakRss: number;
+  /** The most that JavaScript held in its heap and outside, with what was not collected yet. */
+  readonly peakHeap: number;
+  /** What it holds after a collection. */
+  readonly liveBytes: number;
+  readonly cpuMs: number;
+}
+
+/** A hub with its default options behind Node's HTTP/1.1 and HTTP/2 servers, and an application that publishes. */
+export class StrangersServer {
+  readonly #hub: Hub;
+  readonly #failures = new Set<string>();
+  readonly #faults = new Set<string>();
+  #published = 0;
+  #peakRss = 0;
+  #peakHeap = 0;
+
+  constructor() {
+    this.#hub = new Hub({ onError: (error) => this.#faults.add(String(error)) });
+    process.on("unhandledRejection", (error) => this.#faults.add(`An unhandled rejection: ${String(error)}`));
+    process.on("uncaughtException", (error) => this.#faults.add(`An exception: ${error.stack ?? String(error)}`));
+    process.on("warning", (warning) => this.#faults.add(`A warning: ${warning.message}`));
+    setInterval(() => this.#watchMemory(), 100).unref();
+  }
+
+  async listen(): Promise<Ports> {
+    const [one, two] = [
+      createServer(nodeHandler(this.#hub)),
+      http2.createServer({ settings: { maxConcurrentStreams: MAX_STREAMS } }, nodeHandler(this.#hub)),
+    ];
+    return { http: await listenOn(one), http2: await listenOn(two) };
+  }
+
+  /** Fills the logs of the topics that strangers read. */
+  async fill(): Promise<void> {
+    const data = "x".repeat(LOG_BYTES / LOG_ENTRIES - 2);
+    for (let topic = 0; topic < FULL_TOPICS; topic += 1) {
+      for (let i = 0; i < LOG_ENTRIES; i += 1) {
+        void this.#publish(`full${topic}`, data);
+        void this.#publish(`small${topic}`, i % 10);
+        if (i % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    for (let i = 0; i < KEPT_MESSAGES; i += 1) await this.#publish(KEPT_TOPIC, i);
+  }
+
+  /** Publishes to the topic of the readers at a rate, and to others meanwhile. Resolves when all is published. */
+  async publish({ topic, messages, everyMs, bytes }: PublishPlan): Promise<void> {
+    const start = performance.now();
+    for (let i = 0; i < messages; i += 1) {
+      const due = start + i * everyMs - performance.now();
+      if (due > 0) await new Promise((resolve) => setTimeout(resolve, due));
+      const message = `@${nowUs()};${i} `.padEnd(bytes - 2, "x");
+      await this.#publish(topic, message);
+      void this.#publish(`full${i % FULL_TOPICS}`, message);
+      void this.#publish(`fresh${i % FRESH_TOPICS}`, message);
+    }
+  }
+
+  async state(): Promise<StrangersState> {
+    const stats = this.#hub.stats();
+    const keptMessages = await this.#keptMessages();
+    this.#watchMemory();
+    globalThis.gc?.();
+    const { heapUsed, external } = process.memoryUsage();
+    const { user, system } = process.cpuUsage();
+    const state: StrangersState = {
+      stats,
+      failures: [...this.#failures].slice(0, 3),
+      published: this.#published,
+      faults: [...this.#faults].slice(0, 5),
+      keptMessages,
+      peakRss: this.#peakRss,
+      peakHeap: this.#peakHeap,
+      liveBytes: heapUsed + external,
+      cpuMs: (user + system) / 1000,
+    };
+    this.#peakRss = this.#peakHeap = 0;
+    return state;
+  }
+
+  async #publish(topic: string, data: string | number): Promise<void> {
+    try {
+      await this.#hub.topic(topic).publish(data);
+      this.#published += 1;
+    } catch (error) {
+      this.#failures.add(`Publishing to ${topic} failed: ${String(error)}`);
+    }
+  }
+
+  /** How many messages the topic that nobody follows still has. */
+  async #keptMessages(): Promise<number> {
+    const url = `http://soak/?topic=${KEPT_TOPIC}&wire=poll&from=oldest&wait=0`;
+    const response = await this.#hub.fetch(new Request(url));
+    const items = (await response.json()) as { data?: unknown }[];
+    return Array.isArray(items) ? items.filter((item) => "data" in item).length : 0;
+  }
+
+  #watchMemory(): void {
+    const { rss, heapUsed, external } = process.memoryUsage();
+    this.#peakRss = Math.max(this.#peakRss, rss);
+    this.#peakHeap = Math.max(this.#peakHeap, heapUsed + external);
+  }
+}
+
+/** Resolves to the port. */
+export function listenOn(server: {
+  listen(options: { port: number; host: string; backlog: number }, done: () => void): unknown;
+  address(): unknown;
+}): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen({ port: 0, host: "127.0.0.1", backlog: 8192 }, () => resolve((server.address() as AddressInfo).port));
+  });
+}
