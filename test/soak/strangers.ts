@@ -12,7 +12,13 @@ import type { CrowdState } from "./support/crowd-process.ts";
 import { amount } from "./support/form.ts";
 import { Checks, crowdProcess, mebibytes, ms } from "./support/processes.ts";
 import { seedOfRun } from "./support/random.ts";
-import { FULL_TOPICS, MAX_STREAMS, type Ports, type StrangersState } from "./support/strangers-server.ts";
+import {
+  FULL_TOPICS,
+  MAX_STREAMS,
+  READERS_TOPIC,
+  type Ports,
+  type StrangersState,
+} from "./support/strangers-server.ts";
 
 const READERS = amount("READERS", 1000, 1000);
 const wires = ["ndjson", "sse", "comet"] as const;
@@ -75,7 +81,13 @@ async function run(isControl: boolean): Promise<Run> {
   const ports = await server.call<Ports>("listen");
   for (const wire of wires) {
     const count = Math.floor(READERS / wires.length) + (wire === "ndjson" ? READERS % wires.length : 0);
-    const isOpen = await readers.call<boolean>("open", { port: ports.http, topic: "soak", wire, count, reading: true });
+    const isOpen = await readers.call<boolean>("open", {
+      port: ports.http,
+      topic: READERS_TOPIC,
+      wire,
+      count,
+      reading: true,
+    });
     checks.that(isOpen, `not all readers of ${wire} were let in`);
   }
   const open = await server.call<StrangersState>("state");
@@ -88,7 +100,7 @@ async function run(isControl: boolean): Promise<Run> {
   await sleep(2000);
   await readers.call("resetDelays");
   const start = performance.now();
-  await server.call("publish", { topic: "soak", messages: MESSAGES, everyMs: EVERY_MS, bytes: MESSAGE_BYTES });
+  await server.call("publish", { messages: MESSAGES, everyMs: EVERY_MS, bytes: MESSAGE_BYTES });
   const seconds = (performance.now() - start) / 1000 + 2;
   const isReached = await readers.call<boolean>("reach", { offset: MESSAGES, timeoutMs: 60_000 });
   const got = await readers.call<CrowdState>("total");
@@ -126,7 +138,10 @@ async function run(isControl: boolean): Promise<Run> {
     `${name}: ${state.keptMessages} of ${idle.keptMessages} messages are kept`,
   );
   checks.that(state.peakHeap <= bound, `${name}: ${mebibytes(state.peakHeap)} are held, over ${mebibytes(bound)}`);
-  checks.that(isLeft, `${name}: ${left.stats.connections - READERS} connections are left when the strangers have gone`);
+  checks.that(
+    isLeft,
+    `${name}: ${left.stats.connections - READERS} connections are left when the strangers have gone: ${left.others.join("; ")}`,
+  );
   return { p99Us: got.p99Us };
 }
 

@@ -9,6 +9,7 @@ import { nowUs } from "./clock.ts";
 export const FULL_TOPICS = 20;
 const LOG_ENTRIES = 4096;
 const LOG_BYTES = 4_194_304;
+export const READERS_TOPIC = "soak";
 /** A topic that nobody follows while strangers ask for others, and how many messages it holds. */
 const KEPT_TOPIC = "kept";
 const KEPT_MESSAGES = 101;
@@ -23,7 +24,6 @@ export interface Ports {
 }
 
 export interface PublishPlan {
-  readonly topic: string;
   readonly messages: number;
   readonly everyMs: number;
   /** The size of a message's data, in bytes. */
@@ -36,6 +36,8 @@ export interface StrangersState {
   readonly published: number;
   readonly faults: readonly string[];
   readonly keptMessages: number;
+  /** Some of the connections that do not follow the readers' topic. */
+  readonly others: readonly string[];
   readonly peakRss: number;
   /** The most that JavaScript held in its heap and outside, with what was not collected yet. */
   readonly peakHeap: number;
@@ -83,13 +85,13 @@ export class StrangersServer {
   }
 
   /** Publishes to the topic of the readers at a rate, and to others meanwhile. Resolves when all is published. */
-  async publish({ topic, messages, everyMs, bytes }: PublishPlan): Promise<void> {
+  async publish({ messages, everyMs, bytes }: PublishPlan): Promise<void> {
     const start = performance.now();
     for (let i = 0; i < messages; i += 1) {
       const due = start + i * everyMs - performance.now();
       if (due > 0) await new Promise((resolve) => setTimeout(resolve, due));
       const message = `@${nowUs()};${i} `.padEnd(bytes - 2, "x");
-      await this.#publish(topic, message);
+      await this.#publish(READERS_TOPIC, message);
       void this.#publish(`full${i % FULL_TOPICS}`, message);
       void this.#publish(`fresh${i % FRESH_TOPICS}`, message);
     }
@@ -108,6 +110,7 @@ export class StrangersServer {
       published: this.#published,
       faults: [...this.#faults].slice(0, 5),
       keptMessages,
+      others: this.#others(),
       peakRss: this.#peakRss,
       peakHeap: this.#peakHeap,
       liveBytes: heapUsed + external,
@@ -132,6 +135,14 @@ export class StrangersServer {
     const response = await this.#hub.fetch(new Request(url));
     const items = (await response.json()) as { data?: unknown }[];
     return Array.isArray(items) ? items.filter((item) => "data" in item).length : 0;
+  }
+
+  #others(): string[] {
+    const others: string[] = [];
+    for (const { wire, topics, position } of this.#hub.subscriptions()) {
+      if (!topics.includes(READERS_TOPIC) && others.length < 5) others.push(`${wire} at ${position}`);
+    }
+    return others;
   }
 
   #watchMemory(): void {
