@@ -30,7 +30,7 @@ const MOST_SECONDS_OF_ALL = 1200;
 /** A soak that exceeds its limit by this factor is killed, and fails. */
 const GRACE = 1.5;
 /** The time limit of a full soak. */
-const FULL_SECONDS = 900;
+const FULL_SECONDS = 1800;
 /** Every client is a file to its process and one to the server's. */
 const FILES = 12_000;
 

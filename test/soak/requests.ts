@@ -38,7 +38,7 @@ let violations = 0;
 function violate(number: number, conversation: Conversation, what: string): void {
   violations += 1;
   if (violations > MOST_SHOWN) return;
-  const bytes = JSON.stringify(Buffer.concat(conversation.pieces).toString("latin1")).slice(0, 1000);
+  const bytes = JSON.stringify(Buffer.concat(conversation.steps.flat()).toString("latin1")).slice(0, 1000);
   console.log(
     `  VIOLATION in conversation ${number} (${conversation.kinds.join(", ")}; then ${conversation.ending}): ${what}\n` +
       `    sent ${bytes}\n    to repeat: SEED=${seed} CONVERSATION=${number} node test/soak/requests.ts`,
@@ -50,6 +50,7 @@ async function one(number: number): Promise<void> {
   sent += conversation.kinds.length;
   const { answers, violation } = await converse(port, conversation);
   if (violation !== undefined) violate(number, conversation, violation);
+  if (conversation.steps.length > 1) tally.add("conversations one request after the other");
   if (answers.length === 0) tally.add("conversations without an answer");
   for (const kind of conversation.kinds) tally.add(`sent ${kind}`);
   for (const answer of answers) {
@@ -83,7 +84,7 @@ async function settled(topics: number): Promise<RequestsState> {
 
 if (ONLY !== undefined) {
   const conversation = makeConversation(seed, Number(ONLY));
-  console.log(conversation.kinds, conversation.ending, Buffer.concat(conversation.pieces).toString("latin1"));
+  console.log(conversation.kinds, conversation.ending, Buffer.concat(conversation.steps.flat()).toString("latin1"));
   console.log(await converse(port, conversation));
   const { faults } = await server.call<RequestsState>("state");
   console.log(faults.join("\n"));
@@ -109,7 +110,7 @@ const list = (counts: { readonly [name: string]: number }): string =>
 console.log(
   `${sent} requests on ${conversations} connections in ${seconds.toFixed(1)} s, ${Math.round(sent / seconds)} a second: ${tally.line("sent")}\n` +
     `  ${share(end.handled)} passed Node's parser, ${share(end.authorized)} reached authorize, ${share(end.stats.opened)} opened a stream, ` +
-    `${share(end.stats.rejected)} were rejected by the hub; ${tally.of("conversations without an answer")} connections had no answer\n` +
+    `${share(end.stats.rejected)} were rejected by the hub; ${tally.of("conversations without an answer")} connections had no answer, ${tally.of("conversations one request after the other")} sent one request after the other\n` +
     `  answers: ${tally.line("answers")}\n` +
     `  errors that the application provoked: ${list(end.planned)}; listeners of a socket at most: ${list(end.mostListeners)}\n` +
     `  ${end.stats.delivered} messages delivered, ${end.published} published; memory after ${Math.round(WARM_UP * 100)}%: ` +

@@ -34,13 +34,13 @@ interface Draft {
 
 const wires = ["ndjson", "sse", "comet", "poll"];
 const shares: readonly (readonly [RequestKind, number])[] = [
-  ["usual", 0.42],
-  ["parameters", 0.26],
-  ["headers", 0.1],
+  ["usual", 0.46],
+  ["parameters", 0.24],
+  ["headers", 0.09],
   ["target", 0.04],
   ["method", 0.04],
   ["body", 0.07],
-  ["bytes", 0.07],
+  ["bytes", 0.06],
 ];
 
 export function makeRequest(random: Random): MadeRequest {
