@@ -26,11 +26,13 @@ const READERS = amount("READERS", 1000, 1000);
 const wires = ["ndjson", "sse", "comet"] as const;
 /** Runs of the control and with the strangers take turns, each with so many seconds in which the readers are timed. */
 const PAIRS = amount("PAIRS", 2, 2);
-const SECONDS = amount("SECONDS", 120, 12);
+const SECONDS = amount("SECONDS", 120, 10);
 const EVERY_MS = amount("EVERY_MS", 50, 50);
 const MESSAGES = Math.ceil((SECONDS * 1000) / EVERY_MS);
 const MESSAGE_BYTES = 200;
 const MOST_RATIO = 3;
+/** The readers are timed when the strangers hold as many connections as they can, or after so long, in milliseconds. */
+const HOLDING_MS = amount("HOLDING_MS", 20_000, 8000);
 /** How long the hub may hold what the strangers have left, in milliseconds. */
 const LEAVE_MS = 20_000;
 
@@ -97,11 +99,12 @@ async function run(isControl: boolean): Promise<number> {
 
   const target = bare === undefined ? ports : await bare.call<Ports>("listen");
   await strangers.call("start", { ports: target, seed, fullTopics: FULL_TOPICS });
-  await sleep(2000);
+  const attackStart = performance.now();
+  const isHolding = await strangers.call<boolean>("holding", HOLDING_MS);
+  const fillSeconds = (performance.now() - attackStart) / 1000;
   await readers.call("resetDelays");
-  const start = performance.now();
   await server.call("publish", { messages: MESSAGES, everyMs: EVERY_MS, bytes: MESSAGE_BYTES });
-  const seconds = (performance.now() - start) / 1000 + 2;
+  const seconds = (performance.now() - attackStart) / 1000;
   const isReached = await readers.call<boolean>("reach", { offset: MESSAGES, timeoutMs: 60_000 });
   const got = await readers.call<CrowdState>("total");
   const state = await server.call<StrangersState>("state");
@@ -119,7 +122,8 @@ async function run(isControl: boolean): Promise<number> {
   console.log(
     `${name}: ${got.messages} deliveries to ${READERS} readers, ${state.published} published in ${seconds.toFixed(1)} s; ` +
       `delay p50 ${ms(got.p50Us)}, p99 ${ms(got.p99Us)}, max ${ms(got.maxUs)}\n` +
-      `  CPU of the hub ${((state.cpuMs - idle.cpuMs) / 1000).toFixed(1)} s, of the strangers ${(attack.cpuMs / 1000).toFixed(1)} s\n` +
+      `  CPU of the hub ${((state.cpuMs - idle.cpuMs) / 1000).toFixed(1)} s, of the strangers ${(attack.cpuMs / 1000).toFixed(1)} s; they held ` +
+      `${isHolding ? "all" : "not all"} their connections after ${fillSeconds.toFixed(1)} s\n` +
       `  memory: ${mebibytes(open.liveBytes)} with readers, ${mebibytes(idle.liveBytes)} with full logs; bound ${mebibytes(bound)}; at most ${mebibytes(state.peakHeap)} ` +
       `in the heap and outside with garbage, ${mebibytes(state.liveBytes)} without, ${mebibytes(state.peakRss)} resident; ` +
       `${mebibytes(left.liveBytes)} after the strangers\n` +

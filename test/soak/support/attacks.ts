@@ -15,6 +15,8 @@ export interface AttackOptions {
   readonly random: Random;
   /** `<attack> requests`, `<attack> <status>` and `<attack> cut`, which is a connection that ends without an answer. */
   readonly tally: Tally;
+  /** The attacks that hold as many connections as they can. */
+  readonly filled: Set<string>;
   readonly isOver: () => boolean;
 }
 
@@ -26,10 +28,12 @@ const TOPICS_EACH = 32;
 export const HELD = { topics: 400, body: 300, large: 500, sessions: 2 };
 /** How many clients read a whole log at once. */
 export const READERS_OF_ALL = { callbacks: 4, pipelines: 10, formats: 2 };
+/** How many attacks hold connections. */
+export const HOLDING = Object.keys(HELD).length;
 const STREAMS = 2000;
 const BODY = Buffer.alloc(262_144, "x");
 /** How many connections an attack that holds them opens at once. */
-const OPENERS = 4;
+const OPENERS = 32;
 
 const formats: readonly string[] = [
   "wire=ndjson",
@@ -46,12 +50,12 @@ const formats: readonly string[] = [
 export async function attackAll(options: AttackOptions): Promise<void> {
   const attacks = [
     ...times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
-    ...times(4, () => pollRandomTopics(options)),
+    ...times(16, () => pollRandomTopics(options)),
     holdConnections(options, "A2 held", HELD.topics, () => head(`/?wire=ndjson${randomTopics(options)}`)),
     ...times(READERS_OF_ALL.pipelines, () => pipeline(options)),
     ...times(READERS_OF_ALL.formats, (i) => readInFormats(options, i)),
     openStreams(options),
-    ...times(2, () => sendCommas(options)),
+    ...times(4, () => sendCommas(options)),
     holdConnections(options, "A7", HELD.body, () => withBody(options)),
     holdConnections(options, "A8", HELD.large, () => largeRequest(options)),
   ];
@@ -135,7 +139,7 @@ function sendCommas(options: AttackOptions): Promise<void> {
 
 /** A5: HTTP/2 streams whose window is 0, so that no byte of their bodies can leave. */
 async function openStreams(options: AttackOptions): Promise<void> {
-  const { ports, tally, random, fullTopics } = options;
+  const { ports, tally, random, fullTopics, filled } = options;
   const held: http2.ClientHttp2Session[] = [];
   while (!options.isOver()) {
     const session = http2.connect(`http://127.0.0.1:${ports.http2}`, { settings: { initialWindowSize: 0 } });
@@ -160,7 +164,9 @@ async function openStreams(options: AttackOptions): Promise<void> {
       });
     });
     held.push(session);
-    if (held.length > HELD.sessions) held.shift()?.destroy();
+    if (held.length <= HELD.sessions) continue;
+    held.shift()?.destroy();
+    filled.add("A5");
   }
   for (const session of held) session.destroy();
 }
@@ -192,7 +198,9 @@ async function holdConnections(
   const openForever = async (): Promise<void> => {
     while (!options.isOver()) {
       held.push(await ask(options, name, makeRequest()));
-      if (held.length > most) held.shift()?.resetAndDestroy();
+      if (held.length <= most) continue;
+      held.shift()?.resetAndDestroy();
+      options.filled.add(name);
     }
   };
   await Promise.all(times(OPENERS, openForever));

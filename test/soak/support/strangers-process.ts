@@ -1,11 +1,13 @@
 /** The program of the process of the anonymous clients of `strangers`. */
-import { attackAll } from "./attacks.ts";
+import { attackAll, HOLDING } from "./attacks.ts";
 import { serveCalls } from "./child.ts";
+import { until } from "./clock.ts";
 import { Random } from "./random.ts";
 import type { Ports } from "./strangers-server.ts";
 import { Tally } from "./tally.ts";
 
 const tally = new Tally();
+const filled = new Set<string>();
 let isOver = false;
 let attack: Promise<void> | undefined;
 
@@ -17,8 +19,10 @@ export interface AttackState {
 
 serveCalls({
   start: ({ ports, seed, fullTopics }: { ports: Ports; seed: number; fullTopics: number }) => {
-    attack = attackAll({ ports, fullTopics, random: new Random(seed), tally, isOver: () => isOver });
+    attack = attackAll({ ports, fullTopics, random: new Random(seed), tally, filled, isOver: () => isOver });
   },
+  /** Resolves when the attacks hold as many connections as they can: true, or false if that takes too long. */
+  holding: (timeoutMs: number) => until(() => filled.size === HOLDING, timeoutMs),
   /** Ends each attack when its present request is answered. */
   stop: async () => {
     isOver = true;

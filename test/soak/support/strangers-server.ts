@@ -46,6 +46,11 @@ export interface StrangersState {
   readonly cpuMs: number;
 }
 
+interface PollItem {
+  readonly data?: unknown;
+  readonly end?: { readonly position: string };
+}
+
 /** A hub with its default options behind Node's HTTP/1.1 and HTTP/2 servers, and an application that publishes. */
 export class StrangersServer {
   readonly #hub: Hub;
@@ -129,12 +134,19 @@ export class StrangersServer {
     }
   }
 
-  /** How many messages the topic that nobody follows still has. */
+  /** How many messages the topic that nobody follows still has: polls until nothing comes. */
   async #keptMessages(): Promise<number> {
-    const url = `http://soak/?topic=${KEPT_TOPIC}&wire=poll&from=oldest&wait=0`;
-    const response = await this.#hub.fetch(new Request(url));
-    const items = (await response.json()) as { data?: unknown }[];
-    return Array.isArray(items) ? items.filter((item) => "data" in item).length : 0;
+    const query = `topic=${KEPT_TOPIC}&wire=poll&from=oldest&wait=0`;
+    let messages = 0;
+    let position = "";
+    for (;;) {
+      const response = await this.#hub.fetch(new Request(`http://soak/?${query}&lastEventId=${position}`));
+      const items = (await response.json()) as readonly PollItem[];
+      const count = items.filter((item) => "data" in item).length;
+      messages += count;
+      position = items.at(-1)?.end?.position ?? "";
+      if (count === 0 || position === "") return messages;
+    }
   }
 
   #others(): string[] {
