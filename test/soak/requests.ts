@@ -3,6 +3,8 @@
  * or listener left, and coded answers only. At least a third reach the application's `authorize`, and a tenth open a stream.
  * `node test/soak/requests.ts`; `REQUESTS` for another number. `SEED` repeats a run, and `CONVERSATION` one connection of it.
  */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { Child } from "./support/child.ts";
 import { judge } from "./support/answer-check.ts";
 import { until } from "./support/clock.ts";
@@ -10,7 +12,7 @@ import { converse, makeConversation, type Conversation } from "./support/convers
 import { amount, shortMs } from "./support/form.ts";
 import { Checks, mebibytes } from "./support/processes.ts";
 import { seedOfRun } from "./support/random.ts";
-import type { RequestsState } from "./support/requests-server.ts";
+import { MAX_CONNECTIONS, type RequestsState } from "./support/requests-server.ts";
 import { Tally } from "./support/tally.ts";
 
 const REQUESTS = amount("REQUESTS", 1_000_000, 60_000);
@@ -82,6 +84,21 @@ async function settled(topics: number): Promise<RequestsState> {
   return state;
 }
 
+/** Opens streams until the hub has no place left. Resolves to their number. */
+async function takePlaces(): Promise<number> {
+  const sockets: Socket[] = [];
+  let status = "200";
+  while (status === "200" && sockets.length <= MAX_CONNECTIONS) {
+    const socket = connect({ port, host: "127.0.0.1" });
+    sockets.push(socket);
+    socket.write("GET /?topic=t0&wire=ndjson HTTP/1.1\r\nHost: soak\r\n\r\n");
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    status = answer.toString("latin1", 9, 12);
+  }
+  for (const socket of sockets) socket.destroy();
+  return sockets.length - 1;
+}
+
 if (ONLY !== undefined) {
   const conversation = makeConversation(seed, Number(ONLY));
   console.log(conversation.kinds, conversation.ending, Buffer.concat(conversation.steps.flat()).toString("latin1"));
@@ -100,6 +117,7 @@ const before = await settled(idle.stats.topics);
 await converseUntil(REQUESTS);
 const seconds = (performance.now() - start) / 1000;
 const end = await settled(idle.stats.topics);
+const places = await takePlaces();
 server.stop();
 
 const share = (count: number): string => `${count} (${((count * 100) / sent).toFixed(1)}%)`;
@@ -121,6 +139,7 @@ checks.that(end.faults.length === 0, end.faults.join("\n"));
 checks.that(end.authorized >= sent / 3, `only ${share(end.authorized)} reached authorize`);
 checks.that(end.stats.opened >= sent / 10, `only ${share(end.stats.opened)} opened a stream`);
 checks.that(end.stats.connections === 0, `${end.stats.connections} connections are left in the hub`);
+checks.that(places === MAX_CONNECTIONS, `the hub has ${places} of ${MAX_CONNECTIONS} places left`);
 checks.that(end.stats.lagging === 0, `${end.stats.lagging} connections lag`);
 checks.that(end.open === 0, `${end.open} connections are left in the server`);
 checks.that(end.sockets === 0, `${end.sockets} sockets are not closed`);

@@ -6,7 +6,7 @@ import { ALLOWED_ORIGIN, publishedTopics } from "./hostile-values.ts";
 
 const PUBLISH_EVERY_MS = 10;
 /** Fewer than the clients that connect at once, so that the limit is reached as well. */
-const MAX_CONNECTIONS = 8;
+export const MAX_CONNECTIONS = 20;
 
 /** What the server has seen. */
 export interface RequestsState {
