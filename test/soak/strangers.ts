@@ -23,6 +23,8 @@ import {
 } from "./support/strangers-server.ts";
 
 const READERS = amount("READERS", 1000, 1000);
+/** Readers that connect when the strangers have been there for a while. */
+const NEWCOMERS = 20;
 const wires = ["ndjson", "sse", "comet"] as const;
 /** Runs of the control and with the strangers take turns, each with so many seconds in which the readers are timed. */
 const PAIRS = amount("PAIRS", 2, 2);
@@ -107,13 +109,16 @@ async function run(isControl: boolean): Promise<number> {
   const seconds = (performance.now() - attackStart) / 1000;
   const isReached = await readers.call<boolean>("reach", { offset: MESSAGES, timeoutMs: 60_000 });
   const got = await readers.call<CrowdState>("total");
+  const newcomers = { port: ports.http, topic: READERS_TOPIC, wire: "sse", count: NEWCOMERS, reading: true };
+  const areIn = await readers.call<boolean>("open", newcomers);
+  const { violations } = await readers.call<CrowdState>("total");
   const state = await server.call<StrangersState>("state");
   const attack = await strangers.call<AttackState>("state");
   await strangers.kill();
   let left = state;
   const isLeft = await until(async () => {
     left = await server.call<StrangersState>("state");
-    return left.stats.connections === READERS;
+    return left.stats.connections === READERS + NEWCOMERS;
   }, LEAVE_MS);
   for (const child of [server, readers, bare]) child?.stop();
 
@@ -134,7 +139,8 @@ async function run(isControl: boolean): Promise<number> {
     isReached && got.messages === MESSAGES * READERS,
     `${name}: ${got.messages} of ${MESSAGES * READERS} came`,
   );
-  checks.that(got.violations.length === 0, `${name}: ${got.violations.join(" ")}`);
+  checks.that(violations.length === 0, `${name}: ${violations.join(" ")}`);
+  checks.that(areIn, `${name}: newcomers are not let in`);
   checks.that(state.failures.length === 0, `${name}: ${state.failures.join(" ")}`);
   checks.that(state.faults.length === 0, `${name}: ${state.faults.join(" ")}`);
   checks.that(
@@ -144,7 +150,7 @@ async function run(isControl: boolean): Promise<number> {
   checks.that(state.peakHeap <= bound, `${name}: ${mebibytes(state.peakHeap)} are held, over ${mebibytes(bound)}`);
   checks.that(
     isLeft,
-    `${name}: ${left.stats.connections - READERS} connections are left when the strangers have gone: ${left.others.join("; ")}`,
+    `${name}: ${left.stats.connections - READERS - NEWCOMERS} connections are left when the strangers have gone: ${left.others.join("; ")}`,
   );
   return got.p99Us;
 }
