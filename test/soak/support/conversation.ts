@@ -28,7 +28,7 @@ const PATIENCE_MS = 30_000;
 /** Returns the conversation with this number, which is the same for the same seed. */
 export function makeConversation(seed: number, number: number): Conversation {
   const random = new Random((seed + Math.imul(number, 0x9e3779b1)) >>> 0);
-  const count = random.chance(0.7) ? 1 : random.chance(0.7) ? random.whole(2, 3) : random.whole(4, 10);
+  const count = random.chance(0.78) ? 1 : random.chance(0.7) ? random.whole(2, 3) : random.whole(4, 10);
   const requests = Array.from({ length: count }, () => makeRequest(random));
   const kinds = requests.map(({ kind }) => kind);
   const ending = random.pick(["half-close", "half-close", "reset", "close"] as const);

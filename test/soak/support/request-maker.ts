@@ -101,7 +101,7 @@ function usual(random: Random): Draft {
 }
 
 function topicName(random: Random): string {
-  if (random.chance(0.7)) return random.pick(publishedTopics);
+  if (random.chance(0.78)) return random.pick(publishedTopics);
   return random.chance(0.5) ? random.pick(plannedTopics) : `other${random.whole(0, 5000)}`;
 }
 
