@@ -3,11 +3,11 @@
  * a process of their own can. The readers get everything in order, no publish fails, the readers' p99 delay is at most three times that of a
  * control, and memory stays under a bound. In the control the same traffic goes to bare `node:http` and `node:http2` servers in another
  * process. `node test/soak/strangers.ts`; `READERS`, `PAIRS`, `SECONDS` and
- * `EVERY_MS` change it.
+ * `EVERY_MS` change it, and `ATTACKS=A1,A4` runs some of the attacks.
  */
 import { median } from "../support/statistics.ts";
 import { HELD, READERS_OF_ALL } from "./support/attacks.ts";
-import type { AttackState } from "./support/strangers-process.ts";
+import type { AttackOrder, AttackState } from "./support/strangers-process.ts";
 import { Child } from "./support/child.ts";
 import { sleep, until } from "./support/clock.ts";
 import type { CrowdState } from "./support/crowd-process.ts";
@@ -31,6 +31,7 @@ const PAIRS = amount("PAIRS", 2, 2);
 const SECONDS = amount("SECONDS", 120, 10);
 const EVERY_MS = amount("EVERY_MS", 50, 50);
 const MESSAGES = Math.ceil((SECONDS * 1000) / EVERY_MS);
+const ATTACKS = process.env["ATTACKS"];
 const MESSAGE_BYTES = 200;
 const MOST_RATIO = 3;
 /** The readers are timed when the strangers hold as many connections as they can, or after so long, in milliseconds. */
@@ -100,7 +101,8 @@ async function run(isControl: boolean): Promise<number> {
   const idle = await server.call<StrangersState>("state");
 
   const target = bare === undefined ? ports : await bare.call<Ports>("listen");
-  await strangers.call("start", { ports: target, seed, fullTopics: FULL_TOPICS });
+  const order: AttackOrder = { ports: target, seed, fullTopics: FULL_TOPICS };
+  await strangers.call("start", ATTACKS === undefined ? order : { ...order, names: ATTACKS.split(",") });
   const attackStart = performance.now();
   const isHolding = await strangers.call<boolean>("holding", HOLDING_MS);
   const fillSeconds = (performance.now() - attackStart) / 1000;

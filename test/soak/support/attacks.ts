@@ -15,8 +15,8 @@ export interface AttackOptions {
   readonly random: Random;
   /** `<attack> requests`, `<attack> <status>` and `<attack> cut`, which is a connection that ends without an answer. */
   readonly tally: Tally;
-  /** The attacks that hold as many connections as they can. */
-  readonly filled: Set<string>;
+  /** Whether an attack that holds connections holds as many as it can. */
+  readonly filled: Map<string, boolean>;
   readonly isOver: () => boolean;
 }
 
@@ -28,8 +28,6 @@ const TOPICS_EACH = 32;
 export const HELD = { topics: 400, body: 300, large: 500, sessions: 2 };
 /** How many clients read a whole log at once. */
 export const READERS_OF_ALL = { callbacks: 4, pipelines: 10, formats: 2 };
-/** How many attacks hold connections. */
-export const HOLDING = Object.keys(HELD).length;
 const STREAMS = 2000;
 const BODY = Buffer.alloc(262_144, "x");
 /** How many connections an attack that holds them opens at once. */
@@ -46,21 +44,24 @@ const formats: readonly string[] = [
   "wire=comet&mode=managed",
 ];
 
-/** Starts all attacks. Resolves when they are over, and their connections are closed. */
-export async function attackAll(options: AttackOptions): Promise<void> {
-  const attacks = [
-    ...times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
+/** Starts attacks, all or those that are named. Resolves when they are over, and their connections are closed. */
+export async function attack(options: AttackOptions, names: readonly string[] = Object.keys(attacks)): Promise<void> {
+  await Promise.all(names.flatMap((name) => attacks[name]?.(options) ?? []));
+}
+
+const attacks: { readonly [name: string]: (options: AttackOptions) => readonly Promise<void>[] } = {
+  A1: (options) => times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
+  A2: (options) => [
     ...times(16, () => pollRandomTopics(options)),
     holdConnections(options, "A2 held", HELD.topics, () => head(`/?wire=ndjson${randomTopics(options)}`)),
-    ...times(READERS_OF_ALL.pipelines, () => pipeline(options)),
-    ...times(READERS_OF_ALL.formats, (i) => readInFormats(options, i)),
-    openStreams(options),
-    ...times(4, () => sendCommas(options)),
-    holdConnections(options, "A7", HELD.body, () => withBody(options)),
-    holdConnections(options, "A8", HELD.large, () => largeRequest(options)),
-  ];
-  await Promise.all(attacks);
-}
+  ],
+  A3: (options) => times(READERS_OF_ALL.pipelines, () => pipeline(options)),
+  A4: (options) => times(READERS_OF_ALL.formats, (i) => readInFormats(options, i)),
+  A5: (options) => [openStreams(options)],
+  A6: (options) => times(4, () => sendCommas(options)),
+  A7: (options) => [holdConnections(options, "A7", HELD.body, () => withBody(options))],
+  A8: (options) => [holdConnections(options, "A8", HELD.large, () => largeRequest(options))],
+};
 
 function times<T>(count: number, make: (i: number) => T): T[] {
   return Array.from({ length: count }, (_, i) => make(i));
@@ -141,6 +142,7 @@ function sendCommas(options: AttackOptions): Promise<void> {
 async function openStreams(options: AttackOptions): Promise<void> {
   const { ports, tally, random, fullTopics, filled } = options;
   const held: http2.ClientHttp2Session[] = [];
+  filled.set("A5", false);
   while (!options.isOver()) {
     const session = http2.connect(`http://127.0.0.1:${ports.http2}`, { settings: { initialWindowSize: 0 } });
     session.on("error", () => undefined);
@@ -166,7 +168,7 @@ async function openStreams(options: AttackOptions): Promise<void> {
     held.push(session);
     if (held.length <= HELD.sessions) continue;
     held.shift()?.destroy();
-    filled.add("A5");
+    filled.set("A5", true);
   }
   for (const session of held) session.destroy();
 }
@@ -195,12 +197,13 @@ async function holdConnections(
   makeRequest: () => string | Buffer,
 ): Promise<void> {
   const held: Socket[] = [];
+  options.filled.set(name, false);
   const openForever = async (): Promise<void> => {
     while (!options.isOver()) {
       held.push(await ask(options, name, makeRequest()));
       if (held.length <= most) continue;
       held.shift()?.resetAndDestroy();
-      options.filled.add(name);
+      options.filled.set(name, true);
     }
   };
   await Promise.all(times(OPENERS, openForever));

@@ -1,5 +1,5 @@
 /** The program of the process of the anonymous clients of `strangers`. */
-import { attackAll, HOLDING } from "./attacks.ts";
+import { attack } from "./attacks.ts";
 import { serveCalls } from "./child.ts";
 import { until } from "./clock.ts";
 import { Random } from "./random.ts";
@@ -7,9 +7,17 @@ import type { Ports } from "./strangers-server.ts";
 import { Tally } from "./tally.ts";
 
 const tally = new Tally();
-const filled = new Set<string>();
+const filled = new Map<string, boolean>();
 let isOver = false;
-let attack: Promise<void> | undefined;
+let attacks: Promise<void> | undefined;
+
+export interface AttackOrder {
+  readonly ports: Ports;
+  readonly seed: number;
+  readonly fullTopics: number;
+  /** All by default. */
+  readonly names?: readonly string[];
+}
 
 export interface AttackState {
   /** How many of each, by name. */
@@ -18,15 +26,15 @@ export interface AttackState {
 }
 
 serveCalls({
-  start: ({ ports, seed, fullTopics }: { ports: Ports; seed: number; fullTopics: number }) => {
-    attack = attackAll({ ports, fullTopics, random: new Random(seed), tally, filled, isOver: () => isOver });
+  start: ({ ports, seed, fullTopics, names }: AttackOrder) => {
+    attacks = attack({ ports, fullTopics, random: new Random(seed), tally, filled, isOver: () => isOver }, names);
   },
   /** Resolves when the attacks hold as many connections as they can: true, or false if that takes too long. */
-  holding: (timeoutMs: number) => until(() => filled.size === HOLDING, timeoutMs),
+  holding: (timeoutMs: number) => until(() => [...filled.values()].every(Boolean), timeoutMs),
   /** Ends each attack when its present request is answered. */
   stop: async () => {
     isOver = true;
-    await attack;
+    await attacks;
   },
   state: (): AttackState => {
     const { user, system } = process.cpuUsage();
