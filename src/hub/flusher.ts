@@ -17,7 +17,7 @@ export interface Flushable {
  * other work by the slice and a few writes at most, however many subscribers there are.
  *
  * Invariants: all topics flush before any group, so that a group sees every message of the turn. A `Flushable` is in at
- * most one queue, once. `publish` only marks a topic here; it flushes at once only when half a log's worth is unsent.
+ * most one queue, once. `publish` only marks a topic here.
  */
 export class Flusher {
   readonly #sliceMs: number;
@@ -47,10 +47,9 @@ export class Flusher {
     this.#schedule();
   }
 
-  /** Flushes everything now, without a time limit. */
-  flushAll(): void {
-    this.#flushTopics();
-    while (this.#queue.size > 0) take(this.#queue).flush(Infinity);
+  /** Whether nothing is queued. */
+  get isIdle(): boolean {
+    return !this.#isScheduled;
   }
 
   /** Resolves in the next turn of the event loop, when sinks have had the chance to drain. */

@@ -150,6 +150,23 @@ export interface HubOptions {
    * @default 100_000
    */
   readonly maxTopics?: number;
+  /**
+   * The highest number of topics that clients have asked for and that nothing has been published to, from 1. They take
+   * no place of `maxTopics`. Beyond it, the one that was left longest ago goes; if all are followed, new ones are
+   * refused with 503.
+   *
+   * @default 100_000
+   */
+  readonly maxAskedTopics?: number;
+  /**
+   * The most memory in bytes that the logs of all topics may take together, from 1,048,576: messages, their fields, and
+   * their encoded frames. Beyond it, the frames that were read longest ago go first, since they can be encoded again.
+   * Then the messages that were published longest ago go, from whichever topic; a client that comes back for them gets a
+   * `gap`.
+   *
+   * @default 268_435_456
+   */
+  readonly maxLogBytes?: number;
   /** The highest number of topics that one connection follows, from 1 to 1,000. @default 32 */
   readonly maxTopicsPerConnection?: number;
   /** The longest position that a client may send, in characters, from 64. @default 4096 */
@@ -258,6 +275,8 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     flushSliceMs: time("flushSliceMs", 10, 1),
     maxConnections: number("maxConnections", 100_000, 1),
     maxTopics: number("maxTopics", 100_000, 1),
+    maxAskedTopics: number("maxAskedTopics", 100_000, 1),
+    maxLogBytes: number("maxLogBytes", 268_435_456, 1_048_576),
     maxTopicsPerConnection: number("maxTopicsPerConnection", 32, 1, 1000),
     maxPositionLength: number("maxPositionLength", 4096, 64),
     maxMessageBytes: number("maxMessageBytes", 65_536, 1),

@@ -14,8 +14,10 @@ export interface HubStats {
   readonly byWire: { readonly [W in Wire]: number };
   /** The open connections with a backlog: they have not been sent every message yet. */
   readonly lagging: number;
-  /** The live topics, and the content of their logs: messages, and bytes of data as JSON in UTF-8. */
+  /** The live topics, and those of them that have only been asked for: nothing was published to them. */
   readonly topics: number;
+  readonly askedTopics: number;
+  /** The messages in all logs, and the memory in bytes that they take with their fields and encoded frames: an estimate. */
   readonly logEntries: number;
   readonly logBytes: number;
   /** The messages published by this hub. */

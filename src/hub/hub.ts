@@ -75,7 +75,7 @@ export class Hub {
     const flusher = new Flusher(settings.flushSliceMs);
     this.#link = broker && new BrokerLink(broker, onError);
     this.#topics = new Topics(settings, flusher, sweeper, this.#link);
-    this.#publisher = new Publisher(this.#topics, flusher, this.#link, this.#counters, settings.maxMessageBytes);
+    this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
     this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters);
@@ -140,8 +140,9 @@ export class Hub {
       connections: this.#subscriptions.connections.size,
       byWire: { ...byWire },
       topics: this.#topics.size,
-      logEntries: this.#topics.totals.entries,
-      logBytes: this.#topics.totals.bytes,
+      askedTopics: this.#topics.asked,
+      logEntries: this.#topics.memory.entries,
+      logBytes: this.#topics.memory.bytes,
       ...(link === undefined
         ? {}
         : {

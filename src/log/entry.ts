@@ -33,6 +33,33 @@ export interface Publication {
   readonly bytes: number;
 }
 
+/** The memory of a message besides its texts: its object, its position's text and its place in the ring. */
+const ENTRY_OVERHEAD = 160;
+/** The memory of each text besides its characters, and of a place in an index by key or by id. */
+const TEXT_OVERHEAD = 20;
+const INDEX_OVERHEAD = 50;
+
+const beyondLatin1 = /[\u0100-\uffff]/;
+
+/** Returns the memory that a message takes in a log, in bytes: an estimate, which a test holds against the real heap. */
+export function heldBytes({ json, text, event, key, messageId, bytes }: Publication): number {
+  const isAscii = bytes === json.length;
+  return (
+    ENTRY_OVERHEAD +
+    textBytes(json, isAscii) +
+    textBytes(text, isAscii) +
+    textBytes(event) +
+    (key === undefined ? 0 : INDEX_OVERHEAD + textBytes(key)) +
+    (messageId === undefined ? 0 : INDEX_OVERHEAD + textBytes(messageId))
+  );
+}
+
+/** JavaScript keeps a text in one byte a character, or in two if one of them is beyond Latin-1. */
+function textBytes(text: string | undefined, isAscii = false): number {
+  if (text === undefined) return 0;
+  return TEXT_OVERHEAD + text.length * (!isAscii && beyondLatin1.test(text) ? 2 : 1);
+}
+
 /** A message in a log. Its three numbers are never interchangeable. */
 export interface Entry extends LoggedMessage {
   /** Counts the messages of this topic's log in this process: 1, 2, 3 ... It never changes when older messages leave. */
@@ -45,4 +72,6 @@ export interface Entry extends LoggedMessage {
   readonly at: number;
   /** The size of `json` in UTF-8 bytes. */
   readonly bytes: number;
+  /** The memory that it takes, in bytes: see {@link heldBytes}. */
+  readonly held: number;
 }

@@ -1,14 +1,9 @@
 import type { Format } from "../wire/format.ts";
-import type { Entry, LogBounds, Publication } from "./entry.ts";
+import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry.ts";
+import type { LogMemory, MeteredLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
-import { Tape } from "./tape.ts";
-
-/**
- * The number of tapes that a log keeps: one for each wire, and some for callbacks of plain comet. The least recently
- * used goes first.
- */
-const MAX_TAPES = 8;
+import { Tape, type Piece } from "./tape.ts";
 
 /** Options of a {@link Log}. */
 export interface LogOptions {
@@ -17,7 +12,12 @@ export interface LogOptions {
   readonly keepNewest: boolean;
   /** Whether offsets are 1, 2, 3 ..., so that they show how many messages are missing. */
   readonly isDense: boolean;
+  /** The memory that this log shares with others. */
+  readonly memory: LogMemory;
 }
+
+/** The ring of a log that has had no message yet. */
+const emptyRing: readonly (Entry | undefined)[] = [];
 
 /**
  * The newest messages of one topic: a ring, bounded by entries, bytes and age.
@@ -27,17 +27,20 @@ export interface LogOptions {
  * log that follows a broker may have to `restart`, with a *hole* in its indexes for messages that it will never have.
  *
  * Invariants: indexes never repeat or go back, not even over `restart` and `clear`, since cursors and tapes keep them.
- * An entry never changes. Only this class converts offsets to indexes. `LiveTopic` makes every change, so that the
- * hub's totals stay right.
+ * An entry never changes. Only this class converts offsets to indexes. Every change of what it holds goes to the
+ * `LogMemory`.
  */
-export class Log {
+export class Log implements MeteredLog {
   readonly topic: string;
   readonly #bounds: LogBounds;
   readonly #isDense: boolean;
   #epoch: string;
-  #prefix: string;
-  readonly #tapes = new Map<string, Tape>();
-  #ring: (Entry | undefined)[] = new Array<Entry | undefined>(4).fill(undefined);
+  /** The beginning of its positions. A log without messages does not keep it. */
+  #prefix: string | undefined;
+  readonly #memory: LogMemory;
+  /** By format. There are as many as there are wires and modes, however many callbacks. */
+  #tapes: Map<string, Tape> | undefined;
+  #ring = emptyRing as (Entry | undefined)[];
   #head = 0;
   #floor = 0;
   /** The offsets at the head and at the floor. */
@@ -49,15 +52,19 @@ export class Log {
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #bytes = 0;
+  /** The memory of the messages in the ring, and what was last reported of all messages. */
+  #held = 0;
+  #reportedEntries = 0;
+  #reportedHeld = 0;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
 
-  constructor(topic: string, epoch: string, { bounds, keepNewest, isDense }: LogOptions) {
+  constructor(topic: string, epoch: string, { bounds, keepNewest, isDense, memory }: LogOptions) {
     this.topic = topic;
     this.#epoch = epoch;
     this.#bounds = bounds;
     this.#isDense = isDense;
-    this.#prefix = positionPrefix(topic, epoch);
+    this.#memory = memory;
     this.#newest = keepNewest ? new Newest(bounds) : undefined;
   }
 
@@ -79,9 +86,8 @@ export class Log {
     return this.#head - this.#floor;
   }
 
-  /** The size of the data held, as JSON in UTF-8 bytes. */
-  get bytes(): number {
-    return this.#bytes;
+  get oldestAt(): number | undefined {
+    return this.#newest?.oldestBeyond?.at ?? (this.size === 0 ? undefined : this.entry(this.#floor + 1).at);
   }
 
   /** The offset of the newest message, or of the one after which the log begins. */
@@ -100,7 +106,7 @@ export class Log {
    */
   position(index: number): string {
     if (index < this.#countedFrom) return this.#beforeHole;
-    return this.#prefix + String(this.#offsetAt(index));
+    return (this.#prefix ?? positionPrefix(this.topic, this.#epoch)) + String(this.#offsetAt(index));
   }
 
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
@@ -121,6 +127,13 @@ export class Log {
   /** Returns the number of messages from one index to another; `null` if it is unknown. */
   missed(from: number, to: number): number | null {
     return from < this.#countedFrom ? null : to - from;
+  }
+
+  /** Returns the size of the data after an index that the log holds, as JSON in UTF-8 bytes. */
+  bytesAfter(index: number): number {
+    let bytes = 0;
+    for (let i = this.#head; i > Math.max(index, this.#floor); i -= 1) bytes += this.entry(i).bytes;
+    return bytes;
   }
 
   /** Returns the message with this index. Only for an index that the log holds. */
@@ -149,13 +162,16 @@ export class Log {
   ): Entry {
     const { json, text, event, key, messageId, bytes } = message;
     const index = this.#head + 1;
+    this.#prefix ??= positionPrefix(this.topic, this.#epoch);
     const id = this.#prefix + String(offset);
-    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes };
+    const held = heldBytes(message);
+    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes, held };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[index & (this.#ring.length - 1)] = entry;
     this.#head = index;
     this.#headOffset = offset;
     this.#bytes += bytes;
+    this.#held += held;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
     this.trim(now);
@@ -173,7 +189,21 @@ export class Log {
       this.#drop(oldest);
     }
     this.#newest?.trim(now);
-    if (this.#floor !== before) for (const tape of this.#tapes.values()) tape.trim();
+    if (this.#floor !== before) this.#trimTapes();
+    this.#report();
+  }
+
+  /** Drops the oldest message, because the memory is full. */
+  dropOldest(): void {
+    const beyond = this.#newest?.oldestBeyond;
+    if (beyond !== undefined) this.#newest?.remove(beyond);
+    else if (this.size > 0) {
+      const oldest = this.entry(this.#floor + 1);
+      this.#drop(oldest);
+      this.#newest?.remove(oldest);
+      this.#trimTapes();
+    }
+    this.#report();
   }
 
   /**
@@ -192,13 +222,14 @@ export class Log {
     if (!isCounted) this.#countedFrom = this.#head;
     this.#beforeHole = beforeHole;
     this.#epoch = epoch;
-    this.#prefix = positionPrefix(this.topic, epoch);
+    this.#prefix = undefined;
   }
 
   /** Drops all messages, as if they were too old. */
   clear(): void {
     this.trim(Infinity);
-    this.#tapes.clear();
+    for (const tape of this.#tapes?.values() ?? []) this.dropTape(tape);
+    this.#ring = emptyRing as (Entry | undefined)[];
   }
 
   /** Returns the newest messages of their keys that have left the ring, of those after an index, oldest first. */
@@ -206,17 +237,24 @@ export class Log {
     return this.#newest?.after(index) ?? [];
   }
 
-  /** Returns the frames of this log in one format, shared by all readers. Only for a format with a `frameKey`. */
-  tape(format: Format): Tape {
-    const key = format.frameKey as string;
-    let tape = this.#tapes.get(key);
-    if (tape === undefined) {
-      tape = new Tape(this, format);
-      if (this.#tapes.size === MAX_TAPES) this.#tapes.delete(this.#tapes.keys().next().value as string);
-    } else this.#tapes.delete(key);
-    // The order of the map is the order of use.
-    this.#tapes.set(key, tape);
-    return tape;
+  /**
+   * Returns the frames of the messages after `index` up to `limit` in one format, or as many as make one piece. Only for
+   * messages that the log holds. The piece is shared by all readers, unless the format has a wrapper.
+   */
+  read(format: Format, index: number, limit: number): Piece {
+    const { frameKey, wrapper } = format;
+    this.#tapes ??= new Map();
+    let tape = this.#tapes.get(frameKey);
+    const before = tape?.held ?? 0;
+    if (tape === undefined) this.#tapes.set(frameKey, (tape = new Tape(this, format)));
+    const piece = wrapper === undefined ? tape.read(index, limit) : tape.readWrapped(index, limit, wrapper);
+    this.#memory.tapeUsed(tape, this, tape.held - before);
+    return piece;
+  }
+
+  dropTape(tape: Tape): void {
+    this.#tapes?.delete(tape.frameKey);
+    this.#memory.tapeDropped(tape);
   }
 
   #drop(oldest: Entry): void {
@@ -224,10 +262,31 @@ export class Log {
     this.#floorOffset = oldest.offset;
     this.#ring[oldest.index & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
+    this.#held -= oldest.held;
     this.#newest?.leave(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
       this.#byMessageId.delete(oldest.messageId);
     }
+  }
+
+  #trimTapes(): void {
+    for (const tape of this.#tapes?.values() ?? []) {
+      const before = tape.held;
+      tape.trim();
+      this.#memory.tapeTrimmed(tape.held - before);
+    }
+  }
+
+  /** Reports to the memory what has changed since the last report. */
+  #report(): void {
+    const entries = this.size + (this.#newest?.beyond ?? 0);
+    const held = this.#held + (this.#newest?.held ?? 0);
+    const reported = this.#reportedEntries;
+    this.#memory.changed(entries - reported, held - this.#reportedHeld);
+    this.#reportedEntries = entries;
+    this.#reportedHeld = held;
+    if (reported === 0 && entries > 0) this.#memory.filled(this);
+    else if (reported > 0 && entries === 0) this.#memory.emptied();
   }
 
   #offsetAt(index: number): number {
@@ -238,7 +297,7 @@ export class Log {
   }
 
   #grow(): void {
-    const ring = new Array<Entry | undefined>(this.#ring.length * 2).fill(undefined);
+    const ring = new Array<Entry | undefined>(Math.max(4, this.#ring.length * 2)).fill(undefined);
     for (let index = this.#floor + 1; index <= this.#head; index += 1) {
       ring[index & (ring.length - 1)] = this.entry(index);
     }

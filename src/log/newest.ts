@@ -13,12 +13,27 @@ export class Newest {
   /** In the order of indexes: entries that have left the ring come first. */
   readonly #byKey = new Map<string, Entry>();
   #floor = 0;
-  /** The entries that have left the ring, and their size in bytes. */
+  /** The entries that have left the ring: their number, their data's size and their memory in bytes. */
   #beyond = 0;
   #bytes = 0;
+  #held = 0;
 
   constructor(bounds: LogBounds) {
     this.#bounds = bounds;
+  }
+
+  /** The number of messages that have left the ring, and the memory that they take, in bytes. */
+  get beyond(): number {
+    return this.#beyond;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** The oldest message that has left the ring. */
+  get oldestBeyond(): Entry | undefined {
+    return this.#beyond === 0 ? undefined : this.#byKey.values().next().value;
   }
 
   add(entry: Entry, key: string): void {
@@ -27,12 +42,18 @@ export class Newest {
     this.#byKey.set(key, entry);
   }
 
+  /** Removes a message, if it is the newest of its key. */
+  remove(entry: Entry): void {
+    if (entry.key !== undefined && this.#byKey.get(entry.key) === entry) this.#remove(entry.key, entry);
+  }
+
   /** Notes that a message has left the ring. The log calls it for every message, oldest first. */
   leave(entry: Entry): void {
     this.#floor = entry.index;
     if (entry.key === undefined || this.#byKey.get(entry.key) !== entry) return;
     this.#beyond += 1;
     this.#bytes += entry.bytes;
+    this.#held += entry.held;
   }
 
   trim(now: number): void {
@@ -59,5 +80,6 @@ export class Newest {
     if (entry.index > this.#floor) return;
     this.#beyond -= 1;
     this.#bytes -= entry.bytes;
+    this.#held -= entry.held;
   }
 }

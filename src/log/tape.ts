@@ -1,5 +1,5 @@
-import type { Format } from "../wire/format.ts";
 import { utf8 } from "../core/utf8.ts";
+import type { Format, Wrapper } from "../wire/format.ts";
 import type { Entry } from "./entry.ts";
 
 /**
@@ -9,10 +9,13 @@ import type { Entry } from "./entry.ts";
 const FIRST_BLOCK = 512;
 /** The highest number of bytes read at once, unless a single frame is larger. */
 export const MAX_BLOCK = 65_536;
+/** The memory that a tape and each of its blocks take besides their bytes, and that each frame's end takes. */
+const TAPE_OVERHEAD = 700;
+const BLOCK_OVERHEAD = 450;
+const END_BYTES = 8;
 
 /** The part of a log that a tape reads. */
 export interface TapeSource {
-  readonly head: number;
   readonly floor: number;
   entry(index: number): Entry;
 }
@@ -26,6 +29,12 @@ interface Block {
   readonly ends: number[];
 }
 
+/** A stretch of frames, and the index of its last message. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  readonly through: number;
+}
+
 const encoder = new TextEncoder();
 
 /**
@@ -34,101 +43,150 @@ const encoder = new TextEncoder();
  * Any stretch of messages that a reader is sent is one piece of this memory, shared with all other readers of that
  * stretch. So neither a flush nor a resuming reader copies bytes.
  *
- * Invariant: bytes that `read` has returned never change, since sockets still hold them. Blocks only grow at their
- * unused end.
+ * Invariants: bytes that `read` has returned never change, since sockets still hold them. Blocks only grow at their
+ * unused end, are in the order of their messages, and may have gaps between them. One read encodes one block at most,
+ * so that no reader can make the hub encode a whole log.
  */
 export class Tape {
+  /** The memory that the tape takes, in bytes. */
+  held: number = TAPE_OVERHEAD;
   readonly #log: TapeSource;
   readonly #format: Format;
   #blocks: Block[] = [];
-  /** The index after which the frames begin, and the index up to which they go. */
-  #from: number;
-  #through: number;
 
   constructor(log: TapeSource, format: Format) {
     this.#log = log;
     this.#format = format;
-    this.#from = this.#through = log.head;
+  }
+
+  /** The key of its format, by which its log knows it. */
+  get frameKey(): string {
+    return this.#format.frameKey;
   }
 
   /**
    * Returns the frames after `index` up to `limit`, or as many as one block holds. Only for messages that the log
    * holds.
-   *
-   * @returns The piece, and the index of its last message.
    */
-  read(index: number, limit: number): { readonly bytes: Uint8Array; readonly through: number } {
-    this.#encode(index, limit);
-    const block = this.#blockOf(index + 1);
-    const through = Math.min(limit, block.first + block.ends.length - 1);
-    const from = index < block.first ? 0 : (block.ends[index - block.first] as number);
-    return { bytes: block.bytes.subarray(from, block.ends[through - block.first]), through };
+  read(index: number, limit: number): Piece {
+    const { block, through } = this.#blockWith(index + 1, limit);
+    return { bytes: block.bytes.subarray(startOf(block, index + 1), endOf(block, through)), through };
+  }
+
+  /** Returns the frames as {@link read} does, each in a wrapper. They are a copy of at most one block, or one frame. */
+  readWrapped(index: number, limit: number, wrapper: Wrapper): Piece {
+    const { block, through: last } = this.#blockWith(index + 1, limit);
+    const before = utf8(wrapper.before);
+    const after = utf8(wrapper.after);
+    const start = startOf(block, index + 1);
+    let through = index + 1;
+    const sizeTo = (end: number): number => endOf(block, end) - start + (end - index) * (before.length + after.length);
+    while (through < last && sizeTo(through + 1) <= MAX_BLOCK) through += 1;
+    const bytes = new Uint8Array(sizeTo(through));
+    let at = 0;
+    for (let from = start, frame = index + 1; frame <= through; frame += 1) {
+      const end = endOf(block, frame);
+      bytes.set(before, at);
+      bytes.set(block.bytes.subarray(from, end), at + before.length);
+      at += before.length + end - from;
+      bytes.set(after, at);
+      at += after.length;
+      from = end;
+    }
+    return { bytes, through };
   }
 
   /** Drops the blocks whose messages have all left the log. */
   trim(): void {
     const { floor } = this.#log;
-    let droppable = 0;
-    for (const { first, ends } of this.#blocks) {
-      if (first + ends.length - 1 > floor) break;
-      droppable += 1;
+    let dropped = 0;
+    for (const block of this.#blocks) {
+      if (lastOf(block) > floor) break;
+      dropped += 1;
+      this.held -= sizeOf(block);
     }
-    if (droppable > 0) this.#blocks = this.#blocks.slice(droppable);
-    if (this.#from < floor) this.#from = floor;
-    if (this.#through < floor) this.#through = floor;
+    if (dropped > 0) this.#blocks = this.#blocks.slice(dropped);
   }
 
-  #encode(index: number, limit: number): void {
-    const { head } = this.#log;
-    if (this.#blocks.length === 0) this.#from = this.#through = Math.min(index, head);
-    if (index < this.#from) {
-      const later = this.#blocks;
-      this.#blocks = [];
-      this.#encodeStretch(index, this.#from);
-      this.#blocks.push(...later);
-      this.#from = index;
-    }
-    if (limit > this.#through) {
-      this.#encodeStretch(this.#through, limit);
-      this.#through = limit;
-    }
+  /** Returns the block with the message `first`, and the last message up to `limit` that it holds. Encodes what it lacks. */
+  #blockWith(first: number, limit: number): { readonly block: Block; readonly through: number } {
+    const at = this.#lastBlockUpTo(first);
+    const known = this.#blocks[at];
+    const block = known !== undefined && first <= lastOf(known) ? known : this.#encode(at, first, limit);
+    return { block, through: Math.min(limit, lastOf(block)) };
   }
 
-  #encodeStretch(after: number, through: number): void {
-    for (let index = after + 1; index <= through; index += 1) {
-      const entry = this.#log.entry(index);
-      this.#append(index, this.#format.message(entry, entry.id));
-    }
+  /** Encodes the messages from `first` up to `limit` into the block at a place, or into a new one after it. */
+  #encode(at: number, first: number, limit: number): Block {
+    const block = this.#blocks[at];
+    const next = this.#blocks[at + 1];
+    const last = next === undefined ? limit : Math.min(limit, next.first - 1);
+    const isBehind = block !== undefined && lastOf(block) === first - 1;
+    if (isBehind && this.#fill(block, first, last) > 0) return block;
+    const frame = utf8(this.#frame(first));
+    // A long stretch gets a block of its size, and messages that come one by one get blocks that double.
+    const size = Math.max((last - first + 1) * frame.length, isBehind ? block.bytes.length * 2 : FIRST_BLOCK);
+    const bytes = new Uint8Array(Math.max(Math.min(size, MAX_BLOCK), frame.length));
+    bytes.set(frame);
+    const created: Block = { bytes, first, ends: [frame.length] };
+    this.#blocks.splice(at + 1, 0, created);
+    this.held += sizeOf(created);
+    this.#fill(created, first + 1, last);
+    return created;
   }
 
-  #append(index: number, frame: string): void {
-    const block = this.#blocks.at(-1);
-    const used = block?.ends.at(-1) ?? 0;
-    // A UTF-16 code unit takes at most three bytes in UTF-8, so the frame fits without being measured.
-    if (block !== undefined && frame.length * 3 <= block.bytes.length - used) {
-      block.ends.push(used + encoder.encodeInto(frame, block.bytes.subarray(used)).written);
-      return;
+  /** Appends messages to a block, as many as fit. Returns their number. */
+  #fill({ bytes, ends }: Block, first: number, last: number): number {
+    let used = ends.at(-1) as number;
+    let index = first;
+    for (; index <= last; index += 1) {
+      const frame = this.#frame(index);
+      const room = bytes.length - used;
+      // A UTF-16 code unit takes at most three bytes in UTF-8, so a short frame fits without being measured.
+      if (frame.length * 3 <= room) used += encoder.encodeInto(frame, bytes.subarray(used)).written;
+      else if (frame.length > room) break;
+      else {
+        const encoded = utf8(frame);
+        if (encoded.length > room) break;
+        bytes.set(encoded, used);
+        used += encoded.length;
+      }
+      ends.push(used);
     }
-    const bytes = utf8(frame);
-    if (block !== undefined && bytes.length <= block.bytes.length - used) {
-      block.bytes.set(bytes, used);
-      block.ends.push(used + bytes.length);
-      return;
-    }
-    const size = block === undefined ? FIRST_BLOCK : Math.min(block.bytes.length * 2, MAX_BLOCK);
-    const next = new Uint8Array(Math.max(size, bytes.length));
-    next.set(bytes);
-    this.#blocks.push({ bytes: next, first: index, ends: [bytes.length] });
+    this.held += (index - first) * END_BYTES;
+    return index - first;
   }
 
-  #blockOf(index: number): Block {
-    let low = 0;
+  #frame(index: number): string {
+    const entry = this.#log.entry(index);
+    return this.#format.message(entry, entry.id);
+  }
+
+  /** Returns the place of the last block that begins at this message or before; -1 for none. */
+  #lastBlockUpTo(index: number): number {
+    let low = -1;
     let high = this.#blocks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
       if ((this.#blocks[middle] as Block).first <= index) low = middle;
       else high = middle - 1;
     }
-    return this.#blocks[low] as Block;
+    return low;
   }
+}
+
+function lastOf({ first, ends }: Block): number {
+  return first + ends.length - 1;
+}
+
+function startOf(block: Block, index: number): number {
+  return index === block.first ? 0 : endOf(block, index - 1);
+}
+
+function endOf({ first, ends }: Block, index: number): number {
+  return ends[index - first] as number;
+}
+
+function sizeOf({ bytes, ends }: Block): number {
+  return BLOCK_OVERHEAD + bytes.length + ends.length * END_BYTES;
 }

@@ -33,20 +33,16 @@ const document = {
  */
 export function plainCometFormat(callback: string, nonce: string | undefined): Format {
   const { before, after } = scriptFrame(callback, nonce);
-  const key = `comet ${before}`;
-  const [beforeString, afterString, afterLine] = [`${before}'`, `'${after}\n`, `${after}\n`];
   return {
     ...document,
-    key,
+    key: `comet ${before}`,
     head: COMET_HEAD,
-    frameKey: nonce === undefined ? key : undefined,
+    frameKey: "comet",
+    wrapper: { before, after: `${after}\n` },
     before: "",
     after: "",
     heartbeat: "\n",
-    message: ({ text, json }) => {
-      if (text === undefined) return `${before}${dataLiteral(json)}${afterLine}`;
-      return `${beforeString}${insideQuotes(text, json)}${afterString}`;
-    },
+    message: ({ text, json }) => (text === undefined ? dataLiteral(json) : `'${insideQuotes(text, json)}'`),
     control: comment,
     end: (item, query) => comment("end", item) + reconnectScript(item, query, nonce),
   };
@@ -112,6 +108,7 @@ export function managedCometFormat(listener: ManagedListener, nonce: string | un
     key: `comet managed ${script}`,
     head: headWith(script),
     frameKey: "comet managed",
+    wrapper: undefined,
     before,
     after,
     heartbeat: before + after,

@@ -17,6 +17,12 @@ export interface LoggedMessage {
 /** The items other than messages that a server sends in a stream that goes on: `end` and `error` end it. */
 export type ControlName = "open" | "gap";
 
+/** The text before and after each message of a format. */
+export interface Wrapper {
+  readonly before: string;
+  readonly after: string;
+}
+
 /**
  * Writes a stream in the encoding of one wire, with a request's parameters, such as its callback. A stream is `head`, an `open`
  * item, then batches (`before`, one or more message frames, `after`), `gap` items and heartbeats in any order, and at last an `end`
@@ -30,8 +36,15 @@ export interface Format {
   readonly key: string;
   readonly wire: Wire;
   readonly contentType: string;
-  /** The key of the log's tape that caches message frames; `undefined` if frames cannot be shared, as with a nonce. */
-  readonly frameKey: string | undefined;
+  /** The key of the log's tape that caches what `message` writes. Formats with equal keys MUST write the same. */
+  readonly frameKey: string;
+  /**
+   * The text around what `message` writes, which is then not a whole frame; `undefined` if `message` writes whole frames.
+   *
+   * It carries what a request brings, such as a callback: so all callbacks share one tape, whose number a stranger
+   * cannot raise.
+   */
+  readonly wrapper: Wrapper | undefined;
   /**
    * Whether a frame names the whole position: that of all topics of a connection, not only the message's. Then the tape serves
    * connections with a single topic only, where both are the same.
@@ -49,7 +62,10 @@ export interface Format {
   /** The text of a heartbeat; empty if the wire has none. */
   readonly heartbeat: string;
 
-  /** Writes a message frame. `id` is the message's own, or the whole position where {@link idsNameAllTopics}. */
+  /**
+   * Writes a message frame, or its inside where there is a `wrapper`. `id` is the message's own, or the whole position
+   * where {@link idsNameAllTopics}.
+   */
   readonly message: (message: LoggedMessage, id: string) => string;
   /**
    * Writes a control item. `position` is the whole position after it, or empty while the client must not resume from there yet:
@@ -58,6 +74,12 @@ export interface Format {
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
   /** Writes the end of the stream. `query` is the request's query string, without `?` and without its position; it is untrusted. */
   readonly end: (item: EndItem, query: string) => string;
+}
+
+/** Writes a whole message frame: what `message` writes, in its wrapper if there is one. */
+export function messageFrame({ wrapper, message }: Format, logged: LoggedMessage, id: string): string {
+  const text = message(logged, id);
+  return wrapper === undefined ? text : `${wrapper.before}${text}${wrapper.after}`;
 }
 
 /**

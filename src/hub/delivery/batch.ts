@@ -12,7 +12,7 @@ import type { Entry } from "../../log/entry.ts";
 import type { Log } from "../../log/log.ts";
 import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
-import type { Format } from "../../wire/format.ts";
+import { messageFrame, type Format } from "../../wire/format.ts";
 
 /** The bytes of one write, and the number of messages in them. */
 export interface Batch {
@@ -25,15 +25,19 @@ export type Cursors = number[];
 
 /** Returns the position that names the places of all topics. */
 export function positionAt(logs: readonly Log[], cursors: Readonly<Cursors>): string {
-  return logs.map((log, i) => log.position(cursors[i] as number)).join(",");
+  return positionsAt(logs, cursors).join(",");
+}
+
+function positionsAt(logs: readonly Log[], cursors: Readonly<Cursors>): string[] {
+  return logs.map((log, i) => log.position(cursors[i] as number));
 }
 
 /**
  * Reads the messages after `cursors` up to `limits`, in the order of publication, as many as make one write, and moves
  * the cursors past them.
  *
- * The logs must hold the messages after the cursors. A write is at most about 64 KiB, or one larger frame. Where frames
- * are shared and there is one topic, it is a piece of the tape, without a copy.
+ * The logs must hold the messages after the cursors. A write is at most about 64 KiB, or one larger frame. Where there is
+ * one topic and the format needs no wrapper, it is a piece of the tape, without a copy.
  *
  * @returns The batch; `undefined` if there are no messages.
  */
@@ -44,13 +48,15 @@ export function readBatch(
   limits: Readonly<Cursors>,
 ): Batch | undefined {
   const batch = new BatchBuilder(format);
+  const namesAll = format.idsNameAllTopics && logs.length > 1;
+  const positions = namesAll ? positionsAt(logs, cursors) : [];
   while (batch.size < MAX_BLOCK) {
     const i = nextTopic(logs, cursors, limits);
     if (i === -1) break;
     const log = logs[i] as Log;
     const cursor = cursors[i] as number;
-    if (format.frameKey !== undefined && (logs.length === 1 || !format.idsNameAllTopics)) {
-      const { bytes, through } = log.tape(format).read(cursor, endOfRun(i, logs, cursors, limits));
+    if (!namesAll) {
+      const { bytes, through } = log.read(format, cursor, endOfRun(i, logs, cursors, limits));
       // The frames collected so far go first, so that the piece of the tape stays whole.
       if (batch.size > 0 && batch.size + bytes.length > MAX_BLOCK) break;
       batch.addBytes(bytes, through - cursor);
@@ -59,7 +65,8 @@ export function readBatch(
     } else {
       const entry = log.entry(cursor + 1);
       cursors[i] = cursor + 1;
-      batch.addText(format.message(entry, format.idsNameAllTopics ? positionAt(logs, cursors) : entry.id));
+      positions[i] = entry.id;
+      batch.addText(messageFrame(format, entry, positions.join(",")));
     }
   }
   return batch.build();
@@ -117,7 +124,7 @@ export function readNewest(
   for (const entry of newestOf(log, from, limit)) {
     if (batch.size >= MAX_BLOCK) break;
     cursors[i] = entry.index;
-    batch.addText(format.message(entry, format.idsNameAllTopics ? positionAt(logs, cursors) : entry.id));
+    batch.addText(messageFrame(format, entry, format.idsNameAllTopics ? positionAt(logs, cursors) : entry.id));
   }
   if (batch.size < MAX_BLOCK) cursors[i] = limit;
   const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };

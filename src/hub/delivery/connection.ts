@@ -115,12 +115,29 @@ export class Connection implements Subscription, Member {
     return this.#over;
   }
 
+  get cursors(): Readonly<Cursors> | undefined {
+    return this.#cursors;
+  }
+
   close(reason: "unauthorized" | "gone"): void {
     if (this.#over) return;
-    this.#group.flush(Infinity);
-    // A client that does not reconnect gets its backlog first. A client that lost its rights gets nothing more.
-    if (reason === "gone" && this.#cursors !== undefined) this.#endsWhenCaughtUp = true;
-    else this.end(reason, null);
+    if (reason === "unauthorized") {
+      // A client that lost its rights gets nothing more.
+      this.end(reason, null);
+      return;
+    }
+    // A client that does not reconnect gets its backlog first.
+    this.#endsWhenCaughtUp = true;
+    if (this.#cursors === undefined) this.fallBehind();
+    this.serve();
+  }
+
+  /** Ends the stream after what has been published, as far as the sink takes it at once: see {@link end}. */
+  endAfterRest(reason: EndReason, retryMs: number | null): void {
+    if (this.#over) return;
+    if (this.#cursors === undefined) this.fallBehind();
+    this.#serveUpTo(this.#group.heads);
+    this.end(reason, retryMs);
   }
 
   /** Writes the beginning of the stream: its head, the `open` item and the opening gaps. */
@@ -198,20 +215,25 @@ export class Connection implements Subscription, Member {
   /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void {
     this.#cursors = this.#group.cursorsOf(this).slice();
-    this.#group.leave(this);
+    this.#group.leaveBehind(this);
     this.#context.counters.lagging += 1;
   }
 
   /** Sends the backlog up to the group's cursors, as long as the sink takes it, and then joins the members. */
   serve(): void {
+    const limits = this.#endsWhenCaughtUp ? this.#group.heads : this.#group.cursors;
+    if (!this.#serveUpTo(limits)) return;
+    if (this.#endsWhenCaughtUp) this.end("gone", null);
+    else this.#rejoin(this.#cursors as Cursors, limits);
+  }
+
+  /** Sends the backlog up to `limits`, as long as the sink takes it. Returns whether it is sent, and the stream goes on. */
+  #serveUpTo(limits: Readonly<Cursors>): boolean {
     while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
-      const limits = this.#group.cursors;
-      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) {
-        this.#rejoin(this.#cursors, limits);
-        return;
-      }
+      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) return true;
       this.#endIfDone(1);
     }
+    return false;
   }
 
   /** Ends a poll that has received messages, and recycles a connection that has sent enough bytes. */
@@ -289,7 +311,6 @@ export class Connection implements Subscription, Member {
     this.#cursors = undefined;
     this.#context.counters.lagging -= 1;
     this.#group.join(this);
-    if (this.#endsWhenCaughtUp) this.end("gone", null);
   }
 
   /** Returns the bytes of a gap, and counts it. */
@@ -320,7 +341,10 @@ export class Connection implements Subscription, Member {
     if (this.#cursors === undefined) {
       this.#cursors = this.#group.cursorsOf(this).slice();
       this.#group.leave(this);
-    } else this.#context.counters.lagging -= 1;
+    } else {
+      this.#group.remove(this);
+      this.#context.counters.lagging -= 1;
+    }
     this.#group.connections -= 1;
     this.#context.onClosed(this, reason);
   }

@@ -3,7 +3,7 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
 import { readBatch, type Cursors } from "./batch.ts";
-import type { Flushable } from "../flusher.ts";
+import type { Follower } from "../topics/live-topic.ts";
 
 /** A connection, as its group sees it. */
 export interface Member {
@@ -20,6 +20,10 @@ export interface Member {
   fallBehind(): void;
   /** Sends the backlog up to the group's cursors, and then joins the members. */
   serve(): void;
+  /** The time since which it takes nothing; Infinity while it takes bytes. */
+  readonly stalledSince: number;
+  /** Its place while it is not a member. */
+  readonly cursors: Readonly<Cursors> | undefined;
 }
 
 /** The number of writes after which a pass checks the clock. */
@@ -36,7 +40,7 @@ const WRITES_PER_CLOCK_CHECK = 16;
  * meanwhile; a member's `lastPass` says whether its place is `#cursors` or `#cursorsBeforePass`. A pass costs each
  * member one write and one check of its result.
  */
-export class Group implements Flushable {
+export class Group implements Follower {
   readonly key: string;
   readonly format: Format;
   readonly logs: readonly Log[];
@@ -51,7 +55,8 @@ export class Group implements Flushable {
   /** The place of members that the pass under way has not reached. */
   #cursorsBeforePass: Cursors;
   #passNumber = 0;
-  #passBytes: Uint8Array | undefined;
+  /** What the pass under way does: write the same bytes to all members, or serve each on its own. */
+  #pass: Uint8Array | "serve" | undefined;
   #passMessages = 0;
   #heartbeatDue = false;
   #isFlushing = false;
@@ -63,19 +68,46 @@ export class Group implements Flushable {
   #nextMember: Member | undefined;
   /** Connections that have received messages which the members have not. */
   #waitingToJoin: Member[] = [];
+  /** The connections that were members and have fallen behind. */
+  readonly #behind = new Set<Member>();
 
   constructor(key: string, format: Format, logs: readonly Log[]) {
     this.key = key;
     this.format = format;
     this.logs = logs;
     this.#heartbeat = utf8(format.heartbeat);
-    this.#cursorsBeforePass = this.#cursors = this.#heads();
+    this.#cursorsBeforePass = this.#cursors = this.heads;
   }
 
-  /** The start of a connection that wants only new messages, and the end of a lagging connection's backlog. */
+  /** The end of a lagging connection's backlog. */
   get cursors(): Readonly<Cursors> {
-    if (this.#first === undefined) this.#cursors = this.#heads();
+    if (this.#first === undefined) this.#cursors = this.heads;
     return this.#cursors;
+  }
+
+  /** The start of a connection that wants only new messages: the members' place, unless the log has passed them. */
+  get newest(): Readonly<Cursors> {
+    const { cursors, logs } = this;
+    return logs.map(({ floor, head }, i) => ((cursors[i] as number) < floor ? head : (cursors[i] as number)));
+  }
+
+  /** The end of each log. */
+  get heads(): Cursors {
+    return this.logs.map((log) => log.head);
+  }
+
+  sent(log: Log): number {
+    if (this.#first === undefined) return log.head;
+    return (this.#pass === undefined ? this.#cursors : this.#cursorsBeforePass)[this.logs.indexOf(log)] as number;
+  }
+
+  reached(log: Log, since: number): number {
+    const i = this.logs.indexOf(log);
+    let reached = Infinity;
+    for (const { stalledSince, cursors } of this.#behind) {
+      if (stalledSince > since && cursors !== undefined) reached = Math.min(reached, cursors[i] as number);
+    }
+    return reached;
   }
 
   /** Returns a member's place. */
@@ -85,6 +117,7 @@ export class Group implements Flushable {
 
   /** Makes a caught-up connection a member. */
   join(connection: Member): void {
+    this.#behind.delete(connection);
     connection.lastPass = this.#passNumber;
     connection.previous = this.#last;
     connection.next = undefined;
@@ -93,6 +126,18 @@ export class Group implements Flushable {
     this.#last = connection;
   }
 
+  /** Lets a member go that has fallen behind, until it joins again or is removed. */
+  leaveBehind(member: Member): void {
+    this.leave(member);
+    this.#behind.add(member);
+  }
+
+  /** Removes a connection that is over and was no member. */
+  remove(connection: Member): void {
+    this.#behind.delete(connection);
+  }
+
+  /** Removes a member. */
   leave(member: Member): void {
     const { previous, next } = member;
     if (previous === undefined) this.#first = next;
@@ -133,58 +178,54 @@ export class Group implements Flushable {
 
   #runPasses(deadline: number): boolean {
     let writes = 0;
-    while (this.#passBytes !== undefined || this.#beginPass()) {
+    while (this.#pass !== undefined || this.#beginPass()) {
       while (this.#nextMember !== undefined) {
         const member: Member = this.#nextMember;
         this.#nextMember = member.next;
         if (member.lastPass === this.#passNumber) continue;
-        member.lastPass = this.#passNumber;
-        member.deliver(this.#passBytes as Uint8Array, this.#passMessages);
+        if (this.#pass === "serve") {
+          member.fallBehind();
+          member.serve();
+        } else {
+          member.lastPass = this.#passNumber;
+          member.deliver(this.#pass as Uint8Array, this.#passMessages);
+        }
         writes += 1;
         if (writes % WRITES_PER_CLOCK_CHECK === 0 && now() > deadline) return false;
       }
-      this.#passBytes = undefined;
+      this.#pass = undefined;
       this.#serveWaiting();
     }
+    this.#serveWaiting();
     return true;
   }
 
   /** Starts the next pass, if there is anything to send. */
   #beginPass(): boolean {
     if (this.#first === undefined) {
-      this.#cursors = this.#heads();
+      this.#cursors = this.heads;
       this.#heartbeatDue = false;
-      this.#serveWaiting();
       return false;
     }
-    if (this.logs.some((log, i) => (this.#cursors[i] as number) < log.floor)) this.#serveEachMember();
     this.#cursorsBeforePass = this.#cursors.slice();
-    const batch = readBatch(this.format, this.logs, this.#cursors, this.#heads());
-    if (batch === undefined && !this.#heartbeatDue) return false;
-    this.#passBytes = batch?.bytes ?? this.#heartbeat;
-    this.#passMessages = batch?.messages ?? 0;
-    this.#heartbeatDue = false;
+    if (this.logs.some((log, i) => (this.#cursors[i] as number) < log.floor)) {
+      // A log has passed the members before a pass could reach them: each gets what its policies say.
+      this.#cursors = this.heads;
+      this.#pass = "serve";
+    } else {
+      const batch = readBatch(this.format, this.logs, this.#cursors, this.heads);
+      if (batch === undefined && !this.#heartbeatDue) return false;
+      this.#pass = batch?.bytes ?? this.#heartbeat;
+      this.#passMessages = batch?.messages ?? 0;
+      this.#heartbeatDue = false;
+    }
     this.#passNumber += 1;
     this.#nextMember = this.#first;
     this.lastPassAt = now();
     return true;
   }
 
-  /** Serves each member on its own, because a log has passed them all before a pass could reach them. */
-  #serveEachMember(): void {
-    const members: Member[] = [];
-    for (let member = this.#first; member !== undefined; member = member.next) members.push(member);
-    for (const member of members) member.fallBehind();
-    this.#cursors = this.#heads();
-    for (const member of members) member.serve();
-    this.#serveWaiting();
-  }
-
   #serveWaiting(): void {
     for (const connection of this.#waitingToJoin.splice(0)) connection.serve();
-  }
-
-  #heads(): Cursors {
-    return this.logs.map((log) => log.head);
   }
 }

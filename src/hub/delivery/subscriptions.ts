@@ -78,10 +78,11 @@ export class Subscriptions {
     const { format, positions, from } = request;
     const group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
     const policies = topics.map(({ settings }) => overflow ?? settings.overflow);
+    for (const { log } of topics) log.trim(now());
+    const { newest } = group;
     const resumePoints = topics.map((topic, i) => {
-      topic.trim();
       const policy = policies[i] as (typeof policies)[number];
-      return resumePoint(topic.log, positions.get(topic.name), from, policy, group.cursors[i] as number);
+      return resumePoint(topic.log, positions.get(topic.name), from, policy, newest[i] as number);
     });
     const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
     const ageMs = format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
@@ -119,7 +120,7 @@ export class Subscriptions {
    * @returns Resolves when all connections are ended. Some of their responses may still be on their way.
    */
   drain(drainMs: number): Promise<void> {
-    return drain(this.connections, drainMs, this.#flusher);
+    return drain(this.connections, drainMs);
   }
 
   /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */

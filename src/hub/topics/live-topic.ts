@@ -1,38 +1,56 @@
 import { now } from "../../core/clock.ts";
+import { added, membersOf, removed, type SmallSet } from "../../core/small-set.ts";
 import type { Entry, LogBounds, Publication } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
+import type { LogMemory } from "../../log/log-memory.ts";
 import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher } from "../flusher.ts";
 import type { OverflowPolicy } from "../subscription.ts";
 
-/** Totals over all topics of one hub. */
-export class TopicTotals {
-  /** The messages in all logs, as of their last trim, and their bytes of JSON. */
-  entries = 0;
-  bytes = 0;
-  /** The number of messages ever appended to a log here. It orders messages over all topics. */
-  appended = 0;
-}
-
-/** The settings of one topic. */
+/** The settings of a topic. Topics with the same options share them. */
 export interface TopicSettings {
   readonly bounds: LogBounds;
   readonly overflow: OverflowPolicy;
   /** The time in milliseconds that a topic stays without followers, once its log is empty or if it is a replica. */
   readonly graceMs: number;
-  /** The epoch of the log's positions; empty where a broker gives it. */
-  readonly epoch: string;
   /** Whether offsets are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
 }
+
+/** The parts of a hub that all topics share. */
+export interface TopicContext {
+  readonly flusher: Flusher;
+  readonly memory: LogMemory;
+  /** Called when a follower is added or removed, and with the first message. */
+  readonly onChange: (topic: LiveTopic) => void;
+}
+
+/** A group of connections, as its topics see it. */
+export interface Follower extends Flushable {
+  /** Returns the index up to which every caught-up connection has been sent a log. */
+  sent(log: Log): number;
+  /**
+   * Returns the index up to which every connection that has fallen behind has been sent a log, of those that took bytes
+   * after `since`, by the hub's clock.
+   */
+  reached(log: Log, since: number): number;
+}
+
+/** The part of a log's bounds after which a publisher's topic is checked for unsent messages. */
+const CHECKS_PER_LOG = 8;
+/** The time in milliseconds without a byte taken after which nobody waits for a connection. */
+const READING_MS = 1000;
+/** The longest time in milliseconds that a publisher waits for connections that have fallen behind. */
+const PATIENCE_MS = 1000;
+/** The period in milliseconds in which a waiting publisher looks again, when there is nothing to flush. */
+const LOOK_MS = 5;
 
 /**
  * One topic in this process: its log and its followers. A follower is a group of connections, or a reader: an
  * enumerator, or a request that waits for admission.
  *
- * Invariant: all changes of the log go through this class, and nowhere else. So the hub's totals, the count of unsent
- * messages and the flush stay right, and the bounds of entries and bytes drop no message before a flush has offered it
- * to the groups.
+ * Invariant: `append` never writes to a connection. A publisher that awaits `paced` keeps the log from passing those who
+ * read, and no connection may hold it for longer than a second for each half log.
  */
 export class LiveTopic implements Flushable {
   readonly log: Log;
@@ -40,29 +58,22 @@ export class LiveTopic implements Flushable {
   /** The time at which it was last used or a follower was added or removed, in milliseconds of the hub's clock. */
   touchedAt: number = now();
   isQueued = false;
-  readonly #flusher: Flusher;
-  readonly #totals: TopicTotals;
-  readonly #onFollowersChange: (topic: LiveTopic) => void;
-  readonly #groups = new Set<Flushable>();
-  readonly #readers = new Set<Wake>();
-  /** The messages appended since the last flush, and their bytes. */
-  #pendingEntries = 0;
-  #pendingBytes = 0;
+  readonly #context: TopicContext;
+  #groups: SmallSet<Follower>;
+  #readers: SmallSet<Wake>;
+  /** The messages appended since the topic was last checked for unsent ones, and their bytes. */
+  #uncheckedEntries = 0;
+  #uncheckedBytes = 0;
+  /** The index up to which no publisher waits for connections that have fallen behind. */
+  #impatientUntil = 0;
+  #pacing: Promise<void> | undefined;
 
-  /** @param onFollowersChange Called when a follower is added or removed. */
-  constructor(
-    name: string,
-    settings: TopicSettings,
-    flusher: Flusher,
-    totals: TopicTotals,
-    onFollowersChange: (topic: LiveTopic) => void,
-  ) {
-    const { bounds, overflow, epoch, isDense } = settings;
-    this.log = new Log(name, epoch, { bounds, keepNewest: overflow === "latest", isDense });
+  /** @param epoch The epoch of the log's positions; empty where a broker gives it. */
+  constructor(name: string, epoch: string, settings: TopicSettings, context: TopicContext) {
+    const { bounds, overflow, isDense } = settings;
+    this.log = new Log(name, epoch, { bounds, keepNewest: overflow === "latest", isDense, memory: context.memory });
     this.settings = settings;
-    this.#flusher = flusher;
-    this.#totals = totals;
-    this.#onFollowersChange = onFollowersChange;
+    this.#context = context;
   }
 
   get name(): string {
@@ -70,23 +81,22 @@ export class LiveTopic implements Flushable {
   }
 
   get isFollowed(): boolean {
-    return this.#groups.size > 0 || this.#readers.size > 0;
+    return this.#groups !== undefined || this.#readers !== undefined;
   }
 
-  /** Whether half of the log's bounds waits to be flushed. */
-  get isHalfUnsent(): boolean {
-    const { maxEntries, maxBytes } = this.settings.bounds;
-    return this.#pendingEntries >= maxEntries / 2 || this.#pendingBytes >= maxBytes / 2;
+  /** Whether it has ever had a message. Until then it is only a name that somebody has asked for. */
+  get isWritten(): boolean {
+    return this.log.head > 0;
   }
 
-  addGroup(group: Flushable): void {
-    this.#groups.add(group);
-    this.#onFollowersChange(this);
+  addGroup(group: Follower): void {
+    this.#groups = added(this.#groups, group);
+    this.#followersChanged();
   }
 
-  removeGroup(group: Flushable): void {
-    this.#groups.delete(group);
-    this.#followerLeft();
+  removeGroup(group: Follower): void {
+    this.#groups = removed(this.#groups, group);
+    this.#followersChanged();
   }
 
   /**
@@ -95,18 +105,17 @@ export class LiveTopic implements Flushable {
    * @param wake Called when the log has something new, or the hub closes.
    */
   addReader(wake: Wake): void {
-    this.#readers.add(wake);
-    this.touchedAt = now();
-    this.#onFollowersChange(this);
+    this.#readers = added(this.#readers, wake);
+    this.#followersChanged();
   }
 
   removeReader(wake: Wake): void {
-    this.#readers.delete(wake);
-    this.#followerLeft();
+    this.#readers = removed(this.#readers, wake);
+    this.#followersChanged();
   }
 
   wakeReaders(): void {
-    for (const wake of [...this.#readers]) wake();
+    for (const wake of [...membersOf(this.#readers)]) wake();
   }
 
   /**
@@ -116,63 +125,88 @@ export class LiveTopic implements Flushable {
    * @param ageMs The time since publication, in milliseconds.
    */
   append(message: Publication, offset?: number, ageMs = 0): Entry {
-    const { maxEntries, maxBytes } = this.settings.bounds;
-    // Without this flush the log would drop messages that no subscriber has been sent yet.
-    const isFull = this.#pendingEntries >= maxEntries || this.#pendingBytes + message.bytes > maxBytes;
-    if (this.#pendingEntries > 0 && isFull) this.flushNow();
+    const { flusher, memory, onChange } = this.#context;
     const time = now();
-    this.#totals.appended += 1;
-    const entry = this.#change(() => this.log.append(message, this.#totals.appended, time, time - ageMs, offset));
+    memory.appended += 1;
+    const wasWritten = this.isWritten;
+    const entry = this.log.append(message, memory.appended, time, time - ageMs, offset);
+    if (!wasWritten) onChange(this);
+    memory.enforce();
     if (!this.isFollowed) return entry;
-    this.#flusher.touch(this);
-    this.#pendingEntries += 1;
-    this.#pendingBytes += message.bytes;
+    flusher.touch(this);
+    this.#uncheckedEntries += 1;
+    this.#uncheckedBytes += message.bytes;
     return entry;
+  }
+
+  /**
+   * Waits while half of the log is unsent to connections that read. Called by a publisher after it has appended.
+   *
+   * A publisher waits for the flush however long that takes, but for connections that have fallen behind for 1 s at
+   * most, and then not again until another half log is published. Nobody waits for a connection that took nothing for
+   * 1 s.
+   *
+   * @returns `undefined` where there is nothing to wait for.
+   */
+  paced(): Promise<void> | undefined {
+    if (this.#pacing !== undefined) return this.#pacing;
+    const { maxEntries, maxBytes } = this.settings.bounds;
+    const isDue =
+      this.#uncheckedEntries >= maxEntries / CHECKS_PER_LOG || this.#uncheckedBytes >= maxBytes / CHECKS_PER_LOG;
+    if (!isDue) return undefined;
+    this.#uncheckedEntries = this.#uncheckedBytes = 0;
+    if (!this.#isHalfUnsent(true)) return undefined;
+    this.#pacing = this.#pace();
+    return this.#pacing;
   }
 
   /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`. */
   restart(epoch: string, offset: number): void {
-    if (this.#pendingEntries > 0) this.flushNow();
-    this.#change(() => this.log.restart(epoch, offset));
-    this.#flusher.touch(this);
-  }
-
-  /** Drops the messages that exceed the log's bounds at this time. */
-  trim(time: number = now()): void {
-    this.#change(() => this.log.trim(time));
-  }
-
-  /** Drops all messages of the log. */
-  clear(): void {
-    this.#change(() => this.log.clear());
+    if (this.log.size > 0) {
+      for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
+    }
+    const wasWritten = this.isWritten;
+    this.log.restart(epoch, offset);
+    if (!wasWritten) this.#context.onChange(this);
+    this.#context.flusher.touch(this);
   }
 
   /** Notifies the followers of new messages. Groups are enqueued in the flusher; readers wake at once. */
   flush(): boolean {
-    this.#pendingEntries = this.#pendingBytes = 0;
-    for (const group of this.#groups) this.#flusher.enqueue(group);
+    for (const group of membersOf(this.#groups)) this.#context.flusher.enqueue(group);
     this.wakeReaders();
     return true;
   }
 
-  /** Sends everything published so far to all groups, without a time limit. */
-  flushNow(): void {
-    this.flush();
-    for (const group of this.#groups) group.flush(Infinity);
+  async #pace(): Promise<void> {
+    const { flusher } = this.#context;
+    const end = now() + PATIENCE_MS;
+    let isPatient = true;
+    do {
+      await (flusher.isIdle ? new Promise((resolve) => setTimeout(resolve, LOOK_MS)) : flusher.turn());
+      if (isPatient && now() > end) {
+        isPatient = false;
+        this.#impatientUntil = this.log.head + Math.ceil(this.log.size / 2);
+      }
+    } while (this.#isHalfUnsent(isPatient));
+    this.#pacing = undefined;
   }
 
-  #followerLeft(): void {
-    this.touchedAt = now();
-    this.#onFollowersChange(this);
-  }
-
-  #change<Result>(change: () => Result): Result {
+  /** @param isPatient Whether connections that have fallen behind count. */
+  #isHalfUnsent(isPatient: boolean): boolean {
     const { log } = this;
-    this.#totals.entries -= log.size;
-    this.#totals.bytes -= log.bytes;
-    const result = change();
-    this.#totals.entries += log.size;
-    this.#totals.bytes += log.bytes;
-    return result;
+    const { maxEntries, maxBytes } = this.settings.bounds;
+    const counts = isPatient && log.head >= this.#impatientUntil;
+    const since = now() - READING_MS;
+    let sent = log.head;
+    for (const group of membersOf(this.#groups)) {
+      sent = Math.min(sent, group.sent(log), counts ? group.reached(log, since) : Infinity);
+    }
+    return log.head - sent >= maxEntries / 2 || log.bytesAfter(sent) >= maxBytes / 2;
+  }
+
+  #followersChanged(): void {
+    this.touchedAt = now();
+    this.#context.onChange(this);
   }
 }

@@ -2,13 +2,15 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import type { LogBounds } from "../../log/entry.ts";
+import { Log } from "../../log/log.ts";
+import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
 import type { Flusher } from "../flusher.ts";
 import { checkLogBounds, checkOverflow, type HubSettings, type TopicOptions } from "../hub-options.ts";
-import type { OverflowPolicy } from "../subscription.ts";
 import type { Sweeper } from "../sweeper.ts";
 import type { BrokerLink } from "./broker-link.ts";
-import { LiveTopic, TopicTotals } from "./live-topic.ts";
+import { IdleTopics } from "./idle-topics.ts";
+import { LiveTopic, type TopicContext, type TopicSettings } from "./live-topic.ts";
 import { Replica } from "./replica.ts";
 
 /** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
@@ -30,40 +32,48 @@ export interface HeldTopics {
  * evicts them.
  *
  * Invariants: each life of a topic is an epoch of its own, so that a position of an earlier life is never taken for one
- * of this. A topic with followers is never evicted. The two maps are ordered by time, and code that visits a topic must
- * move it to the end.
+ * of this. A topic with followers is never evicted. Topics that have only been asked for have bounds of their own, so
+ * that no name of a client's evicts a topic with messages, or takes the place of a publication. The maps are ordered by
+ * time, and code that visits a topic must move it to the end.
  */
 export class Topics {
-  readonly totals: TopicTotals = new TopicTotals();
+  readonly memory: LogMemory;
   readonly #settings: HubSettings;
-  readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
   readonly #link: BrokerLink | undefined;
   /** In the order of the last check, so that a sweep first finds the topics that may have been idle longest. */
   readonly #live = new Map<string, LiveTopic>();
-  /** The topics without followers, in the order of their last use: the candidates for eviction. */
-  readonly #idle = new Map<string, LiveTopic>();
-  /**
-   * An iterator that continues where it was: a map that repeatedly loses its first entries is slow to iterate from the
-   * start.
-   */
-  #oldestIdle: IterableIterator<LiveTopic> | undefined;
+  /** The topics without followers, in the order of their last use: with messages, and only asked for. */
+  readonly #idle = new IdleTopics();
+  readonly #idleAsked = new IdleTopics();
+  /** The topics that have been published to. */
+  readonly #written = new Set<LiveTopic>();
   /** The replica of each live topic, where there is a broker. */
   readonly #replicas = new Map<LiveTopic, Replica>();
+  readonly #context: TopicContext;
+  /** The settings of topics without options of their own. */
+  readonly #plainSettings: TopicSettings;
   readonly #epoch = randomName(8);
   #createdCount = 0;
   #isClosed = false;
 
   constructor(settings: HubSettings, flusher: Flusher, sweeper: Sweeper, link: BrokerLink | undefined) {
     this.#settings = settings;
-    this.#flusher = flusher;
     this.#sweeper = sweeper;
     this.#link = link;
+    this.memory = new LogMemory(settings.maxLogBytes, (log) => this.#freeMemory(log));
+    this.#context = { flusher, memory: this.memory, onChange: (topic) => this.#update(topic) };
+    this.#plainSettings = this.#settingsOf({});
     sweeper.add((time) => this.#sweep(time));
   }
 
   get size(): number {
     return this.#live.size;
+  }
+
+  /** The number of topics that have only been asked for. */
+  get asked(): number {
+    return this.#live.size - this.#written.size;
   }
 
   /** The number of topics that are replicas of the broker's. */
@@ -81,33 +91,46 @@ export class Topics {
   }
 
   /**
-   * Returns the topics of these names. Creates the missing ones: all or none.
+   * Returns the topics of these names, for a reader. Creates the missing ones: all or none.
    *
-   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxTopics` and all are followed;
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxAskedTopics` and all are followed;
    *   `ERR_OPTION` for bad options of the application; and any error of the application's `topics`.
    */
   getOrCreate(names: readonly string[]): LiveTopic[] {
     const topics = names.map((name) => this.#live.get(name) ?? this.#create(name));
-    const wanted = new Set(names);
-    let excess = this.#live.size - this.#settings.maxTopics;
-    for (const { name } of topics) if (!this.#live.has(name)) excess += 1;
-    for (; excess > 0; excess -= 1) {
-      if (this.#evictOne(wanted)) continue;
-      throw new CometError(
-        "ERR_LIMIT",
-        `The hub has ${this.#settings.maxTopics} topics, and every one has subscribers.`,
-      );
-    }
-    for (const topic of topics) {
-      topic.touchedAt = now();
-      if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
-        this.#replicas.set(topic, new Replica(topic, this.#link, this.#settings.onError));
+    const isWanted = (topic: LiveTopic): boolean => topics.includes(topic);
+    const { maxAskedTopics, maxTopics } = this.#settings;
+    const created = topics.filter(({ name }) => !this.#live.has(name)).length;
+    if (created > 0) {
+      this.#makeRoom(this.#idleAsked, this.asked + created - maxAskedTopics, isWanted, "maxAskedTopics");
+      // A replica of the broker's may turn out to have messages.
+      if (this.#link !== undefined) {
+        this.#makeRoom(this.#idle, this.#written.size + created - maxTopics, isWanted, "maxTopics");
       }
-      this.#live.set(topic.name, topic);
-      this.#updateIdle(topic);
     }
-    this.#sweeper.start();
+    for (const topic of topics) this.#use(topic);
     return topics;
+  }
+
+  /**
+   * Returns the topic of this name, for a publication. Creates it if needed.
+   *
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxTopics` with messages and all are followed;
+   *   `ERR_OPTION` for bad options of the application; and any error of the application's `topics`.
+   */
+  toPublish(name: string): LiveTopic {
+    const topic = this.#live.get(name) ?? this.#create(name);
+    if (!topic.isWritten) {
+      const excess = this.#written.size + 1 - this.#settings.maxTopics;
+      this.#makeRoom(this.#idle, excess, (other) => other === topic, "maxTopics");
+    }
+    this.#use(topic);
+    return topic;
+  }
+
+  /** Returns a live topic. */
+  live(name: string): LiveTopic | undefined {
+    return this.#live.get(name);
   }
 
   /**
@@ -170,12 +193,55 @@ export class Topics {
     this.#replicas.clear();
   }
 
-  /** Adds the topic to the candidates for eviction, or removes it. */
-  readonly #updateIdle = (topic: LiveTopic): void => {
-    const { name } = topic;
-    this.#idle.delete(name);
-    if (!topic.isFollowed && this.#live.get(name) === topic) this.#idle.set(name, topic);
-  };
+  #use(topic: LiveTopic): void {
+    topic.touchedAt = now();
+    if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
+      this.#replicas.set(topic, new Replica(topic, this.#link, this.#settings.onError));
+    }
+    this.#live.set(topic.name, topic);
+    this.#update(topic);
+    this.#sweeper.start();
+  }
+
+  /** Sorts a topic in: among those with messages, and among the candidates for eviction. */
+  #update(topic: LiveTopic): void {
+    this.#idle.delete(topic);
+    this.#idleAsked.delete(topic);
+    if (this.#live.get(topic.name) !== topic) return;
+    if (topic.isWritten) this.#written.add(topic);
+    if (!topic.isFollowed) (topic.isWritten ? this.#idle : this.#idleAsked).add(topic);
+  }
+
+  /**
+   * Evicts topics that have been idle longest, with their whole logs.
+   *
+   * @throws {CometError} `ERR_LIMIT` if there are not as many as `excess` besides those that are wanted.
+   */
+  #makeRoom(
+    idle: IdleTopics,
+    excess: number,
+    isWanted: (topic: LiveTopic) => boolean,
+    limit: "maxTopics" | "maxAskedTopics",
+  ): void {
+    for (let left = excess; left > 0; left -= 1) {
+      const topic = idle.oldest(isWanted);
+      if (topic === undefined) {
+        throw new CometError(
+          "ERR_LIMIT",
+          `The hub has ${limit} (${this.#settings[limit]}) topics, all with subscribers.`,
+        );
+      }
+      this.#forget(topic);
+    }
+  }
+
+  /** Frees memory of the log with the oldest message: one message, or a whole replica that nobody follows. */
+  #freeMemory(log: MeteredLog): void {
+    const topic = log instanceof Log ? this.#live.get(log.topic) : undefined;
+    // The broker has the messages, so the next reader gets them again.
+    if (topic?.log === log && this.#replicas.has(topic) && !topic.isFollowed) this.#forget(topic);
+    else log.dropOldest();
+  }
 
   /** Trims the logs of the topics that were checked longest ago, and forgets topics without messages and followers. */
   #sweep(time: number): boolean {
@@ -183,7 +249,7 @@ export class Topics {
     for (const [name, topic] of this.#live) {
       if (checks === 0) break;
       checks -= 1;
-      topic.trim(time);
+      topic.log.trim(time);
       this.#live.delete(name);
       // A replica may be forgotten while it has messages, since the broker keeps them.
       const hasMessages = this.#link === undefined && topic.log.size > 0;
@@ -194,48 +260,24 @@ export class Topics {
     return this.#live.size > 0;
   }
 
-  /** Evicts the topic that has been idle longest, with its whole log, but none of `wanted`. */
-  #evictOne(wanted: ReadonlySet<string>): boolean {
-    for (let checks = this.#idle.size; checks > 0; checks -= 1) {
-      const topic = this.#nextIdle();
-      if (topic === undefined || wanted.has(topic.name)) continue;
-      this.#forget(topic);
-      return true;
-    }
-    return false;
-  }
-
   #forget(topic: LiveTopic): void {
-    this.#idle.delete(topic.name);
     this.#live.delete(topic.name);
-    topic.clear();
+    this.#update(topic);
+    this.#written.delete(topic);
+    topic.log.clear();
     this.#replicas.get(topic)?.stop();
     this.#replicas.delete(topic);
   }
 
-  #nextIdle(): LiveTopic | undefined {
-    this.#oldestIdle ??= this.#idle.values();
-    const next = this.#oldestIdle.next();
-    if (next.done !== true) return next.value;
-    this.#oldestIdle = this.#idle.values();
-    return this.#oldestIdle.next().value as LiveTopic | undefined;
-  }
-
   #create(name: string): LiveTopic {
-    const options = this.#optionsOf(name);
+    const settings = this.#optionsOf(name);
     this.#createdCount += 1;
-    const isReplica = this.#link !== undefined;
-    const settings = {
-      ...options,
-      graceMs: isReplica ? REPLICA_GRACE_MS : options.bounds.maxAgeMs,
-      // A replica gets its epoch from the broker.
-      epoch: isReplica ? "" : this.#epoch + this.#createdCount.toString(36),
-      isDense: this.#link?.broker.isDense ?? true,
-    };
-    return new LiveTopic(name, settings, this.#flusher, this.totals, this.#updateIdle);
+    // A replica gets its epoch from the broker.
+    const epoch = this.#link === undefined ? this.#epoch + this.#createdCount.toString(36) : "";
+    return new LiveTopic(name, epoch, settings, this.#context);
   }
 
-  #optionsOf(name: string): { readonly bounds: LogBounds; readonly overflow: OverflowPolicy } {
+  #optionsOf(name: string): TopicSettings {
     const options: unknown = this.#settings.topics(name);
     if (options === false) throw unknownTopic(name);
     if (options !== true && (typeof options !== "object" || options === null)) {
@@ -244,10 +286,16 @@ export class Topics {
         `topics must return true, false or an object of options, not ${describe(options)}.`,
       );
     }
-    const { log, overflow } = options === true ? {} : (options as TopicOptions);
+    return options === true ? this.#plainSettings : this.#settingsOf(options);
+  }
+
+  #settingsOf({ log, overflow }: TopicOptions): TopicSettings {
+    const bounds = checkLogBounds(log, this.#settings.log);
     return {
-      bounds: checkLogBounds(log, this.#settings.log),
+      bounds,
       overflow: checkOverflow(overflow ?? this.#settings.overflow),
+      graceMs: this.#link === undefined ? bounds.maxAgeMs : REPLICA_GRACE_MS,
+      isDense: this.#link?.broker.isDense ?? true,
     };
   }
 }

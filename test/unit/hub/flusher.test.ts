@@ -61,15 +61,6 @@ test("flushes messages that a flush publishes in the next turn", async () => {
   expect(order).toHaveLength(3);
 });
 
-test("flushes all work at once on request", () => {
-  const order: string[] = [];
-  const flusher = new Flusher(1);
-  const group = work("group", order);
-  flusher.touch(work("topic", order, 1, () => flusher.enqueue(group)));
-  flusher.flushAll();
-  expect(order).toEqual(["topic", "group"]);
-});
-
 test("continues with the other work after one throws", async () => {
   const order: string[] = [];
   const flusher = new Flusher(Infinity);

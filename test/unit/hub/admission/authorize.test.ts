@@ -180,7 +180,7 @@ describe("the limit of connections", () => {
 
 describe("the limit of topics", () => {
   test("rejects a request for one more with Retry-After while all have subscribers", async () => {
-    const noted = notedHub({ maxTopics: 1 });
+    const noted = notedHub({ maxAskedTopics: 1 });
     const follower = await followHub(noted.hub, "topic=a");
     const before = noted.hub.stats();
     const response = await noted.hub.fetch(request("topic=b"));
@@ -192,13 +192,13 @@ describe("the limit of topics", () => {
   });
 
   test("holds for requests that arrive at the same moment", async () => {
-    const { hub } = notedHub({ maxTopics: 1 });
+    const { hub } = notedHub({ maxAskedTopics: 1 });
     const answers = await Promise.all(["a", "b"].map((topic) => hub.fetch(request(`topic=${topic}`))));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 503]);
   });
 
   test("holds within one request", async () => {
-    const { hub } = notedHub({ maxTopics: 2 });
+    const { hub } = notedHub({ maxAskedTopics: 2 });
     const response = await hub.fetch(request("topic=a&topic=b&topic=c"));
     await problemOf(response, 503, "ERR_LIMIT");
     expect(hub.stats().topics).toBeLessThanOrEqual(2);

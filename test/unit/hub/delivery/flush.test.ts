@@ -97,24 +97,60 @@ describe("a flush", () => {
     expect(between).toBeGreaterThan(10);
   });
 
-  test("runs at once when half the log waits, so that a publisher without pauses costs no subscriber a message", async () => {
-    const hub = new Hub({ log: { maxEntries: 10 } });
-    const { sink } = await open(hub, "topic=t");
+  test.each([
+    ["resume", "ended", ["open", "end"], 0],
+    ["skip", "open", ["open", "gap", "data"], 996],
+  ] as const)(
+    "does not run within a publication, so a burst over the log's bounds passes subscribers of policy %s",
+    async (overflow, state, kinds, missed) => {
+      const hub = new Hub({ log: { maxEntries: 10 }, overflow });
+      const sinks: FakeSink[] = [];
+      for (let i = 0; i < 40; i += 1) sinks.push((await open(hub, "topic=t")).sink);
+      const topic = hub.topic<number>("t");
+      for (let i = 0; i < 996; i += 1) void topic.publish(i);
+      for (const { pieces } of sinks) expect(pieces.length).toBe(1);
+      await flushed();
+      void topic.publish(996);
+      await flushed();
+      for (const sink of sinks) {
+        expect(sink.state).toBe(state);
+        expect(sink.lines.map((line) => ["open", "gap", "end", "data"].find((name) => name in line))).toEqual(kinds);
+      }
+      expect(hub.stats().skipped).toBe(missed * 40);
+      expect(hub.stats().logEntries).toBe(10);
+    },
+  );
+
+  test("serves subscribers that a burst has passed within its time slice", async () => {
+    fastClock(2);
+    const hub = new Hub({
+      ...calm,
+      flushSliceMs: 1,
+      overflow: "skip",
+      log: { maxEntries: 10, maxAgeMs: 2_000_000_000 },
+    });
+    const sinks: FakeSink[] = [];
+    for (let i = 0; i < 200; i += 1) sinks.push((await open(hub, "topic=t")).sink);
     const topic = hub.topic<number>("t");
-    for (let i = 0; i < 1000; i += 1) void topic.publish(i);
-    await flushed();
-    expect(sink.messages).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+    for (let i = 0; i < 20; i += 1) void topic.publish(i);
+    const served = (): number => sinks.filter(({ pieces }) => pieces.length > 1).length;
+    let turns = 0;
+    for (let before = 0; before < 200; turns += 1) {
+      await turn();
+      expect(served() - before).toBeLessThanOrEqual(16);
+      before = served();
+    }
+    expect(turns).toBeGreaterThan(10);
+    // Messages that come in the middle of it reach everybody once.
+    for (let i = 20; i < 30; i += 1) {
+      void topic.publish(i);
+      await turn();
+    }
+    for (let i = 0; i < 400; i += 1) await turn();
+    for (const { messages } of sinks) expect(messages).toEqual(Array.from({ length: 10 }, (_, i) => i + 20));
   });
 
-  test("runs at once when half the log's bytes wait", async () => {
-    const hub = new Hub({ log: { maxBytes: 1024 } });
-    const { sink } = await open(hub, "topic=t");
-    for (let i = 0; i < 50; i += 1) void hub.topic<string>("t").publish("x".repeat(400));
-    await flushed();
-    expect(sink.messages.length).toBe(50);
-  });
-
-  test("ends a turn for a publisher that awaits it, once the backlog is large", async () => {
+  test("keeps up with a publisher that awaits it, whose subscribers read", async () => {
     const hub = new Hub({ log: { maxEntries: 10 } });
     const { sink, connection } = await open(hub, "topic=t");
     let drained = 0;
@@ -303,7 +339,7 @@ describe("an application that acts within a flush", () => {
     first.sink.onWrite = () => third.connection.close("gone");
     void hub.topic<number>("t").publish(1);
     await flushed();
-    expect(subscribers.map(({ sink }) => sink.messages)).toEqual([[1], [1], [], [1], [1]]);
+    expect(subscribers.map(({ sink }) => sink.messages)).toEqual([[1], [1], [1], [1], [1]]);
     expect(third.sink.lines.at(-1)).toMatchObject({ end: { reason: "gone", retryMs: null } });
   });
 });
