@@ -54,6 +54,7 @@ export class RequestsServer {
       cors: { origins: [ALLOWED_ORIGIN], credentials: true },
       maxConnections: MAX_CONNECTIONS,
       maxTopics: 1000,
+      maxAskedTopics: 1000,
       log: { maxEntries: 200, maxAgeMs: 2000 },
       heartbeatMs: 100,
       pollMs: 50,
