@@ -72,7 +72,12 @@ function head(target: string, headers = ""): string {
 }
 
 function randomTopics({ random }: AttackOptions): string {
-  return times(TOPICS_EACH, () => `&topic=${Math.floor(random.next() * 2 ** 48).toString(36)}`).join("");
+  const length = random.pick([10, 190]);
+  const name = (): string =>
+    Math.floor(random.next() * 2 ** 48)
+      .toString(36)
+      .padEnd(length, "x");
+  return times(TOPICS_EACH, () => `&topic=${name()}`).join("");
 }
 
 /** A1: readers of a whole log, each with a callback of its own. */

@@ -78,10 +78,10 @@ export class StrangersServer {
 
   /** Fills the logs of the topics that strangers read. */
   async fill(): Promise<void> {
-    const data = "x".repeat(LOG_BYTES / LOG_ENTRIES - 2);
+    const bytes = LOG_BYTES / LOG_ENTRIES;
     for (let topic = 0; topic < FULL_TOPICS; topic += 1) {
       for (let i = 0; i < LOG_ENTRIES; i += 1) {
-        void this.#publish(`full${topic}`, data);
+        void this.#publish(`full${topic}`, `${i} `.padEnd(bytes - 2, "x"));
         void this.#publish(`small${topic}`, i % 10);
         if (i % 64 === 0) await new Promise((resolve) => setImmediate(resolve));
       }
