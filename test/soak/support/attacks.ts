@@ -72,7 +72,7 @@ function head(target: string, headers = ""): string {
 }
 
 function randomTopics({ random }: AttackOptions): string {
-  const length = random.pick([10, 190]);
+  const length = random.pick([10, 75]);
   const name = (): string =>
     Math.floor(random.next() * 2 ** 48)
       .toString(36)
