@@ -8,16 +8,11 @@ export { comet, CometMessage, type CometEnumeratee, type CometOptions } from "./
 export type { ChunkElement } from "./http/elements.ts";
 export type { ChunkedInit } from "./http/init.ts";
 export { fetchHandler, Hub, type CloseOptions } from "./hub/hub.ts";
-export type {
-  Authorization,
-  HubOptions,
-  HubRequest,
-  PresenceOptions,
-  RequestOptions,
-  TopicOptions,
-} from "./hub/hub-options.ts";
+export type { HubOptions, TopicOptions } from "./hub/hub-options.ts";
+export type { PresenceOptions } from "./hub/presence/presence-options.ts";
 export type { HubStats } from "./hub/hub-stats.ts";
-export type { CloseReason, OverflowPolicy, Subscription } from "./hub/subscription.ts";
+export type { Authorization, HubRequest, RequestOptions } from "./hub/request-options.ts";
+export type { CloseReason, OverflowPolicy, Subscription, SubscriptionUpdate } from "./hub/subscription.ts";
 export type {
   MessagesOptions,
   Presence,

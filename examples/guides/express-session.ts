@@ -9,7 +9,13 @@ declare module "express-session" {
   }
 }
 
-const hub = new Hub();
+const hub = new Hub({
+  authorize: (_request, topics, user) => {
+    if (typeof user !== "string") return 401;
+    const allowed = ["news", `user:${user}`];
+    return topics.every((topic) => allowed.includes(topic)) ? { identity: user } : 403;
+  },
+});
 const app = express();
 const secret = process.env["SESSION_SECRET"] ?? "only for trying out";
 app.use(session({ secret, resave: false, saveUninitialized: false }), express.json());
@@ -18,19 +24,11 @@ const signedIn: RequestHandler = (request, response, next) => {
   if (request.session.user === undefined) response.sendStatus(401);
   else next();
 };
-const topicsOf = ({ url }: Request): string[] => new URL(url, "http://localhost").searchParams.getAll("topic");
-const mayFollow: RequestHandler = (request, response, next) => {
-  const allowed = ["news", `user:${request.session.user ?? ""}`];
-  const topics = topicsOf(request);
-  if (topics.length > 0 && topics.every((topic) => allowed.includes(topic))) next();
-  else response.sendStatus(403);
-};
-const live = nodeHandler(hub, (request: Request) => ({
-  topics: topicsOf(request),
-  identity: request.session.user ?? "",
-}));
 
-app.get("/live", signedIn, mayFollow, live);
+app.get(
+  "/live",
+  nodeHandler(hub, (request: Request) => ({ context: request.session.user })),
+);
 app.post("/login", (request, response, next) => {
   const { user } = request.body as { user: string }; // Check a password here.
   request.session.regenerate((error) => {

@@ -26,7 +26,9 @@
  * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
  * | `ERR_AUTHORIZE` | the application's `authorize` failed or timed out |
  * | `ERR_HANDLER` | the application's options for a request are invalid, or their function failed |
+ * | `ERR_QUERY` | the query of the request is too long, or has too many parameters |
  * | `ERR_LIMIT` | the hub has reached its limit of connections or topics |
+ * | `ERR_RATE` | the client has too many connections, or sends too many requests |
  * | `ERR_CLOSED` | the hub is shutting down or closed |
  * | `ERR_BROKER` | the broker is unreachable or failed: the message is not published |
  * | `ERR_BROKER_CONFIG` | the broker's configuration is wrong, or it refuses this hub |
@@ -57,7 +59,9 @@ export type CometErrorCode =
   | "ERR_FORBIDDEN"
   | "ERR_AUTHORIZE"
   | "ERR_HANDLER"
+  | "ERR_QUERY"
   | "ERR_LIMIT"
+  | "ERR_RATE"
   | "ERR_CLOSED"
   | "ERR_BROKER"
   | "ERR_BROKER_CONFIG"

@@ -1,28 +1,16 @@
 /**
- * The options that an application gives a hub and each request, with their checks.
+ * The options that an application gives a hub.
  *
- * All rooms read the checked form, `HubSettings`. A change of a range, a default or a code is visible to users:
- * `docs/options.md`, section 8 of PROTOCOL.md and the changelog state them too. Do not widen `harmless`: it decides which
- * functions of a page a stranger's URL can call.
+ * All names are public. `hub-settings.ts` checks them. A change of a range, a default or a code is visible to users:
+ * `docs/options.md`, section 8 of PROTOCOL.md and the changelog state them too.
  */
 
-import { CometError, describe } from "../core/errors.ts";
-import { assertFunction, MAX_TIMER_MS, assertInteger } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/on-error.ts";
+import type { OnError } from "../core/on-error.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
-import { checkCallback, MAX_CALLBACK_LENGTH } from "../wire/script-frame.ts";
-import { checkField } from "../core/validate-field.ts";
-import { MAX_BEAT_MS, MIN_BEAT_MS } from "./presence/signals.ts";
+import type { PresenceOptions } from "./presence/presence-options.ts";
+import type { Authorization, HubRequest } from "./request-options.ts";
 import type { CloseReason, OverflowPolicy, Subscription } from "./subscription.ts";
-
-/** The part of a request that a hub reads. A web-standard `Request` fits. */
-export interface HubRequest {
-  readonly method: string;
-  /** The URL, or its path and query. */
-  readonly url: string;
-  readonly headers: { get(name: string): string | null };
-}
 
 /** Options of one topic. */
 export interface TopicOptions {
@@ -30,28 +18,6 @@ export interface TopicOptions {
   readonly log?: Partial<LogBounds>;
   /** The policy for slow subscribers of this topic. The hub's by default. */
   readonly overflow?: OverflowPolicy;
-}
-
-/** The answer of `authorize`: allow (`true`), reject with 403 (`false`), or reject with a status. */
-export type Authorization = boolean | 401 | 403 | 404;
-
-/** Options of presence, which knows the subscribers of a topic in all processes. */
-export interface PresenceOptions {
-  /**
-   * The period in milliseconds of the heartbeats between processes, from 10 to 60,000. Use the same in all processes.
-   *
-   * Processes send heartbeats only while one of them asks for presence. Subscribers of a process that has died
-   * count for at most three beats.
-   *
-   * @default 2000
-   */
-  readonly beatMs?: number;
-  /**
-   * The time in milliseconds that an identity must be absent before its `leave` is emitted, from 0 to 2,147,483,647.
-   *
-   * @default 5000
-   */
-  readonly graceMs?: number;
 }
 
 /**
@@ -72,19 +38,24 @@ export interface HubOptions {
    */
   readonly topics?: (name: string) => boolean | TopicOptions;
   /**
-   * Decides whether a client may follow topics, before the first byte of every stream. The client gets 403 for `false`,
-   * and the status for a status.
+   * Decides whether a client may follow topics, and for how long, before the first byte of every stream. It is called
+   * before `topics`, so a client that it refuses does not learn which names exist. {@link Authorization} has its answers.
    *
    * If it throws or rejects, `onError` gets the error and the client gets 500. If it takes longer than
    * `authorizeTimeoutMs`, the client gets 503.
    *
+   * @param context The `context` that the handler gave with this request.
    * @default every client may follow every topic
    * @example
    * ```ts
    * new Hub({ authorize: (request, topics) => (isSignedIn(request) ? topics.every(mayFollow) : 401) });
    * ```
    */
-  readonly authorize?: (request: HubRequest, topics: readonly string[]) => Authorization | PromiseLike<Authorization>;
+  readonly authorize?: (
+    request: HubRequest,
+    topics: readonly string[],
+    context: unknown,
+  ) => Authorization | PromiseLike<Authorization>;
   /** The time limit of `authorize` in milliseconds, from 1. @default 5000 */
   readonly authorizeTimeoutMs?: number;
   /**
@@ -105,8 +76,8 @@ export interface HubOptions {
   /** The longest silence on a connection in milliseconds, from 50; 0 disables heartbeats. @default 15_000 */
   readonly heartbeatMs?: number;
   /**
-   * The reconnection delay in milliseconds that the hub announces to an `EventSource` (`retry:` on the plain SSE wire),
-   * from 0.
+   * The shortest reconnection delay in milliseconds that the hub announces to an `EventSource` (`retry:` on the plain SSE
+   * wire), from 0. Each connection is given a random one, from this to twice as much.
    *
    * @default 2000
    */
@@ -141,8 +112,44 @@ export interface HubOptions {
    * @default 10
    */
   readonly flushSliceMs?: number;
-  /** The highest number of connections, from 1. Further requests get 503 (`ERR_LIMIT`). @default 100_000 */
+  /**
+   * The highest number of connections, from 1. Further requests get 503 (`ERR_LIMIT`). The place of a client that the
+   * hub has asked to reconnect at once, as when it recycles it, stays reserved for 5 s for clients that resume, if the
+   * client had held it as long.
+   *
+   * @default 100_000
+   */
   readonly maxConnections?: number;
+  /**
+   * The highest number of connections with one identity, from 1. Further requests get 429 (`ERR_RATE`). A waiting poll
+   * is a connection too.
+   *
+   * @default no limit
+   */
+  readonly maxConnectionsPerIdentity?: number;
+  /**
+   * The highest number of connections from one IP address, from 1. Further requests get 429 (`ERR_RATE`). The addresses
+   * of an IPv6 `/64` count as one. Clients whose address is unknown are not limited.
+   *
+   * @default no limit
+   */
+  readonly maxConnectionsPerAddress?: number;
+  /**
+   * The highest number of requests from one IP address in a second, from 1. Further requests get 429 (`ERR_RATE`), and
+   * `authorize` is not called for them. Preflights are not counted. Addresses are as with `maxConnectionsPerAddress`.
+   *
+   * @default no limit
+   */
+  readonly maxRequestsPerSecondPerAddress?: number;
+  /**
+   * The proxies whose `X-Forwarded-For` or `Forwarded` header the hub believes, as IP addresses or ranges such as
+   * `10.0.0.0/8`. A client's address is then the rightmost one that is not in the list.
+   *
+   * List every proxy between the clients and this process, and nothing else: what is listed can claim any address.
+   *
+   * @default []: the address is that of the connection
+   */
+  readonly trustedProxies?: readonly string[];
   /**
    * The highest number of live topics, from 1. Beyond it the hub evicts topics without followers before their time. If
    * all are followed, new topics fail with `ERR_LIMIT`.
@@ -167,9 +174,19 @@ export interface HubOptions {
    * @default 268_435_456
    */
   readonly maxLogBytes?: number;
-  /** The highest number of topics that one connection follows, from 1 to 1,000. @default 32 */
+  /**
+   * The highest number of topics that one connection follows, from 1 to 1,000. A query may have 64 other parameters
+   * (`ERR_QUERY`).
+   *
+   * @default 32
+   */
   readonly maxTopicsPerConnection?: number;
-  /** The longest position that a client may send, in characters, from 64. @default 4096 */
+  /**
+   * The longest position that a client may send, in characters, from 64. A query may have four times as many and 8,192
+   * more (`ERR_QUERY`).
+   *
+   * @default 4096
+   */
   readonly maxPositionLength?: number;
   /** The size of the largest message, its data as JSON in UTF-8 bytes, from 1. @default 65_536 */
   readonly maxMessageBytes?: number;
@@ -211,141 +228,4 @@ export interface HubOptions {
    * @default console.error
    */
   readonly onError?: OnError;
-}
-
-/** Options of one request, given to `nodeHandler` or `fetchHandler`. */
-export interface RequestOptions {
-  /** The topics to follow, one or more, instead of the topics that the request names. */
-  readonly topics?: readonly string[];
-  /** The policy if this subscriber is too slow. The topic's by default. */
-  readonly overflow?: OverflowPolicy;
-  /**
-   * The client's identity for `presence` of its topics: 1 to 200 characters without CR, LF, NUL and lone surrogates.
-   *
-   * @default anonymous
-   */
-  readonly identity?: string;
-  /**
-   * The `nonce` attribute of every script on the comet wire: a base64 value of at most 256 characters.
-   *
-   * @default none
-   */
-  readonly nonce?: string;
-  /** Headers of the stream, which replace the defaults. A refusal carries only `Content-Security-Policy` of these. */
-  readonly headers?: HeadersInit;
-}
-
-/** {@link HubOptions}, checked and complete. The rooms of the hub read nothing else. */
-export type HubSettings = Required<
-  Omit<HubOptions, "log" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "onOpen" | "onClose">
-> & {
-  readonly isCallback: (callback: string) => boolean;
-  readonly log: LogBounds;
-  readonly broker: Broker | undefined;
-  readonly presence: Required<PresenceOptions>;
-  readonly authorize: HubOptions["authorize"];
-  readonly cors: { readonly origins: ReadonlySet<string>; readonly credentials: boolean } | undefined;
-  readonly onOpen: (subscription: Subscription) => void;
-  readonly onClose: (subscription: Subscription, reason: CloseReason) => void;
-};
-
-const MAX = Number.MAX_SAFE_INTEGER;
-const nothing = (): void => undefined;
-
-/** Checks the options of a hub and fills in the defaults. @throws {CometError} `ERR_OPTION`, `ERR_CALLBACK`. */
-export function checkHubOptions(options: HubOptions): HubSettings {
-  const number = (name: keyof HubOptions, fallback: number, min: number, max = MAX): number =>
-    assertInteger(name, options[name] ?? fallback, min, max);
-  const time = (name: keyof HubOptions, fallback: number, min: number): number =>
-    number(name, fallback, min, MAX_TIMER_MS);
-  return {
-    topics: assertFunction("topics", options.topics ?? (() => true)),
-    authorize: options.authorize === undefined ? undefined : assertFunction("authorize", options.authorize),
-    authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
-    log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
-    broker: checkBroker(options.broker),
-    overflow: checkOverflow(options.overflow ?? "resume"),
-    heartbeatMs: options.heartbeatMs === 0 ? 0 : time("heartbeatMs", 15_000, 50),
-    retryMs: time("retryMs", 2000, 0),
-    pollMs: time("pollMs", 25_000, 10),
-    maxConnectionAgeMs: time("maxConnectionAgeMs", 600_000, 10),
-    maxConnectionBytes: number("maxConnectionBytes", 268_435_456, 1024),
-    maxCometBytes: number("maxCometBytes", 4_194_304, 1024),
-    stallMs: time("stallMs", 60_000, 10),
-    flushSliceMs: time("flushSliceMs", 10, 1),
-    maxConnections: number("maxConnections", 100_000, 1),
-    maxTopics: number("maxTopics", 100_000, 1),
-    maxAskedTopics: number("maxAskedTopics", 100_000, 1),
-    maxLogBytes: number("maxLogBytes", 268_435_456, 1_048_576),
-    maxTopicsPerConnection: number("maxTopicsPerConnection", 32, 1, 1000),
-    maxPositionLength: number("maxPositionLength", 4096, 64),
-    maxMessageBytes: number("maxMessageBytes", 65_536, 1),
-    isCallback: callbackTest(options.callbacks),
-    cors: checkCors(options.cors),
-    presence: {
-      beatMs: assertInteger("presence.beatMs", options.presence?.beatMs ?? 2000, MIN_BEAT_MS, MAX_BEAT_MS),
-      graceMs: assertInteger("presence.graceMs", options.presence?.graceMs ?? 5000, 0, MAX_TIMER_MS),
-    },
-    onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
-    onClose: assertFunction("onClose", options.onClose ?? nothing),
-    onError: assertFunction("onError", options.onError ?? reportOnConsole),
-  };
-}
-
-/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
-export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
-  return {
-    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
-    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
-    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
-  };
-}
-
-/** Checks a policy. @throws {CometError} `ERR_OPTION`. */
-export function checkOverflow(policy: OverflowPolicy): OverflowPolicy {
-  if (["resume", "skip", "latest"].includes(policy)) return policy;
-  throw new CometError("ERR_OPTION", `overflow must be "resume", "skip" or "latest", not ${describe(policy)}.`);
-}
-
-/** Checks an identity, if there is one. @throws {CometError} `ERR_OPTION`. */
-export function checkIdentity(identity: unknown): string | undefined {
-  return checkField("identity", identity, "ERR_OPTION");
-}
-
-function checkBroker(broker: unknown): Broker | undefined {
-  if (broker === undefined) return undefined;
-  const isBroker = typeof broker === "object" && broker !== null && "attach" in broker && "publish" in broker;
-  if (isBroker) return broker as Broker;
-  const hint = broker instanceof Promise ? ", but it has not been awaited" : "";
-  throw new CometError("ERR_OPTION", `broker must be a broker, not ${describe(broker)}${hint}.`);
-}
-
-function isHarmlessCallback(callback: string): boolean {
-  return callback.length <= MAX_CALLBACK_LENGTH && harmless.test(callback);
-}
-
-const harmless = /^(?:console\.log|(?:parent\.)?comet[\w$]*)$/;
-
-/** Returns the test of the callbacks that requests may name. @throws {CometError} `ERR_CALLBACK`, `ERR_OPTION`. */
-function callbackTest(callbacks: unknown): (callback: string) => boolean {
-  if (callbacks === undefined) return isHarmlessCallback;
-  if (!Array.isArray(callbacks)) {
-    throw new CometError("ERR_OPTION", `callbacks must be a list of callbacks, not ${describe(callbacks)}.`);
-  }
-  const allowed = new Set(callbacks.map(checkCallback));
-  return (callback) => allowed.has(callback);
-}
-
-function checkCors(cors: HubOptions["cors"]): HubSettings["cors"] {
-  if (cors === undefined) return undefined;
-  const origins: unknown = cors.origins;
-  if (!Array.isArray(origins) || !origins.every(isOrigin)) {
-    const example = "https://example.com";
-    throw new CometError("ERR_OPTION", `cors.origins must be a list of origins such as ${example}, without a path.`);
-  }
-  return { origins: new Set(origins), credentials: cors.credentials ?? false };
-}
-
-function isOrigin(text: unknown): text is string {
-  return typeof text === "string" && URL.canParse(text) && new URL(text).origin === text;
 }

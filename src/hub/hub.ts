@@ -6,15 +6,11 @@ import { Gate } from "./admission/gate.ts";
 import { Capacity } from "./capacity.ts";
 import type { Decision } from "./admission/decision.ts";
 import { Flusher } from "./flusher.ts";
-import {
-  checkHubOptions,
-  type HubOptions,
-  type HubRequest,
-  type HubSettings,
-  type RequestOptions,
-} from "./hub-options.ts";
+import type { HubOptions } from "./hub-options.ts";
+import { checkHubOptions, type HubSettings } from "./hub-settings.ts";
 import { HubCounters, type HubStats } from "./hub-stats.ts";
 import { Presences } from "./presence/presences.ts";
+import type { HubRequest, RequestOptions } from "./request-options.ts";
 import { respond } from "./respond.ts";
 import type { Subscription } from "./subscription.ts";
 import { Subscriptions } from "./delivery/subscriptions.ts";
@@ -70,7 +66,7 @@ export class Hub {
     const settings = checkHubOptions(options);
     const { broker, onError } = settings;
     const sweeper = new Sweeper(settings);
-    this.#capacity = new Capacity(settings.maxConnections);
+    this.#capacity = new Capacity(settings);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
     this.#link = broker && new BrokerLink(broker, onError);
@@ -78,7 +74,7 @@ export class Hub {
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
-    this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters);
+    this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters, sweeper);
     this.#link?.attach(
       () => {
         this.#topics.restored();

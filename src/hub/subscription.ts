@@ -4,6 +4,7 @@
  * All names are public. `CloseReason` includes the reasons of PROTOCOL.md, section 4, which clients act on.
  */
 
+import { assertInteger } from "../core/options.ts";
 import type { EndReason, OpenState, Wire } from "../wire/item.ts";
 
 /**
@@ -24,14 +25,27 @@ export type OverflowPolicy = "resume" | "skip" | "latest";
  */
 export type CloseReason = EndReason | "client" | "stalled" | "error";
 
+/** A change of a subscription: see `Subscription.update`. */
+export interface SubscriptionUpdate {
+  /**
+   * The time at which the client's permission ends, in milliseconds since 1970: a whole number from 0 to 8.64e15.
+   * `null`: it does not end.
+   */
+  readonly expiresAt: number | null;
+}
+
 /** One client's connection to a hub, from its first byte to its last. */
 export interface Subscription {
   /** A number, unique within this hub. */
   readonly id: number;
   readonly topics: readonly string[];
   readonly wire: Wire;
-  /** The client's identity, as `RequestOptions.identity` gave it. */
+  /** The client's identity, as `authorize` or else `RequestOptions.identity` gave it. */
   readonly identity: string | undefined;
+  /** The handler's `RequestOptions.context`. */
+  readonly context: unknown;
+  /** The time at which the client's permission ends, in milliseconds since 1970; `null` if it does not end. */
+  readonly expiresAt: number | null;
   /** The state in which each topic opened. */
   readonly states: { readonly [topic: string]: OpenState };
   /** The position up to which the hub has sent. The client would resume from here. */
@@ -44,4 +58,26 @@ export interface Subscription {
    * `unauthorized` the backlog is dropped. Does nothing once the subscription is over.
    */
   close(reason: "unauthorized" | "gone"): void;
+  /**
+   * Changes the time at which the client's permission ends, as when it has renewed its session by another request.
+   *
+   * When it ends, the stream ends as `unauthorized` with its position, and the client reconnects at once, so that
+   * `authorize` decides again. The hub checks the time with its sweep, at most a second late. A time that has passed
+   * ends the stream at once. Does nothing once the subscription is over.
+   *
+   * @throws {CometError} `ERR_OPTION` if `expiresAt` is neither a time nor `null`.
+   * @example
+   * ```ts
+   * for (const one of hub.subscriptions()) if (one.identity === user) one.update({ expiresAt: session.expiresAt });
+   * ```
+   */
+  update(change: SubscriptionUpdate): void;
+}
+
+/** The last time that a `Date` can have, in milliseconds since 1970. */
+const LAST_TIME = 8.64e15;
+
+/** Checks a time at which a permission ends. @throws {CometError} `ERR_OPTION`. */
+export function checkExpiry(time: unknown): number {
+  return assertInteger("expiresAt", time, 0, LAST_TIME);
 }

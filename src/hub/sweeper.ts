@@ -1,6 +1,6 @@
 import { now } from "../core/clock.ts";
 import { unrefInterval, type Timer } from "../core/timers.ts";
-import type { HubSettings } from "./hub-options.ts";
+import type { HubSettings } from "./hub-settings.ts";
 
 /** The bounds of the period, in milliseconds. */
 const SHORTEST_PERIOD_MS = 5;

@@ -9,8 +9,11 @@ export interface MeteredLog {
   readonly oldestAt: number | undefined;
   /** Drops its oldest message. */
   dropOldest(): void;
-  /** Drops a tape. */
-  dropTape(tape: Tape): void;
+}
+
+/** The tapes of a log, as its memory sees them. */
+export interface MeteredTapes {
+  drop(tape: Tape): void;
 }
 
 /** A log in the heap, and the time of its oldest message when it was last compared. Messages leave, so it may be earlier. */
@@ -37,7 +40,7 @@ export class LogMemory {
   #messageBytes = 0;
   #tapeBytes = 0;
   /** In the order of their last use. */
-  readonly #tapes = new Map<Tape, MeteredLog>();
+  readonly #tapes = new Map<Tape, MeteredTapes>();
   /** A binary heap: the log with the oldest message comes first. */
   #heap: Ranked[] = [];
   /** The number of logs that have messages. */
@@ -83,9 +86,9 @@ export class LogMemory {
   }
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
-  tapeUsed(tape: Tape, log: MeteredLog, change: number): void {
+  tapeUsed(tape: Tape, owner: MeteredTapes, change: number): void {
     this.#tapes.delete(tape);
-    this.#tapes.set(tape, log);
+    this.#tapes.set(tape, owner);
     this.#tapeBytes += change;
     if (change > 0) this.#freeTapes();
   }
@@ -112,9 +115,9 @@ export class LogMemory {
   }
 
   #freeTapes(): void {
-    for (const [tape, log] of this.#tapes) {
+    for (const [tape, owner] of this.#tapes) {
       if (this.bytes <= this.#maxBytes) return;
-      log.dropTape(tape);
+      owner.drop(tape);
     }
   }
 

@@ -3,7 +3,8 @@ import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry
 import type { LogMemory, MeteredLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
-import { Tape, type Piece } from "./tape.ts";
+import type { Piece } from "./tape.ts";
+import { Tapes } from "./tapes.ts";
 
 /** Options of a {@link Log}. */
 export interface LogOptions {
@@ -14,6 +15,12 @@ export interface LogOptions {
   readonly isDense: boolean;
   /** The memory that this log shares with others. */
   readonly memory: LogMemory;
+}
+
+/** A message that a log has dropped, with the offset and the time that it had. */
+export interface OlderMessage extends Publication {
+  readonly offset: number;
+  readonly at: number;
 }
 
 /** The ring of a log that has had no message yet. */
@@ -38,8 +45,7 @@ export class Log implements MeteredLog {
   /** The beginning of its positions. A log without messages does not keep it. */
   #prefix: string | undefined;
   readonly #memory: LogMemory;
-  /** By format. There are as many as there are wires and modes, however many callbacks. */
-  #tapes: Map<string, Tape> | undefined;
+  #tapes: Tapes | undefined;
   #ring = emptyRing as (Entry | undefined)[];
   #head = 0;
   #floor = 0;
@@ -56,6 +62,7 @@ export class Log implements MeteredLog {
   #held = 0;
   #reportedEntries = 0;
   #reportedHeld = 0;
+  #isShortened = false;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
 
@@ -93,6 +100,16 @@ export class Log implements MeteredLog {
   /** The offset of the newest message, or of the one after which the log begins. */
   get headOffset(): number {
     return this.#headOffset;
+  }
+
+  /** The offset of the newest message that the log no longer holds. */
+  get floorOffset(): number {
+    return this.#floorOffset;
+  }
+
+  /** Whether the memory had no room for messages right before those of the log. */
+  get isShortened(): boolean {
+    return this.#isShortened && this.#floor > this.#holeEnd;
   }
 
   /** The index at which the newest hole ends; 0 if there is none. This process has no message of a hole. */
@@ -189,7 +206,7 @@ export class Log implements MeteredLog {
       this.#drop(oldest);
     }
     this.#newest?.trim(now);
-    if (this.#floor !== before) this.#trimTapes();
+    if (this.#floor !== before) this.#tapes?.trim();
     this.#report();
   }
 
@@ -199,9 +216,33 @@ export class Log implements MeteredLog {
     if (beyond !== undefined) this.#newest?.remove(beyond);
     else if (this.size > 0) {
       const oldest = this.entry(this.#floor + 1);
+      this.#isShortened = true;
       this.#drop(oldest);
       this.#newest?.remove(oldest);
-      this.#trimTapes();
+      this.#tapes?.trim();
+    }
+    this.#report();
+  }
+
+  /**
+   * Puts back messages that the log dropped because the memory was full, with the indexes that they had. The newest of
+   * them must be the one at the floor.
+   */
+  prepend(messages: readonly OlderMessage[]): void {
+    for (const message of messages.toReversed()) {
+      const isNext = this.isShortened && (!this.#isDense || message.offset === this.#floorOffset);
+      if (!isNext) break;
+      if (this.size === this.#ring.length) this.#grow();
+      const index = this.#floor;
+      const order = this.size === 0 ? 0 : this.entry(index + 1).order - 1;
+      const held = heldBytes(message);
+      this.#prefix ??= positionPrefix(this.topic, this.#epoch);
+      const entry: Entry = { ...message, id: this.#prefix + String(message.offset), index, order, held };
+      this.#ring[index & (this.#ring.length - 1)] = entry;
+      this.#floor = index - 1;
+      this.#floorOffset = message.offset - 1;
+      this.#bytes += entry.bytes;
+      this.#held += held;
     }
     this.#report();
   }
@@ -228,8 +269,9 @@ export class Log implements MeteredLog {
   /** Drops all messages, as if they were too old. */
   clear(): void {
     this.trim(Infinity);
-    for (const tape of this.#tapes?.values() ?? []) this.dropTape(tape);
+    this.#tapes?.clear();
     this.#ring = emptyRing as (Entry | undefined)[];
+    this.#isShortened = false;
   }
 
   /** Returns the newest messages of their keys that have left the ring, of those after an index, oldest first. */
@@ -242,19 +284,8 @@ export class Log implements MeteredLog {
    * messages that the log holds. The piece is shared by all readers, unless the format has a wrapper.
    */
   read(format: Format, index: number, limit: number): Piece {
-    const { frameKey, wrapper } = format;
-    this.#tapes ??= new Map();
-    let tape = this.#tapes.get(frameKey);
-    const before = tape?.held ?? 0;
-    if (tape === undefined) this.#tapes.set(frameKey, (tape = new Tape(this, format)));
-    const piece = wrapper === undefined ? tape.read(index, limit) : tape.readWrapped(index, limit, wrapper);
-    this.#memory.tapeUsed(tape, this, tape.held - before);
-    return piece;
-  }
-
-  dropTape(tape: Tape): void {
-    this.#tapes?.delete(tape.frameKey);
-    this.#memory.tapeDropped(tape);
+    this.#tapes ??= new Tapes(this, this.#memory);
+    return this.#tapes.read(format, index, limit);
   }
 
   #drop(oldest: Entry): void {
@@ -266,14 +297,6 @@ export class Log implements MeteredLog {
     this.#newest?.leave(oldest);
     if (oldest.messageId !== undefined && this.#byMessageId?.get(oldest.messageId) === oldest) {
       this.#byMessageId.delete(oldest.messageId);
-    }
-  }
-
-  #trimTapes(): void {
-    for (const tape of this.#tapes?.values() ?? []) {
-      const before = tape.held;
-      tape.trim();
-      this.#memory.tapeTrimmed(tape.held - before);
     }
   }
 

@@ -28,6 +28,8 @@ export interface OpenItem {
   readonly position: string;
   /** The longest time between two sends, in milliseconds; 0: there are no heartbeats. */
   readonly heartbeatMs: number;
+  /** The topics that the client asked for and may not follow; absent if there are none. */
+  readonly removed?: readonly string[];
 }
 
 /** Messages of one topic are missing from the stream. */

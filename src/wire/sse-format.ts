@@ -1,5 +1,5 @@
 import { controlObject, messageObject, type Format } from "./format.ts";
-import type { ControlItems } from "./item.ts";
+import type { ControlItems, Problem } from "./item.ts";
 import { isVerbatim } from "./literal.ts";
 
 /** The prefix of the protocol's own event names; a hub rejects it in those of applications. */
@@ -13,10 +13,11 @@ const lineEnds = /\r\n|\r|\n/g;
  *
  * Control items have event names of their own, so that a page that listens to `message` never sees them.
  *
- * @param retryMs The delay before an `EventSource` reconnects after its connection broke, in milliseconds.
+ * @param retryMs Returns the delay before an `EventSource` reconnects after its connection broke, in milliseconds. It is
+ *   called for each connection, so that they need not all reconnect at one moment.
  * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
-export function sseFormat(retryMs: number): Format {
+export function sseFormat(retryMs: () => number): Format {
   return {
     key: "sse",
     wire: "sse",
@@ -34,9 +35,17 @@ export function sseFormat(retryMs: number): Format {
       // One template, and not a concatenation: a string of many pieces takes longer to encode.
       return event === undefined ? `id: ${id}\ndata: ${data}\n\n` : `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
     },
-    control: (name, item, position) => control(name, item, position, name === "open" ? retryMs : null),
+    control: (name, item, position) => control(name, item, position, name === "open" ? retryMs() : null),
     end: (item) => control("end", item, item.position, item.retryMs),
   };
+}
+
+/**
+ * Writes the whole body of a refusal that an `EventSource` comes back from: it reads `retry` and the end, since it
+ * never reconnects after another status than 200.
+ */
+export function sseRefusal(problem: Problem, retryMs: number): string {
+  return control("error", problem, "", retryMs);
 }
 
 /** Begins a `data` field for each line of a text. */

@@ -247,13 +247,15 @@ const titles: Readonly<Record<number, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  414: "URI Too Long",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
 
 export function expectProblem(problem: Problem, status: number, code: string): void {
   const { detail, retryMs, ...rest } = problem;
-  expect(typeof retryMs).toBe(status === 503 ? "number" : "undefined");
+  expect(typeof retryMs).toBe(status === 503 || status === 429 ? "number" : "undefined");
   expect(rest).toEqual({ type: `urn:comet-sockets:${code}`, title: titles[status], status, code });
   expect(detail).toMatch(/^.{10,}\.$/s);
 }

@@ -246,7 +246,7 @@ export class Client {
     // Nothing waits here: the hub decides at once.
     const decision = hub._decide(request, () => ({ overflow })) as Decision;
     if (isAdmission(decision)) this.#open(wire, decision.open);
-    else if (decision.status !== 503 || !closing.has(hub)) this.failed(new Error(decision.body));
+    else if (!decision.body.includes("ERR_CLOSED") || !closing.has(hub)) this.failed(new Error(decision.body));
   }
 
   #open(wire: (typeof wires)[number], open: (sink: Sink) => Connection): void {

@@ -44,6 +44,16 @@ hub.topic("a", { encoder: (date: Date) => date });
 new Hub({ overflow: "never" });
 // @ts-expect-error no such status
 new Hub({ authorize: () => 500 });
+new Hub({
+  authorize: (_request, topics, context) =>
+    context === undefined ? { status: 429, retryAfterMs: 5 } : { identity: "ada", topics, expiresAt: Date.now() + 1 },
+});
+// @ts-expect-error no such status
+new Hub({ authorize: () => ({ status: 200 }) });
+// @ts-expect-error no such member
+new Hub({ authorize: () => ({ expireAt: 5 }) });
+// @ts-expect-error not a date
+new Hub({ authorize: () => ({ expiresAt: new Date() }) });
 
 /** A request as a framework extends it. */
 interface UserRequest extends IncomingMessage {

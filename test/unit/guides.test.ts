@@ -203,14 +203,15 @@ describe("publishing", () => {
 describe("authorization", () => {
   test("lets a signed-in user of Express choose among the user's topics until sign-out", async () => {
     const { origin } = await serveGuide("express-session");
-    expect((await fetch(`${origin}/live`)).status).toBe(401);
+    expect((await fetch(`${origin}/live?topic=news`)).status).toBe(401);
     const signIn = async (user: string): Promise<{ cookie: string }> => {
       const response = await send("POST", `${origin}/login`, { user });
       return { cookie: (response.headers.get("set-cookie") ?? "").split(";", 1).join() };
     };
     const [ada, bob] = [await signIn("ada"), await signIn("bob")];
     const live = `${origin}/live?topic=news&topic=user:`;
-    for (const url of [`${live}bob`, `${live}ada&topic=user:bob`, `${origin}/live`]) {
+    expect((await fetch(`${origin}/live`, { headers: ada })).status).toBe(400);
+    for (const url of [`${live}bob`, `${live}ada&topic=user:bob`]) {
       expect((await fetch(url, { headers: ada })).status).toBe(403);
     }
     const adas = await (await Follower.fetch(`${live}ada`, { headers: ada })).begun();

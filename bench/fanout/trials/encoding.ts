@@ -23,7 +23,7 @@ const publishBy = (format: Format) => (data: string) => {
   return format.message({ id, json, text, event, key, messageId }, id);
 };
 
-const sse = sseFormat(2000);
+const sse = sseFormat(() => 2000);
 const comet = plainCometFormat("parent.cometMessage", undefined);
 const encoder = new TextEncoder();
 const buffer = new Uint8Array(65_536);

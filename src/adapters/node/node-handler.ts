@@ -4,8 +4,8 @@ import { CometError } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { checkInit } from "../../http/init.ts";
 import { isAdmission, type Admission, type Answer, type Decision } from "../../hub/admission/decision.ts";
-import type { HubRequest, RequestOptions } from "../../hub/hub-options.ts";
 import type { Hub } from "../../hub/hub.ts";
+import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
 import { destroyResponse, isGone, type NodeResponse } from "./node-response.ts";
 import { openBatch, openStream } from "./response-sinks.ts";
 import { SocketSink } from "./socket-sink.ts";
@@ -156,11 +156,24 @@ class RequestView implements HubRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: HubRequest["headers"];
+  readonly #request: NodeRequest;
 
-  constructor({ method = "GET", url = "/", headers }: NodeRequest) {
+  constructor(request: NodeRequest) {
+    const { method = "GET", url = "/", headers } = request;
+    this.#request = request;
     this.method = method;
     this.url = url;
     this.headers = new HeadersView(headers);
+  }
+
+  /** Read only on demand: the first reading costs a system call, and memory of the socket. */
+  get address(): string | undefined {
+    try {
+      return this.#request.socket.remoteAddress;
+    } catch {
+      // The session of an HTTP/2 request is gone, and its client with it.
+      return undefined;
+    }
   }
 }
 

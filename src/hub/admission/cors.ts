@@ -1,5 +1,6 @@
 import type { Answer } from "./decision.ts";
-import type { HubRequest, HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { HubRequest } from "../request-options.ts";
 
 /**
  * Returns the CORS headers of a response: those of an allowed origin, `Vary` alone for another; `undefined` where the

@@ -2,31 +2,32 @@ import { CometError, describe } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { addDefaultHeaders, checkInit } from "../../http/init.ts";
 import type { Answer, Decision } from "./decision.ts";
-import {
-  checkIdentity,
-  checkOverflow,
-  type HubRequest,
-  type HubSettings,
-  type RequestOptions,
-} from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import type { Capacity } from "../capacity.ts";
-import type { StreamRequest } from "../delivery/stream-request.ts";
+import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
+import type { Capacity, Claim } from "../capacity.ts";
+import type { StreamClient, StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
+import type { Sweeper } from "../sweeper.ts";
 import type { Topics } from "../topics/topics.ts";
-import { assertAllowed, authorize, callApplication } from "./authorize.ts";
+import { assertNotExpired, authorize, callApplication, type Grant } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { isForDocument } from "./negotiate.ts";
+import { clientKey } from "./client-address.ts";
+import { Query } from "./query.ts";
+import { RequestRate } from "./request-rate.ts";
 import { refusal } from "./refusal.ts";
-import { chooseWire, plainComet, queryOf, readMode, readRequest, type WireChoice } from "./read-request.ts";
+import { Rejection } from "./rejection.ts";
+import { chooseWire, plainComet, readMode, readRequest, type WireChoice } from "./read-request.ts";
 
 /**
  * Decides on requests: PROTOCOL.md, sections 3, 4 and 7. The decision is an `Answer`, or an `Admission` with a reserved
  * place.
  *
- * A refused request has an answer and no other effect. Keep the order of checks: the request's form, its topics, room,
- * and only then `authorize` and the reservation. So a stranger's bad request costs no call of the application's
- * `authorize`, and nothing is reserved for a client that may not follow.
+ * A refused request has an answer and no other effect, except that it counts for the rate of its client. Keep the order
+ * of checks: the request's form and rate, room, `authorize`, the topics, and only then the place. So a stranger's bad
+ * request costs no call of the application's `authorize`, a client that `authorize` refuses does not learn which topics
+ * exist, and nothing is reserved for it.
  */
 export class Gate {
   readonly #settings: HubSettings;
@@ -34,6 +35,7 @@ export class Gate {
   readonly #topics: Topics;
   readonly #subscriptions: Subscriptions;
   readonly #counters: HubCounters;
+  readonly #rate: RequestRate;
 
   constructor(
     settings: HubSettings,
@@ -41,12 +43,14 @@ export class Gate {
     topics: Topics,
     subscriptions: Subscriptions,
     counters: HubCounters,
+    sweeper: Sweeper,
   ) {
     this.#settings = settings;
     this.#capacity = capacity;
     this.#topics = topics;
     this.#subscriptions = subscriptions;
     this.#counters = counters;
+    this.#rate = new RequestRate(settings.maxRequestsPerSecondPerAddress, sweeper);
   }
 
   /**
@@ -61,12 +65,9 @@ export class Gate {
     request: HubRequest,
     optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
   ): Decision | PromiseLike<Decision> {
-    const counted = (decision: Decision): Decision => {
-      if ("status" in decision && decision.status >= 400) this.#counters.rejected += 1;
-      return decision;
-    };
     const failed = (error: unknown): Decision => {
       this.#settings.onError(error);
+      this.#counters.rejected += 1;
       const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
       const answer = refusal(
         problem,
@@ -75,11 +76,11 @@ export class Gate {
         undefined,
         0,
       );
-      return counted(withoutBody(request, answer));
+      return withoutBody(request, answer);
     };
     try {
       const decision = andThen(optionsOf(), (options) => this.#decide(request, options));
-      return isPromiseLike(decision) ? decision.then(counted, failed) : counted(decision);
+      return isPromiseLike(decision) ? decision.then(undefined, failed) : decision;
     } catch (error) {
       return failed(error);
     }
@@ -98,9 +99,12 @@ export class Gate {
     const ownPolicy = headers.get("content-security-policy");
     const crossOrigin = corsHeaders(settings, request);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
+    const address = clientKey(request, options, settings);
+    const waitMs = this.#rate.count(address);
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
+      this.#counters.rejected += 1;
       const answer = refusal(error, choice, settings, options.nonce, this.#capacity.retryAfterMs);
       if (ownPolicy !== null) answer.headers.set("content-security-policy", ownPolicy);
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
@@ -110,16 +114,22 @@ export class Gate {
       if (request.method !== "GET" && request.method !== "HEAD") {
         throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
       }
-      const query = queryOf(request);
+      const query = new Query(request, settings);
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
+      // Only now, since the wire decides in which form the refusal is.
+      if (waitMs > 0) throw new Rejection("ERR_RATE", "There are too many requests from this address.", waitMs);
       const { policy, ...stream } = readRequest(request, query, choice, settings, options);
-      callApplication(settings, () => stream.topics.forEach((topic) => this.#topics.assertTopic(topic)));
-      this.#capacity.assertRoom();
-      const decision = andThen(authorize(settings, request, stream.topics), (authorization) => {
-        assertAllowed(authorization);
+      const claim = { identity: undefined, address, isReturning: isReturning(stream) };
+      this.#capacity.assertRoom(claim);
+      const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
+        const allowed = { ...stream, topics: grant.topics };
+        callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
         addStreamHeaders(headers, stream, policy, crossOrigin);
-        return this.#admit(request, stream, headers, options);
+        const identity = grant.identity ?? options.identity;
+        if (request.method === "GET") return this.#admit(allowed, headers, options, grant, { ...claim, identity });
+        this.#capacity.assertRoom({ ...claim, identity });
+        return { status: 200, headers, body: "" };
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
@@ -127,22 +137,25 @@ export class Gate {
     }
   }
 
-  /** Holds the topics and takes a place for a request that the application allows. A HEAD request takes none. */
+  /** Holds the topics and takes a place for a request that the application allows. */
   #admit(
-    request: HubRequest,
     stream: StreamRequest,
     headers: Headers,
-    options: RequestOptions,
+    { context, overflow }: RequestOptions,
+    grant: Grant,
+    claim: Claim,
   ): Decision | PromiseLike<Decision> {
-    if (request.method === "HEAD") {
-      this.#capacity.assertRoom();
-      return { status: 200, headers, body: "" };
-    }
-    this.#capacity.assertRoom();
-    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, stream.positions));
+    this.#capacity.assertRoom(claim);
+    const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
+    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, positions));
     return andThen(holding, ({ topics, release }) => {
+      let client: StreamClient;
       try {
-        this.#capacity.take();
+        // The broker may have taken its time.
+        assertNotExpired(grant);
+        const { removed, expiresAt } = grant;
+        const place = this.#capacity.take(claim);
+        client = { identity: claim.identity, context, overflow, removed, expiresAt, place };
       } catch (error) {
         release();
         throw error;
@@ -152,13 +165,13 @@ export class Gate {
         wire: stream.format.wire,
         open: (sink) => {
           try {
-            return this.#subscriptions.open(topics, stream, options, sink);
+            return this.#subscriptions.open(topics, stream, client, sink);
           } finally {
             release();
           }
         },
         release: () => {
-          this.#capacity.free();
+          client.place.free(false);
           release();
         },
       };
@@ -166,14 +179,9 @@ export class Gate {
   }
 }
 
-/** Checks the options of a request. @throws {CometError} `ERR_OPTION`. */
-function checkRequestOptions({ topics, overflow, identity }: RequestOptions): void {
-  checkIdentity(identity);
-  if (overflow !== undefined) checkOverflow(overflow);
-  const isList = Array.isArray(topics) && topics.length > 0 && topics.every((topic) => typeof topic === "string");
-  if (topics !== undefined && !isList) {
-    throw new CometError("ERR_OPTION", `topics must be a list of one or more names, not ${describe(topics)}.`);
-  }
+/** Returns whether a client resumes one of its topics. */
+function isReturning({ topics, positions }: StreamRequest): boolean {
+  return positions !== "unreadable" && topics.some((topic) => positions.has(topic));
 }
 
 /** Adds the headers of a stream. Headers of the application take precedence. */

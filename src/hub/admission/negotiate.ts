@@ -25,11 +25,11 @@ export function isForDocument(headers: { get(name: string): string | null }): bo
   return documents.has(headers.get("sec-fetch-dest") ?? "");
 }
 
-/** A media range of an `Accept` header. */
-interface Range {
-  readonly type: string;
-  readonly weight: number;
-}
+/** The longest `Accept` header that is read, in characters. Browsers send about 150. */
+const MAX_ACCEPT_LENGTH = 2048;
+
+/** The weights of the media ranges of an `Accept` header: the highest one of each. */
+type Weights = ReadonlyMap<string, number>;
 
 /**
  * Chooses the wire by the headers of a request: PROTOCOL.md, section 3.
@@ -40,10 +40,13 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
   if (isForDocument(headers)) return "comet";
   const accept = headers.get("accept");
   if (accept === null || accept.trim() === "") return "ndjson";
-  const ranges = accept.split(",").map(parseRange);
+  if (accept.length > MAX_ACCEPT_LENGTH) {
+    throw new CometError("ERR_ACCEPT", `Accept must have at most ${MAX_ACCEPT_LENGTH} characters.`);
+  }
+  const weights = parseAccept(accept);
   let best: { readonly wire: Wire; readonly weight: number; readonly specificity: number } | undefined;
   for (const [wire, type] of mediaTypes) {
-    const { weight, specificity } = weightOf(type, ranges);
+    const { weight, specificity } = weightOf(type, weights);
     // A client may know ndjson by this second name, but the hub never sends it: a wildcard does not select it.
     if (weight === 0 || (type === "application/ndjson" && specificity < 2)) continue;
     if (best === undefined || weight > best.weight || (weight === best.weight && specificity > best.specificity)) {
@@ -56,21 +59,29 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
 }
 
 /** Returns the weight of a media type: that of the most specific range that matches (RFC 9110, 12.5.1). */
-function weightOf(type: string, ranges: readonly Range[]): { weight: number; specificity: number } {
+function weightOf(type: string, weights: Weights): { weight: number; specificity: number } {
   const family = `${type.slice(0, type.indexOf("/"))}/*`;
   const patterns = ["*/*", family, type];
   for (let specificity = 2; specificity >= 0; specificity -= 1) {
-    const matching = ranges.filter((range) => range.type === patterns[specificity]);
-    if (matching.length > 0) return { weight: Math.max(...matching.map(({ weight }) => weight)), specificity };
+    const weight = weights.get(patterns[specificity] as string);
+    if (weight !== undefined) return { weight, specificity };
   }
   return { weight: 0, specificity: 0 };
 }
 
-function parseRange(text: string): Range {
-  const [type = "", ...parameters] = text.split(";").map((part) => part.trim().toLowerCase());
+function parseAccept(accept: string): Weights {
+  const weights = new Map<string, number>();
+  for (const range of accept.toLowerCase().split(",")) {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
+    weights.set(type, Math.max(weights.get(type) ?? 0, weightIn(parameters)));
+  }
+  return weights;
+}
+
+function weightIn(parameters: readonly string[]): number {
   const q = parameters.find((parameter) => /^q\s*=/.test(parameter));
-  if (q === undefined) return { type, weight: 1 };
+  if (q === undefined) return 1;
   const [, weight = "0"] = /^q\s*=\s*([01](?:\.\d*)?)$/.exec(q) ?? [];
   // A malformed weight accepts nothing.
-  return { type, weight: Number(weight) <= 1 ? Number(weight) : 0 };
+  return Number(weight) <= 1 ? Number(weight) : 0;
 }

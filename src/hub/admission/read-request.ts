@@ -7,6 +7,7 @@
  */
 
 import { CometError, describe } from "../../core/errors.ts";
+import { jittered } from "../../core/jitter.ts";
 import { checkTopicName, parsePositions } from "../../log/position.ts";
 import { checkCallback } from "../../wire/script-frame.ts";
 import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
@@ -14,9 +15,11 @@ import type { Format } from "../../wire/format.ts";
 import type { Wire } from "../../wire/item.ts";
 import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
 import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
-import { acceptedWire } from "./negotiate.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
-import type { HubRequest, HubSettings, RequestOptions } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { HubRequest, RequestOptions } from "../request-options.ts";
+import { acceptedWire } from "./negotiate.ts";
+import type { Query } from "./query.ts";
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
 
@@ -27,13 +30,6 @@ export interface WireChoice {
   readonly callback: string;
   /** The origin that a managed comet posts its items to. */
   readonly target: string | undefined;
-}
-
-/** Returns the query of a request. */
-export function queryOf(request: HubRequest): URLSearchParams {
-  const start = request.url.indexOf("?");
-  const end = request.url.indexOf("#");
-  return new URLSearchParams(start === -1 ? "" : request.url.slice(start, end === -1 ? undefined : end));
 }
 
 /** The comet wire without further parameters. */
@@ -49,8 +45,8 @@ export const plainComet: WireChoice = {
  *
  * @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`, `ERR_ACCEPT`.
  */
-export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
-  const given = single(query, "wire");
+export function chooseWire(request: HubRequest, query: Query): Wire {
+  const given = query.single("wire");
   if (given === undefined) return acceptedWire(request.headers);
   if (isWire(given)) return given;
   throw new CometError("ERR_WIRE", `wire must be ndjson, sse, comet or poll, not ${describe(given)}.`);
@@ -61,59 +57,68 @@ export function chooseWire(request: HubRequest, query: URLSearchParams): Wire {
  *
  * @throws {CometError} `ERR_PARAMETER`, `ERR_WIRE`.
  */
-export function readMode(query: URLSearchParams): Omit<WireChoice, "wire"> {
-  const mode = single(query, "mode") ?? "plain";
+export function readMode(query: Query): Omit<WireChoice, "wire"> {
+  const mode = query.single("mode") ?? "plain";
   if (mode !== "plain" && mode !== "managed") {
     throw new CometError("ERR_WIRE", `mode must be plain or managed, not ${describe(mode)}.`);
   }
   return {
     managed: mode === "managed",
-    callback: single(query, "callback") ?? plainComet.callback,
-    target: single(query, "target"),
+    callback: query.single("callback") ?? plainComet.callback,
+    target: query.single("target"),
   };
 }
 
 /**
  * Reads the rest of a request.
  *
- * @param query The request's query. `lastEventId` is removed from it.
  * @returns The stream, and on comet the `Content-Security-Policy`, which a header of the application replaces.
  * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function readRequest(
   request: HubRequest,
-  query: URLSearchParams,
+  query: Query,
   wire: WireChoice,
   settings: HubSettings,
   { topics, nonce }: RequestOptions,
 ): StreamRequest & { readonly policy: string | undefined } {
-  const from = single(query, "from") ?? "newest";
+  const from = query.single("from") ?? "newest";
   if (from !== "newest" && from !== "oldest") {
     throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
   }
-  const wait = single(query, "wait");
+  const wait = query.single("wait");
   if (wait !== undefined && wait !== "0") {
     throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
   }
-  const inQuery = single(query, "lastEventId");
-  const position = request.headers.get("last-event-id") || inQuery;
-  const names = checkTopics(topics ?? query.getAll("topic"), settings);
-  query.delete("lastEventId");
+  const positions = readPositions(request, query, settings.maxPositionLength);
+  const names = checkTopics(topics ?? query.all("topic"), settings);
   return {
     format: formatOf(wire, settings, nonce),
     topics: names,
-    positions: position ? parsePositions(position, settings.maxPositionLength) : new Map(),
+    positions,
     from,
     waits: wait === undefined,
-    query: query.toString(),
+    query: wire.wire === "comet" ? query.without("lastEventId") : "",
     policy: wire.wire === "comet" ? framePolicy(wire, settings) : undefined,
   };
 }
 
-function single(query: URLSearchParams, name: string): string | undefined {
-  const values = query.getAll(name);
-  if (values.length > 1) throw new CometError("ERR_PARAMETER", `The parameter ${name} must not be repeated.`);
-  return values[0];
+/**
+ * Reads the client's positions: those of the header, since an `EventSource` writes its newest there, or else those of
+ * the parameter.
+ *
+ * A header that is malformed or too long came from another server, and an `EventSource` cannot drop it. So the client
+ * may have missed anything, even after a position of the parameter.
+ */
+function readPositions(request: HubRequest, query: Query, maxLength: number): StreamRequest["positions"] {
+  const parameter = query.single("lastEventId");
+  const header = request.headers.get("last-event-id");
+  if (!header) return parameter ? parsePositions(parameter, maxLength) : new Map();
+  try {
+    return parsePositions(header, maxLength);
+  } catch {
+    return "unreadable";
+  }
 }
 
 function isWire(text: string): text is Wire {
@@ -157,7 +162,7 @@ function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | und
   const { wire, managed, callback, target } = choice;
   if (wire === "ndjson") return ndjsonFormat;
   if (wire === "poll") return pollFormat;
-  if (wire === "sse") return managed ? managedSseFormat : sseFormat(settings.retryMs);
+  if (wire === "sse") return managed ? managedSseFormat : sseFormat(() => jittered(settings.retryMs));
   checkCallback(callback);
   if (!isListener(choice, settings)) {
     const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;

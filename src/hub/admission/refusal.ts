@@ -6,12 +6,15 @@
  */
 
 import type { CometError, CometErrorCode } from "../../core/errors.ts";
+import { jittered } from "../../core/jitter.ts";
 import { COMET_HEAD, managedScript, type ManagedListener } from "../../wire/comet-format.ts";
 import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
+import { sseRefusal } from "../../wire/sse-format.ts";
 import type { Answer } from "./decision.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import { framePolicy, isListener, type WireChoice } from "./read-request.ts";
+import { Rejection } from "./rejection.ts";
 
 const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_UNAUTHORIZED: 401,
@@ -19,6 +22,8 @@ const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_TOPIC_UNKNOWN: 404,
   ERR_METHOD: 405,
   ERR_ACCEPT: 406,
+  ERR_QUERY: 414,
+  ERR_RATE: 429,
   ERR_AUTHORIZE: 500,
   ERR_HANDLER: 500,
   ERR_TIMEOUT: 503,
@@ -34,16 +39,22 @@ const titles: Record<number, string> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  414: "URI Too Long",
+  429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
 };
 
+/** The statuses of refusals that are temporary. An `EventSource` would not reconnect after them. */
+const temporary: ReadonlySet<number> = new Set([429, 503]);
+
 /**
  * Returns the answer to a rejected request: PROTOCOL.md, section 7.
  *
- * @param choice The wire, as far as it is known. On comet the problem is an HTML document.
- * @param retryAfterMs The retry delay in milliseconds for a temporary failure (503). It is rounded up to seconds, one
- *   at least.
+ * @param choice The wire, as far as it is known. On comet the problem is an HTML document. A temporary failure on plain
+ *   sse is a stream that ends at once.
+ * @param retryAfterMs The retry delay in milliseconds for a temporary failure (429, 503) that has none of its own. It is
+ *   rounded up to seconds, one at least.
  */
 export function refusal(
   error: CometError,
@@ -56,7 +67,9 @@ export function refusal(
   // To a client, an application that does not decide in time is one that fails to decide.
   const code = error.code === "ERR_TIMEOUT" ? "ERR_AUTHORIZE" : error.code;
   const title = titles[status] ?? "Error";
-  const retryMs = status === 503 ? Math.max(1000, Math.ceil(retryAfterMs / 1000) * 1000) : undefined;
+  const ownMs = error instanceof Rejection ? error.retryAfterMs : undefined;
+  const delayMs = ownMs ?? (temporary.has(status) ? retryAfterMs : undefined);
+  const retryMs = delayMs === undefined ? undefined : Math.max(1000, Math.ceil(delayMs / 1000) * 1000);
   const problem: Problem = {
     type: `urn:comet-sockets:${code}`,
     title,
@@ -66,6 +79,10 @@ export function refusal(
     ...(retryMs === undefined ? {} : { retryMs }),
   };
   const headers = new Headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
+  if (choice?.wire === "sse" && !choice.managed && retryMs !== undefined && temporary.has(status)) {
+    headers.set("content-type", "text/event-stream");
+    return { status: 200, headers, body: sseRefusal(problem, jittered(retryMs)) };
+  }
   if (status === 401) headers.set("www-authenticate", "Bearer");
   if (status === 405) headers.set("allow", "GET, HEAD");
   if (retryMs !== undefined) headers.set("retry-after", String(retryMs / 1000));

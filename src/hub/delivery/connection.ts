@@ -3,19 +3,27 @@ import { now } from "../../core/clock.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
+import type { Place } from "../capacity.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import type { CloseReason, OverflowPolicy, Subscription } from "../subscription.ts";
+import {
+  checkExpiry,
+  type CloseReason,
+  type OverflowPolicy,
+  type Subscription,
+  type SubscriptionUpdate,
+} from "../subscription.ts";
 import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
+import type { StreamClient } from "./stream-request.ts";
 
 /** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
   readonly counters: HubCounters;
-  /** Called once when the connection is over. */
-  readonly onClosed: (connection: Connection, reason: CloseReason) => void;
+  /** Called once when the connection is over. `returns`: the hub has asked the client to reconnect at once. */
+  readonly onClosed: (connection: Connection, reason: CloseReason, returns: boolean) => void;
   /** Called once when its sink is released, which may be later. */
   readonly onReleased: (connection: Connection) => void;
 }
@@ -23,7 +31,7 @@ export interface ConnectionContext {
 /** The properties of a new connection. */
 export interface ConnectionInit {
   readonly id: number;
-  readonly identity: string | undefined;
+  readonly client: StreamClient;
   readonly group: Group;
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
@@ -31,7 +39,7 @@ export interface ConnectionInit {
   /** The request's query without its position. */
   readonly query: string;
   /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
-  readonly expiresAt: number;
+  readonly recycleAt: number;
   readonly maxBytes: number;
 }
 
@@ -46,8 +54,11 @@ export interface ConnectionInit {
 export class Connection implements Subscription, Member {
   readonly id: number;
   readonly identity: string | undefined;
+  readonly context: unknown;
+  readonly place: Place;
   readonly states: { readonly [topic: string]: OpenState };
-  readonly expiresAt: number;
+  readonly recycleAt: number;
+  expiresAt: number | null;
   /**
    * The links of the group's list of members, and the number of the last pass that reached this one. Only the group
    * changes them.
@@ -80,11 +91,14 @@ export class Connection implements Subscription, Member {
     this.#context = context;
     this.#sink = sink;
     this.id = init.id;
-    this.identity = init.identity;
+    this.identity = init.client.identity;
+    this.context = init.client.context;
+    this.place = init.client.place;
     this.#group = init.group;
     this.#policies = init.policies;
     this.#query = init.query;
-    this.expiresAt = init.expiresAt;
+    this.recycleAt = init.recycleAt;
+    this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
     this.#cursors = init.resumePoints.map(({ cursor }) => cursor);
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
@@ -140,11 +154,27 @@ export class Connection implements Subscription, Member {
     this.end(reason, retryMs);
   }
 
-  /** Writes the beginning of the stream: its head, the `open` item and the opening gaps. */
-  open(resumePoints: readonly ResumePoint[]): void {
+  update({ expiresAt }: SubscriptionUpdate): void {
+    if (expiresAt !== null) checkExpiry(expiresAt);
+    this.expiresAt = expiresAt;
+    if (!this.#over) this.endIfExpired(Date.now());
+  }
+
+  /** Ends the stream if the client's permission has ended at this time, in milliseconds since 1970. */
+  endIfExpired(time: number): void {
+    if (this.expiresAt !== null && time >= this.expiresAt) this.end("unauthorized", 0);
+  }
+
+  /**
+   * Writes the beginning of the stream: its head, the `open` item and the opening gaps.
+   *
+   * @param removed The topics that the client asked for and may not follow.
+   */
+  open(resumePoints: readonly ResumePoint[], removed: readonly string[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
-    const item = { states: this.states, position: this.position, heartbeatMs };
+    const base = { states: this.states, position: this.position, heartbeatMs };
+    const item = removed.length === 0 ? base : { ...base, removed };
     // Only the last item carries the position. A client that is cut off before it has received every gap resumes from
     // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);
@@ -194,7 +224,7 @@ export class Connection implements Subscription, Member {
     const item = { reason, position: this.position, retryMs };
     const bytes = utf8(this.#group.format.end(item, this.#query));
     const sink = this.#sink;
-    this.#finish(reason);
+    this.#finish(reason, retryMs === 0);
     this.stalledSince = now();
     try {
       sink?.end(bytes);
@@ -335,7 +365,7 @@ export class Connection implements Subscription, Member {
     return wantsMore;
   }
 
-  #finish(reason: CloseReason): void {
+  #finish(reason: CloseReason, returns = false): void {
     if (this.#over) return;
     this.#over = true;
     if (this.#cursors === undefined) {
@@ -346,6 +376,6 @@ export class Connection implements Subscription, Member {
       this.#context.counters.lagging -= 1;
     }
     this.#group.connections -= 1;
-    this.#context.onClosed(this, reason);
+    this.#context.onClosed(this, reason, returns);
   }
 }

@@ -16,22 +16,36 @@ export interface ResumePoint {
  * Decides where a connection starts in a topic's log.
  *
  * PROTOCOL.md, section 4, fixes the states. Never return `recovered` unless every message after the client's position
- * follows, except those that `latest` leaves out: clients rely on it to have missed nothing.
+ * follows, except those that `latest` leaves out: clients rely on it to have missed nothing. The same holds for `fresh`
+ * from the oldest message on.
  *
- * @param position The client's position in this topic, if it has one.
+ * @param position The client's position in this topic, if it has one; "unreadable" if it has one that is not the hub's.
  * @param from The start of a client without a position.
  * @param newest The index after which a connection starts that wants only new messages.
  */
 export function resumePoint(
   log: Log,
-  position: Position | undefined,
+  position: Position | "unreadable" | undefined,
   from: "newest" | "oldest",
   policy: OverflowPolicy,
   newest: number,
 ): ResumePoint {
-  if (position === undefined)
-    return { state: "fresh", cursor: from === "oldest" ? log.floor : newest, missed: undefined };
-  const index = log.indexOf(position.epoch, position.offset);
+  if (position === undefined) {
+    if (from === "newest") return { state: "fresh", cursor: newest, missed: undefined };
+    // A client that wants everything resumes before the first message of the topic.
+    const point = resumeAt(log, log.indexOf(log.epoch, 0), policy, log.floor);
+    return point.state === "recovered" ? { ...point, state: "fresh" } : point;
+  }
+  const index = position === "unreadable" ? undefined : log.indexOf(position.epoch, position.offset);
+  return resumeAt(log, index, policy, policy === "skip" ? Math.max(newest, log.floor) : log.floor);
+}
+
+/**
+ * Resumes after an index, if the log knows it.
+ *
+ * @param afterGap The index after which a connection starts whose messages the log does not have.
+ */
+function resumeAt(log: Log, index: number | undefined, policy: OverflowPolicy, afterGap: number): ResumePoint {
   if (index !== undefined && index >= log.floor) return { state: "recovered", cursor: index, missed: undefined };
   // Where missing messages cannot be counted, the client must know that: the gap below is `null`.
   const isCounted = index !== undefined && log.missed(index, log.floor) !== null;
@@ -41,6 +55,5 @@ export function resumePoint(
     if (missed === 0) return { state: "recovered", cursor: index, missed: undefined };
     return { state: "gap", cursor: index, missed };
   }
-  const cursor = policy === "skip" ? Math.max(newest, log.floor) : log.floor;
-  return { state: "gap", cursor, missed: index === undefined ? null : log.missed(index, cursor) };
+  return { state: "gap", cursor: afterGap, missed: index === undefined ? null : log.missed(index, afterGap) };
 }

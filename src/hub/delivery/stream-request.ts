@@ -1,5 +1,7 @@
 import type { Positions } from "../../log/position.ts";
 import type { Format } from "../../wire/format.ts";
+import type { Place } from "../capacity.ts";
+import type { OverflowPolicy } from "../subscription.ts";
 
 /**
  * A request for a stream, parsed and checked. `admission` makes it, and `Subscriptions` opens it.
@@ -9,11 +11,26 @@ import type { Format } from "../../wire/format.ts";
 export interface StreamRequest {
   readonly format: Format;
   readonly topics: readonly string[];
-  readonly positions: Positions;
+  /** The client's positions; "unreadable" if it has one that is not a hub's, so that it may have missed anything. */
+  readonly positions: Positions | "unreadable";
   /** The start of topics for which the client has no position. */
   readonly from: "newest" | "oldest";
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
-  /** The query without its position. A plain comet page reconnects with it. */
+  /** The query without its position, with which a plain comet page reconnects; empty on other wires. */
   readonly query: string;
+}
+
+/** The client of a stream, as the application describes it. */
+export interface StreamClient {
+  readonly identity: string | undefined;
+  readonly context: unknown;
+  /** The policy if it is too slow. The topic's by default. */
+  readonly overflow: OverflowPolicy | undefined;
+  /** The topics that it asked for and may not follow. */
+  readonly removed: readonly string[];
+  /** The time at which its permission ends, in milliseconds since 1970; `null` if it does not end. */
+  readonly expiresAt: number | null;
+  /** The place that was taken for it. */
+  readonly place: Place;
 }

@@ -1,15 +1,17 @@
 import { now } from "../../core/clock.ts";
 import { inChunks } from "../../wire/chunked-coding.ts";
 import type { Capacity } from "../capacity.ts";
-import type { RequestOptions, HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { Connection, type ConnectionContext } from "./connection.ts";
 import { drain } from "./drain.ts";
 import type { Flusher } from "../flusher.ts";
-import { resumePoint } from "./resume-point.ts";
-import type { StreamRequest } from "./stream-request.ts";
+import type { Group } from "./group.ts";
+import { resumePoint, type ResumePoint } from "./resume-point.ts";
+import type { StreamClient, StreamRequest } from "./stream-request.ts";
 import type { Sink } from "./sink.ts";
-import type { CloseReason, Subscription } from "../subscription.ts";
+import type { Wire } from "../../wire/item.ts";
+import type { CloseReason, OverflowPolicy, Subscription } from "../subscription.ts";
 import type { Sweeper } from "../sweeper.ts";
 import { Groups } from "./groups.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
@@ -53,7 +55,7 @@ export class Subscriptions {
     this.#context = {
       heartbeatMs: settings.heartbeatMs,
       counters,
-      onClosed: (connection, reason) => this.#onClosed(connection, reason),
+      onClosed: (connection, reason, returns) => this.#onClosed(connection, reason, returns),
       onReleased: (connection) => this.#onReleased(connection),
     };
     sweeper.add((time) => this.#sweep(time));
@@ -65,53 +67,67 @@ export class Subscriptions {
   }
 
   /**
-   * Opens a connection in a place that was taken for it. The place is freed when the connection is over.
+   * Opens a connection in the client's place. The place is freed when the connection is over, and also if this throws.
    *
    * @param topics The topics of the request. The caller keeps them alive until this returns.
    */
-  open(
-    topics: readonly LiveTopic[],
-    request: StreamRequest,
-    { overflow, identity }: RequestOptions,
-    sink: Sink,
-  ): Connection {
-    const { format, positions, from } = request;
-    const group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
-    const policies = topics.map(({ settings }) => overflow ?? settings.overflow);
-    for (const { log } of topics) log.trim(now());
-    const { newest } = group;
-    const resumePoints = topics.map((topic, i) => {
-      const policy = policies[i] as (typeof policies)[number];
-      return resumePoint(topic.log, positions.get(topic.name), from, policy, newest[i] as number);
-    });
-    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
-    const ageMs = format.wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
-    this.#counters.opened += 1;
-    const connection = new Connection(this.#context, sink, {
-      id: this.#counters.opened,
-      identity,
-      group,
-      resumePoints,
-      policies,
-      query: format.wire === "comet" ? request.query : "",
-      expiresAt: now() + ageMs,
-      maxBytes: format.wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes,
-    });
+  open(topics: readonly LiveTopic[], request: StreamRequest, client: StreamClient, sink: Sink): Connection {
+    let group: Group | undefined;
+    let connection: Connection | undefined;
+    try {
+      const { format } = request;
+      const policies = topics.map(({ settings }) => client.overflow ?? settings.overflow);
+      group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
+      const resumePoints = resumePointsOf(topics, request, policies, group);
+      this.#counters.opened += 1;
+      connection = new Connection(this.#context, sink, {
+        id: this.#counters.opened,
+        client,
+        group,
+        resumePoints,
+        policies,
+        query: request.query,
+        ...this.#limitsOf(format.wire),
+      });
+      this.#begin(connection, resumePoints, client.removed, request.waits);
+      return connection;
+    } catch (error) {
+      client.place.free(false);
+      connection?.destroy("error");
+      if (group !== undefined) this.#groups.leave(group);
+      throw error;
+    }
+  }
+
+  /** Adds a connection, writes its beginning, and ends it at once where it has nothing to wait for. */
+  #begin(
+    connection: Connection,
+    resumePoints: readonly ResumePoint[],
+    removed: readonly string[],
+    waits: boolean,
+  ): void {
     this.connections.add(connection);
     this.#counters.byWire[connection.wire] += 1;
     for (const observe of this.#observers) observe(connection, 1);
-    connection.open(resumePoints);
+    connection.open(resumePoints, removed);
     if (!connection.over) {
       this.#announced.add(connection);
       this.#callHook(() => this.#settings.onOpen(connection));
     }
     connection.serve();
     // A poll whose stream has anything to report does not wait.
-    const isReady = !request.waits || resumePoints.some(({ state }) => state !== "recovered");
+    const isReady = !waits || resumePoints.some(({ state }) => state !== "recovered");
     if (connection.wire === "poll" && isReady) connection.end("poll", 0);
     // The hub may have begun to shut down since the request was admitted.
     if (this.#capacity.isClosed) connection.end("drain", Math.round(this.#capacity.retryAfterMs));
-    return connection;
+  }
+
+  /** Returns the time and the number of bytes at which a connection ends by itself. */
+  #limitsOf(wire: Wire): { readonly recycleAt: number; readonly maxBytes: number } {
+    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
+    const ageMs = wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
+    const maxBytes = wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
+    return { recycleAt: now() + ageMs, maxBytes };
   }
 
   /**
@@ -129,8 +145,8 @@ export class Subscriptions {
     await new Promise<void>((resolve) => (this.#onAllReleased = resolve));
   }
 
-  #onClosed(connection: Connection, reason: CloseReason): void {
-    this.#capacity.free();
+  #onClosed(connection: Connection, reason: CloseReason, returns: boolean): void {
+    connection.place.free(returns);
     this.connections.delete(connection);
     this.#lingering.add(connection);
     this.#counters.byWire[connection.wire] -= 1;
@@ -155,7 +171,9 @@ export class Subscriptions {
   }
 
   #sweep(time: number): boolean {
-    for (const connection of this.connections) this.#sweepOne(connection, time);
+    // Permissions end by the clock of the wall, which may be set meanwhile.
+    const wallTime = Date.now();
+    for (const connection of this.connections) this.#sweepOne(connection, time, wallTime);
     for (const connection of this.#lingering) {
       if (time - connection.stalledSince > LINGER_MS) connection.destroy("error");
     }
@@ -163,9 +181,10 @@ export class Subscriptions {
     return this.connections.size > 0 || this.#lingering.size > 0;
   }
 
-  #sweepOne(connection: Connection, time: number): void {
+  #sweepOne(connection: Connection, time: number, wallTime: number): void {
     if (time - connection.stalledSince > this.#settings.stallMs) connection.destroy("stalled");
-    else if (time >= connection.expiresAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
+    connection.endIfExpired(wallTime);
+    if (time >= connection.recycleAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
   }
 
   /** Requests heartbeats for the groups that were silent. */
@@ -180,4 +199,18 @@ export class Subscriptions {
       this.#flusher.enqueue(group);
     }
   }
+}
+
+function resumePointsOf(
+  topics: readonly LiveTopic[],
+  { positions, from }: StreamRequest,
+  policies: readonly OverflowPolicy[],
+  group: Group,
+): ResumePoint[] {
+  for (const { log } of topics) log.trim(now());
+  const { newest } = group;
+  return topics.map(({ name, log }, i) => {
+    const position = positions === "unreadable" ? positions : positions.get(name);
+    return resumePoint(log, position, from, policies[i] as OverflowPolicy, newest[i] as number);
+  });
 }

@@ -1,7 +1,7 @@
 import { CometError } from "../../core/errors.ts";
 import { Enumerator } from "../../stream/enumerator.ts";
 import { END } from "../../stream/run.ts";
-import type { HubSettings } from "../hub-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Presence, PresenceChange } from "../topic.ts";
 import { Gossip } from "./gossip.ts";

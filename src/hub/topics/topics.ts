@@ -6,11 +6,14 @@ import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
 import type { Flusher } from "../flusher.ts";
-import { checkLogBounds, checkOverflow, type HubSettings, type TopicOptions } from "../hub-options.ts";
+import type { TopicOptions } from "../hub-options.ts";
+import { checkLogBounds, type HubSettings } from "../hub-settings.ts";
+import { checkOverflow } from "../request-options.ts";
 import type { Sweeper } from "../sweeper.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { IdleTopics } from "./idle-topics.ts";
 import { LiveTopic, type TopicContext, type TopicSettings } from "./live-topic.ts";
+import { readBack } from "./read-back.ts";
 import { Replica } from "./replica.ts";
 
 /** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
@@ -168,7 +171,16 @@ export class Topics {
     const replica = this.#replicas.get(topic);
     if (replica === undefined) return undefined;
     const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    return replica.isLoaded && isKnown ? undefined : replica.refresh();
+    if (replica.isLoaded && isKnown) return this.#readBack(topic, position);
+    return replica.refresh().then(() => this.#readBack(topic, position));
+  }
+
+  /** Reads what follows a position, if the memory had no room for it. */
+  #readBack(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
+    const { log } = topic;
+    if (position === undefined || this.#link === undefined || !log.isShortened) return undefined;
+    const index = log.indexOf(position.epoch, position.offset) ?? log.head;
+    return index < log.floor ? readBack(topic, this.#link, position.offset) : undefined;
   }
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */

@@ -122,8 +122,10 @@ export class Client<L extends ClientLedger = Ledger> {
     let refused = false;
     return new ResponseParser({
       head: (status, head) => {
-        tally.add(`answers ${status}`);
-        refused = status === 503;
+        // A plain stream that is refused has the status 200, and a length.
+        const isRefused = status === 503 || (wire === "sse" && /^content-length:/im.test(head));
+        tally.add(`answers ${isRefused ? 503 : status}`);
+        refused = isRefused;
         if (status !== 200 && !refused) throw new Error(`The server answered\n${head}`);
         if (!refused) this.#decoder = decoderOf(wire, this.#items());
       },

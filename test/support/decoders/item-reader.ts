@@ -65,6 +65,7 @@ export function controlItem(name: keyof ControlItems, value: JsonValue): WireIte
     return { type: name, problem: item as unknown as Problem };
   }
   if (name === "end" && !Object.hasOwn(reasons, item["reason"] as string)) item["reason"] = "recycle";
+  if (name === "open" && Array.isArray(value["removed"])) item["removed"] = value["removed"];
   if (name === "open") item["states"] = knownStates(item["states"] as { readonly [topic: string]: string });
   return { type: name, ...item } as unknown as WireItem;
 }

@@ -53,7 +53,7 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
   });
 
   test("sse", () => {
-    const { control, end: last, heartbeat, message: frame } = sseFormat(2000);
+    const { control, end: last, heartbeat, message: frame } = sseFormat(() => 2000);
     const text = JSON.stringify(open);
     expect(control("open", open, "t=e.4")).toBe(`event: comet:open\nid: t=e.4\nretry: 2000\ndata: ${text}\n\n`);
     expect(frame(message({ a: 1 }), "t=e.5,u=f.0")).toBe('id: t=e.5,u=f.0\ndata: {"a":1}\n\n');
@@ -141,7 +141,7 @@ describe("what is encoded comes back", () => {
   const formats: readonly (readonly [string, Format, Make])[] = [
     ["ndjson", ndjsonFormat, (options) => new NdjsonDecoder(options)],
     ["poll", pollFormat, (options) => new PollDecoder(options)],
-    ["sse", sseFormat(1), (options) => new SseDecoder(options)],
+    ["sse", sseFormat(() => 1), (options) => new SseDecoder(options)],
     ["managed sse", managedSseFormat, (options) => new SseDecoder({ ...options, mode: "managed" })],
     [
       "plain",

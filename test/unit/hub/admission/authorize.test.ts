@@ -19,6 +19,7 @@ describe("authorize rejects a request, with no effect on others, when it answers
     ["401", () => 401, 401, "ERR_UNAUTHORIZED", 0],
     ["403", () => Promise.resolve(403), 403, "ERR_FORBIDDEN", 0],
     ["404", () => 404, 404, "ERR_TOPIC_UNKNOWN", 0],
+    ["429", () => 429, 429, "ERR_RATE", 0],
     ["nothing", () => undefined, 500, "ERR_AUTHORIZE", 1],
     ["a promise of nothing", () => Promise.resolve(), 500, "ERR_AUTHORIZE", 1],
     ["null", () => null, 500, "ERR_AUTHORIZE", 1],
@@ -34,7 +35,7 @@ describe("authorize rejects a request, with no effect on others, when it answers
     const bystander = await (await server.follow("topic=news")).begun();
     const before = server.hub.stats();
     const response = await fetch(`${server.origin}/?topic=news&topic=door`);
-    expect(response.headers.has("retry-after")).toBe(status === 503);
+    expect(response.headers.has("retry-after")).toBe(status === 503 || status === 429);
     const { detail } = await problemOf(response, status, code);
     expect(detail).not.toContain("hunter2");
     expect(server.errors).toHaveLength(errors);
@@ -96,19 +97,12 @@ test("passes the request and the deduplicated topics to authorize", async () => 
 test("does not call authorize for a request that is invalid anyway", async () => {
   let asked = 0;
   const { hub } = notedHub({
-    topics: (name) => name !== "secret",
     authorize: () => {
       asked += 1;
       return true;
     },
   });
-  for (const query of [
-    "",
-    "topic=secret",
-    "topic=a&wire=x",
-    "topic=a&lastEventId=x",
-    "topic=a&wire=comet&callback=eval",
-  ]) {
+  for (const query of ["", "topic=a&wire=x", "topic=a&lastEventId=x", "topic=a&wire=comet&callback=eval"]) {
     expect((await hub.fetch(request(query))).ok).toBe(false);
   }
   expect((await hub.fetch(request("topic=a", { method: "POST" }))).status).toBe(405);

@@ -46,14 +46,6 @@ const refused: readonly (readonly [
   ["another from", "topic=news&from=yesterday", {}, 400, "ERR_PARAMETER"],
   ["an empty from", "topic=news&from=", {}, 400, "ERR_PARAMETER"],
   ["a position of 4,097 characters", `topic=news&lastEventId=${"x".repeat(4097)}`, {}, 400, "ERR_POSITION"],
-  ["the same in the header", "topic=news", { "last-event-id": `news=${"a".repeat(4092)}` }, 400, "ERR_POSITION"],
-  [
-    "a good position, but a bad one in the header",
-    "topic=news&lastEventId=news%3Da.1",
-    { "last-event-id": "x" },
-    400,
-    "ERR_POSITION",
-  ],
   [
     "topics whose position would be too long",
     ["a", "b", "c"].map((c) => `topic=${encodeURIComponent("\u{1f600}".repeat(99))}${c}`).join("&"),
@@ -62,6 +54,10 @@ const refused: readonly (readonly [
     "ERR_TOPIC_UNKNOWN",
   ],
   ["nothing acceptable", "topic=news", { accept: "image/png" }, 406, "ERR_ACCEPT"],
+  ["more of Accept than it reads", "topic=news", { accept: `text/html,${"a/b,".repeat(510)}` }, 406, "ERR_ACCEPT"],
+  ["an Accept of commas", "topic=news", { accept: ",".repeat(15_500) }, 406, "ERR_ACCEPT"],
+  ["too many parameters", `topic=news${"&a".repeat(96)}`, {}, 414, "ERR_QUERY"],
+  ["too many topics to count", many(97), {}, 414, "ERR_QUERY"],
 ];
 
 const options: HubOptions = { topics: (name) => name !== "secret" && !name.startsWith("\u{1f600}") };
@@ -181,6 +177,31 @@ describe("accepts", () => {
     const { hub, opened } = notedHub();
     expect((await hub.fetch(request("topic=a&topic=b&topic=a"))).status).toBe(200);
     expect(opened.map(({ topics }) => topics)).toEqual([["a", "b"]]);
+  });
+
+  test("the longest query, the most parameters and the longest Accept", async () => {
+    const { hub } = notedHub({ maxTopicsPerConnection: 4, maxPositionLength: 64 });
+    const query = `topic=a${"&b".repeat(66)}&c=`;
+    const longest = query + "x".repeat(64 * 4 + 8192 - query.length);
+    const accept = "text/event-stream".padEnd(2048, ",");
+    expect((await hub.fetch(request(longest, { headers: { accept } }))).status).toBe(200);
+    await problemOf(await hub.fetch(request(`${longest}x`)), 414, "ERR_QUERY");
+    await problemOf(await hub.fetch(request(`${query}&d`)), 414, "ERR_QUERY");
+    for (const text of ["%", "%e2%82%ac", "topic=a&", "callback=a.", "+", ";"]) {
+      await problemOf(await hub.fetch(request(`topic=a&x=${text.repeat(9000)}`)), 414, "ERR_QUERY");
+    }
+    await problemOf(await hub.fetch(request(query, { headers: { accept: `${accept},` } })), 406, "ERR_ACCEPT");
+  });
+
+  test("headers that it does not read, however long they are", async () => {
+    const { hub } = notedHub({ cors: { origins: ["https://a.example"] } });
+    const headers = {
+      "access-control-request-headers": "x,".repeat(30_000),
+      origin: `https://${"a".repeat(60_000)}`,
+      "x-forwarded-for": "1.2.3.4,".repeat(8000),
+    };
+    expect((await hub.fetch(request("topic=a", { headers }))).status).toBe(200);
+    expect((await hub.fetch(request("topic=a", { headers, method: "OPTIONS" }))).status).toBe(204);
   });
 
   test("an empty position, and unknown parameters", async () => {

@@ -1,6 +1,8 @@
-import { afterEach, describe, expect, test, vi } from "vitest";
-import { Hub } from "../../../../src/index.ts";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Connection } from "../../../../src/hub/delivery/connection.ts";
+import { Hub, type Topic } from "../../../../src/index.ts";
 import { FakeSink, flushed, open, turn } from "../../../support/fake-sink.ts";
+import { followHub } from "../../../support/hub.ts";
 
 const letters = (text: string): string[] => text.split("");
 
@@ -167,6 +169,89 @@ describe("a flush", () => {
     for (let i = 0; i < 10; i += 1) await turn();
     expect(sink.messages).toEqual(Array.from({ length: 500 }, (_, i) => i));
     expect(drained).toBeGreaterThan(50);
+  });
+});
+
+describe("a publisher that awaits", () => {
+  const settled = (promise: Promise<unknown>): { isSettled: boolean } => {
+    const state = { isSettled: false };
+    void promise.then(() => (state.isSettled = true));
+    return state;
+  };
+
+  /** A topic half of whose log a subscriber has not been sent, since its sink is full. */
+  async function halfUnsent(): Promise<{
+    readonly topic: Topic<number>;
+    readonly sink: FakeSink;
+    readonly connection: Connection;
+    readonly last: Promise<unknown>;
+  }> {
+    const hub = new Hub({ log: { maxEntries: 80 } });
+    const { sink, connection } = await open(hub, "topic=t");
+    const topic = hub.topic<number>("t");
+    sink.full = true;
+    let last: Promise<unknown> = Promise.resolve();
+    for (let i = 0; i < 50; i += 1) {
+      await last;
+      await flushed();
+      last = topic.publish(i);
+      if (!(await isSettledSoon(last))) break;
+    }
+    return { topic, sink, connection, last };
+  }
+
+  async function isSettledSoon(promise: Promise<unknown>): Promise<boolean> {
+    const state = settled(promise);
+    await flushed();
+    return state.isSettled;
+  }
+
+  test("waits for a subscriber that has fallen behind, until it takes bytes again", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { sink, connection, last } = await halfUnsent();
+    expect(await isSettledSoon(last)).toBe(false);
+    sink.full = false;
+    connection.drained();
+    await last;
+    expect(sink.messages.length).toBeGreaterThanOrEqual(40);
+  });
+
+  test("waits for nobody who takes nothing, and at most a second for all others, once for each half log", async () => {
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { topic, sink, connection, last } = await halfUnsent();
+    expect(await isSettledSoon(last)).toBe(false);
+    // It takes a little, again and again, and stays behind.
+    for (let ms = 0; ms < 1000; ms += 200) {
+      vi.advanceTimersByTime(200);
+      connection.drained();
+      sink.onWrite = () => (sink.full = true);
+    }
+    vi.advanceTimersByTime(10);
+    await last;
+    for (let i = 0; i < 20; i += 1) expect(await isSettledSoon(topic.publish(i))).toBe(true);
+    // Then it takes nothing for longer than a second.
+    vi.advanceTimersByTime(1100);
+    for (let i = 0; i < 200; i += 1) expect(await isSettledSoon(topic.publish(i))).toBe(true);
+    expect(sink.state).toBe("open");
+  });
+
+  test("loses no reader on a web-standard response, however large the messages", async () => {
+    const hub = new Hub();
+    const followers = await Promise.all(
+      Array.from({ length: 30 }, async () => (await followHub(hub, "topic=t")).begun()),
+    );
+    const text = "x".repeat(60_000);
+    for (let i = 0; i < 300; i += 1) await hub.topic("t").publish(`${i} ${text}`);
+    for (const follower of followers) {
+      await follower.has(300);
+      expect(follower.open.states).toEqual({ t: "fresh" });
+      expect(follower.data.map((data) => Number.parseInt(data as string))).toEqual(
+        Array.from({ length: 300 }, (_, i) => i),
+      );
+    }
+    expect(hub.stats()).toMatchObject({ opened: 30, skipped: 0 });
   });
 });
 

@@ -57,6 +57,39 @@ describe("hubs of several processes", () => {
     expect(oldest.data).toEqual(first.data);
   });
 
+  test("read again what the memory had no room for, and tell a gap only where the broker lacks messages", async () => {
+    const bounds = { log: { maxEntries: 2000, maxBytes: 2 ** 24 }, maxLogBytes: 2 ** 20 };
+    const [one, other] = processes(2, bounds) as [Process, Process];
+    const live = await (await followHub(one.hub, "topic=t")).begun();
+    const texts = Array.from({ length: 1000 }, (_, i) => `${i} ${"x".repeat(2000)}`);
+    let position = "";
+    for (const [i, text] of texts.entries()) {
+      const at = await other.hub.topic("t").publish(text);
+      if (i === 9) position = at;
+      // The memory holds some 250, and the follower must be sent them before they leave it.
+      if (i % 50 === 49) await live.has(i + 1);
+    }
+    // The replica here is followed, and holds a part; the one over there is gone, since nobody follows it.
+    expect(one.hub.stats().logBytes).toBeLessThanOrEqual(2 ** 20);
+    expect(one.hub.stats().logEntries).toBeLessThan(300);
+    for (const { hub } of [one, other]) {
+      for (let i = 0; i < 2; i += 1) {
+        const back = await followHub(hub, `topic=t&lastEventId=${encodeURIComponent(position)}`);
+        await back.has(990);
+        expect(back.open.states).toEqual({ t: "recovered" });
+        expect(back.data).toEqual(texts.slice(10));
+      }
+    }
+    // The broker drops the first half, and only that is missing.
+    for (let i = 0; i < 1500; i += 1) {
+      await other.hub.topic("t").publish(i);
+      if (i % 50 === 49) await live.has(1001 + i);
+    }
+    const late = await followHub(one.hub, `topic=t&lastEventId=${encodeURIComponent(position)}`);
+    await late.has(2000);
+    expect(gaps(late)).toMatchObject([{ missed: 490 }]);
+  });
+
   test("listen to no topic without subscribers", async () => {
     const [one, other] = processes(2) as [Process, Process];
     await one.hub.topic("t").publish("x");
