@@ -1,7 +1,7 @@
 /**
  * A million random and mutated requests on raw sockets, 60,000 in the short form: no crash, no unhandled rejection, no warning, no connection
  * or listener left, and coded answers only. At least a third reach the application's `authorize`, and a tenth open a stream.
- * `node test/soak/requests.ts`; `REQUESTS` for another number. `SEED` repeats a run, and `CONVERSATION` one connection of it.
+ * `node test/soak/requests.ts`; `REQUESTS` sets another number. `SEED` repeats a run, and `CONVERSATION` one connection of it.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -18,14 +18,14 @@ import { Tally } from "./support/tally.ts";
 const REQUESTS = amount("REQUESTS", 1_000_000, 60_000);
 const ONLY = process.env["CONVERSATION"];
 const AT_ONCE = 64;
-/** What comes first fills caches; what the server holds is compared from then on. */
+/** The share of requests that warm the server up. Memory is compared with its size after them. */
 const WARM_UP = 0.15;
 const MOST_GROWTH = 4 * 1_048_576;
 const SETTLE_MS = 20_000;
-/** The most that a socket has of one event's listeners: Node's, the adapter's, and the soak's. */
+/** The highest number of listeners of one event of a socket, including Node's and the soak's. */
 const MOST_LISTENERS = 4;
 const MOST_SHOWN = 5;
-/** The short form sends no more than it can in this time. */
+/** The short form stops sending after this time, in milliseconds. */
 const MOST_MS = shortMs(0.7);
 
 const checks = new Checks();
@@ -62,7 +62,7 @@ async function one(number: number): Promise<void> {
   }
 }
 
-/** Has conversations, many at once, until so many requests have been sent. */
+/** Holds many conversations at once until a number of requests have been sent. */
 async function converseUntil(requests: number): Promise<void> {
   const worker = async (): Promise<void> => {
     while (sent < requests && violations < 100 && performance.now() < MOST_MS) {
@@ -73,7 +73,7 @@ async function converseUntil(requests: number): Promise<void> {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** Waits until nothing of a client is left in the server, and until the topics that clients have named are evicted. */
+/** Waits until the server has no connection left and has evicted the topics that clients have named. */
 async function settled(topics: number): Promise<RequestsState> {
   let state = await server.call<RequestsState>("state");
   await until(async () => {
@@ -84,7 +84,7 @@ async function settled(topics: number): Promise<RequestsState> {
   return state;
 }
 
-/** Opens streams until the hub has no place left. Resolves to their number. */
+/** Opens streams until the hub rejects one. Resolves to the number of open ones. */
 async function takePlaces(): Promise<number> {
   const sockets: Socket[] = [];
   let status = "200";

@@ -1,9 +1,9 @@
 /**
- * A thousand readers of a hub with its default options, while anonymous clients do what FINDINGS lists as A1 to A8, all at once and as fast as
- * a process of their own can. The readers get everything in order, no publish fails, the readers' p99 delay is at most three times that of a
- * control, and memory stays under a bound. In the control the same traffic goes to bare `node:http` and `node:http2` servers in another
- * process. `node test/soak/strangers.ts`; `READERS`, `PAIRS`, `SECONDS` and
- * `EVERY_MS` change it, and `ATTACKS=A1,A4` runs some of the attacks.
+ * A thousand readers follow a hub with its default options, while anonymous clients in another process attack it in eight ways at once, as fast
+ * as it answers (`support/attacks.ts`). The readers get every message in order, no publish fails, topics with messages stay, newcomers are let
+ * in, and memory stays under a bound. The readers' p99 delay is at most three times that of a control, in which the same traffic goes to bare
+ * `node:http` and `node:http2` servers in another process. `node test/soak/strangers.ts`; `READERS`, `PAIRS`, `SECONDS`, `HOLDING_MS` and
+ * `EVERY_MS` change it, and `ATTACKS=callbacks,names` runs some of the attacks.
  */
 import { median } from "../support/statistics.ts";
 import { HELD, READERS_OF_ALL } from "./support/attacks.ts";
@@ -23,10 +23,10 @@ import {
 } from "./support/strangers-server.ts";
 
 const READERS = amount("READERS", 1000, 1000);
-/** Readers that connect when the strangers have been there for a while. */
+/** The number of readers that connect after the measurement, while the attacks continue. */
 const NEWCOMERS = 20;
 const wires = ["ndjson", "sse", "comet"] as const;
-/** Runs of the control and with the strangers take turns, each with so many seconds in which the readers are timed. */
+/** The number of pairs of a run with the attacks and a control, and the time for which each measures delays, in seconds. */
 const PAIRS = amount("PAIRS", 2, 2);
 const SECONDS = amount("SECONDS", 120, 10);
 const EVERY_MS = amount("EVERY_MS", 50, 50);
@@ -34,30 +34,30 @@ const MESSAGES = Math.ceil((SECONDS * 1000) / EVERY_MS);
 const ATTACKS = process.env["ATTACKS"];
 const MESSAGE_BYTES = 200;
 const MOST_RATIO = 3;
-/** The readers are timed when the strangers hold as many connections as they can, or after so long, in milliseconds. */
+/** The longest time before the measurement in which the attacks open the connections that they hold, in milliseconds. */
 const HOLDING_MS = amount("HOLDING_MS", 20_000, 8000);
-/** How long the hub may hold what the strangers have left, in milliseconds. */
+/** The time limit for the end of all connections of the attacking process after its death, in milliseconds. */
 const LEAVE_MS = 20_000;
 
 /** The hub's defaults of `maxLogBytes` and `maxAskedTopics`. */
 const MAX_LOG_BYTES = 256 * 1_048_576;
 const MAX_ASKED_TOPICS = 100_000;
-/** What a topic costs that only requests have named, with a long name. */
+/** The memory of a topic that clients have only asked for, with a long name. */
 const ASKED_TOPIC_BYTES = 1024;
-/** What a connection costs, whatever its request was, in Node and in the hub; and what is unsent of one that does not read. */
+/** The memory of a connection in Node and in the hub, and the unsent bytes of a client that does not read. */
 const CONNECTION_BYTES = 16_384;
 const UNSENT_BYTES = 2 * 65_536;
-/** What V8 lets lie at most before it collects, as a multiple of what is held. */
+/** The size of the heap at which V8 has collected garbage, as a multiple of the bound. */
 const GARBAGE = 2;
 
 /**
- * The bound of what is held in JavaScript's heap and outside: what the process holds with its readers and empty logs, `maxLogBytes` for all
- * messages and their frames, `maxAskedTopics` times 1 KiB for topics that only requests have named, 16 KiB for each connection, and
- * 128 KiB of unsent bytes for each that does not read what it has asked for. With garbage it is twice that at most.
+ * Returns the bound of the heap and external memory. It is the sum of: the memory of the process with its readers and empty logs; `maxLogBytes`
+ * for messages, fields and frames; 1 KiB for each of `maxAskedTopics`; 16 KiB for each connection of the attacks; and 128 KiB of unsent
+ * bytes for each of them that does not read its backlog. Including garbage, the memory is at most twice as large.
  */
 function mostBytes(withReaders: number): number {
-  const { topics, body, large, sessions } = HELD;
-  const connections = topics + body + large + sessions * MAX_STREAMS;
+  const { names, bodies, large, sessions } = HELD;
+  const connections = names + bodies + large + sessions * MAX_STREAMS;
   const backlogs = sessions * MAX_STREAMS + Object.values(READERS_OF_ALL).reduce((sum, count) => sum + count);
   return (
     withReaders +
@@ -76,7 +76,7 @@ function program(name: string): Child {
   return new Child(new URL(`support/${name}.ts`, import.meta.url), [], ["--expose-gc", "--no-warnings"]);
 }
 
-/** Resolves to the readers' p99 delay, in microseconds. */
+/** Runs a control or the attacks, prints the figures and checks them. Resolves to the readers' p99 delay in microseconds. */
 async function run(isControl: boolean): Promise<number> {
   const [server, readers, strangers] = [
     program("strangers-server-process"),
@@ -159,7 +159,7 @@ async function run(isControl: boolean): Promise<number> {
   return got.p99Us;
 }
 
-/** Requests a second and answers of each attack. */
+/** Returns a line for each attack: its requests a second and its answers. */
 function attackLines({ counts }: AttackState, seconds: number): string {
   const names = [...new Set(Object.keys(counts).map((name) => name.slice(0, name.lastIndexOf(" "))))].sort();
   const lines = names.map((name) => {

@@ -10,10 +10,10 @@ const coded: ReadonlySet<string> = new Set(
   ),
 );
 
-/** What Node's HTTP server answers by itself, with no body: a malformed, late or too large request, or `Expect`. */
+/** The statuses that Node's HTTP server sends by itself, without a body. */
 const ofNode: ReadonlySet<number> = new Set([400, 408, 413, 417, 431]);
 
-/** The headers that an answer may have: any other may have been injected. */
+/** The names of headers that an answer may have. Any other name may have been injected. */
 const known: ReadonlySet<string> = new Set(
   (
     "accept-ranges access-control-allow-credentials access-control-allow-headers access-control-allow-methods " +
@@ -23,7 +23,7 @@ const known: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 
-/** What an answer is, for the count, and what is wrong with it. */
+/** The kind of an answer, for the count, and its fault. */
 export interface Verdict {
   readonly kind: string;
   readonly violation?: string;
@@ -71,7 +71,7 @@ function headersOf(head: string): Map<string, string> {
   return headers;
 }
 
-/** The code of a problem, alone or in an HTML document. */
+/** Returns the code of a problem, which is JSON or an HTML document; `undefined` if the body is no problem. */
 function codeOf(type: string, status: number, body: string): string | undefined {
   const shown = /<pre>([^<]*)<\/pre>/.exec(body);
   const text = type.startsWith("text/html") ? unescape(shown?.[1] ?? "") : body;

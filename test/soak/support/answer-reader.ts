@@ -1,4 +1,4 @@
-/** One response as a client sees it that cannot be sure what it has asked for. */
+/** A response to a request that may have been malformed. */
 export interface RawAnswer {
   readonly status: number;
   /** The status line and the headers. */
@@ -15,8 +15,8 @@ type State = "head" | "length" | "size" | "chunk" | "trailer" | "rest";
 const MOST_BODY = 16_384;
 
 /**
- * Reads the responses of a connection whose requests may be malformed. A body is left out after HEAD, which the reader cannot know: a
- * status line in the place of a body begins the next response.
+ * Reads the responses of a connection whose requests may be malformed. The reader does not know which request was HEAD, so a status line in
+ * the place of a body begins the next response.
  *
  * @throws {Error} from `push`, for bytes that are not HTTP/1.1.
  */
@@ -32,7 +32,7 @@ export class AnswerReader {
     while (this.#step());
   }
 
-  /** The connection is closed, which ends a body without a length. */
+  /** Notes that the connection is closed, which ends a body without a length. */
   end(): void {
     if (this.#state === "rest" && this.#current !== undefined) this.#current.isComplete = true;
   }
@@ -119,7 +119,7 @@ export class AnswerReader {
     return true;
   }
 
-  /** Whether the response that has only a head is over, because the next one begins. */
+  /** Ends a response that has only a head if the next one begins. Returns whether it did. */
   #isNextHead(): boolean {
     if (this.#current?.body !== "" || !/^HTTP\/1\.1 \d{3}/.test(this.#rest)) return false;
     return this.#complete();

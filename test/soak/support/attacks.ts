@@ -1,6 +1,6 @@
 /**
- * What anonymous clients do to a server, as fast as they can: A1 to A8 of `strangers`. Each attack repeats itself until it is stopped, and
- * counts its requests and their answers.
+ * The attacks of `strangers`: requests of anonymous clients that cost the server more than the client. Each attack repeats itself as fast as
+ * the server answers, until it is stopped, and counts its requests and their answers.
  */
 import http2 from "node:http2";
 import { connect, type Socket } from "node:net";
@@ -13,24 +13,24 @@ export interface AttackOptions {
   readonly ports: Ports;
   readonly fullTopics: number;
   readonly random: Random;
-  /** `<attack> requests`, `<attack> <status>` and `<attack> cut`, which is a connection that ends without an answer. */
+  /** Counts `<attack> requests`, `<attack> <status>`, and `<attack> cut` for a connection that ends without an answer. */
   readonly tally: Tally;
-  /** Whether an attack that holds connections holds as many as it can. */
+  /** Whether each attack that holds connections holds its full number. */
   readonly filled: Map<string, boolean>;
   readonly isOver: () => boolean;
 }
 
-/** A client that has read so many bytes of a full log has read nearly all: 4,096 messages of 1,024 bytes, or of one digit. */
+/** The bytes after which a client has read nearly all of a full log: 4,096 messages of 1,024 bytes, or of one digit. */
 const ALL_BYTES = 3_900_000;
 const ALL_BYTES_OF_DIGITS = 100_000;
 const TOPICS_EACH = 32;
-/** How many connections the attacks hold that hold any, and how many of HTTP/2. */
-export const HELD = { topics: 400, body: 300, large: 500, sessions: 2 };
-/** How many clients read a whole log at once. */
+/** The number of connections that each attack holds; `sessions` are of HTTP/2. */
+export const HELD = { names: 400, bodies: 300, large: 500, sessions: 2 };
+/** The number of clients of each attack that read a whole log at once. */
 export const READERS_OF_ALL = { callbacks: 4, pipelines: 10, formats: 2 };
 const STREAMS = 2000;
 const BODY = Buffer.alloc(262_144, "x");
-/** How many connections an attack that holds them opens at once. */
+/** The number of connections that an attack opens at once. */
 const OPENERS = 32;
 
 const formats: readonly string[] = [
@@ -44,23 +44,23 @@ const formats: readonly string[] = [
   "wire=comet&mode=managed",
 ];
 
-/** Starts attacks, all or those that are named. Resolves when they are over, and their connections are closed. */
+/** Starts all attacks, or the named ones. Resolves when they are over and their connections are closed. */
 export async function attack(options: AttackOptions, names: readonly string[] = Object.keys(attacks)): Promise<void> {
   await Promise.all(names.flatMap((name) => attacks[name]?.(options) ?? []));
 }
 
 const attacks: { readonly [name: string]: (options: AttackOptions) => readonly Promise<void>[] } = {
-  A1: (options) => times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
-  A2: (options) => [
+  callbacks: (options) => times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
+  names: (options) => [
     ...times(16, () => pollRandomTopics(options)),
-    holdConnections(options, "A2 held", HELD.topics, () => head(`/?wire=ndjson${randomTopics(options)}`)),
+    holdConnections(options, "names held", HELD.names, () => head(`/?wire=ndjson${randomTopics(options)}`)),
   ],
-  A3: (options) => times(READERS_OF_ALL.pipelines, () => pipeline(options)),
-  A4: (options) => times(READERS_OF_ALL.formats, (i) => readInFormats(options, i)),
-  A5: (options) => [openStreams(options)],
-  A6: (options) => times(4, () => sendCommas(options)),
-  A7: (options) => [holdConnections(options, "A7", HELD.body, () => withBody(options))],
-  A8: (options) => [holdConnections(options, "A8", HELD.large, () => largeRequest(options))],
+  pipelines: (options) => times(READERS_OF_ALL.pipelines, () => pipeline(options)),
+  formats: (options) => times(READERS_OF_ALL.formats, (i) => readInFormats(options, i)),
+  windows: (options) => [openStreams(options)],
+  accept: (options) => times(4, () => sendCommas(options)),
+  bodies: (options) => [holdConnections(options, "bodies", HELD.bodies, () => withBody(options))],
+  large: (options) => [holdConnections(options, "large", HELD.large, () => largeRequest(options))],
 };
 
 function times<T>(count: number, make: (i: number) => T): T[] {
@@ -80,36 +80,36 @@ function randomTopics({ random }: AttackOptions): string {
   return times(TOPICS_EACH, () => `&topic=${name()}`).join("");
 }
 
-/** A1: readers of a whole log, each with a callback of its own. */
+/** `callbacks`: reads a whole log over and over, each time with another callback. */
 async function readWithCallbacks(options: AttackOptions): Promise<void> {
   while (!options.isOver()) {
     const callback = `comet${options.random.whole(1, 1_000_000)}`;
-    await readAll(options, "A1", head(`/?topic=full0&from=oldest&wire=comet&callback=${callback}`), ALL_BYTES);
+    await readAll(options, "callbacks", head(`/?topic=full0&from=oldest&wire=comet&callback=${callback}`), ALL_BYTES);
   }
 }
 
-/** A4: full topics in every format, those of many bytes and those of many messages. */
+/** `formats`: reads topics of many bytes and topics of many messages in every format. */
 async function readInFormats(options: AttackOptions, first: number): Promise<void> {
   for (let i = first * 7; !options.isOver(); i += 1) {
     const topic = `${i % 2 === 0 ? "full" : "small"}${(i >> 1) % options.fullTopics}`;
     const format = formats[Math.floor(i / (2 * options.fullTopics)) % formats.length] as string;
     const bytes = i % 2 === 0 ? ALL_BYTES : ALL_BYTES_OF_DIGITS;
-    await readAll(options, "A4", head(`/?topic=${topic}&from=oldest&${format}`, "Connection: close\r\n"), bytes);
+    await readAll(options, "formats", head(`/?topic=${topic}&from=oldest&${format}`, "Connection: close\r\n"), bytes);
   }
 }
 
-/** A3: as many requests as fit into 68 KB, at once on one connection, which is reset as soon as anything comes back. */
+/** `pipelines`: sends 68 KB of requests at once on one connection, and resets it when the first bytes come back. */
 async function pipeline(options: AttackOptions): Promise<void> {
   while (!options.isOver()) {
     const request = head(`/?topic=full${options.random.whole(0, options.fullTopics - 1)}&wire=sse&from=oldest`);
     const count = Math.floor(68_000 / request.length);
-    options.tally.add("A3 requests", count - 1);
-    const socket = await ask(options, "A3", request.repeat(count));
+    options.tally.add("pipelines requests", count - 1);
+    const socket = await ask(options, "pipelines", request.repeat(count));
     socket.resetAndDestroy();
   }
 }
 
-/** A2, A6: polls one after the other on one connection. */
+/** `names` and `accept`: polls one after the other on one connection. */
 async function pollForever(options: AttackOptions, name: string, makeRequest: () => string): Promise<void> {
   while (!options.isOver()) {
     await new Promise<void>((resolve) => {
@@ -135,19 +135,19 @@ async function pollForever(options: AttackOptions, name: string, makeRequest: ()
 }
 
 function pollRandomTopics(options: AttackOptions): Promise<void> {
-  return pollForever(options, "A2 polls", () => head(`/?wire=poll&wait=0${randomTopics(options)}`));
+  return pollForever(options, "names polled", () => head(`/?wire=poll&wait=0${randomTopics(options)}`));
 }
 
 function sendCommas(options: AttackOptions): Promise<void> {
   const request = head("/?topic=t", `Accept: ${",".repeat(15_500)}\r\n`);
-  return pollForever(options, "A6", () => request);
+  return pollForever(options, "accept", () => request);
 }
 
-/** A5: HTTP/2 streams whose window is 0, so that no byte of their bodies can leave. */
+/** `windows`: opens HTTP/2 streams with a window of 0, so that no byte of their bodies can leave. */
 async function openStreams(options: AttackOptions): Promise<void> {
   const { ports, tally, random, fullTopics, filled } = options;
   const held: http2.ClientHttp2Session[] = [];
-  filled.set("A5", false);
+  filled.set("windows", false);
   while (!options.isOver()) {
     const session = http2.connect(`http://127.0.0.1:${ports.http2}`, { settings: { initialWindowSize: 0 } });
     session.on("error", () => undefined);
@@ -158,10 +158,10 @@ async function openStreams(options: AttackOptions): Promise<void> {
         const open = (): void => {
           const target = `/?topic=full${random.whole(0, fullTopics - 1)}&wire=sse&from=oldest`;
           const stream = session.request({ ":path": target });
-          tally.add("A5 requests");
+          tally.add("windows requests");
           stream.on("error", () => undefined);
           stream.on("response", (headers) => {
-            tally.add(`A5 ${headers[":status"] ?? ""}`);
+            tally.add(`windows ${headers[":status"] ?? ""}`);
             expected -= 1;
             if (expected === 0) resolve();
           });
@@ -173,18 +173,18 @@ async function openStreams(options: AttackOptions): Promise<void> {
     held.push(session);
     if (held.length <= HELD.sessions) continue;
     held.shift()?.destroy();
-    filled.set("A5", true);
+    filled.set("windows", true);
   }
   for (const session of held) session.destroy();
 }
 
-/** A7: a body that nobody reads. */
+/** `bodies`: sends a part of a body of 10 MB, which the server does not need. */
 function withBody({ random, fullTopics }: AttackOptions): Buffer {
   const target = `/?topic=${random.chance(0.5) ? "t" : `full${random.whole(0, fullTopics - 1)}`}&wire=sse`;
   return Buffer.concat([Buffer.from(head(target, "Content-Length: 10000000\r\n")), BODY]);
 }
 
-/** A8: a large query, large headers, or topics of its own. */
+/** `large`: sends a large query, large headers, or many topic names. */
 function largeRequest(options: AttackOptions): string {
   const { random } = options;
   return random.pick([
@@ -194,7 +194,7 @@ function largeRequest(options: AttackOptions): string {
   ])();
 }
 
-/** Opens connections, and holds so many: the oldest is reset for each new one. */
+/** Opens connections and holds the newest ones: each new one replaces the oldest, which is reset. */
 async function holdConnections(
   options: AttackOptions,
   name: string,
@@ -215,7 +215,7 @@ async function holdConnections(
   for (const socket of held) socket.resetAndDestroy();
 }
 
-/** Sends bytes on a new connection. Resolves when an answer begins, or when the connection closes without one; then reads no more. */
+/** Sends bytes on a new connection. Resolves when the first bytes of an answer come, or when the connection closes. */
 function ask({ ports, tally }: AttackOptions, name: string, bytes: string | Buffer): Promise<Socket> {
   return new Promise((resolve) => {
     const socket = connect({ port: ports.http, host: "127.0.0.1", noDelay: true });
@@ -235,7 +235,7 @@ function ask({ ports, tally }: AttackOptions, name: string, bytes: string | Buff
   });
 }
 
-/** Reads so many bytes on a new connection, and resets that. Resolves when it is closed, by either side. */
+/** Reads up to `most` bytes on a new connection and resets it. Resolves when the connection is closed by either side. */
 function readAll({ ports, tally }: AttackOptions, name: string, request: string, most: number): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect({ port: ports.http, host: "127.0.0.1", noDelay: true });

@@ -1,6 +1,7 @@
 /**
- * The program of the control of `strangers`: Node's servers alone, without a hub, that answer the same requests. A request for everything
- * gets as many bytes as a full log holds, a poll a short body at once, any other a head and a heartbeat; what is no poll stays open.
+ * The program of the control of `strangers`: Node's HTTP servers without a hub, which answer the same requests. A request with
+ * `from=oldest` gets as many bytes as a full log holds. A poll gets a short body at once. Every other request gets a head and one byte, and
+ * its stream stays open.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import http2 from "node:http2";

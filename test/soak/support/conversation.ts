@@ -3,42 +3,42 @@ import { AnswerReader, type RawAnswer } from "./answer-reader.ts";
 import { Random } from "./random.ts";
 import { makeRequest, type RequestKind } from "./request-maker.ts";
 
-/** How a client leaves: at once, or when the first answer has come. */
+/** The way in which a client ends its connection. */
 type Ending = "half-close" | "reset" | "close";
 
-/** What one connection sends: one or more requests, pipelined or one after the other, in pieces that do not end where the requests do. */
+/** The requests of one connection, pipelined or one after the other, in pieces of any size. */
 export interface Conversation {
   readonly kinds: readonly RequestKind[];
-  /** The pieces of each step. A step begins when every request before it has had its answer. */
+  /** The pieces of each step. A step begins after the answers to all steps before it. */
   readonly steps: readonly (readonly Buffer[])[];
   readonly ending: Ending;
-  /** Whether the client leaves only when an answer has come. */
+  /** Whether the client waits for an answer before it ends the connection. */
   readonly awaitsAnswer: boolean;
 }
 
 export interface Outcome {
   readonly answers: readonly RawAnswer[];
-  /** What the client saw that may not be. */
+  /** A fault that the client saw; `undefined` if there is none. */
   readonly violation: string | undefined;
 }
 
-/** How long a server may take to answer, or to close a connection that the client has ended, in milliseconds. */
+/** The time limit for an answer, and for the end of a connection that the client has ended, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
-/** Returns the conversation with this number, which is the same for the same seed. */
+/** Returns the conversation with a number. The same seed and number make the same conversation. */
 export function makeConversation(seed: number, number: number): Conversation {
   const random = new Random((seed + Math.imul(number, 0x9e3779b1)) >>> 0);
   const count = random.chance(0.78) ? 1 : random.chance(0.7) ? random.whole(2, 3) : random.whole(4, 10);
   const requests = Array.from({ length: count }, () => makeRequest(random));
   const kinds = requests.map(({ kind }) => kind);
   const ending = random.pick(["half-close", "half-close", "reset", "close"] as const);
-  // Only a request whose head may be incomplete has no answer.
+  // A request with mutated bytes may have an incomplete head, and no answer.
   if (count > 1 && !kinds.includes("bytes") && random.chance(0.4)) {
     return { kinds, steps: requests.map(({ bytes }) => split(random, bytes)), ending, awaitsAnswer: true };
   }
   const awaitsAnswer = kinds[0] !== "bytes" && random.chance(0.6);
   let bytes = Buffer.concat(requests.map((request) => request.bytes));
-  // A client that leaves in the middle of what it sends.
+  // The client ends the connection in the middle of a request.
   if (!awaitsAnswer && random.chance(0.3)) bytes = bytes.subarray(0, random.whole(1, bytes.length));
   return { kinds, steps: [split(random, bytes)], ending, awaitsAnswer };
 }
@@ -56,7 +56,7 @@ function split(random: Random, bytes: Buffer): Buffer[] {
   return pieces;
 }
 
-/** Has a conversation with a server. Resolves when its connection is closed on this side. */
+/** Holds a conversation with a server. Resolves when the client's socket is closed. */
 export function converse(port: number, { steps, ending, awaitsAnswer }: Conversation): Promise<Outcome> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: "127.0.0.1", noDelay: true });
@@ -73,13 +73,13 @@ export function converse(port: number, { steps, ending, awaitsAnswer }: Conversa
         proceed();
       });
     };
-    /** Goes on to the next step, or leaves. */
+    /** Sends the next step or ends the connection, if it is time. */
     const proceed = (): void => {
       if (isSending || (awaitsAnswer && !hasAnswer())) return;
       const last = reader.answers.at(-1);
       if (sent === steps.length || last === undefined) end(socket, ending);
       else if (last.isComplete && reader.answers.filter(({ status }) => status >= 200).length >= sent) sendStep();
-      // A stream, or an answer to HEAD, of which the end is not seen.
+      // A stream or an answer to HEAD: the client does not see its end.
       else if (last.status >= 200 && !/\r\ncontent-length:/i.test(last.head)) end(socket, ending);
     };
     const timer = setTimeout(() => {
@@ -95,7 +95,7 @@ export function converse(port: number, { steps, ending, awaitsAnswer }: Conversa
       }
       proceed();
     });
-    // A server may reset the connection of a client that sends what it does not read.
+    // The server may reset a connection with unread bytes.
     socket.on("error", () => undefined);
     socket.on("close", () => {
       clearTimeout(timer);
@@ -106,7 +106,7 @@ export function converse(port: number, { steps, ending, awaitsAnswer }: Conversa
   });
 }
 
-/** Sends each piece in a packet of its own, as far as the system does so. */
+/** Writes each piece in a turn of its own, so that it usually leaves in a packet of its own. */
 async function send(socket: Socket, pieces: readonly Buffer[]): Promise<void> {
   for (const piece of pieces) {
     if (socket.destroyed) return;

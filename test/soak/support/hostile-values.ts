@@ -1,10 +1,10 @@
-/** Values that a request's parameters and headers are mutated to, in the bytes of the request, as latin1 text. */
+/** Hostile values of parameters and headers, as latin1 text. */
 import type { Random } from "./random.ts";
 
 /** The topics that the server of `requests` publishes to. */
 export const publishedTopics: readonly string[] = ["t0", "t1", "t2", "t3"];
 
-/** The names to which the server's `topics` and `authorize` react: refused, late, never decided, failing. */
+/** The topics that the server of `requests` rejects, delays, or fails for. */
 export const plannedTopics: readonly string[] = [
   "login",
   "secret",
@@ -17,7 +17,7 @@ export const plannedTopics: readonly string[] = [
   "odd",
 ];
 
-/** The origin of pages that the server allows. */
+/** The origin that the server of `requests` allows. */
 export const ALLOWED_ORIGIN = "https://page.example";
 
 const values: readonly string[] = [
@@ -97,7 +97,7 @@ const values: readonly string[] = [
   "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
 ];
 
-/** One hostile value, most often short, now and then thousands of characters long. */
+/** Returns a hostile value. Most are short; some have thousands of characters. */
 export function hostileValue(random: Random): string {
   const how = random.next();
   if (how < 0.75) return random.pick(values);
@@ -107,7 +107,7 @@ export function hostileValue(random: Random): string {
   return random.pick(values) + random.pick(values);
 }
 
-/** Random bytes but for the spaces and line ends that would end the value. */
+/** Returns random bytes without spaces and line ends, which would end the value. */
 export function randomBytes(random: Random, length: number): string {
   let text = "";
   while (text.length < length) {
@@ -117,7 +117,7 @@ export function randomBytes(random: Random, length: number): string {
   return text;
 }
 
-/** An `Accept` header: usual, weighted, or malformed. */
+/** Returns an `Accept` header, which may be malformed. */
 export function hostileAccept(random: Random): string {
   const types = [
     "text/html",

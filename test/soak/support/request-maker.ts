@@ -1,5 +1,5 @@
 /**
- * Makes random requests, usual and mutated ones, as the bytes that a raw socket sends. The same random numbers make the same requests.
+ * Makes random requests, valid and mutated, as bytes for a raw socket. The same random numbers make the same requests.
  */
 import {
   ALLOWED_ORIGIN,
@@ -11,7 +11,7 @@ import {
 } from "./hostile-values.ts";
 import type { Random } from "./random.ts";
 
-/** What was mutated. */
+/** The part of a request that is mutated. */
 export type RequestKind = "usual" | "parameters" | "headers" | "target" | "method" | "body" | "bytes";
 
 export interface MadeRequest {
@@ -256,7 +256,7 @@ function addBody(random: Random, draft: Draft): void {
     .repeat(random.magnitude(1, 3000));
   const mutations: readonly (() => void)[] = [
     () => (headers.push(["Content-Length", String(body.length)]), (draft.body = body)),
-    // More or less than is announced: the rest is awaited, or is taken for the next request.
+    // The body is shorter or longer than its length: the server waits, or takes the rest for the next request.
     () => (headers.push(["Content-Length", String(random.magnitude(1, 1e9))]), (draft.body = body)),
     () => (headers.push(["Transfer-Encoding", "chunked"]), (draft.body = chunked(random, body))),
     () => (headers.push(["Transfer-Encoding", "chunked"]), (draft.body = random.pick(badChunks))),
@@ -275,7 +275,7 @@ function chunked(random: Random, body: string): string {
   return `${text}0\r\n${random.pick(["", "", "X-Trailer: 1\r\n", "Host: evil\r\n"])}\r\n`;
 }
 
-/** Changes, inserts, removes, repeats and cuts off bytes, and ends lines otherwise. */
+/** Changes, inserts, removes and repeats bytes, changes line ends, and cuts the request off. */
 function mutateBytes(random: Random, text: string): string {
   let mutated = text;
   for (let count = random.magnitude(1, 8); count > 0; count -= 1) {

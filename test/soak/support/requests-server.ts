@@ -5,21 +5,21 @@ import { nodeHandler } from "comet-sockets/node";
 import { ALLOWED_ORIGIN, publishedTopics } from "./hostile-values.ts";
 
 const PUBLISH_EVERY_MS = 10;
-/** Fewer than the clients that connect at once, so that the limit is reached as well. */
-export const MAX_CONNECTIONS = 20;
+/** The limit of connections. More clients than that connect at once, so that some are rejected. */
+export const MAX_CONNECTIONS = 10;
 
-/** What the server has seen. */
+/** The counts of the server, and the resources that it holds. */
 export interface RequestsState {
   readonly stats: HubStats;
   /** Requests that Node's parser let through, and those that reached the application's `authorize`. */
   readonly handled: number;
   readonly authorized: number;
-  /** Connections of the server as Node counts them, and their sockets that are not closed. */
+  /** The connections by the count of Node's server, and the sockets that have not emitted `close`. */
   readonly open: number;
   readonly sockets: number;
   /** Sockets, timers and other things that keep the process alive, by kind. */
   readonly resources: { readonly [kind: string]: number };
-  /** How many listeners the process, the server and the hub's own sockets have too many, by event. */
+  /** The number of listeners of the process and the server now, and the highest number of a socket, by event. */
   readonly listeners: { readonly [event: string]: number };
   readonly mostListeners: { readonly [event: string]: number };
   /** Unhandled rejections, exceptions, warnings, and errors that the hub did not foresee. */
@@ -33,7 +33,7 @@ export interface RequestsState {
 /** An error of the application's own functions, which the soak provokes. */
 class PlannedError extends Error {}
 
-/** A hub with all its limits in reach, behind Node's HTTP server, that watches what it must not do. */
+/** A hub with low limits behind Node's HTTP server. It records every fault of the process. */
 export class RequestsServer {
   readonly faults: string[] = [];
   readonly planned: Record<string, number> = {};
@@ -108,7 +108,7 @@ export class RequestsServer {
 
   #handle(request: IncomingMessage, response: ServerResponse, handle: ReturnType<typeof nodeHandler>): void {
     this.handled += 1;
-    // A connection that serves one request after the other may not collect listeners.
+    // A connection must not collect listeners from one request to the next.
     for (const [event, count] of Object.entries(listenersOf(request.socket, "socket"))) {
       if (count > (this.#mostListeners[event] ?? 0)) this.#mostListeners[event] = count;
     }
@@ -156,10 +156,10 @@ export class RequestsServer {
   }
 }
 
-/** An identity that the client chooses may be none (`ERR_OPTION`); `authorize` may answer nonsense, or be late. */
+/** The codes that clients can provoke: of an invalid identity or answer of `authorize`, and of an `authorize` that is late. */
 const foreseen: ReadonlySet<string> = new Set(["ERR_OPTION", "ERR_TIMEOUT"]);
 
-/** The identity is in the query, as in docs/presence.md. */
+/** Takes the identity from the query, as docs/presence.md does. */
 function optionsOf(request: { readonly url?: string | undefined }): { readonly identity?: string } {
   const url = request.url ?? "";
   if (!url.includes("name=")) return {};

@@ -1,4 +1,4 @@
-/** The program of the process of the anonymous clients of `strangers`. */
+/** The program of the attacking process of `strangers`. */
 import { attack } from "./attacks.ts";
 import { serveCalls } from "./child.ts";
 import { until } from "./clock.ts";
@@ -15,12 +15,12 @@ export interface AttackOrder {
   readonly ports: Ports;
   readonly seed: number;
   readonly fullTopics: number;
-  /** All by default. */
+  /** The attacks to run. @default all */
   readonly names?: readonly string[];
 }
 
 export interface AttackState {
-  /** How many of each, by name. */
+  /** The counts of {@link attack}, by name. */
   readonly counts: { readonly [name: string]: number };
   readonly cpuMs: number;
 }
@@ -29,9 +29,9 @@ serveCalls({
   start: ({ ports, seed, fullTopics, names }: AttackOrder) => {
     attacks = attack({ ports, fullTopics, random: new Random(seed), tally, filled, isOver: () => isOver }, names);
   },
-  /** Resolves when the attacks hold as many connections as they can: true, or false if that takes too long. */
+  /** Resolves to true when all attacks hold their full number of connections, or to false on timeout. */
   holding: (timeoutMs: number) => until(() => [...filled.values()].every(Boolean), timeoutMs),
-  /** Ends each attack when its present request is answered. */
+  /** Stops each attack after its current request. */
   stop: async () => {
     isOver = true;
     await attacks;

@@ -5,17 +5,17 @@ import { Hub, type HubStats } from "comet-sockets";
 import { nodeHandler } from "comet-sockets/node";
 import { nowUs } from "./clock.ts";
 
-/** The topics whose logs are full: as many bytes as a log may hold, in as many messages; and as many messages, of one digit each. */
+/** The number of topics of each kind whose logs are full: 4,096 messages of 1,024 bytes, or of one digit. */
 export const FULL_TOPICS = 20;
 const LOG_ENTRIES = 4096;
 const LOG_BYTES = 4_194_304;
 export const READERS_TOPIC = "soak";
-/** A topic that nobody follows while strangers ask for others, and how many messages it holds. */
+/** A topic with messages and without followers: requests for other topics must not evict it. */
 const KEPT_TOPIC = "kept";
 const KEPT_MESSAGES = 101;
-/** The application publishes to as many topics in turn that nobody follows. */
+/** The number of topics without followers to which the application publishes in turn. */
 const FRESH_TOPICS = 2000;
-/** As docs/deployment.md says. */
+/** The limit of streams of one HTTP/2 connection that docs/deployment.md recommends. */
 export const MAX_STREAMS = 100;
 
 export interface Ports {
@@ -36,12 +36,12 @@ export interface StrangersState {
   readonly published: number;
   readonly faults: readonly string[];
   readonly keptMessages: number;
-  /** Some of the connections that do not follow the readers' topic. */
+  /** The first connections that do not follow the readers' topic, for the report of a failure. */
   readonly others: readonly string[];
   readonly peakRss: number;
-  /** The most that JavaScript held in its heap and outside, with what was not collected yet. */
+  /** The highest size of the heap and of external memory since the last call, including garbage. */
   readonly peakHeap: number;
-  /** What it holds after a collection. */
+  /** The size of the heap and of external memory after a collection. */
   readonly liveBytes: number;
   readonly cpuMs: number;
 }
@@ -89,7 +89,7 @@ export class StrangersServer {
     for (let i = 0; i < KEPT_MESSAGES; i += 1) await this.#publish(KEPT_TOPIC, i);
   }
 
-  /** Publishes to the topic of the readers at a rate, and to others meanwhile. Resolves when all is published. */
+  /** Publishes to the readers' topic at a rate, and with each message to two other topics. Resolves after the last one. */
   async publish({ messages, everyMs, bytes }: PublishPlan): Promise<void> {
     const start = performance.now();
     for (let i = 0; i < messages; i += 1) {
@@ -134,7 +134,7 @@ export class StrangersServer {
     }
   }
 
-  /** How many messages the topic that nobody follows still has: polls until nothing comes. */
+  /** Polls the topic without followers until nothing comes. Resolves to the number of messages. */
   async #keptMessages(): Promise<number> {
     const query = `topic=${KEPT_TOPIC}&wire=poll&from=oldest&wait=0`;
     let messages = 0;
@@ -164,7 +164,7 @@ export class StrangersServer {
   }
 }
 
-/** Resolves to the port. */
+/** Listens on a free port. Resolves to the port. */
 export function listenOn(server: {
   listen(options: { port: number; host: string; backlog: number }, done: () => void): unknown;
   address(): unknown;
