@@ -35,7 +35,7 @@ const ATTACKS = process.env["ATTACKS"];
 const MESSAGE_BYTES = 200;
 const MOST_RATIO = 3;
 /** The longest time before the measurement in which the attacks open the connections that they hold, in milliseconds. */
-const HOLDING_MS = amount("HOLDING_MS", 20_000, 8000);
+const HOLDING_MS = amount("HOLDING_MS", 20_000, 6000);
 /** The time limit for the end of all connections of the attacking process after its death, in milliseconds. */
 const LEAVE_MS = 20_000;
 
