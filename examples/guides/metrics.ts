@@ -3,7 +3,7 @@ import { Hub } from "comet-sockets";
 import { nodeHandler } from "comet-sockets/node";
 
 const hub = new Hub();
-const gauges = ["lagging", "topics", "logEntries", "logBytes"] as const;
+const gauges = ["lagging", "topics", "askedTopics", "logEntries", "logBytes"] as const;
 const counters = ["published", "delivered", "skipped", "opened", "recycled", "rejected"] as const;
 
 const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -1,4 +1,5 @@
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Encodes a text in UTF-8. */
 export function utf8(text: string): Uint8Array {
@@ -22,4 +23,12 @@ export function utf8Length(text: string): number {
     at = end;
   }
   return bytes;
+}
+
+/**
+ * Returns a copy of a text. V8 keeps a whole text in memory for a part that was cut out of it, such as an identity out
+ * of a URL. A lone surrogate becomes U+FFFD.
+ */
+export function copyText(text: string): string {
+  return decoder.decode(utf8(text));
 }

@@ -1,6 +1,6 @@
 import { CometError, describe } from "../core/errors.ts";
 import { assertFunction } from "../core/options.ts";
-import { reportOnConsole, type OnError } from "../core/on-error.ts";
+import { guardOnError, reportOnConsole, type OnError } from "../core/on-error.ts";
 import { contentTypes, type ElementKind } from "./elements.ts";
 
 /** Options of a chunked response. */
@@ -8,9 +8,10 @@ export interface ChunkedInit {
   /** The status: a whole number from 200 to 599, except those without a body (204, 205, 304). @default 200 */
   readonly status?: number;
   /**
-   * Headers to send. They replace the defaults: `Content-Type` by the elements,
-   * `Cache-Control: no-store, no-transform`, `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML
-   * `Content-Security-Policy: frame-ancestors 'self'`.
+   * Headers to send. They replace the defaults: `Content-Type` by the elements, `Cache-Control: no-store`,
+   * `X-Content-Type-Options: nosniff`, `X-Accel-Buffering: no`, and on HTML `Content-Security-Policy: frame-ancestors
+   * 'self'`. `no-transform` is added to every `Cache-Control`: middleware and proxies that compress would hold the
+   * response back.
    */
   readonly headers?: HeadersInit;
   /**
@@ -45,7 +46,7 @@ export function checkInit(init: ChunkedInit): CheckedInit {
   return {
     status,
     headers: checkHeaders(init.headers),
-    onError: assertFunction("onError", init.onError ?? reportOnConsole),
+    onError: guardOnError(assertFunction("onError", init.onError ?? reportOnConsole("a chunked response failed"))),
   };
 }
 
@@ -67,20 +68,30 @@ function checkHeaders(init: HeadersInit | undefined): Headers {
 /**
  * Adds the default headers of a chunked response, except those that `headers` or `others` have.
  *
- * Intermediaries depend on them: without `no-transform` and `X-Accel-Buffering` they hold streams back.
+ * `no-transform` is added to every `Cache-Control`, also to the application's own. Keep that: intermediaries that compress hold a
+ * stream back without it, and so do those that buffer without `X-Accel-Buffering`.
+ *
+ * @param others Returns the value of a header that is set elsewhere on the same response.
  */
 export function addDefaultHeaders(
   headers: Headers,
   kind: ElementKind | undefined,
-  others: (name: string) => boolean = () => false,
+  others: (name: string) => string | undefined = () => undefined,
 ): void {
   const add = (name: string, value: string): void => {
-    if (!headers.has(name) && !others(name)) headers.set(name, value);
+    if (!headers.has(name) && others(name) === undefined) headers.set(name, value);
   };
   if (kind !== undefined) add("content-type", contentTypes[kind]);
-  add("cache-control", "no-store, no-transform");
+  const cacheControl = headers.get("cache-control") ?? others("cache-control") ?? "no-store";
+  headers.set("cache-control", withNoTransform(cacheControl));
   add("x-content-type-options", "nosniff");
   add("x-accel-buffering", "no");
   if (/^text\/html\b/i.test(headers.get("content-type") ?? ""))
     add("content-security-policy", "frame-ancestors 'self'");
+}
+
+/** Adds `no-transform` to the directives of a `Cache-Control`, unless they have it. */
+function withNoTransform(directives: string): string {
+  if (/(^|,)\s*no-transform\s*(,|$)/i.test(directives)) return directives;
+  return directives === "" ? "no-transform" : `${directives}, no-transform`;
 }

@@ -1,6 +1,7 @@
 import { now } from "../core/clock.ts";
 import { Queue } from "../core/queue.ts";
 import { afterTurn } from "../core/turn.ts";
+import type { Log } from "../log/log.ts";
 
 /** A topic with new messages, or a group of connections with bytes to send. */
 export interface Flushable {
@@ -8,6 +9,17 @@ export interface Flushable {
   isQueued: boolean;
   /** Works until it is done or `deadline` has passed, by the hub's clock. Returns whether it is done. */
   flush(deadline: number): boolean;
+}
+
+/** A group of connections, as its topics see it. */
+export interface Follower extends Flushable {
+  /** Returns the index up to which every caught-up connection has been sent a log. */
+  sent(log: Log): number;
+  /**
+   * Returns the index up to which every connection that has fallen behind has been sent a log, of those that took bytes
+   * after `since`, by the hub's clock.
+   */
+  reached(log: Log, since: number): number;
 }
 
 /**

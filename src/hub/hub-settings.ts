@@ -7,13 +7,14 @@
 
 import { CometError, describe } from "../core/errors.ts";
 import { parseIpRanges, type IpRange } from "../core/ip-address.ts";
-import { reportOnConsole } from "../core/on-error.ts";
+import { guardOnError } from "../core/on-error.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts";
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import type { HubOptions } from "./hub-options.ts";
 import { callbackTest, checkCors, type CorsSettings } from "./page-options.ts";
 import { checkPresenceOptions, type PresenceOptions } from "./presence/presence-options.ts";
+import { reportHubError } from "./report-hub-error.ts";
 import { checkOverflow } from "./request-options.ts";
 import type { CloseReason, Subscription } from "./subscription.ts";
 
@@ -76,7 +77,7 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     presence: checkPresenceOptions(options.presence),
     onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
     onClose: assertFunction("onClose", options.onClose ?? nothing),
-    onError: assertFunction("onError", options.onError ?? reportOnConsole),
+    onError: guardOnError(assertFunction("onError", options.onError ?? reportHubError)),
   };
 }
 

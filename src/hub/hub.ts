@@ -115,16 +115,19 @@ export class Hub {
    * Answers a web-standard request: with a stream of the topics that it names, on the wire that it asks for, or with a
    * refusal that states the reason. PROTOCOL.md has the details.
    *
-   * It is bound to its hub and ignores further arguments, so it is a handler of Bun, Deno, Workers and others as it is.
+   * It is bound to its hub, so it is a handler of Bun, Deno, Workers and others as it is. It takes what they pass
+   * besides, and uses only `completed` of Deno, by which `close` waits until a response has been sent.
    * Options of each request need {@link fetchHandler}. The stream ends when the request's signal aborts, when its body
    * is cancelled, or when the hub ends it.
    *
-   * @returns Rejects with the signal's reason if the client disconnects before there is a response.
+   * @returns The response. Never rejects: a request whose signal aborts before there is a response, such as a waiting
+   *   poll, is answered with 499 and no body.
    */
-  readonly fetch = (request: Request): Promise<Response> =>
+  readonly fetch = (request: Request, ...platform: readonly unknown[]): Promise<Response> =>
     respond(
       request,
       this._decide(request, () => ({})),
+      platform,
     );
 
   /** Returns the hub's counters and present state. It reads running counters in O(1); poll it as often as you like. */
@@ -254,6 +257,6 @@ export function fetchHandler<
 ): (request: Request, ...platform: Platform) => Promise<Response> {
   return (request, ...platform) => {
     const optionsOf = typeof options === "function" ? () => options(request, ...platform) : () => options;
-    return respond(request, hub._decide(request, optionsOf));
+    return respond(request, hub._decide(request, optionsOf), platform);
   };
 }

@@ -6,9 +6,13 @@
  */
 
 import { joinBytes } from "../core/bytes.ts";
+import { isPromiseLike } from "../core/promise.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
 import type { Connection } from "./delivery/connection.ts";
 import type { Sink } from "./delivery/sink.ts";
+
+/** The status of an answer that no client receives, since it has disconnected (as nginx logs it). */
+const CLIENT_CLOSED_REQUEST = 499;
 
 /** The high-water mark of a response's body, in bytes: more than this makes the subscriber lag. */
 const HIGH_WATER_MARK = 65_536;
@@ -16,9 +20,16 @@ const HIGH_WATER_MARK = 65_536;
 /**
  * Carries out a decision as a web-standard response. The response to a poll resolves when its body is complete.
  *
- * @returns Rejects with the reason of the request's signal if the client disconnects before there is a response.
+ * @param platform The further arguments of the handler. Deno's has a promise `completed`, which settles when the
+ *   response has been sent; elsewhere the body is all that shows it.
+ * @returns The response. Never rejects: a request whose signal aborts before there is a response is answered with 499
+ *   and no body, since servers log a rejection as an error of the application.
  */
-export async function respond(request: Request, deciding: Decision | PromiseLike<Decision>): Promise<Response> {
+export async function respond(
+  request: Request,
+  deciding: Decision | PromiseLike<Decision>,
+  platform: readonly unknown[],
+): Promise<Response> {
   const decision = await deciding;
   if (!isAdmission(decision)) {
     const { status, headers, body } = decision;
@@ -26,34 +37,56 @@ export async function respond(request: Request, deciding: Decision | PromiseLike
   }
   if (request.signal.aborted) {
     decision.release();
-    throw request.signal.reason;
+    return abandoned();
   }
-  return decision.wire === "poll" ? batchResponse(request, decision) : streamResponse(request, decision);
+  const completed = completionOf(platform);
+  return decision.wire === "poll"
+    ? batchResponse(request, decision, completed)
+    : streamResponse(request, decision, completed);
 }
 
-function streamResponse(request: Request, { headers, open }: Admission): Response {
-  const sink = new StreamSink(request);
+/** Returns the promise of a platform that settles when the response has been sent, if it has one. */
+function completionOf([info]: readonly unknown[]): PromiseLike<unknown> | undefined {
+  const completed = typeof info === "object" && info !== null && "completed" in info ? info.completed : undefined;
+  return isPromiseLike(completed) ? completed : undefined;
+}
+
+function streamResponse(
+  request: Request,
+  { headers, open }: Admission,
+  completed: PromiseLike<unknown> | undefined,
+): Response {
+  const sink = new StreamSink(request, completed);
   const body = new ReadableStream<Uint8Array>(sink, new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }));
   sink.attach(open(sink));
   return new Response(body as ReadableStream<BufferSource>, { headers });
 }
 
-function batchResponse(request: Request, { headers, open }: Admission): Promise<Response> {
-  return new Promise((resolve, reject) => {
+function batchResponse(
+  request: Request,
+  { headers, open }: Admission,
+  completed: PromiseLike<unknown> = Promise.resolve(),
+): Promise<Response> {
+  return new Promise((resolve) => {
     const sink = new BatchSink((body) => {
+      const release = (): void => connection.gone();
       // A batch can be complete before `open` has returned the connection.
-      queueMicrotask(() => connection.gone());
+      completed.then(release, release);
       request.signal.removeEventListener("abort", onAbort);
-      if (body === undefined) reject(new DOMException("The poll was broken off.", "AbortError"));
-      else resolve(new Response(body, { headers }));
+      resolve(body === undefined ? new Response(null, { status: 500 }) : new Response(body, { headers }));
     });
     const connection = open(sink);
     function onAbort(): void {
       connection.gone();
-      reject(request.signal.reason as Error);
+      resolve(abandoned());
     }
     request.signal.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/** Returns the answer to a request whose client has disconnected. */
+function abandoned(): Response {
+  return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: { "cache-control": "no-store" } });
 }
 
 /** Collects a body that is sent whole: the answer to a poll. */
@@ -82,16 +115,26 @@ export class BatchSink implements Sink {
   }
 }
 
-/** The body of a streamed response. */
+/**
+ * The body of a streamed response.
+ *
+ * After its end the body stays open until its reader asks for more than the last bytes: only that shows that the reader
+ * has sent them. A server that exits earlier would lose them.
+ */
 class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   readonly isChunked = false;
   /** Held for as long as the stream lives: Node collects the source of a request's signal together with the request. */
   readonly #request: Request;
+  readonly #completed: PromiseLike<unknown> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #connection: Connection | undefined;
+  /** Whether the last bytes are written, and whether the reader has taken them. */
+  #hasEnded = false;
+  #isTaken = false;
 
-  constructor(request: Request) {
+  constructor(request: Request, completed: PromiseLike<unknown> | undefined) {
     this.#request = request;
+    this.#completed = completed;
   }
 
   attach(connection: Connection): void {
@@ -99,22 +142,25 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
     this.#request.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  readonly #onAbort = (): void => {
-    this.#connection?.gone();
-    this.#fail(this.#request.signal.reason);
-  };
+  /** Closes the body of a client that has disconnected. An error would be logged as one of the application. */
+  readonly #onAbort = (): void => this.#close();
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
   }
 
+  /** The reader has taken something, or asks for more. */
   pull(): void {
-    this.#connection?.drained();
+    if (!this.#hasEnded) this.#connection?.drained();
+    else if (this.#controller?.desiredSize === HIGH_WATER_MARK) {
+      // The first call means that the reader has taken the last bytes, the second that it asks for more.
+      if (this.#isTaken) this.#complete();
+      this.#isTaken = true;
+    }
   }
 
   cancel(): void {
-    this.#request.signal.removeEventListener("abort", this.#onAbort);
-    this.#connection?.gone();
+    this.#release();
   }
 
   write(bytes: Uint8Array): boolean {
@@ -124,22 +170,43 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   }
 
   end(bytes: Uint8Array): void {
+    this.#hasEnded = true;
     this.#controller?.enqueue(bytes);
-    this.#controller?.close();
-    // The rest of the body belongs to its reader; the hub learns nothing more about it.
-    queueMicrotask(() => this.#connection?.gone());
-    this.#request.signal.removeEventListener("abort", this.#onAbort);
   }
 
   destroy(): void {
-    this.#fail(new DOMException("The stream was broken off.", "AbortError"));
+    // All bytes of an ended body are written, and its reader may still take them.
+    if (this.#hasEnded) this.#close();
+    else this.#settle((controller) => controller.error(new DOMException("The stream was broken off.", "AbortError")));
   }
 
-  #fail(reason: unknown): void {
+  /** Closes a body that its reader has taken whole, and releases the connection once the platform has sent it. */
+  #complete(): void {
+    if (this.#completed === undefined) {
+      this.#close();
+      return;
+    }
+    this.#controller?.close();
+    const release = (): void => this.#release();
+    this.#completed.then(release, release);
+  }
+
+  #close(): void {
+    this.#settle((controller) => controller.close());
+  }
+
+  /** Closes or fails the body, and releases the connection. */
+  #settle(settle: (controller: ReadableStreamDefaultController<Uint8Array>) => void): void {
     try {
-      this.#controller?.error(reason);
+      if (this.#controller !== undefined) settle(this.#controller);
     } catch {
       // It is closed already.
     }
+    this.#release();
+  }
+
+  #release(): void {
+    this.#request.signal.removeEventListener("abort", this.#onAbort);
+    this.#connection?.gone();
   }
 }

@@ -1,10 +1,18 @@
 import { now } from "../core/clock.ts";
 import { unrefInterval, type Timer } from "../core/timers.ts";
-import type { HubSettings } from "./hub-settings.ts";
 
 /** The bounds of the period, in milliseconds. */
 const SHORTEST_PERIOD_MS = 5;
 const LONGEST_PERIOD_MS = 1000;
+
+/** The times to watch, in milliseconds: options of the hub. */
+export interface SweptTimes {
+  readonly heartbeatMs: number;
+  readonly pollMs: number;
+  readonly maxConnectionAgeMs: number;
+  readonly stallMs: number;
+  readonly log: { readonly maxAgeMs: number };
+}
 
 /** Checks something that ages, at a time of the hub's clock. Returns whether anything is left to check. */
 export type Sweep = (time: number) => boolean;
@@ -27,7 +35,7 @@ export class Sweeper {
   readonly #sweeps: Sweep[] = [];
   #timer: Timer | undefined;
 
-  constructor({ heartbeatMs, pollMs, maxConnectionAgeMs, stallMs, log }: HubSettings) {
+  constructor({ heartbeatMs, pollMs, maxConnectionAgeMs, stallMs, log }: SweptTimes) {
     const heartbeat = heartbeatMs === 0 ? Infinity : heartbeatMs;
     const shortest = Math.min(heartbeat, pollMs, maxConnectionAgeMs, stallMs, log.maxAgeMs);
     this.periodMs = Math.min(LONGEST_PERIOD_MS, Math.max(SHORTEST_PERIOD_MS, Math.floor(shortest / 10)));

@@ -72,14 +72,17 @@ export interface Topic<Message, Sent = Message> {
    * The message is encoded at once, so later changes of the object have no effect. Subscribers are sent it in the next
    * turn of the event loop.
    *
-   * @returns Resolves to the topic's position after this message, once the hub holds it. If half a log's worth is
-   *   unsent, the hub flushes and resolves a turn later, so that a publisher that awaits does not outrun the
-   *   subscribers' log. With a broker it resolves once the broker holds the message. It rejects with `ERR_BROKER` if
+   * @returns Resolves to the topic's position after this message, once the hub holds it. While half of the log is unsent
+   *   to subscribers that read, it resolves later, so that a publisher that awaits does not outrun them. It waits for
+   *   those that have fallen behind for 1 s at most, and then not again until another half log is published; never for
+   *   one that has taken nothing for 1 s. Messages that are not awaited, and exceed the log's bounds in one turn, pass
+   *   subscribers, which get what their policy says. With a broker it resolves once the broker holds the message. It
+   *   rejects with `ERR_BROKER` if
    *   the message is not published, because the broker is away, rejects it, or has not acknowledged 10,000 messages or
    *   16 MiB; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
    *   if the broker is set up wrongly.
    * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON; `ERR_MESSAGE` if it is larger than the hub's
-   *   `maxMessageBytes` or has a bad event, key or id; `ERR_LIMIT` if there are too many topics; `ERR_CLOSED` after the
+   *   `maxMessageBytes` or has a bad event, key or id; `ERR_LIMIT` if there are `maxTopics` with messages, all followed; `ERR_CLOSED` after the
    *   hub's `close`.
    * @example
    * ```ts

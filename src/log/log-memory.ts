@@ -1,5 +1,3 @@
-import type { Tape } from "./tape.ts";
-
 /** The memory of a log with messages, its topic and its place in the hub's lists, besides the messages, in bytes. */
 export const LOG_OVERHEAD = 650;
 
@@ -11,9 +9,12 @@ export interface MeteredLog {
   dropOldest(): void;
 }
 
-/** The tapes of a log, as its memory sees them. */
-export interface MeteredTapes {
-  drop(tape: Tape): void;
+/** A tape, as its memory sees it. */
+export interface MeteredTape {
+  /** The memory that it takes, in bytes. */
+  readonly held: number;
+  /** Removes it from its log. */
+  drop(): void;
 }
 
 /** A log in the heap, and the time of its oldest message when it was last compared. Messages leave, so it may be earlier. */
@@ -40,7 +41,7 @@ export class LogMemory {
   #messageBytes = 0;
   #tapeBytes = 0;
   /** In the order of their last use. */
-  readonly #tapes = new Map<Tape, MeteredTapes>();
+  readonly #tapes = new Set<MeteredTape>();
   /** A binary heap: the log with the oldest message comes first. */
   #heap: Ranked[] = [];
   /** The number of logs that have messages. */
@@ -86,9 +87,9 @@ export class LogMemory {
   }
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
-  tapeUsed(tape: Tape, owner: MeteredTapes, change: number): void {
+  tapeUsed(tape: MeteredTape, change: number): void {
     this.#tapes.delete(tape);
-    this.#tapes.set(tape, owner);
+    this.#tapes.add(tape);
     this.#tapeBytes += change;
     if (change > 0) this.#freeTapes();
   }
@@ -99,7 +100,7 @@ export class LogMemory {
   }
 
   /** Notes that a tape has been dropped. */
-  tapeDropped(tape: Tape): void {
+  tapeDropped(tape: MeteredTape): void {
     if (this.#tapes.delete(tape)) this.#tapeBytes -= tape.held;
   }
 
@@ -115,9 +116,9 @@ export class LogMemory {
   }
 
   #freeTapes(): void {
-    for (const [tape, owner] of this.#tapes) {
+    for (const tape of this.#tapes) {
       if (this.bytes <= this.#maxBytes) return;
-      owner.drop(tape);
+      tape.drop();
     }
   }
 

@@ -52,11 +52,14 @@ export class Tape {
   held: number = TAPE_OVERHEAD;
   readonly #log: TapeSource;
   readonly #format: Format;
+  readonly #onDrop: (tape: Tape) => void;
   #blocks: Block[] = [];
 
-  constructor(log: TapeSource, format: Format) {
+  /** @param onDrop Called when the memory has no room for it. */
+  constructor(log: TapeSource, format: Format, onDrop: (tape: Tape) => void) {
     this.#log = log;
     this.#format = format;
+    this.#onDrop = onDrop;
   }
 
   /** The key of its format, by which its log knows it. */
@@ -94,6 +97,10 @@ export class Tape {
       from = end;
     }
     return { bytes, through };
+  }
+
+  drop(): void {
+    this.#onDrop(this);
   }
 
   /** Drops the blocks whose messages have all left the log. */

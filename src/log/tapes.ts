@@ -22,9 +22,9 @@ export class Tapes {
     const { frameKey, wrapper } = format;
     let tape = this.#byFrameKey.get(frameKey);
     const before = tape?.held ?? 0;
-    if (tape === undefined) this.#byFrameKey.set(frameKey, (tape = new Tape(this.#log, format)));
+    if (tape === undefined) this.#byFrameKey.set(frameKey, (tape = new Tape(this.#log, format, this.#onDrop)));
     const piece = wrapper === undefined ? tape.read(index, limit) : tape.readWrapped(index, limit, wrapper);
-    this.#memory.tapeUsed(tape, this, tape.held - before);
+    this.#memory.tapeUsed(tape, tape.held - before);
     return piece;
   }
 
@@ -37,12 +37,12 @@ export class Tapes {
     }
   }
 
-  drop(tape: Tape): void {
-    this.#byFrameKey.delete(tape.frameKey);
-    this.#memory.tapeDropped(tape);
+  clear(): void {
+    for (const tape of this.#byFrameKey.values()) tape.drop();
   }
 
-  clear(): void {
-    for (const tape of this.#byFrameKey.values()) this.drop(tape);
-  }
+  readonly #onDrop = (tape: Tape): void => {
+    this.#byFrameKey.delete(tape.frameKey);
+    this.#memory.tapeDropped(tape);
+  };
 }

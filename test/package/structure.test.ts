@@ -22,7 +22,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "hub/delivery": 5,
   "hub/presence": 5,
   "hub/topics": 4,
-  log: 3,
+  log: 4,
   stream: 12,
   wire: 4,
 };

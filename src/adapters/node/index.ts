@@ -4,6 +4,6 @@
  * Every name here is public. Other folders import nothing else of this one.
  */
 
-export { nodeHandler, type NodeHandlerOptions, type NodeRequest } from "./node-handler.ts";
-export type { NodeResponse } from "./node-response.ts";
+export { nodeHandler, type NodeHandlerLimits, type NodeHandlerOptions } from "./node-handler.ts";
+export type { NodeRequest, NodeResponse } from "./node-response.ts";
 export { sendChunked, type ChunkedOutcome } from "./send-chunked.ts";

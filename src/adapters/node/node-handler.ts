@@ -1,17 +1,23 @@
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
 import { CometError } from "../../core/errors.ts";
+import { assertInteger } from "../../core/options.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { checkInit } from "../../http/init.ts";
 import { isAdmission, type Admission, type Answer, type Decision } from "../../hub/admission/decision.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
-import { destroyResponse, isGone, type NodeResponse } from "./node-response.ts";
+import {
+  destroyResponse,
+  discardBody,
+  endedByOther,
+  headerOf,
+  isDisconnected,
+  type NodeRequest,
+  type NodeResponse,
+} from "./node-response.ts";
 import { openBatch, openStream } from "./response-sinks.ts";
+import { SessionLimit } from "./session-limit.ts";
 import { SocketSink } from "./socket-sink.ts";
-
-/** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
+import { closeIfQueued, waitForTurn } from "./wait-for-turn.ts";
 
 /** Options of {@link nodeHandler}. */
 export interface NodeHandlerOptions extends RequestOptions {
@@ -29,6 +35,22 @@ export interface NodeHandlerOptions extends RequestOptions {
   readonly detach?: boolean;
 }
 
+/** Limits of {@link nodeHandler}, which hold for all its requests. */
+export interface NodeHandlerLimits {
+  /**
+   * The highest number of requests of one HTTP/2 connection that the handler serves at a time, streams and waiting
+   * polls alike, from 1. Further ones are reset with `REFUSED_STREAM`, so that the client may send them again.
+   *
+   * Set `maxConcurrentStreams` of the HTTP/2 server too: it limits all requests of a connection. On HTTP/1.1 a
+   * connection has one stream or one waiting poll at a time.
+   *
+   * @default 100
+   */
+  readonly maxStreamsPerConnection?: number;
+}
+
+const MAX_STREAMS_PER_CONNECTION = 100;
+
 /** The idle time after which TCP keep-alive probes the client, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -40,13 +62,19 @@ const KEEP_ALIVE_MS = 15_000;
  * Headers already set on the response are kept; `options.headers` take precedence over them. The stream ends when the
  * client disconnects, or when the hub ends it.
  *
+ * A request that is pipelined on HTTP/1.1 waits until the responses before it are over; only then are its options and
+ * the hub asked. One behind a stream is not answered: the connection closes when the stream is over. More than 16
+ * waiting requests close the connection. The body of a request is discarded.
+ *
  * The hub decides and this file only carries the decision out. An admission must lead to exactly one `open` or
  * `release`, on every path. The stream must begin in the same turn where nothing waits.
  *
  * @param options The options of every request, or a function of the request, which may be async.
+ * @param limits The limits of the handler.
  * @returns The listener. Its promise resolves once the stream has begun or the refusal is sent. It never rejects: bad
- *   options, a response whose head is already sent (`ERR_RESPONSE`), and errors of the function go to the hub's
- *   `onError`, and the client gets 500 if the response still permits it.
+ *   options, a response that is already sent or that other code ends (`ERR_RESPONSE`), and errors of the function go to
+ *   the hub's `onError`, and the client gets 500 if the response still permits it.
+ * @throws {CometError} `ERR_OPTION` at once for bad `limits`.
  * @example
  * ```ts
  * createServer(nodeHandler(hub)).listen(4000);
@@ -56,9 +84,17 @@ const KEEP_ALIVE_MS = 15_000;
 export function nodeHandler<Request extends NodeRequest = NodeRequest>(
   hub: Hub,
   options: NodeHandlerOptions | ((request: Request) => NodeHandlerOptions | PromiseLike<NodeHandlerOptions>) = {},
+  { maxStreamsPerConnection = MAX_STREAMS_PER_CONNECTION }: NodeHandlerLimits = {},
 ): (request: Request, response: NodeResponse) => Promise<void> {
+  assertInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, Number.MAX_SAFE_INTEGER);
+  const sessions = new SessionLimit(maxStreamsPerConnection);
+  const report = (error: unknown): void => hub._report(error);
   return async (request, response) => {
     response.on("error", ignore);
+    if ("stream" in response && !sessions.admit(response)) return;
+    discardBody(request);
+    const turn = waitForTurn(response);
+    if (turn !== undefined && !(await turn)) return;
     let mayDetach = true;
     const optionsOf = (): RequestOptions | PromiseLike<RequestOptions> => {
       if (response.headersSent) {
@@ -73,25 +109,31 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
     // An `await` only where something waits: otherwise the stream begins in this turn.
     const decision = isPromiseLike(deciding) ? await deciding : deciding;
     try {
-      execute(response, decision, mayDetach);
+      execute(response, decision, mayDetach, report);
     } catch (error) {
-      hub._report(error);
+      report(error);
       destroyResponse(response);
     }
   };
 }
+
+/** Reports an error that has no caller. */
+type Report = (error: unknown) => void;
 
 /** An error of the connection means that the client has disconnected. `close` follows and reports it. */
 function ignore(): void {
   // Nothing to do: `close` follows.
 }
 
-function execute(response: NodeResponse, decision: Decision, mayDetach: boolean): void {
-  const isOver = isGone(response) || response.headersSent;
-  if (!isAdmission(decision)) {
-    if (!isOver) answer(response, decision);
-  } else if (isOver) decision.release();
-  else open(response, decision, mayDetach);
+function execute(response: NodeResponse, decision: Decision, mayDetach: boolean, report: Report): void {
+  // A response whose head was sent before has been reported by a refusal.
+  const isTaken = response.writableEnded || response.headersSent;
+  if (isTaken || isDisconnected(response)) {
+    if (!isAdmission(decision)) return;
+    decision.release();
+    if (isTaken) report(endedByOther());
+  } else if (isAdmission(decision)) open(response, decision, mayDetach, report);
+  else answer(response, decision);
 }
 
 function answer(response: NodeResponse, { status, headers, body }: Answer): void {
@@ -101,16 +143,23 @@ function answer(response: NodeResponse, { status, headers, body }: Answer): void
   response.end(body);
 }
 
-function open(response: NodeResponse, admission: Admission, mayDetach: boolean): void {
+function open(response: NodeResponse, admission: Admission, mayDetach: boolean, report: Report): void {
   const { headers, wire } = admission;
-  response.req.socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  if (wire !== "poll" && SocketSink.fits(response, headers)) {
-    SocketSink.open(response, headObject(headers), mayDetach, admission.open);
+  const { socket } = response;
+  // The socket of a mocked response, such as those of `fastify.inject`, may lack the method.
+  if (typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  if (wire === "poll") {
+    setHead(response, 200, headers);
+    openBatch(response, admission.open, report);
+    return;
+  }
+  if (socket !== null && !("stream" in response)) closeIfQueued(socket);
+  if (SocketSink.fits(response, headers)) {
+    SocketSink.open(response, headObject(headers), mayDetach, admission.open, report);
     return;
   }
   setHead(response, 200, headers);
-  if (wire === "poll") openBatch(response, admission.open);
-  else openStream(response, admission.open);
+  openStream(response, admission.open, report);
 }
 
 function setHead(response: NodeResponse, status: number, headers: Headers): void {
@@ -135,8 +184,8 @@ function withHeadersOf(response: NodeResponse, options: RequestOptions): Request
   if (response.getHeaderNames().length === 0) return options;
   const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
   for (const name of hubHeaders) {
-    const value = response.getHeader(name);
-    if (value !== undefined && !headers.has(name)) headers.set(name, String(value));
+    const value = headerOf(response, name);
+    if (value !== undefined && !headers.has(name)) headers.set(name, value);
   }
   return { ...options, headers };
 }

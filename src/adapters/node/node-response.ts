@@ -1,25 +1,40 @@
-/**
- * Answers the same questions for the responses of HTTP/1.1 and HTTP/2, whose types differ.
- *
- * A response that waits behind another on its connection gets no `close`, before Node 24, when the connection closes.
- * Keep both checks of the socket until Node 22 is no longer supported.
- */
+/** Answers the same questions for the requests and responses of HTTP/1.1 and HTTP/2, whose types differ. */
 
-import type { ServerResponse } from "node:http";
-import type { Http2ServerResponse } from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { CometError } from "../../core/errors.ts";
 
 /** A response of `node:http`, `node:https` or `node:http2` (its compatibility API). */
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
+/** A request of `node:http`, `node:https` or `node:http2` (its compatibility API). */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+
 /** RST_STREAM's INTERNAL_ERROR (RFC 9113, section 7). */
 const HTTP2_INTERNAL_ERROR = 2;
 
+/** Returns whether the client has disconnected, or the response was broken off. */
+export function isDisconnected(response: NodeResponse): boolean {
+  return response.destroyed || ("stream" in response ? response.stream.destroyed : response.socket?.destroyed === true);
+}
+
 /** Returns whether nothing that is written can reach the client any more. */
 export function isGone(response: NodeResponse): boolean {
-  if (response.destroyed || response.writableEnded) return true;
-  // Before Node 24 a response that waits behind another on its connection does not learn that the connection has
-  // closed.
-  return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
+  return response.writableEnded || isDisconnected(response);
+}
+
+/**
+ * Discards the body of a request, unless other code reads it.
+ *
+ * A body that is not read stays in memory, and Node stops reading the connection: it then notices no reset.
+ */
+export function discardBody(request: NodeRequest): void {
+  const { headers } = request;
+  const hasBody =
+    "stream" in request
+      ? !request.stream.endAfterHeaders
+      : headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
+  if (hasBody && request.readableFlowing === null) request.resume();
 }
 
 /** Breaks a response off, so that the client sees that it is incomplete. */
@@ -28,13 +43,26 @@ export function destroyResponse(response: NodeResponse): void {
   else response.destroy();
 }
 
-/** Calls `onClose` when a response is over for any reason, perhaps more than once. */
-export function watchClose(response: NodeResponse, onClose: () => void): void {
-  response.on("close", onClose);
-  if ("stream" in response || response.socket !== null) return;
-  // Before Node 24 a response that waits behind another on its connection does not learn that the connection has
-  // closed.
-  const { socket } = response.req;
-  socket.once("close", onClose);
-  response.once("close", () => socket.off("close", onClose));
+/**
+ * Flushes middleware that buffers, such as `compression()`, which adds a method `flush` to the response. Without it the
+ * client would get nothing until the buffer is full.
+ */
+export function flushMiddleware(response: NodeResponse): void {
+  const { flush } = response as { readonly flush?: unknown };
+  if (typeof flush === "function") Reflect.apply(flush, response, []);
+}
+
+/** Returns a header that is set on a response, as text. */
+export function headerOf(response: NodeResponse, name: string): string | undefined {
+  const value = response.getHeader(name);
+  return value === undefined ? undefined : String(value);
+}
+
+/** The error of a response that other code has ended, while a stream, poll or source was still writing to it. */
+export function endedByOther(): CometError {
+  return new CometError(
+    "ERR_RESPONSE",
+    "Other code ended this response before its stream was over. If a framework ends responses by itself, turn that " +
+      "off for this route, such as by ctx.respond = false in Koa, or by @Res() without passthrough in Nest.",
+  );
 }

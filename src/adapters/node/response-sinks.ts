@@ -9,10 +9,14 @@ import type { ServerResponse } from "node:http";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import { BatchSink } from "../../hub/respond.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import { destroyResponse, watchClose, type NodeResponse } from "./node-response.ts";
+import { connectionOf, type MarkedSocket } from "./detach/socket-symbols.ts";
+import { destroyResponse, endedByOther, flushMiddleware, type NodeResponse } from "./node-response.ts";
+
+/** Reports an error that has no caller. */
+type Report = (error: unknown) => void;
 
 /** Opens a connection whose answer is sent whole. */
-export function openBatch(response: NodeResponse, open: (sink: Sink) => Connection): void {
+export function openBatch(response: NodeResponse, open: (sink: Sink) => Connection, report: Report): void {
   const sink = new BatchSink((body) => {
     if (body === undefined) destroyResponse(response);
     else {
@@ -21,14 +25,26 @@ export function openBatch(response: NodeResponse, open: (sink: Sink) => Connecti
     }
   });
   const connection = open(sink);
-  watchClose(response, () => connection.gone());
+  response.on("close", () => closeConnection(response, connection, report));
 }
 
 /** Opens a connection on any response, by the response's own methods. */
-export function openStream(response: NodeResponse, open: (sink: Sink) => Connection): void {
+export function openStream(response: NodeResponse, open: (sink: Sink) => Connection, report: Report): void {
   const connection = open(new ResponseSink(response));
-  watchClose(response, () => connection.gone());
+  const socket: MarkedSocket | null | undefined = "stream" in response ? null : response.socket;
+  if (socket) socket[connectionOf] = connection;
+  response.on("close", () => {
+    if (socket?.[connectionOf] === connection) socket[connectionOf] = undefined;
+    closeConnection(response, connection, report);
+  });
   response.on("drain", () => connection.drained());
+}
+
+/** Closes a connection whose response is over, and reports a response that other code has ended. */
+export function closeConnection(response: NodeResponse, connection: Connection, report: Report | undefined): void {
+  const isEndedByOther = !connection.over && response.writableEnded;
+  connection.gone(isEndedByOther ? "error" : "client");
+  if (isEndedByOther) report?.(endedByOther());
 }
 
 class ResponseSink implements Sink {
@@ -48,6 +64,7 @@ class ResponseSink implements Sink {
     const socket = this.#isHttp2 ? null : this.#response.socket;
     socket?.cork();
     const wantsMore = this.#response.write(bytes);
+    flushMiddleware(this.#response);
     socket?.uncork();
     return wantsMore;
   }

@@ -4,7 +4,16 @@ import type { OnError } from "../../core/on-error.ts";
 import { contentOf, kindOf, knownKind, type ChunkElement, type ElementKind } from "../../http/elements.ts";
 import { addDefaultHeaders, checkInit, type ChunkedInit } from "../../http/init.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";
-import { destroyResponse, isGone, watchClose, type NodeResponse } from "./node-response.ts";
+import {
+  destroyResponse,
+  discardBody,
+  endedByOther,
+  flushMiddleware,
+  headerOf,
+  isGone,
+  type NodeResponse,
+} from "./node-response.ts";
+import { waitForTurn } from "./wait-for-turn.ts";
 
 /**
  * The outcome of a response: `ended` with its source, `disconnected` by the client, or `failed` with its source, after
@@ -21,7 +30,10 @@ const LINGER_MS = 5000;
  * Backpressure: the source is pulled only as fast as the client reads. The buffer is at most the stream's own
  * high-water mark and one element. The source is stopped when the client disconnects. If it fails, the connection is
  * destroyed after what was sent, without the last chunk that would make the response look complete; if nothing was sent
- * yet, the status is 500.
+ * yet, the status is 500. If other code ends the response, the outcome is `failed` too (`ERR_RESPONSE`).
+ *
+ * A request that is pipelined on HTTP/1.1 waits until the responses before it are over; only then is the source opened.
+ * More than 16 waiting requests close the connection. The body of a GET request is discarded.
  *
  * Status and headers already set on `response` are kept, and `init` takes precedence over them. The content type
  * follows the elements, as {@link chunked} describes, but the head waits for the first element where the type is not
@@ -83,6 +95,15 @@ class Sending implements Consumer<ChunkElement> {
   }
 
   begin(): void {
+    const { req: request } = this.#response;
+    // A source may read the body of another method, as an echo does.
+    if (request.method === "GET" || request.method === "HEAD") discardBody(request);
+    const turn = waitForTurn(this.#response);
+    if (turn === undefined) this.#begin();
+    else void turn.then((isOpen) => (isOpen ? this.#begin() : this.#resolve("disconnected")));
+  }
+
+  #begin(): void {
     if (isGone(this.#response)) {
       this.#resolve("disconnected");
       return;
@@ -95,7 +116,7 @@ class Sending implements Consumer<ChunkElement> {
     }
     // An error of the connection means that the client has disconnected. `close` follows and reports it.
     this.#response.on("error", () => undefined);
-    watchClose(this.#response, () => this.#onClose());
+    this.#response.on("close", () => this.#onClose());
     if (this.#response.req.method === "HEAD") {
       this.#outcome = "ended";
       this.#setHeaders();
@@ -120,7 +141,9 @@ class Sending implements Consumer<ChunkElement> {
     if (!("stream" in this.#response)) corkUntilNextTick(this.#response);
     this.#pendingWrites += 1;
     // Both kinds of response have this `write`, but TypeScript cannot call a union of their overloads.
-    return (this.#response as ServerResponse).write(content, this.#onWritten);
+    const wantsMore = (this.#response as ServerResponse).write(content, this.#onWritten);
+    flushMiddleware(this.#response);
+    return wantsMore;
   }
 
   readonly #onWritten = (): void => {
@@ -155,7 +178,7 @@ class Sending implements Consumer<ChunkElement> {
   }
 
   #setHeaders(): void {
-    addDefaultHeaders(this.#headers, this.#kind, (name) => this.#response.hasHeader(name));
+    addDefaultHeaders(this.#headers, this.#kind, (name) => headerOf(this.#response, name));
     const cookies = this.#headers.getSetCookie();
     for (const [name, value] of this.#headers) if (name !== "set-cookie") this.#response.setHeader(name, value);
     if (cookies.length > 0) this.#response.setHeader("set-cookie", cookies);
@@ -179,13 +202,15 @@ class Sending implements Consumer<ChunkElement> {
       this.#resolve(this.#outcome === "ended" && !this.#response.writableFinished ? "disconnected" : this.#outcome);
       return;
     }
-    this.#outcome = "disconnected";
+    const outcome = this.#response.writableEnded ? "failed" : "disconnected";
+    this.#outcome = outcome;
+    if (outcome === "failed") this.#onError(endedByOther());
     const stopped = this.#pump?.stop() ?? Promise.resolve();
     stopped.then(
-      () => this.#resolve("disconnected"),
+      () => this.#resolve(outcome),
       (error: unknown) => {
         this.#onError(error);
-        this.#resolve("disconnected");
+        this.#resolve(outcome);
       },
     );
   }

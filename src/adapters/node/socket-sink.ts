@@ -3,9 +3,17 @@ import type { Socket } from "node:net";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
 import { detach } from "./detach/detach.ts";
-import { connectionOf, hasEnded, responseOf, type MarkedResponse, type MarkedSocket } from "./detach/socket-symbols.ts";
+import {
+  connectionOf,
+  hasEnded,
+  reportOf,
+  responseOf,
+  type MarkedResponse,
+  type MarkedSocket,
+} from "./detach/socket-symbols.ts";
 import { detachableConnection, type NodeConnection } from "./detach/node-internals.ts";
 import type { NodeResponse } from "./node-response.ts";
+import { closeConnection } from "./response-sinks.ts";
 
 /** The end of a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
@@ -20,7 +28,7 @@ const LAST_CHUNK = "0\r\n\r\n";
  * Where no code would notice, the connection then detaches from the response altogether (`detach/`), and this class
  * writes the end.
  *
- * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach. `fits` must refuse every
+ * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach in the next turn. `fits` must refuse every
  * response whose `write` or `end` is not Node's own, or the bytes of a middleware and of the hub mix.
  */
 export class SocketSink implements Sink {
@@ -53,12 +61,14 @@ export class SocketSink implements Sink {
    *
    * @param head The headers. This method adds to them.
    * @param mayDetach Whether the connection may detach from Node's HTTP server.
+   * @param report Called with an error if other code ends the response.
    */
   static open(
     response: ServerResponse,
     head: OutgoingHttpHeaders,
     mayDetach: boolean,
     open: (sink: Sink) => Connection,
+    report: (error: unknown) => void,
   ): void {
     const socket = response.socket as Socket & MarkedSocket;
     const detachable = mayDetach && ownsConnectionEnd(response, head) ? detachableConnection(response) : undefined;
@@ -73,9 +83,11 @@ export class SocketSink implements Sink {
     response.flushHeaders();
     socket[responseOf] = response;
     const connection = open(new SocketSink(socket));
-    process.nextTick(flushAndDetach, response, socket, detachable);
+    process.nextTick(flush, response, socket, detachable);
     socket[connectionOf] = connection;
-    (response as MarkedResponse)[connectionOf] = connection;
+    const marked: MarkedResponse = response;
+    marked[connectionOf] = connection;
+    marked[reportOf] = report;
     socket.on("drain", onDrain);
     response.on("close", onClose);
   }
@@ -112,13 +124,14 @@ function ownsConnectionEnd(response: ServerResponse, head: OutgoingHttpHeaders):
   return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
 }
 
-/**
- * Flushes the head and the first bytes, and detaches. It runs in the next tick, when everything that they were made of
- * has been read and written.
- */
-function flushAndDetach(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
+/** Flushes the head and the first bytes, in the next tick, when everything that they were made of has been written. */
+function flush(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
   socket.uncork();
-  if (detachable !== undefined) detach(response, detachable);
+  if (detachable === undefined) return;
+  // Not in a tick: the parser runs ticks between the requests of one packet, if they have more than 32 header lines.
+  if (response.req.complete) setImmediate(detach, response, detachable);
+  // The rest of the body is on its way, and it is discarded.
+  else response.req.once("end", () => setImmediate(detach, response, detachable));
 }
 
 function onDrain(this: MarkedSocket): void {
@@ -133,7 +146,8 @@ function onClose(this: ServerResponse & MarkedResponse): void {
     socket[connectionOf] = undefined;
     socket[responseOf] = undefined;
   }
-  this[connectionOf]?.gone();
+  const connection = this[connectionOf];
+  if (connection !== undefined) closeConnection(this, connection, this[reportOf]);
 }
 
 let bytesOfBuffer: Uint8Array | undefined;

@@ -1,5 +1,6 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
+import { copyText } from "../../core/utf8.ts";
 import { addDefaultHeaders, checkInit } from "../../http/init.ts";
 import type { Answer, Decision } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
@@ -126,7 +127,8 @@ export class Gate {
         const allowed = { ...stream, topics: grant.topics };
         callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
         addStreamHeaders(headers, stream, policy, crossOrigin);
-        const identity = grant.identity ?? options.identity;
+        const given = grant.identity ?? options.identity;
+        const identity = given === undefined ? undefined : copyText(given);
         if (request.method === "GET") return this.#admit(allowed, headers, options, grant, { ...claim, identity });
         this.#capacity.assertRoom({ ...claim, identity });
         return { status: 200, headers, body: "" };

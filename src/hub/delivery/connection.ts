@@ -150,7 +150,7 @@ export class Connection implements Subscription, Member {
   endAfterRest(reason: EndReason, retryMs: number | null): void {
     if (this.#over) return;
     if (this.#cursors === undefined) this.fallBehind();
-    this.#serveUpTo(this.#group.heads);
+    this.#serveUpTo("heads");
     this.end(reason, retryMs);
   }
 
@@ -251,15 +251,19 @@ export class Connection implements Subscription, Member {
 
   /** Sends the backlog up to the group's cursors, as long as the sink takes it, and then joins the members. */
   serve(): void {
-    const limits = this.#endsWhenCaughtUp ? this.#group.heads : this.#group.cursors;
-    if (!this.#serveUpTo(limits)) return;
+    if (!this.#serveUpTo(this.#endsWhenCaughtUp ? "heads" : "cursors")) return;
     if (this.#endsWhenCaughtUp) this.end("gone", null);
-    else this.#rejoin(this.#cursors as Cursors, limits);
+    else this.#rejoin(this.#cursors as Cursors, this.#group.cursors);
   }
 
-  /** Sends the backlog up to `limits`, as long as the sink takes it. Returns whether it is sent, and the stream goes on. */
-  #serveUpTo(limits: Readonly<Cursors>): boolean {
+  /**
+   * Sends the backlog up to a place of the group, as long as the sink takes it. Returns whether it is sent, and the
+   * stream goes on.
+   */
+  #serveUpTo(place: "cursors" | "heads"): boolean {
     while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
+      // Any write may call the application, which may publish or open a connection: the place moves.
+      const limits = this.#group[place];
       if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) return true;
       this.#endIfDone(1);
     }

@@ -3,7 +3,7 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
 import { readBatch, type Cursors } from "./batch.ts";
-import type { Follower } from "../topics/live-topic.ts";
+import type { Follower } from "../flusher.ts";
 
 /** A connection, as its group sees it. */
 export interface Member {

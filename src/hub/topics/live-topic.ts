@@ -4,7 +4,7 @@ import type { Entry, LogBounds, Publication } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
 import type { Wake } from "../../stream/run.ts";
-import type { Flushable, Flusher } from "../flusher.ts";
+import type { Flushable, Flusher, Follower } from "../flusher.ts";
 import type { OverflowPolicy } from "../subscription.ts";
 
 /** The settings of a topic. Topics with the same options share them. */
@@ -23,17 +23,6 @@ export interface TopicContext {
   readonly memory: LogMemory;
   /** Called when a follower is added or removed, and with the first message. */
   readonly onChange: (topic: LiveTopic) => void;
-}
-
-/** A group of connections, as its topics see it. */
-export interface Follower extends Flushable {
-  /** Returns the index up to which every caught-up connection has been sent a log. */
-  sent(log: Log): number;
-  /**
-   * Returns the index up to which every connection that has fallen behind has been sent a log, of those that took bytes
-   * after `since`, by the hub's clock.
-   */
-  reached(log: Log, since: number): number;
 }
 
 /** The part of a log's bounds after which a publisher's topic is checked for unsent messages. */

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
+import { AsyncLocalStorage } from "node:async_hooks";
+import diagnosticsChannel from "node:diagnostics_channel";
 import { test } from "node:test";
 import { Hub } from "comet-sockets";
 import { nodeHandler } from "comet-sockets/node";
@@ -188,16 +190,127 @@ test("a client that does not read is broken off", async (t) => {
   assert.equal(await connectionsOf(server), 0);
 });
 
-test("a request that came behind it in one packet ends with the connection, and nothing is let go of", async (t) => {
+test("requests behind it in one packet are not admitted, and end with the connection", async (t) => {
   const { sockets, opened, reasons, follow } = await serve(t);
-  const following = follow(stream + stream);
-  await until(() => opened.length === 2);
+  const following = follow(stream + stream + stream);
+  await until(() => opened.length === 1);
   await turns();
   assert.notEqual(sockets[0].parser, null);
   opened[0].close("gone");
-  await until(() => reasons.length === 2 && following.over);
-  assert.deepEqual(reasons, ["gone", "client"]);
+  await until(() => reasons.length === 1 && following.over);
+  assert.deepEqual([opened.length, reasons], [1, ["gone"]]);
   assert.match(following.received, /\r\n0\r\n\r\n$/);
+});
+
+test("a connection with requests behind its poll is closed by a flood, and waits for few", async (t) => {
+  const { hub, opened, reasons, follow } = await serve(t);
+  const position = await hub.topic("a").publish(1);
+  const poll = stream.replace("ndjson", `poll&lastEventId=${position}`);
+  const few = follow(poll.repeat(3));
+  await until(() => opened.length === 1);
+  await turns();
+  assert.equal(opened.length, 1);
+  await hub.topic("a").publish(2);
+  await until(() => few.received.split('"reason":"poll"').length === 4);
+  const many = follow(stream.repeat(1000));
+  await until(() => many.over && reasons.length === 4);
+  assert.deepEqual([opened.length, reasons], [4, ["poll", "poll", "poll", "client"]]);
+});
+
+// Node's parser runs ticks within a packet if a request has more than 32 header lines.
+const many = "X: 1\r\n".repeat(40);
+for (const [what, first] of [
+  ["many header lines", stream.replace("\r\n\r\n", `\r\n${many}\r\n`)],
+  ["many trailers", stream.replace("\r\n\r\n", `\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n${many}\r\n`)],
+]) {
+  for (const [behind, text] of [
+    ["another request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
+    ["a request with many header lines", `GET / HTTP/1.1\r\nHost: a\r\n${many}\r\n`],
+    ["bytes that are no request", "nonsense\0\r\n\r\n"],
+  ]) {
+    test(`a request with ${what} and ${behind} behind it in one packet does no harm`, async (t) => {
+      const { opened, reasons, follow, hub } = await serve(t);
+      const following = follow(first + text);
+      await until(() => opened.length === 1 || following.over);
+      following.client.destroy();
+      await until(() => reasons.length === opened.length && hub.stats().connections === 0);
+      const next = follow();
+      await until(() => next.received.includes("open"));
+    });
+  }
+}
+
+const large = Array.from({ length: 14 }, (_, i) => `X-${i}: ${"x".repeat(1000)}\r\n`).join("");
+for (const [what, headers, body] of [
+  ["an announced body of 0 bytes", "Content-Length: 0\r\n", ""],
+  ["a body in the same packet", "Content-Length: 5\r\n", "12345"],
+  ["an empty body in chunks", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n"],
+  ["a body that comes later", "Content-Length: 200000\r\n", "x".repeat(200_000)],
+]) {
+  test(`a request with ${what} and large headers is collected too`, async (t) => {
+    const held = [];
+    const { sockets, opened, follow, hub } = await serve(t, {
+      prepare: (response, request) => held.push(new WeakRef(response), new WeakRef(request)),
+    });
+    const following = follow(stream.replace("\r\n\r\n", `\r\n${large}${headers}\r\n`));
+    await until(() => following.received !== "" || body === "" || headers.includes("2000"));
+    following.client.write(body);
+    await until(() => opened.length === 1 && sockets[0].parser === null, "the connection is let go of");
+    await until(() => {
+      globalThis.gc();
+      return held.every((ref) => ref.deref() === undefined);
+    }, "both are collected");
+    await hub.topic("a").publish("kiki");
+    await until(() => following.received.includes('"kiki"'));
+  });
+}
+
+test("a call of Node's own closeAllConnections misses it, unless detach is off", async (t) => {
+  const { server, following, reasons, opened } = await serveOne(t);
+  http.Server.prototype.closeAllConnections.call(server);
+  await turns();
+  assert.deepEqual([reasons, following.over], [[], false]);
+  opened[0].close("gone");
+  const kept = await serve(t, { options: { detach: false } });
+  const second = kept.follow();
+  await until(() => second.received.includes("open"));
+  http.Server.prototype.closeAllConnections.call(kept.server);
+  await until(() => second.over && kept.reasons.length === 1);
+});
+
+test("a subscriber that comes later misses its end, unless detach is off", async (t) => {
+  const finished = [];
+  const note = ({ response }) => finished.push(response);
+  const { opened, following } = await serveOne(t);
+  const kept = await serve(t, { options: { detach: false } });
+  const second = kept.follow();
+  await until(() => second.received.includes("open"));
+  diagnosticsChannel.subscribe("http.server.response.finish", note);
+  t.after(() => diagnosticsChannel.unsubscribe("http.server.response.finish", note));
+  opened[0].close("gone");
+  await until(() => following.over);
+  assert.equal(finished.length, 0);
+  kept.opened[0].close("gone");
+  await until(() => finished.length === 1);
+});
+
+test("onClose runs outside the AsyncLocalStorage of the request", async (t) => {
+  const storage = new AsyncLocalStorage();
+  const stores = [];
+  const hub = new Hub({ onClose: () => stores.push(storage.getStore()) });
+  const sockets = [];
+  const server = http.createServer((request, response) => {
+    sockets.push(request.socket);
+    storage.run("of the request", () => void nodeHandler(hub)(request, response));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const client = net.connect(server.address().port, "127.0.0.1", () => client.write(stream));
+  client.on("error", nothing).resume();
+  await until(() => sockets[0]?.parser === null);
+  client.destroy();
+  await until(() => stores.length === 1);
+  assert.deepEqual(stores, [undefined]);
 });
 
 // Whoever keeps a response, and uses it late.
@@ -251,13 +364,17 @@ test("who looks after the end sees that it is over", async (t) => {
 });
 
 test("who writes late, writes into the stream; who ends it late, ends it", async (t) => {
-  const { response, following, reasons, server } = await serveHeld(t);
+  const { response, following, reasons, server, errors } = await serveHeld(t);
   response.write("by hand\n");
   await until(() => following.received.includes("\r\n8\r\nby hand\n\r\n"));
   response.end();
   await until(() => following.over);
   assert.match(following.received, /by hand\n\r\n0\r\n\r\n$/);
-  assert.deepEqual(reasons, ["client"]);
+  assert.deepEqual(reasons, ["error"]);
+  assert.deepEqual(
+    errors.splice(0).map(({ code }) => code),
+    ["ERR_RESPONSE"],
+  );
   assert.equal(await connectionsOf(server), 0);
 });
 

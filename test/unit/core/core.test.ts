@@ -1,8 +1,9 @@
-import { describe as group, expect, test, vi } from "vitest";
+import { describe as group, expect, onTestFinished, test, vi } from "vitest";
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { Queue } from "../../../src/core/queue.ts";
-import { reportOnConsole } from "../../../src/core/on-error.ts";
-import { utf8Length } from "../../../src/core/utf8.ts";
+import { guardOnError, reportOnConsole } from "../../../src/core/on-error.ts";
+import { reportHubError } from "../../../src/hub/report-hub-error.ts";
+import { copyText, utf8Length } from "../../../src/core/utf8.ts";
 
 test("gives a CometError a code, a message, a name and its cause", () => {
   const cause = new Error("underneath");
@@ -73,9 +74,53 @@ group("the length of a text in UTF-8", () => {
   });
 });
 
-test("writes to the console in the default error handler", () => {
-  const spy = vi.spyOn(console, "error").mockReturnValue();
-  reportOnConsole(new Error("lost"));
-  expect(spy).toHaveBeenCalledOnce();
-  spy.mockRestore();
+test("copies a text", () => {
+  for (const text of ["", "kiki", "Grüße 😀", "\ufeffbom"]) expect(copyText(text)).toBe(text);
+});
+
+group("error handlers", () => {
+  /** What is written to the console while `run` runs: the first argument of each call. */
+  function logged(run: () => void): unknown[] {
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    run();
+    return spy.mock.calls.map(([first]) => first as unknown);
+  }
+
+  test("name the failure on the console", () => {
+    const report = reportOnConsole("a chunked response failed");
+    expect(logged(() => report(new Error("lost")))).toEqual(["comet-sockets: a chunked response failed:"]);
+  });
+
+  test("of a hub name the failure by its code", () => {
+    const lines = logged(() => {
+      reportHubError(new CometError("ERR_BROKER", "The broker is lost."));
+      reportHubError(new CometError("ERR_OPTION", "An option is wrong."));
+      reportHubError(new Error("lost"));
+    });
+    expect(lines).toEqual([
+      "comet-sockets: the broker failed (ERR_BROKER):",
+      "comet-sockets: a callback of the application, or the client of the broker, failed (ERR_OPTION):",
+      "comet-sockets: a callback of the application, or the client of the broker, failed:",
+    ]);
+  });
+
+  test("may throw without effect: the console gets both errors", () => {
+    const [own, given] = [new Error("own"), new Error("given")];
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    guardOnError(() => {
+      throw own;
+    })(given);
+    expect(spy.mock.calls).toEqual([["comet-sockets: onError failed:", own, given]]);
+  });
+
+  test("may reject without effect", async () => {
+    const spy = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => spy.mockRestore());
+    guardOnError(() => Promise.reject(new Error("own")) as never)(new Error("given"));
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(spy).toHaveBeenCalledOnce();
+  });
 });

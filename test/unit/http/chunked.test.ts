@@ -75,10 +75,22 @@ describe("headers and status", () => {
   });
 
   test("can be set", () => {
-    const headers = { "cache-control": "no-cache", "content-security-policy": "frame-ancestors 'none'", "x-a": "b" };
+    const headers = { "content-security-policy": "frame-ancestors 'none'", "x-a": "b", "x-accel-buffering": "yes" };
     const response = chunked(Enumerator.of(html`<b>`), { status: 404, headers });
     expect(response.status).toBe(404);
     for (const [name, value] of Object.entries(headers)) expect(response.headers.get(name)).toBe(value);
+  });
+
+  test.each([
+    ["no-cache", "no-cache, no-transform"],
+    ["private, max-age=0", "private, max-age=0, no-transform"],
+    ["", "no-transform"],
+    ["no-transform", "no-transform"],
+    ["no-cache,No-Transform , private", "no-cache,No-Transform , private"],
+    ['private="no-transform-x"', 'private="no-transform-x", no-transform'],
+  ])("include no-transform in the Cache-Control %j", (given, sent) => {
+    const { headers } = chunked(Enumerator.of("a"), { headers: { "cache-control": given } });
+    expect(headers.get("cache-control")).toBe(sent);
   });
 
   test.each([100, 199, 600, 204, 205, 304, 200.5, NaN, "200"])("refuses the status %s", async (status) => {

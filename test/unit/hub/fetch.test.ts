@@ -1,7 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Follower, followHub, notedHub, request, streams, wires } from "../../support/hub.ts";
 import { liveBytes } from "../../support/memory.ts";
-import { errorOf, turns, until } from "../../support/sources.ts";
+import { turns, until } from "../../support/sources.ts";
 
 describe("a response's body", () => {
   test.each(streams)("begins with open on %s, and delivers each message when it is published", async (wire) => {
@@ -69,30 +69,29 @@ describe("a client that leaves", () => {
     expect(noted.hub.stats()).toMatchObject({ connections: 0, lagging: 0, delivered: 0 });
   });
 
-  test.each(streams)("by its signal on %s is reported once, and its body is aborted", async (wire) => {
+  test.each(streams)("by its signal on %s is reported once, and its body is closed", async (wire) => {
     const noted = notedHub();
     const controller = new AbortController();
     const response = await noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
-    const reason = new Error("left");
-    controller.abort(reason);
+    controller.abort(new Error("left"));
     controller.abort();
     expect(noted.reasons).toEqual(["client"]);
-    expect(await errorOf(() => response.text())).toBe(reason);
+    expect(await response.text()).not.toContain("end");
     await noted.hub.topic("a").publish(1);
     expect(noted.reasons).toEqual(["client"]);
     expect(noted.hub.stats().connections).toBe(0);
   });
 
-  test("by its signal while a poll waits is reported once", async () => {
+  test("by its signal while a poll waits is reported once, and the poll is answered", async () => {
     const noted = notedHub();
     const position = await noted.hub.topic("a").publish(1);
     const controller = new AbortController();
     const url = `topic=a&wire=poll&lastEventId=${position}`;
     const answer = noted.hub.fetch(request(url, { signal: controller.signal }));
     await until(() => noted.opened.length === 1);
-    const reason = new Error("left");
-    controller.abort(reason);
-    expect(await errorOf(() => answer)).toBe(reason);
+    controller.abort(new Error("left"));
+    const { status, body } = await answer;
+    expect([status, body]).toEqual([499, null]);
     expect(noted.reasons).toEqual(["client"]);
     expect(noted.hub.stats().connections).toBe(0);
   });
@@ -103,7 +102,7 @@ describe("a client that leaves", () => {
       const controller = new AbortController();
       const answer = noted.hub.fetch(request(`topic=a&wire=${wire}`, { signal: controller.signal }));
       controller.abort();
-      await answer.then((response) => response.text()).catch(() => undefined);
+      expect([(await answer).status, await (await answer).text()]).toEqual([499, ""]);
     }
     expect(noted.hub.stats().connections).toBe(0);
     expect(noted.closed.map(({ subscription }) => subscription)).toEqual(noted.opened);
@@ -118,6 +117,83 @@ describe("a client that leaves", () => {
     expect(await response.text()).toContain('"gone"');
     controller.abort();
     expect(noted.reasons).toEqual(["gone"]);
+  });
+});
+
+describe("a hub that closes", () => {
+  /** Opens a stream, ends the hub, and returns whether it is closed, and the reader of the body. */
+  async function closing(platform: readonly unknown[] = []) {
+    const noted = notedHub();
+    const response = await noted.hub.fetch(request("topic=a&wire=ndjson"), ...platform);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const state = { isClosed: false };
+    const closed = noted.hub.close({ drainMs: 0 }).then(() => (state.isClosed = true));
+    await turns();
+    expect(noted.reasons).toEqual(["drain"]);
+    const readEnd = async (): Promise<void> => {
+      for (;;) {
+        const { value } = await reader.read();
+        if (new TextDecoder().decode(value).includes('"end"')) return;
+      }
+    };
+    return { state, closed, reader, readEnd };
+  }
+
+  test("waits until the reader of a body has taken the end and asks for more", async () => {
+    const { state, closed, reader, readEnd } = await closing();
+    await readEnd();
+    await turns();
+    expect(state.isClosed).toBe(false);
+    expect((await reader.read()).done).toBe(true);
+    await closed;
+  });
+
+  test("waits no longer for a reader that cancels the body", async () => {
+    const { state, closed, reader } = await closing();
+    expect(state.isClosed).toBe(false);
+    await reader.cancel();
+    await closed;
+  });
+
+  test("waits at most 5 s, and then leaves the end to the reader", async () => {
+    vi.useFakeTimers({ toFake: ["performance", "setInterval", "clearInterval"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { state, closed, reader, readEnd } = await closing();
+    await vi.advanceTimersByTimeAsync(4900);
+    expect(state.isClosed).toBe(false);
+    await vi.advanceTimersByTimeAsync(2000);
+    await closed;
+    await readEnd();
+    expect((await reader.read()).done).toBe(true);
+  });
+
+  test.each(["resolves", "rejects"])("waits until the platform's promise of completion %s", async (how) => {
+    const completed = Promise.withResolvers<undefined>();
+    const { state, closed, reader, readEnd } = await closing([{ completed: completed.promise }]);
+    await readEnd();
+    expect((await reader.read()).done).toBe(true);
+    await turns();
+    expect(state.isClosed).toBe(false);
+    if (how === "resolves") completed.resolve(undefined);
+    else completed.reject(new Error("the client has left"));
+    await closed;
+  });
+
+  test("waits until the platform has sent the answer of a poll", async () => {
+    const noted = notedHub();
+    const completed = Promise.withResolvers<undefined>();
+    const position = await noted.hub.topic("a").publish(1);
+    const answer = noted.hub.fetch(request(`topic=a&wire=poll&lastEventId=${position}`), {
+      completed: completed.promise,
+    });
+    await until(() => noted.opened.length === 1);
+    let isClosed = false;
+    const closed = noted.hub.close({ drainMs: 0 }).then(() => (isClosed = true));
+    expect(await (await answer).text()).toContain('"drain"');
+    await turns();
+    expect([isClosed, noted.reasons]).toEqual([false, ["drain"]]);
+    completed.resolve(undefined);
+    await closed;
   });
 });
 

@@ -14,8 +14,8 @@ interface OpenSocket extends MarkedSocket {
 /**
  * Detaches the connection of a stream from Node's parser, its request and its response, which it no longer needs.
  *
- * The head is sent, and says that the connection ends with the stream. Never call this while the parser runs, and
- * never for a response that `detachableConnection` has not accepted. If anything is not as expected, it does nothing.
+ * The head is sent, and says that the connection ends with the stream. Never call this while the parser runs,
+ * which it does in ticks and microtasks too; call it in a turn of its own. Never call it for a response that `detachableConnection` has not accepted. If anything is not as expected, it does nothing.
  */
 export function detach(response: ServerResponse, nodeConnection: NodeConnection): void {
   if (!detachFromServer(response, nodeConnection)) return;

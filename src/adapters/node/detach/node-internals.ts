@@ -45,12 +45,11 @@ const plainRequest = IncomingMessage.prototype;
 /**
  * Returns the connection of a response if no code would notice its detachment; `undefined` otherwise.
  *
- * It must be plain TCP, with a request without a body, and only Node and this adapter may listen to it or have changed
- * anything.
+ * It must be plain TCP, and only Node and this adapter may listen to it or have changed anything. A request with a body
+ * detaches once the body has been read.
  */
 export function detachableConnection(response: ServerResponse): NodeConnection | undefined {
   const socket: ServerSocket | null = response.socket;
-  const { headers } = response.req;
   if (socket === null || Object.getPrototypeOf(socket) !== Socket.prototype) return undefined;
   const { server } = socket;
   const listeners = listenersOf(socket);
@@ -58,8 +57,6 @@ export function detachableConnection(response: ServerResponse): NodeConnection |
     isServer(server) &&
     typeof server.closeAllConnections === "function" &&
     server.timeout === 0 &&
-    headers["content-length"] === undefined &&
-    headers["transfer-encoding"] === undefined &&
     !hasSubscribers("http.server.response.finish") &&
     nodeListener(response, "finish", "bound resOnFinish") !== undefined &&
     listeners !== undefined &&

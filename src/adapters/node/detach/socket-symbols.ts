@@ -13,6 +13,8 @@ import type { Connection } from "../../../hub/delivery/connection.ts";
 export const connectionOf: unique symbol = Symbol("comet-sockets.connection");
 /** The response that is attached to a socket. */
 export const responseOf: unique symbol = Symbol("comet-sockets.response");
+/** The handler's error report of a response: see `closeConnection`. */
+export const reportOf: unique symbol = Symbol("comet-sockets.report");
 /** Whether this side has ended the stream on a socket, and not only the client its own side. */
 export const hasEnded: unique symbol = Symbol("comet-sockets.hasEnded");
 
@@ -26,4 +28,5 @@ export interface MarkedSocket extends Socket {
 /** A response with the properties of this adapter. */
 export interface MarkedResponse extends ServerResponse {
   [connectionOf]?: Connection | undefined;
+  [reportOf]?: (error: unknown) => void;
 }

@@ -2,13 +2,13 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { nodeHandler, type NodeHandlerLimits } from "../../../../src/adapters/node/index.ts";
 import type { HubOptions } from "../../../../src/index.ts";
 import { notedHub, type NotedHub } from "../../../support/hub.ts";
-import { turns, until } from "../../../support/sources.ts";
+import { expectCode, turns, until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
-const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = http2.constants;
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
 interface Served extends NotedHub {
   readonly server: Http2Server;
@@ -19,13 +19,14 @@ interface Served extends NotedHub {
   readonly session: ClientHttp2Session;
 }
 
-async function serveHttp2(options: HubOptions = {}): Promise<Served> {
+async function serveHttp2(options: HubOptions = {}, limits: NodeHandlerLimits = {}): Promise<Served> {
   const noted = notedHub({ heartbeatMs: 0, ...options });
+  const handle = nodeHandler(noted.hub, {}, limits);
   const open = new Set<http2.Http2ServerResponse>();
   const server = http2.createServer((request, response) => {
     open.add(response);
     response.stream.on("close", () => open.delete(response));
-    void nodeHandler(noted.hub)(request, response);
+    void handle(request, response);
   });
   const sessions: http2.ServerHttp2Session[] = [];
   server.on("session", (session) => sessions.push(session));
@@ -202,3 +203,51 @@ test.each(["ndjson", "sse", "comet"])(
     expect(late.body).toContain("ERR_CLOSED");
   },
 );
+
+describe("the limit of streams of one connection", () => {
+  test.each([
+    ["of 100 by default", 100, {}],
+    ["that is set", 3, { maxStreamsPerConnection: 3 }],
+  ])("%s resets further streams, and admits others when streams are over", async (_, max, limits) => {
+    const served = await serveHttp2({}, limits);
+    const streams = await streamsOf(served, max);
+    const refused = [new Stream(served), new Stream(served, "poll"), new Stream(served, "nonsense")];
+    await until(() => refused.every(({ over }) => over));
+    expect(refused.map(({ stream }) => stream.rstCode)).toEqual(refused.map(() => NGHTTP2_REFUSED_STREAM));
+    expect(served.hub.stats()).toMatchObject({ connections: max, opened: max, rejected: 0 });
+    streams[0]?.stream.close(NGHTTP2_CANCEL);
+    await until(() => served.reasons.length === 1 && served.open.size === max - 1);
+    const next = new Stream(served);
+    await until(() => next.body !== "");
+    expect(served.hub.stats()).toMatchObject({ connections: max, opened: max + 1 });
+  });
+
+  test("counts a stream whose authorization is pending, and one with a window of 0", async () => {
+    const answers: ((allow: boolean) => void)[] = [];
+    const authorize = (): Promise<boolean> => new Promise((resolve) => answers.push(resolve));
+    const served = await serveHttp2({ authorize }, { maxStreamsPerConnection: 2 });
+    served.session.settings({ initialWindowSize: 0 });
+    const streams = Array.from({ length: 4 }, () => new Stream(served));
+    await until(() => streams.filter(({ over }) => over).length === 2);
+    expect(answers).toHaveLength(2);
+    for (const answer of answers) answer(true);
+    await until(() => served.opened.length === 2);
+    served.session.destroy();
+    await expectAllGone(served, "client");
+  });
+
+  test("is of each connection", async () => {
+    const served = await serveHttp2({}, { maxStreamsPerConnection: 1 });
+    await streamsOf(served, 1);
+    const other = http2.connect(`http://127.0.0.1:${(served.server.address() as AddressInfo).port}`);
+    onTestFinished(() => other.destroy());
+    const second = new Stream({ ...served, session: other });
+    await until(() => second.body !== "");
+    expect(served.hub.stats().connections).toBe(2);
+  });
+
+  test.each([0, 1.5, NaN, "1"])("cannot be %s", async (maxStreamsPerConnection) => {
+    const { hub } = notedHub();
+    await expectCode("ERR_OPTION", () => nodeHandler(hub, {}, { maxStreamsPerConnection } as never));
+  });
+});

@@ -32,7 +32,7 @@ describe("headers", () => {
     for (const line of [
       "x-kept: 1",
       "x-replaced: new",
-      "cache-control: no-cache",
+      "cache-control: no-cache, no-transform",
       "content-security-policy: frame-ancestors https://example.com",
       "x-content-type-options: nosniff",
     ]) {

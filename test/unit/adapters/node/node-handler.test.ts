@@ -2,11 +2,12 @@ import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import type { Socket } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { nodeHandler } from "../../../../src/adapters/node/index.ts";
+import { fetchHandler, Hub } from "../../../../src/index.ts";
 import { exchange, isLeft, notedHub, serveHub, streams, wires, type HubServer } from "../../../support/hub.ts";
 import { RawRequest, serve, type Protocol } from "../../../support/servers.ts";
-import { turns, until } from "../../../support/sources.ts";
+import { until } from "../../../support/sources.ts";
 
 const idle = { connections: 0, lagging: 0, byWire: { comet: 0, sse: 0, ndjson: 0, poll: 0 } };
 
@@ -163,40 +164,54 @@ describe("on HTTP/1.1", () => {
     expect(types).toEqual(["application/json", "application/problem+json", "application/json", "application/x-ndjson"]);
   });
 
-  test("queues requests behind a stream, and releases them with the connection", async () => {
-    const server = await serveHub();
-    const get = "GET /?topic=a&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n";
-    const request = new RawRequest(server.port, get + get);
-    await until(() => server.opened.length === 2);
-    await server.hub.topic("a").publish("kiki");
-    await until(() => request.received.includes("kiki"));
-    request.socket.destroy();
-    await until(() => server.reasons.length === 2);
-    expect(server.reasons).toEqual(["client", "client"]);
-    expect(server.hub.stats()).toMatchObject(idle);
-  });
-
-  test("opens no subscription for a request behind a stream whose client leaves before authorize has answered", async () => {
-    const answers: ((allow: boolean) => void)[] = [];
-    const authorize = (_: unknown, topics: readonly string[]): boolean | Promise<boolean> =>
-      topics[0] === "a" || new Promise<boolean>((resolve) => answers.push(resolve));
-    const server = await serveHub({ authorize });
-    const get = (topic: string): string => `GET /?topic=${topic}&wire=ndjson HTTP/1.1\r\nHost: x\r\n\r\n`;
-    const request = new RawRequest(server.port, get("a") + get("b"));
-    await until(() => answers.length === 1 && server.opened.length === 1);
-    request.socket.destroy();
-    await until(() => server.reasons.length === 1);
-    answers[0]?.(true);
-    await turns();
-    expect(server.opened).toHaveLength(1);
-    expect(server.hub.stats().connections).toBe(0);
-  });
-
   test("answers a request with a body, and keeps the connection", async () => {
     const { port } = await serveHub();
     const post = `POST /?topic=a HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n${"x".repeat(70_000)}`;
     const received = await exchange(port, `${post}GET /?wire=poll HTTP/1.1\r\nHost: x\r\n\r\n`);
     expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 405", "HTTP/1.1 400"]);
+  });
+});
+
+describe("never rejects, and answers with 500", () => {
+  test.each([
+    ["an empty identity", { identity: "" }],
+    ["an identity of 201 characters", { identity: "x".repeat(201) }],
+    ["an identity with a line break", { identity: "a\nb" }],
+    ["an identity that is no text", { identity: 5 as unknown as string }],
+    ["no topics", { topics: [] }],
+    ["an invalid header", { headers: { "a b": "c" } }],
+    ["no options", null as unknown as object],
+  ])("given %s", async (_, options) => {
+    const isRejected = vi.fn();
+    for (const given of [options, () => options, () => Promise.resolve(options)]) {
+      const { hub, errors } = notedHub();
+      const handle = nodeHandler(hub, given);
+      const { port } = await serve((response) => void handle(response.req, response).catch(isRejected));
+      const request = RawRequest.get(port, "/?topic=a&wire=sse");
+      await until(() => request.received.includes("ERR_HANDLER"));
+      expect(request.head).toMatch(/^HTTP\/1\.1 500 /);
+      expect(errors).toHaveLength(1);
+      expect(hub.stats().connections).toBe(0);
+    }
+    expect(isRejected).not.toHaveBeenCalled();
+  });
+
+  test("if onError itself throws", async () => {
+    const log = vi.spyOn(console, "error").mockReturnValue();
+    onTestFinished(() => log.mockRestore());
+    const hub = new Hub({
+      onError: () => {
+        throw new Error("broken");
+      },
+    });
+    const handle = nodeHandler(hub, { identity: "" });
+    const isRejected = vi.fn();
+    const { port } = await serve((response) => void handle(response.req, response).catch(isRejected));
+    const request = RawRequest.get(port, "/?topic=a&wire=sse");
+    await until(() => request.received.includes("ERR_HANDLER"));
+    const response = await fetchHandler(hub, { identity: "" })(new Request("http://hub.test/?topic=a"));
+    expect([response.status, log.mock.calls.length]).toEqual([500, 2]);
+    expect(isRejected).not.toHaveBeenCalled();
   });
 });
 

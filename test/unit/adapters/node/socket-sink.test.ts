@@ -90,19 +90,6 @@ describe("a stream on HTTP/1.1", () => {
     await until(() => hub.stats().connections === 1);
   });
 
-  test("is followed on its connection by a queued request", async () => {
-    const { hub, port, opened } = await serveKept();
-    const request = new RawRequest(port, stream + stream);
-    await until(() => opened.length === 2);
-    await hub.topic<string>("a").publish("to both");
-    opened[0]?.close("gone");
-    await until(() => request.received.split("to both").length === 3);
-    await hub.topic<string>("a").publish("to the second");
-    await until(() => request.received.includes("to the second"));
-    const { body, rest } = unchunk(request.received);
-    expect([body.includes("to the second"), rest.startsWith("HTTP/1.1 200 OK")]).toEqual([false, true]);
-  });
-
   test("closes the connection at its end if the client requests it", async () => {
     const { port, opened } = await serveHub();
     const request = new RawRequest(port, stream.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));

@@ -114,7 +114,7 @@ describe("the headers of a stream", () => {
     };
     const response = await fetchHandler(hub, { headers })(request("topic=a&wire=comet"));
     expect(response.headers.get("content-security-policy")).toBe("frame-ancestors https://example.com");
-    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("cache-control")).toBe("no-store, no-transform");
     expect(response.headers.get("x-own")).toBe("1");
     expect(response.headers.get("vary")).toBe("Cookie, Accept, Sec-Fetch-Dest");
     const refused = await fetchHandler(hub, { headers })(request("wire=comet"));

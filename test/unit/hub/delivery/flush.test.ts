@@ -415,6 +415,29 @@ describe("an application that acts within a flush", () => {
     expect(staying.sink.messages).toEqual(["hello", "left 1", "left 1", "left 1"]);
   });
 
+  test("may let a subscriber in, and publish, while one that a burst has passed is served", async () => {
+    const hub = new Hub({ log: { maxEntries: 6 }, overflow: "skip" });
+    const topic = hub.topic<number>("t");
+    const { sink } = await open(hub, "topic=t");
+    const late = new FakeSink();
+    late.onWrite = () => {
+      late.onWrite = undefined;
+      void topic.publish(7);
+    };
+    sink.onWrite = () => {
+      sink.onWrite = undefined;
+      // Nothing waits here: the hub decides at once.
+      const decision = hub._decide({ method: "GET", url: "/?topic=t", headers: { get: () => null } }, () => ({}));
+      if ("open" in decision) decision.open(late);
+    };
+    for (let i = 0; i < 7; i += 1) void topic.publish(i);
+    await flushed();
+    void topic.publish(8);
+    await flushed();
+    expect(sink.messages).toEqual([7, 8]);
+    expect(late.messages).toEqual([7, 8]);
+  });
+
   test("may close other subscriptions", async () => {
     const hub = new Hub();
     const subscribers = [];
