@@ -4,6 +4,7 @@
  */
 import http2 from "node:http2";
 import { connect, type Socket } from "node:net";
+import { until } from "./clock.ts";
 import type { Random } from "./random.ts";
 import { ResponseParser } from "./response-parser.ts";
 import type { Ports } from "./strangers-server.ts";
@@ -30,6 +31,8 @@ export const HELD = { names: 400, bodies: 300, large: 500, sessions: 2 };
 export const READERS_OF_ALL = { callbacks: 4, pipelines: 10, formats: 2 };
 const STREAMS = 2000;
 const BODY = Buffer.alloc(262_144, "x");
+/** The longest time for which the attacks that hold connections are alone, in milliseconds. */
+const FILL_MS = 5000;
 /** The number of connections that an attack opens at once. */
 const OPENERS = 32;
 
@@ -44,10 +47,18 @@ const formats: readonly string[] = [
   "wire=comet&mode=managed",
 ];
 
-/** Starts all attacks, or the named ones. Resolves when they are over and their connections are closed. */
+/**
+ * Runs all attacks, or the named ones. Those that hold connections come first, since a busy server accepts few. Resolves when all are over and
+ * their connections are closed.
+ */
 export async function attack(options: AttackOptions, names: readonly string[] = Object.keys(attacks)): Promise<void> {
-  await Promise.all(names.flatMap((name) => attacks[name]?.(options) ?? []));
+  const start = (name: string): readonly Promise<void>[] => attacks[name]?.(options) ?? [];
+  const first = names.filter((name) => holding.has(name)).flatMap(start);
+  await until(() => [...options.filled.values()].every(Boolean) || options.isOver(), FILL_MS);
+  await Promise.all([...first, ...names.filter((name) => !holding.has(name)).flatMap(start)]);
 }
+
+const holding: ReadonlySet<string> = new Set(["names", "bodies", "large"]);
 
 const attacks: { readonly [name: string]: (options: AttackOptions) => readonly Promise<void>[] } = {
   callbacks: (options) => times(READERS_OF_ALL.callbacks, () => readWithCallbacks(options)),
