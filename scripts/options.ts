@@ -22,7 +22,14 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["CloseOptions", "hub.close(options)"],
     ],
   ],
-  ["Node", "src/adapters/node/index.ts", [["NodeHandlerOptions", "nodeHandler(hub, options)"]]],
+  [
+    "Node",
+    "src/adapters/node/index.ts",
+    [
+      ["NodeHandlerOptions", "nodeHandler(hub, options)"],
+      ["NodeHandlerLimits", "nodeHandler(hub, options, limits)"],
+    ],
+  ],
   [
     "The client",
     "src/client/index.ts",
