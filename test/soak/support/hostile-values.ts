@@ -146,3 +146,16 @@ export function hostileAccept(random: Random): string {
   if (random.chance(0.2)) ranges.splice(random.whole(0, ranges.length), 0, hostileValue(random));
   return ranges.join(random.pick([",", ", ", ",,", " , "]));
 }
+
+/** Bodies in chunked coding that are malformed or incomplete, except the last. */
+export const badChunks: readonly string[] = [
+  "zz\r\n",
+  "-1\r\nx",
+  "fffffffffffffffff\r\n",
+  "5\nhello\n",
+  "5\r\nhell",
+  "5\r\nhelloo\r\n",
+  "\r\n",
+  "0\r\n",
+  "1;a=b;c\r\nx\r\n0\r\n\r\n",
+];

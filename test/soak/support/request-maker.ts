@@ -3,6 +3,7 @@
  */
 import {
   ALLOWED_ORIGIN,
+  badChunks,
   hostileAccept,
   hostileValue,
   plannedTopics,
@@ -234,18 +235,6 @@ function mutateTarget(random: Random, draft: Draft): void {
   ];
   random.pick(mutations)();
 }
-
-const badChunks = [
-  "zz\r\n",
-  "-1\r\nx",
-  "fffffffffffffffff\r\n",
-  "5\nhello\n",
-  "5\r\nhell",
-  "5\r\nhelloo\r\n",
-  "\r\n",
-  "0\r\n",
-  "1;a=b;c\r\nx\r\n0\r\n\r\n",
-];
 
 function addBody(random: Random, draft: Draft): void {
   const { headers } = draft;
