@@ -2,7 +2,7 @@
  * The soaks of the hub, of its client in browsers and of brokers, one after the other: `npm run test:soak [-- name ...] [--full]`. Each is a
  * program of its own in test/soak that prints its figures and fails by its exit code. By default each runs in its short form: less of the
  * same work with the same checks, at most two minutes, and twenty minutes for all of them. `--full` is the whole of each. Ends with a line of
- * counts. `SEED` repeats a run.
+ * counts. `--seed`, or the variable `SEED`, repeats a run.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -16,11 +16,13 @@ const soaks: { readonly [name: string]: string } = {
   storm: "thousands of clients reconnect at once",
   turn: "thousands of subscribers do not block the event loop",
   topics: "topics that were used once do not stay in memory",
+  requests: "random and mutated requests crash nothing, leave nothing, and get coded answers",
+  strangers: "anonymous clients that do their worst do not hurt well-behaved readers",
   brokers: "several processes on Redis and on NATS lose nothing, whatever is killed, cut and stalled",
   forever: "events through a forever iframe for as long as it lasts, in each browser",
   chaos: "a bad network, in each browser",
 };
-const usage = `npm run test:soak -- [${Object.keys(soaks).join(" | ")} ...] [--full]`;
+const usage = `npm run test:soak -- [${Object.keys(soaks).join(" | ")} ...] [--full] [--seed=number]`;
 
 /** The time limits of one soak in its short form, and of all together, in seconds. */
 const MOST_SECONDS = 120;
@@ -28,18 +30,26 @@ const MOST_SECONDS_OF_ALL = 1200;
 /** A soak that exceeds its limit by this factor is killed, and fails. */
 const GRACE = 1.5;
 /** The time limit of a full soak. */
-const FULL_SECONDS = 900;
+const FULL_SECONDS = 1800;
 /** Every client is a file to its process and one to the server's. */
 const FILES = 12_000;
 
-function readArgs(): { readonly names: readonly string[]; readonly isFull: boolean } {
+function readArgs(): { readonly names: readonly string[]; readonly isFull: boolean; readonly seed: string } {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { full: { type: "boolean", default: false } },
+    options: { full: { type: "boolean", default: false }, seed: { type: "string" } },
   });
   const unknown = positionals.filter((name) => !Object.hasOwn(soaks, name));
   if (unknown.length > 0) throw new RangeError(`There is no soak ${unknown.join(", ")}.`);
-  return { names: positionals.length > 0 ? positionals : Object.keys(soaks), isFull: values.full };
+  return {
+    names: positionals.length > 0 ? positionals : Object.keys(soaks),
+    isFull: values.full,
+    seed: values.seed ?? process.env["SEED"] ?? randomSeed(),
+  };
+}
+
+function randomSeed(): string {
+  return String(Date.now() % 1_000_000_000);
 }
 
 function asked(): ReturnType<typeof readArgs> {
@@ -51,10 +61,9 @@ function asked(): ReturnType<typeof readArgs> {
   }
 }
 
-const { names, isFull } = asked();
+const { names, isFull, seed } = asked();
 const seconds = Math.floor(Math.min(MOST_SECONDS, MOST_SECONDS_OF_ALL / names.length));
 const limitSeconds = isFull ? FULL_SECONDS : seconds * GRACE;
-const seed = process.env["SEED"] ?? String(Date.now() % 1_000_000_000);
 const failed: string[] = [];
 const start = performance.now();
 const since = (from: number): string => `${((performance.now() - from) / 1000).toFixed(1)} s`;

@@ -1,4 +1,5 @@
 /** The program of a process that holds thousands of clients, told what to do over IPC. */
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { serveCalls } from "./child.ts";
 import { until } from "./clock.ts";
 import { Member, Shared, type CrowdOptions } from "./crowd.ts";
@@ -29,6 +30,15 @@ function readers(): Member[] {
   return crowds.flatMap(({ shared, members }) => (shared.options.reading ? members : []));
 }
 
+function figuresOf(delays: RecordableHistogram): Pick<CrowdState, "p50Us" | "p99Us" | "maxUs" | "samples"> {
+  return { p50Us: delays.percentile(50), p99Us: delays.percentile(99), maxUs: delays.max, samples: delays.count };
+}
+
+function longestSilence(members: readonly Member[]): number {
+  const time = performance.now();
+  return Math.max(...members.map((one) => Math.max(one.longestSilenceMs, time - one.heardAt)));
+}
+
 serveCalls({
   open: async (options: CrowdOptions) => {
     const shared = new Shared(options);
@@ -48,17 +58,20 @@ serveCalls({
   state: (back: number): CrowdState => {
     const { shared, members } = crowds.at(-1 - back) as Crowd;
     const { delays, messages, bytes, violations } = shared;
-    const time = performance.now();
-    const longestSilenceMs = Math.max(...members.map((one) => Math.max(one.longestSilenceMs, time - one.heardAt)));
+    const longestSilenceMs = longestSilence(members);
+    return { messages, bytes, violations: violations.slice(0, 5), ...figuresOf(delays), longestSilenceMs };
+  },
+  /** What has come of all crowds together. */
+  total: (): CrowdState => {
+    const delays = createHistogram();
+    for (const { shared } of crowds) delays.add(shared.delays);
+    const members = crowds.flatMap((crowd) => crowd.members);
     return {
-      messages,
-      bytes,
-      violations: violations.slice(0, 5),
-      p50Us: delays.percentile(50),
-      p99Us: delays.percentile(99),
-      maxUs: delays.max,
-      samples: delays.count,
-      longestSilenceMs,
+      messages: crowds.reduce((sum, { shared }) => sum + shared.messages, 0),
+      bytes: crowds.reduce((sum, { shared }) => sum + shared.bytes, 0),
+      violations: crowds.flatMap(({ shared }) => shared.violations.slice(0, 5)),
+      ...figuresOf(delays),
+      longestSilenceMs: longestSilence(members),
     };
   },
   resetDelays: () => {
