@@ -20,7 +20,8 @@ import { Query } from "./query.ts";
 import { RequestRate } from "./request-rate.ts";
 import { refusal } from "./refusal.ts";
 import { Rejection } from "./rejection.ts";
-import { chooseWire, plainComet, readMode, readRequest, type WireChoice } from "./read-request.ts";
+import { chooseWire, readMode, readRequest } from "./read-request.ts";
+import { plainComet, type WireChoice } from "./wire-choice.ts";
 
 /**
  * Decides on requests: PROTOCOL.md, sections 3, 4 and 7. The decision is an `Answer`, or an `Admission` with a reserved

@@ -21,25 +21,9 @@ import type { HubRequest, RequestOptions } from "../request-options.ts";
 import { acceptedWire } from "./negotiate.ts";
 import { assertPositionFits } from "./position-room.ts";
 import type { Query } from "./query.ts";
+import { isListener, plainComet, type WireChoice } from "./wire-choice.ts";
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
-
-/** The wire of a request, and its mode: PROTOCOL.md, section 3. */
-export interface WireChoice {
-  readonly wire: Wire;
-  readonly managed: boolean;
-  readonly callback: string;
-  /** The origin that a managed comet posts its items to. */
-  readonly target: string | undefined;
-}
-
-/** The comet wire without further parameters. */
-export const plainComet: WireChoice = {
-  wire: "comet",
-  managed: false,
-  callback: "parent.cometMessage",
-  target: undefined,
-};
 
 /**
  * Returns the wire of a request, named or negotiated.
@@ -142,11 +126,6 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
   }
   for (const name of names) checkTopicName(name);
   return names;
-}
-
-/** Returns whether the hub sends messages to the callback or origin that a comet request names. */
-export function isListener({ managed, callback, target }: WireChoice, { isCallback, cors }: HubSettings): boolean {
-  return target === undefined ? isCallback(callback) : managed && cors?.origins.has(target) === true;
 }
 
 function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {

@@ -14,7 +14,7 @@ import { sseRefusal } from "../../wire/sse-format.ts";
 import type { Answer } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { addPolicies, type RequestOptionsWithPolicy } from "./headers.ts";
-import { isListener, type WireChoice } from "./read-request.ts";
+import { isListener, type WireChoice } from "./wire-choice.ts";
 import { Rejection } from "./rejection.ts";
 
 const statuses: Partial<Record<CometErrorCode, number>> = {
