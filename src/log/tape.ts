@@ -119,15 +119,16 @@ export class Tape {
   #blockWith(first: number, limit: number): { readonly block: Block; readonly through: number } {
     const at = this.#lastBlockUpTo(first);
     const known = this.#blocks[at];
-    const block = known !== undefined && first <= lastOf(known) ? known : this.#encode(at, first, limit);
+    const isKnown = known !== undefined && first <= lastOf(known);
+    const block = isKnown ? known : this.#encode(at, first, limit);
+    if (isKnown && limit > lastOf(known)) this.#fill(known, lastOf(known) + 1, this.#endBefore(at + 1, limit));
     return { block, through: Math.min(limit, lastOf(block)) };
   }
 
   /** Encodes the messages from `first` up to `limit` into the block at a place, or into a new one after it. */
   #encode(at: number, first: number, limit: number): Block {
     const block = this.#blocks[at];
-    const next = this.#blocks[at + 1];
-    const last = next === undefined ? limit : Math.min(limit, next.first - 1);
+    const last = this.#endBefore(at + 1, limit);
     const isBehind = block !== undefined && lastOf(block) === first - 1;
     if (isBehind && this.#fill(block, first, last) > 0) return block;
     const frame = utf8(this.#frame(first));
@@ -140,6 +141,12 @@ export class Tape {
     this.held += sizeOf(created);
     this.#fill(created, first + 1, last);
     return created;
+  }
+
+  /** Returns the last message up to `limit` that comes before the block at a place. */
+  #endBefore(at: number, limit: number): number {
+    const next = this.#blocks[at];
+    return next === undefined ? limit : Math.min(limit, next.first - 1);
   }
 
   /** Appends messages to a block, as many as fit. Returns their number. */

@@ -37,7 +37,7 @@ function positionsAt(logs: readonly Log[], cursors: Readonly<Cursors>): string[]
  * the cursors past them.
  *
  * The logs must hold the messages after the cursors. A write is at most about 64 KiB, or one larger frame. Where there is
- * one topic and the format needs no wrapper, it is a piece of the tape, without a copy.
+ * one topic and the format needs no wrapper, a large write is a piece of the tape, without a copy.
  *
  * @returns The batch; `undefined` if there are no messages.
  */
@@ -61,7 +61,8 @@ export function readBatch(
       if (batch.size > 0 && batch.size + bytes.length > MAX_BLOCK) break;
       batch.addBytes(bytes, through - cursor);
       cursors[i] = through;
-      if (logs.length === 1) break;
+      // A large piece goes as it is, without a copy.
+      if (logs.length === 1 && bytes.length >= MAX_BLOCK / 2) break;
     } else {
       const entry = log.entry(cursor + 1);
       cursors[i] = cursor + 1;

@@ -51,6 +51,25 @@ describe("a flush", () => {
     expect(count()).toBe(3);
   });
 
+  test.each(["wire=poll", "wire=sse", "wire=comet", "wire=ndjson"])(
+    "sends a resuming client on %s all that fits into one write, however it was sent to others",
+    async (wire) => {
+      const hub = new Hub();
+      await open(hub, `topic=t&${wire}`);
+      const topic = hub.topic<string>("t");
+      for (let i = 0; i < 100; i += 1) {
+        void topic.publish(`message ${i}`.padEnd(200));
+        await flushed();
+      }
+      const { sink } = await open(hub, `topic=t&from=oldest&${wire}`);
+      expect([...sink.text.matchAll(/message (\d+) /g)].map(([, i]) => Number(i))).toEqual(
+        Array.from({ length: 100 }, (_, i) => i),
+      );
+      // The opening, all messages, and on poll the end.
+      expect(sink.pieces.length).toBeLessThanOrEqual(3);
+    },
+  );
+
   test("keeps the order of publishing between the topics of one connection", async () => {
     const hub = new Hub();
     const order = letters("abacabbbca");
