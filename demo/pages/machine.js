@@ -54,6 +54,8 @@ async function nameMachine() {
 
 /** The lines of the charts have a gap there, too. */
 function tellGap({ missed }) {
+  // What came before the last minute is not meant for a page that has just been opened.
+  if (received === 0) return;
   missing = missed === null ? "The server was restarted." : `${missed} before these were missed.`;
 }
 

@@ -1,4 +1,5 @@
 import { now } from "../../core/clock.ts";
+import { added, membersOf, removed, type SmallSet } from "../../core/small-set.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
@@ -69,7 +70,7 @@ export class Group implements Follower {
   /** Connections that have received messages which the members have not. */
   #waitingToJoin: Member[] = [];
   /** The connections that were members and have fallen behind. */
-  readonly #behind = new Set<Member>();
+  #behind: SmallSet<Member>;
 
   constructor(key: string, format: Format, logs: readonly Log[]) {
     this.key = key;
@@ -104,7 +105,7 @@ export class Group implements Follower {
   reached(log: Log, since: number): number {
     const i = this.logs.indexOf(log);
     let reached = Infinity;
-    for (const { stalledSince, cursors } of this.#behind) {
+    for (const { stalledSince, cursors } of membersOf(this.#behind)) {
       if (stalledSince > since && cursors !== undefined) reached = Math.min(reached, cursors[i] as number);
     }
     return reached;
@@ -117,7 +118,7 @@ export class Group implements Follower {
 
   /** Makes a caught-up connection a member. */
   join(connection: Member): void {
-    this.#behind.delete(connection);
+    this.#behind = removed(this.#behind, connection);
     connection.lastPass = this.#passNumber;
     connection.previous = this.#last;
     connection.next = undefined;
@@ -129,12 +130,12 @@ export class Group implements Follower {
   /** Lets a member go that has fallen behind, until it joins again or is removed. */
   leaveBehind(member: Member): void {
     this.leave(member);
-    this.#behind.add(member);
+    this.#behind = added(this.#behind, member);
   }
 
   /** Removes a connection that is over and was no member. */
   remove(connection: Member): void {
-    this.#behind.delete(connection);
+    this.#behind = removed(this.#behind, connection);
   }
 
   /** Removes a member. */
