@@ -115,7 +115,7 @@ export interface RequestOptions {
    */
   readonly nonce?: string;
   /**
-   * Headers of the stream, which replace the defaults. A refusal carries only `Content-Security-Policy` and
+   * Headers of the stream, which replace the defaults. `no-transform` is added to a `Cache-Control`. A refusal carries only `Content-Security-Policy` and
    * `Cross-Origin-Resource-Policy` of these.
    */
   readonly headers?: HeadersInit;
