@@ -93,11 +93,12 @@ export function recordOf(page: Page, name: string): Promise<SourceRecord> {
   return page.evaluate<SourceRecord>(`page.records[${JSON.stringify(name)}]`);
 }
 
-/** Waits until an expression holds in the page. */
+/** Waits until an expression holds in the page. Where it throws it does not hold: the page's scripts may not have run yet. */
 export async function holds(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
-    if (await page.evaluate<boolean>(`Boolean(${expression})`)) return;
+    const attempt = `(() => { try { return Boolean(${expression}); } catch { return false; } })()`;
+    if (await page.evaluate<boolean>(attempt)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   const records = await page.evaluate<unknown>("globalThis.page?.records ?? null");
