@@ -17,10 +17,13 @@ export interface MeteredTape {
   drop(): void;
 }
 
-/** A log in the heap, and the time of its oldest message when it was last compared. Messages leave, so it may be earlier. */
-interface Ranked {
+/** A log among those that have messages. */
+export interface RankedLog {
   readonly log: MeteredLog;
+  /** The time of its oldest message when it was last compared. Messages leave, so it may be earlier. */
   at: number;
+  /** Its place in the heap. */
+  index: number;
 }
 
 /**
@@ -29,7 +32,8 @@ interface Ranked {
  * Tapes go first, since they can be encoded again: the tape that was read longest ago, first. Then messages go, in the
  * order of their publication. So neither a tape nor a reader's request ever drops a message: keep it so.
  *
- * Invariant: each log reports every change of what it holds, and is ranked for as long as it has messages.
+ * Invariant: each log reports every change of what it holds, and is ranked for exactly as long as it has messages, or the
+ * memory would keep logs that their topics have forgotten.
  */
 export class LogMemory {
   /** The number of messages in all logs. */
@@ -43,9 +47,7 @@ export class LogMemory {
   /** In the order of their last use. */
   readonly #tapes = new Set<MeteredTape>();
   /** A binary heap: the log with the oldest message comes first. */
-  #heap: Ranked[] = [];
-  /** The number of logs that have messages. */
-  #filledLogs = 0;
+  readonly #heap: RankedLog[] = [];
 
   /**
    * @param maxBytes The most memory that logs may hold, in bytes.
@@ -67,23 +69,23 @@ export class LogMemory {
     this.#messageBytes += bytes;
   }
 
-  /** Ranks a log that has its first message. */
-  filled(log: MeteredLog): void {
-    this.#filledLogs += 1;
+  /** Ranks a log that has its first message. Returns what {@link emptied} needs. */
+  filled(log: MeteredLog): RankedLog {
+    const ranked = { log, at: log.oldestAt ?? 0, index: this.#heap.length };
     this.#messageBytes += LOG_OVERHEAD;
-    // Logs that were emptied stay until they come first, or are too many.
-    if (this.#heap.length > 64 + 2 * this.#filledLogs) {
-      this.#heap = this.#heap.filter((ranked) => ranked.log !== log && ranked.log.oldestAt !== undefined);
-      this.#heap.sort((a, b) => a.at - b.at);
-    }
-    this.#heap.push({ log, at: log.oldestAt ?? 0 });
-    this.#siftUp(this.#heap.length - 1);
+    this.#heap.push(ranked);
+    this.#siftUp(ranked.index);
+    return ranked;
   }
 
-  /** Notes that a log has lost its last message. */
-  emptied(): void {
-    this.#filledLogs -= 1;
+  /** Removes a log that has lost its last message. */
+  emptied({ index }: RankedLog): void {
     this.#messageBytes -= LOG_OVERHEAD;
+    this.#swap(index, this.#heap.length - 1);
+    this.#heap.pop();
+    if (index === this.#heap.length) return;
+    this.#siftUp(index);
+    this.#siftDown(index);
   }
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
@@ -127,34 +129,27 @@ export class LogMemory {
     for (;;) {
       const [first] = this.#heap;
       if (first === undefined) return undefined;
-      const at = first.log.oldestAt;
+      const at = first.log.oldestAt ?? first.at;
       if (at === first.at) return first.log;
-      if (at === undefined) {
-        const last = this.#heap.pop() as Ranked;
-        if (last !== first) this.#heap[0] = last;
-      } else first.at = at;
-      this.#siftDown();
+      first.at = at;
+      this.#siftDown(0);
     }
   }
 
   #siftUp(from: number): void {
-    const heap = this.#heap;
-    let i = from;
-    while (i > 0) {
+    for (let i = from; i > 0;) {
       const parent = (i - 1) >> 1;
-      if ((heap[parent] as Ranked).at <= (heap[i] as Ranked).at) return;
+      if (this.#at(parent) <= this.#at(i)) return;
       this.#swap(i, parent);
       i = parent;
     }
   }
 
-  #siftDown(): void {
-    const heap = this.#heap;
-    let i = 0;
-    for (;;) {
+  #siftDown(from: number): void {
+    for (let i = from; ;) {
       let least = i;
       for (const child of [2 * i + 1, 2 * i + 2]) {
-        if (child < heap.length && (heap[child] as Ranked).at < (heap[least] as Ranked).at) least = child;
+        if (child < this.#heap.length && this.#at(child) < this.#at(least)) least = child;
       }
       if (least === i) return;
       this.#swap(i, least);
@@ -162,10 +157,16 @@ export class LogMemory {
     }
   }
 
+  #at(i: number): number {
+    return (this.#heap[i] as RankedLog).at;
+  }
+
   #swap(i: number, j: number): void {
-    const heap = this.#heap;
-    const one = heap[i] as Ranked;
-    heap[i] = heap[j] as Ranked;
-    heap[j] = one;
+    const one = this.#heap[i] as RankedLog;
+    const other = this.#heap[j] as RankedLog;
+    this.#heap[i] = other;
+    this.#heap[j] = one;
+    other.index = i;
+    one.index = j;
   }
 }

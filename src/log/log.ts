@@ -1,6 +1,6 @@
 import type { Format } from "../wire/format.ts";
 import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry.ts";
-import type { LogMemory, MeteredLog } from "./log-memory.ts";
+import type { LogMemory, MeteredLog, RankedLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
 import { positionPrefix } from "./position.ts";
 import type { Piece } from "./tape.ts";
@@ -62,6 +62,8 @@ export class Log implements MeteredLog {
   #held = 0;
   #reportedEntries = 0;
   #reportedHeld = 0;
+  /** Its place among the logs that have messages. */
+  #rank: RankedLog | undefined;
   #isShortened = false;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
@@ -304,12 +306,14 @@ export class Log implements MeteredLog {
   #report(): void {
     const entries = this.size + (this.#newest?.beyond ?? 0);
     const held = this.#held + (this.#newest?.held ?? 0);
-    const reported = this.#reportedEntries;
-    this.#memory.changed(entries - reported, held - this.#reportedHeld);
+    this.#memory.changed(entries - this.#reportedEntries, held - this.#reportedHeld);
     this.#reportedEntries = entries;
     this.#reportedHeld = held;
-    if (reported === 0 && entries > 0) this.#memory.filled(this);
-    else if (reported > 0 && entries === 0) this.#memory.emptied();
+    if (entries > 0) this.#rank ??= this.#memory.filled(this);
+    else if (this.#rank !== undefined) {
+      this.#memory.emptied(this.#rank);
+      this.#rank = undefined;
+    }
   }
 
   #offsetAt(index: number): number {

@@ -44,11 +44,11 @@ function watchEncoder(): void {
 
 function watchTasks(): void {
   const { setImmediate: immediate } = globalThis;
-  globalThis.setImmediate = ((task: () => void) =>
+  globalThis.setImmediate = ((task: (...args: unknown[]) => void, ...args: unknown[]) =>
     immediate(() => {
       taskStart = performance.now();
       late = 0;
-      task();
+      task(...args);
       const ms = performance.now() - taskStart;
       taskStart = -1;
       tasks.record(Math.max(1, Math.round(ms * 1000)));

@@ -94,6 +94,19 @@ describe("the memory that stats() tells", () => {
     }
   });
 
+  test("is given back by topics that are evicted, or whose messages are too old", async () => {
+    const hub = new Hub({ maxTopics: 100 });
+    const publish = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i += 1) void hub.topic(`topic ${i}`).publish(plain(i));
+      await flushed();
+    };
+    await publish(1000);
+    const before = liveBytes();
+    await publish(30_000);
+    expect(hub.stats().topics).toBe(100);
+    expect(liveBytes() - before).toBeLessThan(2 * 2 ** 20);
+  });
+
   test("is a few hundred bytes for a name that was only asked for", async () => {
     const hub = new Hub();
     const before = liveBytes();
