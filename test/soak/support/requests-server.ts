@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { CometError, Hub, type Authorization, type HubRequest, type HubStats } from "comet-sockets";
 import { nodeHandler } from "comet-sockets/node";
 import { ALLOWED_ORIGIN, publishedTopics } from "./hostile-values.ts";
+import { liveBytes } from "../../support/memory.ts";
 
 const PUBLISH_EVERY_MS = 10;
 /** The limit of connections. More clients than that connect at once, so that some are rejected. */
@@ -88,8 +89,6 @@ export class RequestsServer {
     });
     const resources: Record<string, number> = {};
     for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-    globalThis.gc?.();
-    const { heapUsed, external } = process.memoryUsage();
     return {
       stats: this.#hub.stats(),
       handled: this.handled,
@@ -102,7 +101,7 @@ export class RequestsServer {
       faults: this.faults.slice(0, 10),
       planned: this.planned,
       published: this.published,
-      liveBytes: heapUsed + external,
+      liveBytes: liveBytes(),
     };
   }
 
