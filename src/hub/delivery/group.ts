@@ -197,10 +197,9 @@ export class Group implements Follower {
         if (writes % WRITES_PER_CLOCK_CHECK === 0 && now() > deadline) return false;
       }
       this.#pass = undefined;
-      this.#serveWaiting();
+      if (!this.#serveWaiting(deadline)) return false;
     }
-    this.#serveWaiting();
-    return true;
+    return this.#serveWaiting(deadline);
   }
 
   /** Starts the next pass, if there is anything to send. */
@@ -228,7 +227,16 @@ export class Group implements Follower {
     return true;
   }
 
-  #serveWaiting(): void {
-    for (const connection of this.#waitingToJoin.splice(0)) connection.serve();
+  /** Serves those who wait, until `deadline`. Returns whether each has had its turn. */
+  #serveWaiting(deadline: number): boolean {
+    const waiting = this.#waitingToJoin;
+    this.#waitingToJoin = [];
+    for (const [i, connection] of waiting.entries()) {
+      connection.serve();
+      if (now() <= deadline || i === waiting.length - 1) continue;
+      this.#waitingToJoin = waiting.slice(i + 1).concat(this.#waitingToJoin);
+      return false;
+    }
+    return true;
   }
 }
