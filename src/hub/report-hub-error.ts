@@ -1,7 +1,7 @@
 import { CometError, type CometErrorCode } from "../core/errors.ts";
 import { reportOnConsole } from "../core/on-error.ts";
 
-/** What failed, by the code of an error that has no caller. */
+/** The part that failed, by the code of an error that has no caller. */
 const failures: Partial<Record<CometErrorCode, string>> = {
   ERR_BROKER: "the broker failed",
   ERR_BROKER_CONFIG: "the configuration of the broker is wrong",

@@ -1,5 +1,5 @@
 /**
- * What a hub is given with each request: the request itself, the application's options for it, and the answer of
+ * The input of a hub for each request: the request itself, the application's options for it, and the answer of
  * `authorize`.
  *
  * All names are public. The options come from the application, so that a bad one is its mistake: `onError` gets it, and

@@ -96,7 +96,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
               if (wire === winner) events.expiring();
             },
             late: () => {
-              // What holds back one stream holds back all of them, but not a complete response.
+              // A proxy that holds back one stream holds back all of them, but no complete response.
               const isStream = ({ idleTimeoutMs }: ClientWire): boolean => !idleTimeoutMs;
               if (wire !== winner || able.every(isStream)) return;
               for (const other of able.filter(isStream)) past.skip(other);

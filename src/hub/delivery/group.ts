@@ -56,7 +56,7 @@ export class Group implements Follower {
   /** The place of members that the pass under way has not reached. */
   #cursorsBeforePass: Cursors;
   #passNumber = 0;
-  /** What the pass under way does: write the same bytes to all members, or serve each on its own. */
+  /** The pass under way: the bytes that it writes to all members, or "serve" if it serves each on its own. */
   #pass: Uint8Array | "serve" | undefined;
   #passMessages = 0;
   #heartbeatDue = false;

@@ -28,7 +28,7 @@ export async function readBack(topic: LiveTopic, link: BrokerLink, after: number
         if (settings.isDense && message.offset !== from + 1) older.length = 0;
         from = message.offset;
         const decoded = link.decode(log.topic, log.epoch, message);
-        // What came before a message that cannot be delivered does not join the log.
+        // Messages before one that cannot be delivered do not join those of the log.
         if (decoded === undefined) older.length = 0;
         else older.push({ ...decoded, offset: message.offset, at: now() - Math.max(0, history.now - message.at) });
       }
