@@ -52,9 +52,9 @@ export class Log implements MeteredLog {
   /** The offsets at the head and at the floor. */
   #headOffset = 0;
   #floorOffset = 0;
-  /** The index at which the newest hole ends, and the position before that hole. */
+  /** The index at which the newest hole ends, and its position. */
   #holeEnd = 0;
-  #beforeHole = "";
+  #holeEndPosition = "";
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #bytes = 0;
@@ -120,11 +120,11 @@ export class Log implements MeteredLog {
   }
 
   /**
-   * Returns the position after the message with this index. If the log no longer holds the message, the position is at
-   * least one from which as much is missing.
+   * Returns the position after the message with this index. Only for the floor, the index at which the newest hole ends
+   * and the messages that the log holds; in a dense log for every index after that hole.
    */
   position(index: number): string {
-    if (index < this.#countedFrom) return this.#beforeHole;
+    if (index === this.#holeEnd && index > 0) return this.#holeEndPosition;
     return (this.#prefix ?? positionPrefix(this.topic, this.#epoch)) + String(this.#offsetAt(index));
   }
 
@@ -256,16 +256,16 @@ export class Log implements MeteredLog {
   restart(epoch: string, offset: number): void {
     const isFirst = this.#head === 0;
     const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
-    const beforeHole = this.position(this.#head);
     this.clear();
     // A hole of unknown size is one index wide, so that cursors still meet it.
     this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
     this.#headOffset = this.#floorOffset = offset;
-    if (!isFirst) this.#holeEnd = this.#head;
     if (!isCounted) this.#countedFrom = this.#head;
-    this.#beforeHole = beforeHole;
     this.#epoch = epoch;
     this.#prefix = undefined;
+    if (isFirst) return;
+    this.#holeEndPosition = this.position(this.#head);
+    this.#holeEnd = this.#head;
   }
 
   /** Drops all messages, as if they were too old. */
@@ -318,9 +318,7 @@ export class Log implements MeteredLog {
 
   #offsetAt(index: number): number {
     if (this.#isDense) return this.#headOffset - (this.#head - index);
-    if (index > this.#floor) return this.entry(index).offset;
-    // All offsets below the floor's are gone, whatever they were.
-    return index === this.#floor ? this.#floorOffset : this.#floorOffset - 1;
+    return index > this.#floor ? this.entry(index).offset : this.#floorOffset;
   }
 
   #grow(): void {

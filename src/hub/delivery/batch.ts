@@ -13,23 +13,12 @@ import type { Log } from "../../log/log.ts";
 import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import { messageFrame, type Format } from "../../wire/format.ts";
+import type { Cursors } from "./cursors.ts";
 
 /** The bytes of one write, and the number of messages in them. */
 export interface Batch {
   readonly bytes: Uint8Array;
   readonly messages: number;
-}
-
-/** A place in each of several logs: the index of the last message sent. */
-export type Cursors = number[];
-
-/** Returns the position that names the places of all topics. */
-export function positionAt(logs: readonly Log[], cursors: Readonly<Cursors>): string {
-  return positionsAt(logs, cursors).join(",");
-}
-
-function positionsAt(logs: readonly Log[], cursors: Readonly<Cursors>): string[] {
-  return logs.map((log, i) => log.position(cursors[i] as number));
 }
 
 /**
@@ -45,36 +34,35 @@ export function readBatch(
   format: Format,
   logs: readonly Log[],
   cursors: Cursors,
-  limits: Readonly<Cursors>,
+  limits: readonly number[],
 ): Batch | undefined {
   const batch = new BatchBuilder(format);
   const namesAll = format.idsNameAllTopics && logs.length > 1;
-  const positions = namesAll ? positionsAt(logs, cursors) : [];
+  const { indexes } = cursors;
   while (batch.size < MAX_BLOCK) {
-    const i = nextTopic(logs, cursors, limits);
+    const i = nextTopic(logs, indexes, limits);
     if (i === -1) break;
     const log = logs[i] as Log;
-    const cursor = cursors[i] as number;
+    const cursor = indexes[i] as number;
     if (!namesAll) {
-      const { bytes, through } = log.read(format, cursor, endOfRun(i, logs, cursors, limits));
+      const { bytes, through } = log.read(format, cursor, endOfRun(i, logs, indexes, limits));
       // The frames collected so far go first, so that the piece of the tape stays whole.
       if (batch.size > 0 && batch.size + bytes.length > MAX_BLOCK) break;
       batch.addBytes(bytes, through - cursor);
-      cursors[i] = through;
+      cursors.move(i, through);
       // A large piece goes as it is, without a copy.
       if (logs.length === 1 && bytes.length >= MAX_BLOCK / 2) break;
     } else {
       const entry = log.entry(cursor + 1);
-      cursors[i] = cursor + 1;
-      positions[i] = entry.id;
-      batch.addText(messageFrame(format, entry, positions.join(",")));
+      cursors.move(i, cursor + 1);
+      batch.addText(messageFrame(format, entry, cursors.position));
     }
   }
   return batch.build();
 }
 
 /** Returns the topic whose next message after the cursors was published first; -1 for none. */
-function nextTopic(logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
+function nextTopic(logs: readonly Log[], cursors: readonly number[], limits: readonly number[]): number {
   if (logs.length === 1) return (cursors[0] as number) < (limits[0] as number) ? 0 : -1;
   let first = -1;
   let order = Infinity;
@@ -90,7 +78,7 @@ function nextTopic(logs: readonly Log[], cursors: Readonly<Cursors>, limits: Rea
 }
 
 /** Returns the index up to which one topic's messages follow one another, with none of another topic's in between. */
-function endOfRun(i: number, logs: readonly Log[], cursors: Readonly<Cursors>, limits: Readonly<Cursors>): number {
+function endOfRun(i: number, logs: readonly Log[], cursors: readonly number[], limits: readonly number[]): number {
   const limit = limits[i] as number;
   if (logs.length === 1) return limit;
   const others = cursors.with(i, limit);
@@ -120,16 +108,16 @@ export function readNewest(
   limit: number,
 ): NewestBatch {
   const log = logs[i] as Log;
-  const from = cursors[i] as number;
+  const from = cursors.indexes[i] as number;
   const batch = new BatchBuilder(format);
   for (const entry of newestOf(log, from, limit)) {
     if (batch.size >= MAX_BLOCK) break;
-    cursors[i] = entry.index;
-    batch.addText(messageFrame(format, entry, format.idsNameAllTopics ? positionAt(logs, cursors) : entry.id));
+    cursors.move(i, entry.index, entry.id);
+    batch.addText(messageFrame(format, entry, format.idsNameAllTopics ? cursors.position : entry.id));
   }
-  if (batch.size < MAX_BLOCK) cursors[i] = limit;
+  if (batch.size < MAX_BLOCK) cursors.move(i, limit);
   const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };
-  return { bytes, messages, missed: (cursors[i] as number) - from - messages };
+  return { bytes, messages, missed: (cursors.indexes[i] as number) - from - messages };
 }
 
 /**

@@ -7,7 +7,8 @@ import type { Place } from "../capacity.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
-import { positionAt, readBatch, readNewest, type Cursors } from "./batch.ts";
+import { readBatch, readNewest } from "./batch.ts";
+import { Cursors } from "./cursors.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
@@ -95,7 +96,10 @@ export class Connection implements Subscription, Member {
     this.recycleAt = init.recycleAt;
     this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
-    this.#cursors = init.resumePoints.map(({ cursor }) => cursor);
+    this.#cursors = Cursors.at(
+      init.group.logs,
+      init.resumePoints.map(({ cursor }) => cursor),
+    );
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
     const reported = init.resumePoints.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
     this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
@@ -116,7 +120,7 @@ export class Connection implements Subscription, Member {
   }
 
   get position(): string {
-    return positionAt(this.#group.logs, this.#cursors ?? this.#group.cursorsOf(this));
+    return (this.#cursors ?? this.#group.cursorsOf(this)).position;
   }
 
   /** Whether the subscription has ended. Its response may still be on its way. */
@@ -124,7 +128,7 @@ export class Connection implements Subscription, Member {
     return this.#over;
   }
 
-  get cursors(): Readonly<Cursors> | undefined {
+  get cursors(): Cursors | undefined {
     return this.#cursors;
   }
 
@@ -239,7 +243,7 @@ export class Connection implements Subscription, Member {
 
   /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void {
-    this.#cursors = this.#group.cursorsOf(this).slice();
+    this.#cursors = this.#group.cursorsOf(this).copy();
     this.#group.leaveBehind(this);
     this.#context.counters.lagging += 1;
   }
@@ -279,13 +283,13 @@ export class Connection implements Subscription, Member {
    *
    * @returns Whether it did anything.
    */
-  #applyPolicies(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+  #applyPolicies(cursors: Cursors, limits: readonly number[]): boolean {
     return this.#group.logs.some((log, i) => {
-      const cursor = cursors[i] as number;
+      const cursor = cursors.indexes[i] as number;
       const limit = Math.max(limits[i] as number, log.floor);
       if (cursor < log.holeEnd) {
         // No process has these messages any more, so reconnecting would gain nothing: the stream goes on after a gap.
-        cursors[i] = log.holeEnd;
+        cursors.move(i, log.holeEnd);
         this.#write(this.#gap(i, log.missed(cursor, log.holeEnd), cursors));
         return true;
       }
@@ -296,7 +300,7 @@ export class Connection implements Subscription, Member {
         if (cursor >= log.floor) return false;
         if (this.#policies[i] === "resume") this.end("overflow", 0);
         else {
-          cursors[i] = limit;
+          cursors.move(i, limit);
           this.#write(this.#gap(i, limit - cursor, cursors));
         }
       }
@@ -306,7 +310,7 @@ export class Connection implements Subscription, Member {
 
   /** Sends the newest messages of a topic of policy `latest`, after a gap that counts the others. */
   #serveNewest(cursors: Cursors, i: number, limit: number): void {
-    const before = cursors.slice();
+    const before = cursors.copy();
     const batch = readNewest(this.#group.format, this.#group.logs, cursors, i, limit);
     const { bytes, messages } = batch;
     const missed = batch.missed - this.#deductReported(i, batch.missed);
@@ -323,7 +327,7 @@ export class Connection implements Subscription, Member {
     return reported;
   }
 
-  #serveBatch(cursors: Cursors, limits: Readonly<Cursors>): boolean {
+  #serveBatch(cursors: Cursors, limits: readonly number[]): boolean {
     const batch = readBatch(this.#group.format, this.#group.logs, cursors, limits);
     if (batch === undefined) return false;
     this.#context.counters.delivered += batch.messages;
@@ -332,8 +336,8 @@ export class Connection implements Subscription, Member {
   }
 
   /** Joins the members, unless this connection is ahead of them. */
-  #rejoin(cursors: Cursors, limits: Readonly<Cursors>): void {
-    if (cursors.some((cursor, i) => cursor > (limits[i] as number))) {
+  #rejoin(cursors: Cursors, limits: readonly number[]): void {
+    if (cursors.indexes.some((cursor, i) => cursor > (limits[i] as number))) {
       this.#group.joinAfterPass(this);
       return;
     }
@@ -343,12 +347,12 @@ export class Connection implements Subscription, Member {
   }
 
   /** Returns the bytes of a gap, and counts it. */
-  #gap(i: number, missed: number | null, cursors: Readonly<Cursors>): Uint8Array {
+  #gap(i: number, missed: number | null, cursors: Cursors): Uint8Array {
     const { format, logs } = this.#group;
     const log = logs[i] as Log;
-    const item = { topic: log.topic, missed, position: log.position(cursors[i] as number) };
+    const item = { topic: log.topic, missed, position: cursors.positions[i] as string };
     this.#context.counters.skipped += missed ?? 0;
-    return utf8(format.control("gap", item, positionAt(logs, cursors)));
+    return utf8(format.control("gap", item, cursors.position));
   }
 
   #write(bytes: Uint8Array): boolean {
@@ -368,7 +372,7 @@ export class Connection implements Subscription, Member {
     if (this.#over) return;
     this.#over = true;
     if (this.#cursors === undefined) {
-      this.#cursors = this.#group.cursorsOf(this).slice();
+      this.#cursors = this.#group.cursorsOf(this).copy();
       this.#group.leave(this);
     } else {
       this.#group.remove(this);

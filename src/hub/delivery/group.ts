@@ -3,7 +3,8 @@ import { added, membersOf, removed, type SmallSet } from "../../core/small-set.t
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
-import { readBatch, type Cursors } from "./batch.ts";
+import { readBatch } from "./batch.ts";
+import { Cursors } from "./cursors.ts";
 import type { Follower } from "../flusher.ts";
 
 /** A connection, as its group sees it. */
@@ -24,7 +25,7 @@ export interface Member {
   /** The time since which it takes nothing; Infinity while it takes bytes. */
   readonly stalledSince: number;
   /** Its place while it is not a member. */
-  readonly cursors: Readonly<Cursors> | undefined;
+  readonly cursors: Cursors | undefined;
 }
 
 /** The number of writes after which a pass checks the clock. */
@@ -77,42 +78,44 @@ export class Group implements Follower {
     this.format = format;
     this.logs = logs;
     this.#heartbeat = utf8(format.heartbeat);
-    this.#cursorsBeforePass = this.#cursors = this.heads;
+    this.#cursorsBeforePass = this.#cursors = Cursors.at(logs, this.heads);
   }
 
   /** The end of a lagging connection's backlog. */
-  get cursors(): Readonly<Cursors> {
-    if (this.#first === undefined) this.#cursors = this.heads;
-    return this.#cursors;
+  get cursors(): readonly number[] {
+    if (this.#first === undefined) this.#moveToHeads();
+    return this.#cursors.indexes;
   }
 
   /** The start of a connection that wants only new messages: the members' place, unless the log has passed them. */
-  get newest(): Readonly<Cursors> {
+  get newest(): readonly number[] {
     const { cursors, logs } = this;
     return logs.map(({ floor, head }, i) => ((cursors[i] as number) < floor ? head : (cursors[i] as number)));
   }
 
   /** The end of each log. */
-  get heads(): Cursors {
+  get heads(): readonly number[] {
     return this.logs.map((log) => log.head);
   }
 
   sent(log: Log): number {
     if (this.#first === undefined) return log.head;
-    return (this.#pass === undefined ? this.#cursors : this.#cursorsBeforePass)[this.logs.indexOf(log)] as number;
+    return (this.#pass === undefined ? this.#cursors : this.#cursorsBeforePass).indexes[
+      this.logs.indexOf(log)
+    ] as number;
   }
 
   reached(log: Log, since: number): number {
     const i = this.logs.indexOf(log);
     let reached = Infinity;
     for (const { stalledSince, cursors } of membersOf(this.#behind)) {
-      if (stalledSince > since && cursors !== undefined) reached = Math.min(reached, cursors[i] as number);
+      if (stalledSince > since && cursors !== undefined) reached = Math.min(reached, cursors.indexes[i] as number);
     }
     return reached;
   }
 
-  /** Returns a member's place. */
-  cursorsOf(member: Member): Readonly<Cursors> {
+  /** Returns a member's place. The caller copies it to keep it. */
+  cursorsOf(member: Member): Cursors {
     return member.lastPass === this.#passNumber ? this.#cursors : this.#cursorsBeforePass;
   }
 
@@ -205,14 +208,14 @@ export class Group implements Follower {
   /** Starts the next pass, if there is anything to send. */
   #beginPass(): boolean {
     if (this.#first === undefined) {
-      this.#cursors = this.heads;
+      this.#moveToHeads();
       this.#heartbeatDue = false;
       return false;
     }
-    this.#cursorsBeforePass = this.#cursors.slice();
-    if (this.logs.some((log, i) => (this.#cursors[i] as number) < log.floor)) {
+    this.#cursorsBeforePass = this.#cursors.copy();
+    if (this.logs.some((log, i) => (this.#cursors.indexes[i] as number) < log.floor)) {
       // A log has passed the members before a pass could reach them: each gets what its policies say.
-      this.#cursors = this.heads;
+      this.#moveToHeads();
       this.#pass = "serve";
     } else {
       const batch = readBatch(this.format, this.logs, this.#cursors, this.heads);
@@ -225,6 +228,10 @@ export class Group implements Follower {
     this.#nextMember = this.#first;
     this.lastPassAt = now();
     return true;
+  }
+
+  #moveToHeads(): void {
+    this.#cursors = Cursors.at(this.logs, this.heads);
   }
 
   /** Serves those who wait, until `deadline`. Returns whether each has had its turn. */

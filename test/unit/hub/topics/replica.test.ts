@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import type { HubOptions } from "../../../../src/index.ts";
 import type { Broker, BrokerMessage, History } from "../../../../src/log/broker.ts";
 import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
+import { open } from "../../../support/fake-sink.ts";
 import { FaultyBroker } from "../../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, type Follower, type NotedHub } from "../../../support/hub.ts";
 import { turns, until } from "../../../support/sources.ts";
@@ -282,6 +283,45 @@ describe("hubs of several processes", () => {
     expect(late.data).toEqual(["c", "d", "e", "f"]);
     expect(gaps(late)).toMatchObject([{ missed: null }]);
     expect((await (await from(id(1))).has(4)).open.states).toEqual({ t: "recovered" });
+  });
+
+  test("end a stream that the log has passed at the client's last message, whatever offsets the log has dropped", async () => {
+    const broker = new Rewound(7);
+    const { hub } = notedHub({ broker, log: { maxEntries: 4 } });
+    const client = await (await followHub(hub, "topic=t")).begun();
+    const { sink } = await open(hub, "topic=t");
+    for (const text of ["a", "b"]) broker.add(text);
+    await client.has(2);
+    sink.full = true;
+    broker.add("c");
+    await client.has(3);
+    // In one turn more than the log holds: it passes the one that is up to date, and the one that is full.
+    for (const text of ["d", "e", "f", "g", "h", "i"]) broker.add(text);
+    const id = `t=${broker.epoch}.${3 * 7}`;
+    await until(() => client.items.at(-1)?.type === "end");
+    expect(client.items.at(-1)).toMatchObject({ reason: "overflow", position: id });
+    void hub.close({ drainMs: 0 });
+    await until(() => sink.state === "ended");
+    expect(sink.lines.at(-1)).toMatchObject({ end: { position: id } });
+  });
+
+  test("end a stream at the client's last message after the broker has begun another epoch", async () => {
+    const broker = new Rewound(7);
+    const { hub } = notedHub({ broker });
+    const client = await (await followHub(hub, "topic=t")).begun();
+    const { sink } = await open(hub, "topic=t");
+    sink.full = true;
+    broker.add("a");
+    await client.has(1);
+    const id = `t=${broker.epoch}.7`;
+    for (const text of ["b", "c"]) broker.add(text);
+    await client.has(3);
+    await broker.renew("t", broker.epoch);
+    broker.host?.restored();
+    await until(() => gaps(client).length === 1);
+    void hub.close({ drainMs: 0 });
+    await until(() => sink.state === "ended");
+    expect(sink.lines.at(-1)).toMatchObject({ end: { position: id } });
   });
 
   test("serve enumerators as well", async () => {
