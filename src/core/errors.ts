@@ -33,6 +33,10 @@
  * | `ERR_BROKER` | the broker is unreachable or failed: the message is not published |
  * | `ERR_BROKER_CONFIG` | the broker's configuration is wrong, or it refuses this hub |
  * | `ERR_UNACKNOWLEDGED` | the broker did not acknowledge a message in time: it may be published or not |
+ * | `ERR_ENDED` | the topic has ended: nothing can be published to it |
+ * | `ERR_TOPIC_EXPIRED` | the topic has ended, and its messages are no longer kept |
+ * | `ERR_PRODUCER_LOST` | the process that produced the topic has died or lost its lease |
+ * | `ERR_FAILED` | the source of the topic has failed |
  * | `ERR_MESSAGE` | a message is too large, or its event name, key or id is invalid |
  */
 export type CometErrorCode =
@@ -66,6 +70,10 @@ export type CometErrorCode =
   | "ERR_BROKER"
   | "ERR_BROKER_CONFIG"
   | "ERR_UNACKNOWLEDGED"
+  | "ERR_ENDED"
+  | "ERR_TOPIC_EXPIRED"
+  | "ERR_PRODUCER_LOST"
+  | "ERR_FAILED"
   | "ERR_MESSAGE";
 
 /** The error class of this package. `code` distinguishes errors; `cause` is the underlying error, if there is one. */

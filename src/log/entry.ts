@@ -6,6 +6,7 @@
  */
 
 import type { LoggedMessage } from "../wire/format.ts";
+import type { TopicEnd } from "../wire/item.ts";
 
 /** The bounds of a topic's log. While one of them is exceeded, the oldest message leaves; ages are checked when a message is appended, and by a sweep. */
 export interface LogBounds {
@@ -31,6 +32,8 @@ export interface Publication {
   readonly messageId: string | undefined;
   /** The size of `json` in UTF-8 bytes, which `maxBytes` sums up. */
   readonly bytes: number;
+  /** The end of the topic, instead of a message. */
+  readonly ended?: TopicEnd | undefined;
 }
 
 /** The memory of a message besides its texts: its object, its position's text and its place in the ring. */
@@ -42,7 +45,7 @@ const INDEX_OVERHEAD = 50;
 const beyondLatin1 = /[\u0100-\uffff]/;
 
 /** Returns the memory that a message takes in a log, in bytes: an estimate, which a test holds against the real heap. */
-export function heldBytes({ json, text, event, key, messageId, bytes }: Publication): number {
+export function heldBytes({ json, text, event, key, messageId, bytes, ended }: Publication): number {
   const isAscii = bytes === json.length;
   return (
     ENTRY_OVERHEAD +
@@ -50,7 +53,8 @@ export function heldBytes({ json, text, event, key, messageId, bytes }: Publicat
     textBytes(text, isAscii) +
     textBytes(event) +
     (key === undefined ? 0 : INDEX_OVERHEAD + textBytes(key)) +
-    (messageId === undefined ? 0 : INDEX_OVERHEAD + textBytes(messageId))
+    (messageId === undefined ? 0 : INDEX_OVERHEAD + textBytes(messageId)) +
+    (ended === undefined ? 0 : INDEX_OVERHEAD + textBytes(ended.code) + textBytes(ended.message))
   );
 }
 

@@ -179,12 +179,12 @@ export class Log implements MeteredLog {
     at: number = now,
     offset: number = this.#headOffset + 1,
   ): Entry {
-    const { json, text, event, key, messageId, bytes } = message;
+    const { json, text, event, key, messageId, bytes, ended } = message;
     const index = this.#head + 1;
     this.#prefix ??= positionPrefix(this.topic, this.#epoch);
     const id = this.#prefix + String(offset);
     const held = heldBytes(message);
-    const entry: Entry = { id, json, text, event, key, messageId, index, offset, order, at, bytes, held };
+    const entry: Entry = { id, json, text, event, key, messageId, ended, index, offset, order, at, bytes, held };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[index & (this.#ring.length - 1)] = entry;
     this.#head = index;
@@ -239,7 +239,7 @@ export class Log implements MeteredLog {
       const order = this.size === 0 ? 0 : this.entry(index + 1).order - 1;
       const held = heldBytes(message);
       this.#prefix ??= positionPrefix(this.topic, this.#epoch);
-      const entry: Entry = { ...message, id: this.#prefix + String(message.offset), index, order, held };
+      const entry: Entry = { ended: undefined, ...message, id: this.#prefix + String(message.offset), index, order, held };
       this.#ring[index & (this.#ring.length - 1)] = entry;
       this.#floor = index - 1;
       this.#floorOffset = message.offset - 1;

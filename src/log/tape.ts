@@ -1,5 +1,5 @@
 import { utf8 } from "../core/utf8.ts";
-import type { Format, Wrapper } from "../wire/format.ts";
+import { wrapperOf, type Format, type Wrapper } from "../wire/format.ts";
 import type { Entry } from "./entry.ts";
 
 /**
@@ -76,9 +76,15 @@ export class Tape {
     return { bytes: block.bytes.subarray(startOf(block, index + 1), endOf(block, through)), through };
   }
 
-  /** Returns the frames as {@link read} does, each in a wrapper. They are a copy of at most one block, or one frame. */
-  readWrapped(index: number, limit: number, wrapper: Wrapper): Piece {
-    const { block, through: last } = this.#blockWith(index + 1, limit);
+  /**
+   * Returns the frames as {@link read} does, each in a format's wrapper. They are a copy of at most one block, or one
+   * frame. The end of a topic has a wrapper of its own, so it comes alone.
+   */
+  readWrapped(index: number, limit: number, format: Format): Piece {
+    const isEnd = (frame: number): boolean => this.#log.entry(frame).ended !== undefined;
+    const lastOfRun = limit > index + 1 && isEnd(limit) ? limit - 1 : limit;
+    const { block, through: last } = this.#blockWith(index + 1, lastOfRun);
+    const wrapper = wrapperOf(format, this.#log.entry(index + 1)) as Wrapper;
     const before = utf8(wrapper.before);
     const after = utf8(wrapper.after);
     const start = startOf(block, index + 1);

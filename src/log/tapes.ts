@@ -23,7 +23,7 @@ export class Tapes {
     let tape = this.#byFrameKey.get(frameKey);
     const before = tape?.held ?? 0;
     if (tape === undefined) this.#byFrameKey.set(frameKey, (tape = new Tape(this.#log, format, this.#onDrop)));
-    const piece = wrapper === undefined ? tape.read(index, limit) : tape.readWrapped(index, limit, wrapper);
+    const piece = wrapper === undefined ? tape.read(index, limit) : tape.readWrapped(index, limit, format);
     this.#memory.tapeUsed(tape, tape.held - before);
     return piece;
   }

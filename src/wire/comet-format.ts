@@ -1,5 +1,5 @@
 import { checkCallback, scriptFrame, scriptTag } from "./script-frame.ts";
-import { controlObject, messageObject, type Format } from "./format.ts";
+import { controlObject, endedItem, messageObject, type Format } from "./format.ts";
 import type { ControlItems, EndItem } from "./item.ts";
 import { insideQuotes, jsonLiteral, jsonString, messageLiteral, stringLiteral } from "./literal.ts";
 
@@ -29,20 +29,26 @@ const document = {
  * PROTOCOL.md, section 5, fixes the bytes. Control items are comments, so that a page that knows only its callback
  * never sees them.
  *
+ * @param onEnded The function that is called with the end of a topic; a comment by default.
  * @throws {CometError} `ERR_CALLBACK`, `ERR_NONCE`.
  */
-export function plainCometFormat(callback: string, nonce: string | undefined): Format {
+export function plainCometFormat(callback: string, nonce: string | undefined, onEnded?: string): Format {
   const { before, after } = scriptFrame(callback, nonce);
+  const ended = onEnded === undefined ? endedComment : scriptFrame(onEnded, nonce);
   return {
     ...document,
-    key: `comet ${before}`,
+    key: `comet ${before} ${ended.before}`,
     head: COMET_HEAD,
     frameKey: "comet",
     wrapper: { before, after: `${after}\n` },
+    endedWrapper: { before: ended.before, after: `${ended.after}\n` },
     before: "",
     after: "",
     heartbeat: "\n",
-    message: ({ text, json }) => (text === undefined ? dataLiteral(json) : `'${insideQuotes(text, json)}'`),
+    message: ({ id, text, json, ended: end }) => {
+      if (end !== undefined) return inComment(endedItem(end, id));
+      return text === undefined ? dataLiteral(json) : `'${insideQuotes(text, json)}'`;
+    },
     control: comment,
     end: (item, query) => comment("end", item) + reconnectScript(item, query, nonce),
   };
@@ -109,6 +115,7 @@ export function managedCometFormat(listener: ManagedListener, nonce: string | un
     head: headWith(script),
     frameKey: "comet managed",
     wrapper: undefined,
+    endedWrapper: undefined,
     before,
     after,
     heartbeat: before + after,
@@ -123,8 +130,16 @@ function dataLiteral(json: string): string {
   return json.includes('"__proto__"') ? messageLiteral(JSON.parse(json)) : json;
 }
 
+/** The comment around the end of a topic, for a page that has no function for it. */
+const endedComment = { before: "<!--comet:ended ", after: "-->" } as const;
+
 function comment<Name extends keyof ControlItems>(name: Name, item: ControlItems[Name]): string {
-  return `<!--comet:${name} ${jsonLiteral(item, "json").replaceAll(">", "\\u003e")}-->\n`;
+  return `<!--comet:${name} ${inComment(item)}-->\n`;
+}
+
+/** Writes an item as a literal that can end neither a comment nor a script. */
+function inComment(item: ControlItems[keyof ControlItems]): string {
+  return jsonLiteral(item, "json").replaceAll(">", "\\u003e");
 }
 
 /** A script that reloads the document from its last position, since a plain page does not know positions. */

@@ -1,4 +1,4 @@
-import type { ControlItems, EndItem, Wire } from "./item.ts";
+import type { ControlItems, EndedItem, EndItem, TopicEnd, Wire } from "./item.ts";
 
 /** A message as a log keeps it. Its data is encoded once, as JSON that is safe in a script, for the frames of every wire. */
 export interface LoggedMessage {
@@ -12,10 +12,15 @@ export interface LoggedMessage {
   readonly event: string | undefined;
   readonly key: string | undefined;
   readonly messageId: string | undefined;
+  /** The end of the topic, if this is its last entry; it has no data then. */
+  readonly ended: TopicEnd | undefined;
 }
 
-/** The items other than messages that a server sends in a stream that goes on: `end` and `error` end it. */
-export type ControlName = "open" | "gap";
+/**
+ * The items that a server sends beside the log's messages in a stream that goes on. `ended` is an entry of the log, and
+ * `end` and `error` end the stream.
+ */
+export type ControlName = "open" | "gap" | "missing";
 
 /** The text before and after each message of a format. */
 export interface Wrapper {
@@ -45,6 +50,8 @@ export interface Format {
    * cannot raise.
    */
   readonly wrapper: Wrapper | undefined;
+  /** The same for the end of a topic. Only where there is a `wrapper`. */
+  readonly endedWrapper: Wrapper | undefined;
   /**
    * Whether a frame names the whole position: that of all topics of a connection, not only the message's. Then the tape serves
    * connections with a single topic only, where both are the same.
@@ -63,8 +70,8 @@ export interface Format {
   readonly heartbeat: string;
 
   /**
-   * Writes a message frame, or its inside where there is a `wrapper`. `id` is the message's own, or the whole position
-   * where {@link idsNameAllTopics}.
+   * Writes the frame of a message or of the end of a topic, or its inside where there is a `wrapper`. `id` is the
+   * message's own, or the whole position where {@link idsNameAllTopics}.
    */
   readonly message: (message: LoggedMessage, id: string) => string;
   /**
@@ -77,16 +84,28 @@ export interface Format {
 }
 
 /** Writes a whole message frame: what `message` writes, in its wrapper if there is one. */
-export function messageFrame({ wrapper, message }: Format, logged: LoggedMessage, id: string): string {
-  const text = message(logged, id);
+export function messageFrame(format: Format, logged: LoggedMessage, id: string): string {
+  const text = format.message(logged, id);
+  const wrapper = wrapperOf(format, logged);
   return wrapper === undefined ? text : `${wrapper.before}${text}${wrapper.after}`;
+}
+
+/** Returns the text around the frame of a message, or of the end of a topic. */
+export function wrapperOf({ wrapper, endedWrapper }: Format, { ended }: LoggedMessage): Wrapper | undefined {
+  return ended === undefined ? wrapper : endedWrapper;
+}
+
+/** Returns the end of a topic as an item. */
+export function endedItem(ended: TopicEnd, id: string): EndedItem {
+  return { ...ended, position: id };
 }
 
 /**
  * Writes a message as the JSON object that ndjson, poll and the managed modes carry (a managed stream is one that our client reads).
  * Only `data` is safe in a script: a wire that puts the object into HTML escapes it once more.
  */
-export function messageObject({ id, json, event, key, messageId }: LoggedMessage): string {
+export function messageObject({ id, json, event, key, messageId, ended }: LoggedMessage): string {
+  if (ended !== undefined) return controlObject("ended", endedItem(ended, id));
   if (event === undefined && key === undefined && messageId === undefined) return `{"id":"${id}","data":${json}}`;
   let text = `{"id":"${id}"`;
   if (event !== undefined) text += `,"event":${JSON.stringify(event)}`;

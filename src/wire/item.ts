@@ -41,6 +41,30 @@ export interface GapItem {
   readonly position: string;
 }
 
+/** The outcome of a finite topic: it has everything, its source failed, or somebody stopped it. */
+export type Outcome = "complete" | "failed" | "stopped";
+
+/** The end of a finite topic, as its log keeps it. */
+export interface TopicEnd {
+  readonly topic: string;
+  readonly outcome: Outcome;
+  /** Why it failed, as strangers may see it; only with `failed`. */
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** A finite topic has ended. Nothing of it follows. */
+export interface EndedItem extends TopicEnd {
+  /** The topic-position after the end. */
+  readonly position: string;
+}
+
+/** A topic that the client asked for does not exist (404), or has expired (410). */
+export interface MissingItem {
+  readonly topic: string;
+  readonly status: 404 | 410;
+}
+
 /** The last item of a stream that the server ends. */
 export interface EndItem {
   readonly reason: EndReason;
@@ -68,6 +92,8 @@ export interface Problem {
 export interface ControlItems {
   readonly open: OpenItem;
   readonly gap: GapItem;
+  readonly ended: EndedItem;
+  readonly missing: MissingItem;
   readonly end: EndItem;
   readonly error: Problem;
 }

@@ -1,4 +1,4 @@
-import { controlObject, messageObject, type Format } from "./format.ts";
+import { controlObject, endedItem, messageObject, type Format } from "./format.ts";
 import type { ControlItems, Problem } from "./item.ts";
 import { isVerbatim } from "./literal.ts";
 
@@ -24,13 +24,15 @@ export function sseFormat(retryMs: () => number): Format {
     contentType: "text/event-stream",
     frameKey: "sse",
     wrapper: undefined,
+    endedWrapper: undefined,
     idsNameAllTopics: true,
     isChunked: false,
     head: "",
     before: "",
     after: "",
     heartbeat: `event: ${RESERVED_EVENT_PREFIX}heartbeat\ndata:\n\n`,
-    message: ({ event, text, json }, id) => {
+    message: ({ id: own, event, text, json, ended }, id) => {
+      if (ended !== undefined) return control("ended", endedItem(ended, own), id, null);
       const data = text === undefined ? json : isVerbatim(text, json) ? text : inLines(text);
       // One template, and not a concatenation: a string of many pieces takes longer to encode.
       return event === undefined ? `id: ${id}\ndata: ${data}\n\n` : `event: ${event}\nid: ${id}\ndata: ${data}\n\n`;
@@ -63,6 +65,7 @@ export const managedSseFormat: Format = {
   contentType: "text/event-stream",
   frameKey: "sse managed",
   wrapper: undefined,
+  endedWrapper: undefined,
   idsNameAllTopics: false,
   isChunked: false,
   head: "",
