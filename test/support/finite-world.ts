@@ -127,7 +127,6 @@ export class FiniteReader {
   #sink: FakeSink | undefined;
   #connection: Connection | undefined;
   #decoder: Decoder | undefined;
-  #isPlainSse = false;
   #fed = 0;
   #hasOpened = false;
 
@@ -142,7 +141,8 @@ export class FiniteReader {
     if (this.#sink !== undefined || this.isDone) return;
     // Nobody could begin a topic while a request waits for that.
     if (![...this.#had.keys()].some((topic) => this.#world.isBegun(topic))) return;
-    const [name, mode = "plain"] = wire.split(" ") as [string, "plain" | "managed"];
+    const [name = ""] = wire.split(" ");
+    const mode = wire.endsWith(" managed") ? "managed" : "plain";
     const query = new URLSearchParams([
       ["wire", name],
       ["mode", mode],
@@ -158,7 +158,6 @@ export class FiniteReader {
       this.isDone = true;
       return;
     }
-    this.#isPlainSse = wire === "sse";
     this.#hasOpened = false;
     this.#decoder = this.#decoderOf(name, mode);
     this.#fed = 0;
