@@ -145,7 +145,7 @@ export class Gate {
   ): Decision | PromiseLike<Decision> {
     this.#capacity.assertRoom(claim);
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
-    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, positions));
+    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, positions, stream.from));
     return andThen(holding, ({ topics, release }) => {
       let client: StreamClient;
       try {

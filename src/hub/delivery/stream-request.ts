@@ -1,4 +1,5 @@
 import type { Positions } from "../../log/position.ts";
+import type { Start } from "../../log/start.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Place } from "../capacity.ts";
 import type { OverflowPolicy } from "../request-options.ts";
@@ -13,8 +14,8 @@ export interface StreamRequest {
   readonly topics: readonly string[];
   /** The client's positions; "unreadable" if it has one that is not a hub's, so that it may have missed anything. */
   readonly positions: Positions | "unreadable";
-  /** The start of topics for which the client has no position. */
-  readonly from: "newest" | "oldest";
+  /** The start of topics for which the client has no position; `undefined` if the request does not say. */
+  readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
   /** The query without its position, with which a plain comet page reconnects; empty on other wires. */

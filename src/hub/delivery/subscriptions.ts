@@ -212,6 +212,6 @@ function resumePointsOf(
   const { newest } = group;
   return topics.map(({ name, log }, i) => {
     const position = positions === "unreadable" ? positions : positions.get(name);
-    return resumePoint(log, position, from, policies[i] as OverflowPolicy, newest[i] as number);
+    return resumePoint(log, position, from ?? "newest", policies[i] as OverflowPolicy, newest[i] as number);
   });
 }

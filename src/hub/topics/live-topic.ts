@@ -155,7 +155,7 @@ export class LiveTopic implements Flushable {
       for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
     }
     const wasWritten = this.isWritten;
-    this.log.restart(epoch, offset);
+    this.log.restart(epoch, offset, now());
     if (!wasWritten) this.#context.onChange(this);
     this.#context.flusher.touch(this);
   }

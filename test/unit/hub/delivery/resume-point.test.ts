@@ -9,7 +9,7 @@ import { followHub, notedHub } from "../../../support/hub.ts";
 function replica(isDense: boolean): Log {
   const bounds = { maxEntries: 2, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
   const log = new Log("t", "", { bounds, keepNewest: true, isDense, memory: new LogMemory(Infinity) });
-  log.restart("e", 100);
+  log.restart("e", 100, 0);
   for (let i = 1; i <= 5; i += 1) {
     const message = { json: "1", text: undefined, event: undefined, key: `k${i}`, messageId: undefined, bytes: 1 };
     log.append(message, i, 0, 0, 100 + i);
@@ -40,7 +40,7 @@ describe("from the oldest message", () => {
     const { offset = 0, isDense = true } = options;
     const bounds = { maxEntries: held, maxBytes: 1_000_000, maxAgeMs: 1_000_000 };
     const log = new Log("t", "e", { bounds, keepNewest: true, isDense, memory: new LogMemory(Infinity) });
-    if (options.offset !== undefined) log.restart("f", offset);
+    if (options.offset !== undefined) log.restart("f", offset, 0);
     for (const [i, key] of keys.entries()) {
       const message = { json: "1", text: undefined, event: undefined, key, messageId: undefined, bytes: 1 };
       log.append(message, i + 1, 0, 0, offset + i + 1);
@@ -96,9 +96,9 @@ describe("from the oldest message", () => {
 
   test("counts nothing in a log that has lost messages to a hole", () => {
     const log = logOf(keys, 9);
-    log.restart("g", 7);
+    log.restart("g", 7, 0);
     expect(resumePoint(log, undefined, "oldest", "resume", log.head)).toMatchObject({ state: "gap", missed: null });
-    log.restart("h", 0);
+    log.restart("h", 0, 0);
     expect(resumePoint(log, undefined, "oldest", "resume", log.head)).toMatchObject({ state: "fresh" });
   });
 
