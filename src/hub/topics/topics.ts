@@ -177,9 +177,15 @@ export class Topics {
     return replica.refresh().then(() => readBack(topic, link, position, from));
   }
 
-  /** Waits until the log has everything that the broker has now. Rejects with the broker's error. */
+  /**
+   * Waits until a topic's log has everything that the broker has now.
+   *
+   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   */
   async refresh(topic: LiveTopic): Promise<void> {
     await this.#replicas.get(topic)?.refresh();
+    // A replica that is stopped has not read everything.
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
