@@ -7,7 +7,7 @@
 
 import { fromWallClock } from "../core/clock.ts";
 import { CometError, describe, type CometErrorCode } from "../core/errors.ts";
-import type { Log } from "./log.ts";
+import type { Entry } from "./entry.ts";
 
 /** The most messages that `last:N` may ask for: the highest `maxEntries` of a log. */
 const MAX_LAST = 16_777_216;
@@ -19,6 +19,16 @@ const MIN_TIME_MS = 100_000_000_000;
  * messages, or before the messages published `since` a time, in milliseconds of the hub's clock.
  */
 export type Start = "newest" | "oldest" | { readonly last: number } | { readonly since: number };
+
+/** The part of a log in which a start is found: see `Log`. */
+export interface StartedLog {
+  readonly epoch: string;
+  readonly head: number;
+  readonly floor: number;
+  readonly lostAt: number;
+  indexOf(epoch: string, offset: number): number | undefined;
+  entry(index: number): Entry;
+}
 
 /** Whether a text is meant to be a start, and not a position. */
 export function isStart(text: string): boolean {
@@ -46,13 +56,13 @@ export function parseStart(text: string, code: CometErrorCode): Start {
  *
  * @param newest The index after which a reader starts that wants only new messages.
  */
-export function startIndex(log: Log, start: Start, newest: number): number | undefined {
+export function startIndex(log: StartedLog, start: Start, newest: number): number | undefined {
   if (start === "newest") return newest;
   const first = log.indexOf(log.epoch, 0);
   if (start === "oldest") return first;
   if ("last" in start) {
     // The end of a topic is no message.
-    const isEnded = log.size > 0 && log.entry(log.head).ended !== undefined;
+    const isEnded = log.head > log.floor && log.entry(log.head).ended !== undefined;
     return Math.max(first ?? 0, log.head - start.last - (isEnded ? 1 : 0));
   }
   const index = indexBefore(log, start.since);
@@ -61,7 +71,7 @@ export function startIndex(log: Log, start: Start, newest: number): number | und
 }
 
 /** Returns the index before the first message that the log holds and that was published at this time or later. */
-function indexBefore(log: Log, time: number): number {
+function indexBefore(log: StartedLog, time: number): number {
   let low = log.floor;
   let high = log.head;
   while (low < high) {
