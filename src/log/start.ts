@@ -23,8 +23,8 @@ export type Start = "newest" | "oldest" | { readonly last: number } | { readonly
 /** The part of a log in which a start is found: see `Log`. */
 export interface StartedLog {
   readonly epoch: string;
-  readonly head: number;
   readonly floor: number;
+  readonly lastMessage: number;
   readonly lostAt: number;
   indexOf(epoch: string, offset: number): number | undefined;
   entry(index: number): Entry;
@@ -61,19 +61,20 @@ export function startIndex(log: StartedLog, start: Start, newest: number): numbe
   const first = log.indexOf(log.epoch, 0);
   if (start === "oldest") return first;
   if ("last" in start) {
-    // The end of a topic is no message.
-    const isEnded = log.head > log.floor && log.entry(log.head).ended !== undefined;
-    return Math.max(first ?? 0, log.head - start.last - (isEnded ? 1 : 0));
+    return Math.max(first ?? 0, log.lastMessage - start.last);
   }
   const index = indexBefore(log, start.since);
   // Messages are in the order of their times, so none is missing after one that is older, or after the last lost one.
   return index > log.floor || log.lostAt < start.since ? index : undefined;
 }
 
-/** Returns the index before the first message that the log holds and that was published at this time or later. */
+/**
+ * Returns the index before the first message that the log holds and that was published at this time or later. The end of
+ * a topic always follows.
+ */
 function indexBefore(log: StartedLog, time: number): number {
   let low = log.floor;
-  let high = log.head;
+  let high = log.lastMessage;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
     if (log.entry(middle).at < time) low = middle;

@@ -51,6 +51,7 @@ export function readMode(query: Query): Omit<WireChoice, "wire"> {
   return {
     managed: mode === "managed",
     callback: query.single("callback") ?? plainComet.callback,
+    onEnded: query.single("ended"),
     target: query.single("target"),
   };
 }
@@ -127,7 +128,7 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
 }
 
 function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {
-  const { wire, managed, callback, target } = choice;
+  const { wire, managed, callback, onEnded, target } = choice;
   if (wire === "ndjson") return ndjsonFormat;
   if (wire === "poll") return pollFormat;
   if (wire === "sse") return managed ? managedSseFormat : sseFormat(() => jittered(settings.retryMs));
@@ -136,5 +137,9 @@ function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | und
     const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;
     throw new CometError("ERR_CALLBACK", `This server does not deliver messages to the ${what}.`);
   }
-  return managed ? managedCometFormat(choice, nonce) : plainCometFormat(callback, nonce);
+  if (managed) return managedCometFormat(choice, nonce);
+  if (onEnded !== undefined && !settings.isCallback(checkCallback(onEnded))) {
+    throw new CometError("ERR_CALLBACK", `This server does not call ${onEnded} at the end of a topic.`);
+  }
+  return plainCometFormat(callback, nonce, onEnded);
 }

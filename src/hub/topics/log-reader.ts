@@ -3,6 +3,7 @@ import type { Entry } from "../../log/entry.ts";
 import { parsePositions, type Position } from "../../log/position.ts";
 import { isStart, parseStart, startIndex, type Start } from "../../log/start.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../../stream/run.ts";
+import type { TopicEnd } from "../../wire/item.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import type { TopicMessage } from "../topic.ts";
 import type { LiveTopic } from "./live-topic.ts";
@@ -27,7 +28,7 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   #isClosedByReader = false;
 
   /**
-   * @param from A start or a position; `newest` by default.
+   * @param from A start or a position; by default `newest`, or `oldest` of a topic that ends.
    * @param isClosed Whether the hub is closed.
    * @throws {CometError} `ERR_OPTION`, `ERR_POSITION`, `ERR_OVERFLOW`, and the codes of `Topics.getOrCreate`.
    */
@@ -36,7 +37,7 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#topic = topic;
     this.#wake = wake;
     this.#isClosed = isClosed;
-    const begin = parseFrom(topic, from ?? "newest");
+    const begin = from === undefined ? topic.defaultStart : parseFrom(topic, from);
     const ready = isPosition(begin) ? topics.whenReady(topic, begin) : topics.whenReady(topic, undefined, begin);
     if (ready === undefined) this.#begin(begin);
     else void this.#beginWhenReady(ready, begin);
@@ -46,14 +47,18 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   poll(): Step<TopicMessage<JsonValue>> {
     const { log } = this.#topic;
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#topic.isForgotten) throw forgotten(log.topic);
     if (this.#cursor === undefined) return this.#isClosed() ? END : WAIT;
     if (this.#cursor < log.floor) throw overflow(log.missed(this.#cursor, log.floor));
     if (this.#cursor < log.head) {
+      const entry = log.entry(this.#cursor + 1);
+      if (entry.ended !== undefined) return afterEnd(entry.ended);
       this.#cursor += 1;
-      const message = messageOf(log.entry(this.#cursor), this.#missed);
+      const message = messageOf(entry, this.#missed);
       this.#missed = undefined;
       return message;
     }
+    if (log.ended !== undefined) return afterEnd(log.ended);
     return this.#isClosed() ? END : WAIT;
   }
 
@@ -94,14 +99,22 @@ function parseFrom({ name }: LiveTopic, from: unknown): Position | Start {
   if (isStart(from)) return parseStart(from, "ERR_OPTION");
   const position = parsePositions(from, Infinity).get(name);
   if (position !== undefined) return position;
-  throw new CometError(
-    "ERR_POSITION",
-    "from must be newest, oldest, last:N, since:TIME or a position of this topic.",
-  );
+  throw new CometError("ERR_POSITION", "from must be newest, oldest, last:N, since:TIME or a position of this topic.");
 }
 
 function isPosition(from: Position | Start): from is Position {
   return typeof from === "object" && "epoch" in from;
+}
+
+/** Ends a run at the end of its topic. @throws {CometError} `ERR_FAILED` if the topic has failed. */
+function afterEnd({ topic, outcome, code, message }: TopicEnd): typeof END {
+  if (outcome !== "failed") return END;
+  const why = `The topic ${describe(topic)} has failed: ${message ?? ""} (${code ?? ""})`;
+  throw new CometError("ERR_FAILED", why);
+}
+
+function forgotten(name: string): CometError {
+  return new CometError("ERR_TOPIC_UNKNOWN", `The topic ${describe(name)} was deleted, or has expired.`);
 }
 
 function overflow(missed: number | null): CometError {
