@@ -2,8 +2,11 @@ import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import type { Topic } from "../../src/index.ts";
 import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
+import type * as example from "../../examples/state-and-stream.ts";
 import { serveGuide } from "../support/guides.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
+
+type Example = Pick<typeof example, "change" | "tasks">;
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
 
@@ -71,7 +74,7 @@ describe.each(browserNames)("in %s", (name) => {
   test("the example shows each task once, though tasks change at every step", async () => {
     const { page } = used;
     const { origin, server, exports } = await serveGuide("../state-and-stream");
-    const { change, tasks } = exports as unknown as typeof import("../../examples/state-and-stream.ts");
+    const { change, tasks } = exports as unknown as Example;
     let last = 0;
     /** Adds a task, and completes the one before. */
     const work = async (): Promise<void> => {
