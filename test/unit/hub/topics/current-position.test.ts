@@ -115,6 +115,8 @@ test("is rejected with ERR_BROKER while the broker cannot be read, and then is k
 test("is rejected with ERR_CLOSED if the hub closes meanwhile", async () => {
   const [one] = processes();
   let answer = (): void => undefined;
+  // The broker still answers, but the replica reads no further.
+  one.broker.close = () => Promise.resolve();
   one.broker.gate = new Promise((resolve) => (answer = () => resolve(undefined)));
   const position = expectCode("ERR_CLOSED", () => one.hub.topic("t").position());
   await until(() => one.broker.reads === 1);
