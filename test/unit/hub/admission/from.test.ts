@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { JsonValue } from "../../../../src/index.ts";
+import { Iteratee, type JsonValue } from "../../../../src/index.ts";
 import { followHub, notedHub, problemOf, request, wires, type Follower, type NotedHub } from "../../../support/hub.ts";
 
 const start = Date.UTC(2026, 10, 28, 12);
@@ -138,4 +138,38 @@ test("under latest, a start in the past gives the newest message of each key and
   expect(last.data).toEqual([5, 10]);
   // Messages 4 to 10, without 5 and 10.
   expect(missedOf(last).reduce((sum: number, missed) => sum + (missed ?? NaN), 0)).toBe(5);
+});
+
+describe("in a topic that has ended", () => {
+  test.each<[string, number[]]>([
+    ["", [8, 9, 10]],
+    ["&from=last:2", [9, 10]],
+    ["&from=since:2026-11-28T12:00:10Z", [10]],
+    ["&from=since:2099-01-01T00:00:00Z", []],
+    ["&from=newest", []],
+  ])("sends the messages that '%s' asks for, and the end", async (from, data) => {
+    const { hub } = notedHub({ topics: () => ({ finite: true, log: { maxEntries: 3 } }) });
+    await publishTen(hub);
+    await hub.topic("t").end();
+    const follower = await (await followHub(hub, `topic=t${from}`)).ended();
+    expect(follower.data).toEqual(data);
+    expect(missedOf(follower)).toEqual(from === "" ? [7] : []);
+    expect(follower.items.at(-2)).toMatchObject({ type: "ended", outcome: "complete" });
+  });
+
+  test("counts the messages that are missing, without the end", async () => {
+    const { hub } = notedHub({ topics: () => ({ finite: true, log: { maxEntries: 3 } }) });
+    await publishTen(hub);
+    await hub.topic("t").end();
+    const follower = await (await followHub(hub, "topic=t&from=last:5")).ended();
+    expect(missedOf(follower)).toEqual([2]);
+    const read = await hub.topic("t").messages({ from: "last:5" }).run(Iteratee.collect());
+    expect(read.map(({ data, missed }) => [data, missed])).toEqual([
+      [8, 2],
+      [9, undefined],
+      [10, undefined],
+    ]);
+    const all = await hub.topic("t").messages().run(Iteratee.collect());
+    expect(all.map(({ data, missed }) => [data, missed])[0]).toEqual([8, 7]);
+  });
 });
