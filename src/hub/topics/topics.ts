@@ -39,8 +39,8 @@ export class Topics {
   /** In the order of the last check, so that a sweep first finds the topics that may have been idle longest. */
   readonly #live = new Map<string, LiveTopic>();
   /** The topics without followers, in the order of their last use: with messages, and only asked for. */
-  readonly #idle = new IdleTopics();
-  readonly #idleAsked = new IdleTopics();
+  readonly #idle = new IdleTopics<LiveTopic>();
+  readonly #idleAsked = new IdleTopics<LiveTopic>();
   /** The topics that have been published to. */
   readonly #written = new Set<LiveTopic>();
   /** The replica of each live topic, where there is a broker. */
@@ -267,7 +267,7 @@ export class Topics {
    * @throws {CometError} `ERR_LIMIT` if there are not as many as `excess` besides those that are wanted.
    */
   #makeRoom(
-    idle: IdleTopics,
+    idle: IdleTopics<LiveTopic>,
     excess: number,
     isWanted: (topic: LiveTopic) => boolean,
     limit: "maxTopics" | "maxAskedTopics",
