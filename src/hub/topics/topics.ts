@@ -1,6 +1,7 @@
 import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
+import { copyText } from "../../core/utf8.ts";
 import type { LogBounds } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
@@ -286,7 +287,8 @@ export class Topics {
     this.#createdCount += 1;
     // A replica gets its epoch from the broker.
     const epoch = this.#link === undefined ? this.#epoch + this.#createdCount.toString(36) : "";
-    return new LiveTopic(name, epoch, settings, this.#context);
+    // The name may be a part of a URL, which it would keep in memory.
+    return new LiveTopic(copyText(name), epoch, settings, this.#context);
   }
 
   #optionsOf(name: string): TopicSettings {
