@@ -34,7 +34,7 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#wake = wake;
     this.#isClosed = isClosed;
     const position = positionIn(topic, from);
-    const ready = topics.whenReady(topic, position);
+    const ready = topics.whenReady([topic], new Map(position && [[name, position]]));
     if (ready === undefined) this.#cursor = cursorAt(topic, from, position);
     else void this.#beginWhenReady(ready, from, position);
     topic.addReader(wake);

@@ -151,9 +151,9 @@ export class Topics {
     const release = (): void => {
       for (const topic of topics) topic.removeReader(holder);
     };
-    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
-    if (waits.length === 0) return { topics, release };
-    return Promise.all(waits).then(
+    const ready = this.whenReady(topics, positions);
+    if (ready === undefined) return { topics, release };
+    return ready.then(
       () => ({ topics, release }),
       (cause: unknown) => {
         release();
@@ -163,25 +163,36 @@ export class Topics {
   }
 
   /**
-   * Waits until a topic's log knows what follows a position: until the replica is loaded, and holds the message that
-   * the position names if the broker has it.
+   * Waits until the logs of topics know what follows a client's positions: until their replicas are loaded, and hold the
+   * messages that the positions name if the broker has them.
    *
    * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
-  whenReady(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const replica = this.#replicas.get(topic);
-    if (replica === undefined) return undefined;
-    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    if (replica.isLoaded && isKnown) return this.#readBack(topic, position);
-    return replica.refresh().then(() => this.#readBack(topic, position));
+  whenReady(topics: readonly LiveTopic[], positions: Positions): Promise<void> | undefined {
+    if (this.#link === undefined) return undefined;
+    const refreshing = topics.flatMap((topic) => this.#refresh(topic, positions.get(topic.name)) ?? []);
+    if (refreshing.length === 0) return this.#readBack(this.#link, topics, positions);
+    const link = this.#link;
+    return Promise.all(refreshing).then(() => this.#readBack(link, topics, positions));
   }
 
-  /** Reads what follows a position, if the memory had no room for it. */
-  #readBack(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const { log } = topic;
-    if (position === undefined || this.#link === undefined || !log.isShortened) return undefined;
-    const index = log.indexOf(position.epoch, position.offset) ?? log.head;
-    return index < log.floor ? readBack(topic, this.#link, position.offset) : undefined;
+  /** Reads what the replica of a topic lacks, unless it is loaded and knows the position. */
+  #refresh(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
+    const replica = this.#replicas.get(topic);
+    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
+    return replica === undefined || (replica.isLoaded && isKnown) ? undefined : replica.refresh();
+  }
+
+  /** Reads what follows the positions, if the memory had no room for it. */
+  #readBack(link: BrokerLink, topics: readonly LiveTopic[], positions: Positions): Promise<void> | undefined {
+    const lacking = topics.flatMap((topic) => {
+      const { log } = topic;
+      const position = positions.get(topic.name);
+      if (position === undefined || !log.isShortened) return [];
+      const index = log.indexOf(position.epoch, position.offset) ?? log.head;
+      return index < log.floor ? [{ topic, after: position.offset }] : [];
+    });
+    return lacking.length === 0 ? undefined : readBack(lacking, link, this.memory);
   }
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
