@@ -3,12 +3,12 @@ import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { copyText } from "../../core/utf8.ts";
 import { checkInit } from "../../http/init.ts";
 import type { Answer } from "./answer.ts";
-import type { Decision } from "./decision.ts";
+import type { Admission, Decision } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
-import type { Capacity, Claim } from "../capacity.ts";
-import type { StreamClient, StreamRequest } from "../delivery/stream-request.ts";
+import type { Capacity, Claim, Place } from "../capacity.ts";
+import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Sweeper } from "../sweeper.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
@@ -154,38 +154,46 @@ export class Gate {
     const followed = stream.topics.filter((name) => !expired.includes(name));
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
     const holding = callApplication(this.#settings, () => this.#topics.hold(followed, positions, stream.from));
-    const beginning = andThen(holding, (held) => awaitBeginning(held));
-    return andThen(beginning, ({ topics, release, startBy }) => {
+    return andThen(holding, ({ topics, release }) => {
       if (isReadPlainSse(stream, topics)) {
         release();
         return { status: 204, headers: withoutType(headers), body: "" };
       }
-      let client: StreamClient;
-      try {
-        // The broker may have taken its time.
+      let leave = release;
+      const admit = (startBy: number, place: Place): Admission => {
+        // The broker and the publisher may have taken their time.
         assertNotExpired(grant);
         const { removed, expiresAt } = grant;
-        const place = this.#capacity.take(claim);
-        client = { identity: claim.identity, context, overflow, removed, expired, startBy, expiresAt, place };
-      } catch (error) {
-        release();
-        throw error;
-      }
-      return {
-        headers,
-        wire: stream.format.wire,
-        open: (sink) => {
-          try {
-            return this.#subscriptions.open(topics, stream, client, sink);
-          } finally {
-            release();
-          }
-        },
-        release: () => {
-          client.place.free(false);
-          release();
-        },
+        const client = { identity: claim.identity, context, overflow, removed, expired, startBy, expiresAt, place };
+        return {
+          headers,
+          wire: stream.format.wire,
+          open: (sink) => {
+            try {
+              return this.#subscriptions.open(topics, stream, client, sink);
+            } finally {
+              release();
+            }
+          },
+          release: leave,
+        };
       };
+      const fail = (error: unknown): never => {
+        leave();
+        throw error;
+      };
+      try {
+        const place = this.#capacity.take(claim);
+        leave = () => {
+          place.free(false);
+          release();
+        };
+        const beginning = awaitBeginning(topics);
+        if (!isPromiseLike(beginning)) return admit(beginning, place);
+        return beginning.then((startBy) => admit(startBy, place)).catch(fail);
+      } catch (error) {
+        return fail(error);
+      }
     });
   }
 }
