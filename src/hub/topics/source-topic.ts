@@ -1,0 +1,57 @@
+/**
+ * A topic, as a source that is published into it sees it.
+ *
+ * `publish-from.ts` and `producers.ts` reach topics only by these interfaces: they never touch a log.
+ */
+
+import type { Publication } from "../../log/entry.ts";
+import type { TopicEnd } from "../../wire/item.ts";
+import type { StreamOutcome } from "../topic.ts";
+
+/** The end that a source gives its topic, as readers see it. */
+export type End = Omit<TopicEnd, "topic">;
+
+/** A topic that a source is published into. */
+export interface SourceTopic {
+  readonly name: string;
+  /** Whether the end of the source ends the topic. */
+  readonly isFinite: boolean;
+  /** The end of the topic, and the position after it, once it has ended. */
+  readonly ended: StreamOutcome | undefined;
+  /** Whether the topic that `begin` kept alive was deleted or has expired. A later one of its name is another topic. */
+  readonly isRemoved: boolean;
+  /** The topic's position now; `undefined` if only the broker knows it. */
+  readonly position: string | undefined;
+  /**
+   * Creates the topic, notes that it has begun, and keeps it alive until the returned function is called, once.
+   *
+   * @param onChange Called soon after the topic has new messages, has ended or was removed.
+   * @throws {CometError} The codes of `Topics.toPublish`.
+   */
+  begin(onChange: () => void): () => void;
+  /** Checks and encodes a message. @throws {CometError} `ERR_ENCODER`, `ERR_MESSAGE`. */
+  encode(data: unknown): Publication;
+  /**
+   * Publishes a message.
+   *
+   * @returns The position after it; with a broker, once the broker holds it. Rejects as `BrokerLink.publish` does.
+   * @throws {CometError} `ERR_ENDED`, `ERR_CLOSED`, and the codes of `Topics.toPublish`.
+   */
+  send(message: Publication): string | Promise<string>;
+  /** Waits as `LiveTopic.paced` does. */
+  paced(): Promise<void> | undefined;
+  /**
+   * Ends a finite topic.
+   *
+   * @returns The position after the end. Rejects, or throws, with `ERR_ENDED` or `ERR_CLOSED`.
+   */
+  end(end: End): Promise<string>;
+}
+
+/** A topic that a producer fills. */
+export interface ProducedTopic extends SourceTopic {
+  /** Whether it has begun: by a producer, a source or a message. */
+  readonly hasBegun: boolean;
+  /** Removes the topic, so that its name begins another epoch. */
+  delete(): Promise<void>;
+}
