@@ -156,14 +156,14 @@ class WorldTopic implements ProducedTopic {
     return paced;
   }
 
-  async end(end: End): Promise<string> {
-    if (this.#world.endFailure !== undefined) throw this.#world.endFailure;
+  end(end: End): Promise<string> {
+    if (this.#world.endFailure !== undefined) return Promise.reject(this.#world.endFailure);
     if (this.#world.isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     if (this.ended !== undefined) throw new CometError("ERR_ENDED", "The topic has ended.");
     const position = this.#append({ ...noData, ended: { topic: this.name, ...end } }) as string;
     this.#world.ends.set(this.name, { ...end, position });
     this.#world.notify(this.name);
-    return position;
+    return Promise.resolve(position);
   }
 
   delete(): Promise<void> {

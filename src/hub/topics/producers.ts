@@ -6,8 +6,8 @@ import type { ProduceOptions, StreamOutcome } from "../topic.ts";
 import { whenClosed } from "./close-source.ts";
 import { FactoryRun, type SourceFactory } from "./factory-run.ts";
 import type { SourcePublisher } from "./publish-from.ts";
-import { FAILED, STOPPED, type SourceResult, type SourceRun } from "./source-run.ts";
-import type { ProducedTopic } from "./source-topic.ts";
+import type { SourceResult, SourceRun } from "./source-run.ts";
+import { FAILED, STOPPED, type ProducedTopic } from "./source-topic.ts";
 
 /**
  * The producers of this hub: at most one of each finite topic runs at a time.
@@ -162,12 +162,13 @@ class Production {
 
 /** Ends a topic that has begun and not ended. */
 async function endAsStopped(topic: ProducedTopic): Promise<void> {
-  if (!topic.isFinite || !topic.hasBegun || topic.ended !== undefined) return;
+  const hasEnded = (): boolean => topic.ended !== undefined;
+  if (!topic.isFinite || !topic.hasBegun || hasEnded()) return;
   try {
     await topic.end(STOPPED);
   } catch (error) {
     // Other code may have ended it first.
-    if (topic.ended === undefined) throw error;
+    if (!hasEnded()) throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { CometError } from "../../core/errors.ts";
+import { CometError, describe } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Enumerator } from "../../stream/enumerator.ts";
 import { openRun } from "../../stream/open.ts";
@@ -7,7 +7,7 @@ import { from, type Source } from "../../stream/sources/from.ts";
 import type { StreamOutcome } from "../topic.ts";
 import { closeUnread, WatchedRun } from "./close-source.ts";
 import type { SharedSlice } from "./shared-slice.ts";
-import type { End, SourceTopic } from "./source-topic.ts";
+import { COMPLETE, FAILED, LOST, STOPPED, type End, type SourceTopic } from "./source-topic.ts";
 
 /** The most messages of one source that await the broker's acknowledgement. */
 const MAX_UNACKNOWLEDGED = 64;
@@ -17,16 +17,6 @@ const MAX_UNACKNOWLEDGED = 64;
  */
 const MAX_UNACKNOWLEDGED_IN_ALL = 4096;
 const MAX_UNACKNOWLEDGED_BYTES = 8_388_608;
-
-export const STOPPED: End = { outcome: "stopped" };
-// The text of an error may tell strangers about the server.
-export const FAILED: End = { outcome: "failed", code: "ERR_FAILED", message: "The source of this topic has failed." };
-const COMPLETE: End = { outcome: "complete" };
-const LOST: End = {
-  outcome: "failed",
-  code: "ERR_PRODUCER_LOST",
-  message: "The server that produced this topic has shut down.",
-};
 
 /** The parts that all sources of a hub share. */
 export interface SourceHost {
@@ -114,21 +104,10 @@ export class SourceRun implements Consumer<unknown> {
   /** Opens the source, unless the topic, the hub or the signal forbids it: then it is closed unread. */
   begin(): void {
     const { name, ended } = this.#topic;
-    if (this.#host.isClosed) return this.#refuse(LOST, closedHub());
-    if (ended !== undefined) {
-      return this.#refuse(ended, new CometError("ERR_ENDED", `The topic ${JSON.stringify(name)} has ended.`));
-    }
-    try {
-      this.#release = this.#topic.begin(() => this.#onChange());
-    } catch (error) {
-      return this.#refuse(FAILED, error);
-    }
-    if (this.#signal?.aborted === true) {
-      this.#discard();
-      return this.#decide(STOPPED);
-    }
-    this.#signal?.addEventListener("abort", this.#onAbort);
-    this.#pump.resume();
+    if (this.#host.isClosed) this.#refuse(LOST, closedHub());
+    else if (ended !== undefined) {
+      this.#refuse(ended, new CometError("ERR_ENDED", `The topic ${describe(name)} has ended.`));
+    } else this.#open();
   }
 
   /** Stops the source because the hub closes or this process may produce no longer. */
@@ -137,18 +116,13 @@ export class SourceRun implements Consumer<unknown> {
   }
 
   take(element: unknown): boolean {
-    const topic = this.#topic;
-    const message = topic.encode(this.#toSent(element));
-    const sent = topic.send(message);
-    if (typeof sent === "string") this.#position = sent;
-    else this.#awaitAcknowledgement(sent, message.bytes);
-    const paced = topic.paced();
-    const { slice } = this.#host;
-    if (paced !== undefined) void paced.then(this.#resume, this.#resume);
-    else if (!this.#hasRoom) this.#isFull = true;
-    else if (slice.isOpen) return true;
-    else slice.wait(this.#resume);
-    return false;
+    try {
+      return this.#publish(element);
+    } catch (error) {
+      // Before the pump closes the source, which may abort the signal.
+      this.#decideFailure(error);
+      throw error;
+    }
   }
 
   /** Called by the pump when the source has ended and is closed. */
@@ -160,10 +134,7 @@ export class SourceRun implements Consumer<unknown> {
   /** Called by the pump when the source, its clean-up or `take` has failed. */
   fail(error: unknown): void {
     if (!this.#isOpen) this.#resolveClosed();
-    // A source usually fails when its signal aborts.
-    if (this.#isAborted) this.#decide(STOPPED);
-    else if (this.#isEndedByOthers(error)) this.#decide(undefined);
-    else this.#decide(FAILED, { error });
+    this.#decideFailure(error);
   }
 
   #isEndedByOthers(error: unknown): boolean {
@@ -179,6 +150,38 @@ export class SourceRun implements Consumer<unknown> {
     if (this.#unacknowledged === 0) return true;
     const isCrowded = unacknowledged >= MAX_UNACKNOWLEDGED_IN_ALL || unacknowledgedBytes >= MAX_UNACKNOWLEDGED_BYTES;
     return !isCrowded && this.#unacknowledged < MAX_UNACKNOWLEDGED;
+  }
+
+  #open(): void {
+    try {
+      this.#release = this.#topic.begin(() => this.#onChange());
+    } catch (error) {
+      this.#refuse(FAILED, error);
+      return;
+    }
+    if (this.#isAborted) {
+      this.#discard();
+      this.#decide(STOPPED);
+      return;
+    }
+    this.#signal?.addEventListener("abort", this.#onAbort);
+    this.#pump.resume();
+  }
+
+  /** Publishes an element. Returns whether the next one may follow in this turn. */
+  #publish(element: unknown): boolean {
+    const topic = this.#topic;
+    const message = topic.encode(this.#toSent(element));
+    const sent = topic.send(message);
+    if (typeof sent === "string") this.#position = sent;
+    else this.#awaitAcknowledgement(sent, message.bytes);
+    const paced = topic.paced();
+    const { slice } = this.#host;
+    if (paced !== undefined) void paced.then(this.#resume, this.#resume);
+    else if (!this.#hasRoom) this.#isFull = true;
+    else if (slice.isOpen) return true;
+    else slice.wait(this.#resume);
+    return false;
   }
 
   readonly #onAbort = (): void => this.#halt(STOPPED);
@@ -243,6 +246,13 @@ export class SourceRun implements Consumer<unknown> {
     this.#decide(end, failure);
     if (!this.#isOpen) this.#resolveClosed();
     this.#pump.stop().catch(this.#host.onError);
+  }
+
+  #decideFailure(error: unknown): void {
+    // A source usually fails when its signal aborts.
+    if (this.#isAborted) this.#decide(STOPPED);
+    else if (this.#isEndedByOthers(error)) this.#decide(undefined);
+    else this.#decide(FAILED, { error });
   }
 
   /** Decides the outcome, once. @param end The topic's end; `undefined` if other code has ended or removed it. */

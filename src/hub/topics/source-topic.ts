@@ -11,6 +11,19 @@ import type { StreamOutcome } from "../topic.ts";
 /** The end that a source gives its topic, as readers see it. */
 export type End = Omit<TopicEnd, "topic">;
 
+/** The source was stopped on purpose. */
+export const STOPPED: End = { outcome: "stopped" };
+/** The source has failed. The text of its error may tell strangers about the server, so readers get this one. */
+export const FAILED: End = { outcome: "failed", code: "ERR_FAILED", message: "The source of this topic has failed." };
+/** The source has ended. */
+export const COMPLETE: End = { outcome: "complete" };
+/** The hub was closed before the source had ended. */
+export const LOST: End = {
+  outcome: "failed",
+  code: "ERR_PRODUCER_LOST",
+  message: "The server that produced this topic has shut down.",
+};
+
 /** A topic that a source is published into. */
 export interface SourceTopic {
   readonly name: string;
