@@ -5,9 +5,9 @@
  */
 
 import type { Enumerator } from "../stream/enumerator.ts";
-import type { Source } from "../stream/sources/from.ts";
 import type { Outcome } from "../wire/item.ts";
-import type { IfJsonable, JsonValue } from "../wire/json.ts";
+import type { JsonValue } from "../wire/json.ts";
+import type { StreamPublishing } from "./published-streams.ts";
 
 /** Options of a message beside its data. Each is 1 to 200 characters without CR, LF, NUL and lone surrogates. */
 export interface PublishOptions {
@@ -31,6 +31,18 @@ export interface TopicMessage<Sent> extends PublishOptions {
   /** The topic's position after this message. */
   readonly position: string;
   readonly data: Sent;
+}
+
+/** Options of `end`. */
+export interface EndOptions {
+  /** How the topic ended. @default "complete", or "failed" if there is an `error` */
+  readonly outcome?: Outcome;
+  /**
+   * Why the topic failed. Readers see the `code` (1 to 200 characters) and the `message` (up to 1,000) of a plain object.
+   * Of an `Error` and of any other value they see neither, since its text may tell strangers about the server: they get
+   * `ERR_FAILED` and a fixed sentence.
+   */
+  readonly error?: unknown;
 }
 
 /** Options of `messages`. */
@@ -65,7 +77,7 @@ export interface PresenceChange {
 }
 
 /** A named, ordered sequence of messages. `hub.topic` returns it. */
-export interface Topic<Message, Sent = Message> {
+export interface Topic<Message, Sent = Message> extends StreamPublishing<Message> {
   readonly name: string;
 
   /**
@@ -81,10 +93,11 @@ export interface Topic<Message, Sent = Message> {
    *   subscribers, which get what their policy says. With a broker it resolves once the broker holds the message. It
    *   rejects with `ERR_BROKER` if
    *   the message is not published, because the broker is away, rejects it, or has not acknowledged 10,000 messages or
-   *   16 MiB; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
+   *   16 MiB; with `ERR_ENDED` after the topic's end; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
    *   if the broker is set up wrongly.
    * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON; `ERR_MESSAGE` if it is larger than the hub's
-   *   `maxMessageBytes` or has a bad event, key or id; `ERR_LIMIT` if there are `maxTopics` with messages, all followed; `ERR_CLOSED` after the
+   *   `maxMessageBytes` or has a bad event, key or id; `ERR_OPTION` if the topic is declared as finite and has messages
+   *   that were published to it as an endless one; `ERR_LIMIT` if there are `maxTopics` with messages, all followed; `ERR_CLOSED` after the
    *   hub's `close`.
    * @example
    * ```ts
@@ -94,12 +107,40 @@ export interface Topic<Message, Sent = Message> {
   publish(message: Message, options?: PublishOptions): Promise<string>;
 
   /**
+   * Ends this topic, which must be a finite one. Its readers get what was published before, and then the outcome.
+   *
+   * From then on `publish` and `end` reject with `ERR_ENDED`. The log is kept for `ttlMs`, so that later readers get the
+   * whole topic. Then its name expires, and may begin anew with another `publish`.
+   *
+   * @returns Resolves to the topic's position after the end. Rejects with `ERR_ENDED` if it has ended before.
+   * @throws {CometError} At once: `ERR_OPTION` for an endless topic and for bad options; `ERR_LIMIT` and `ERR_CLOSED` as
+   *   `publish`.
+   * @example
+   * ```ts
+   * const report = hub.topic<string>("report:7", { finite: true });
+   * for (const row of rows) await report.publish(row);
+   * await report.end();
+   * ```
+   */
+  end(options?: EndOptions): Promise<string>;
+
+  /**
+   * Removes this topic with all messages. Its readers get an item `missing` (404), and `messages` fails with
+   * `ERR_TOPIC_UNKNOWN`. The name may be used again: it begins another epoch.
+   *
+   * @returns Resolves when it is removed.
+   * @throws {CometError} `ERR_CLOSED` after the hub's `close`.
+   */
+  delete(): Promise<void>;
+
+  /**
    * Reads the messages of this topic on the server, from the log, at the reader's pace. Nothing is queued for the
    * reader.
    *
-   * Each run of the enumerator starts where `from` says. It ends when the hub is closed, or when the reader stops it.
+   * Each run of the enumerator starts where `from` says. It ends when the topic has ended, when the hub is closed, or
+   * when the reader stops it.
    *
-   * @throws {CometError} To the reader: `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
+   * @throws {CometError} To the reader: `ERR_FAILED` if the topic has failed; `ERR_TOPIC_UNKNOWN` if it is deleted; `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
    *   log has passed the reader, or does not hold the messages after `from`; `ERR_BROKER` if the broker cannot be read;
    *   `ERR_LIMIT` if there are too many topics.
    * @example
@@ -144,139 +185,20 @@ export interface Topic<Message, Sent = Message> {
   presenceChanges(): Enumerator<PresenceChange>;
 }
 
+/** How `hub.topic` declares a topic. */
+export interface TopicDeclaration {
+  /**
+   * Whether the topic ends. Only where the hub's `topics` leaves that open by answering `true`.
+   *
+   * @default what the hub's `topics` says; endless by default
+   */
+  readonly finite?: boolean;
+  /** The time in milliseconds, from 1, that it is kept after its end. Only with `finite`. @default the hub's `log.maxAgeMs` */
+  readonly ttlMs?: number;
+}
+
 /** The encoder of a topic whose messages are neither strings nor JSON. */
-export interface TopicEncoder<Message, Sent extends JsonValue> {
+export interface TopicEncoder<Message, Sent extends JsonValue> extends TopicDeclaration {
   /** Returns the string or JSON value that is sent for a message. Called once for each `publish`. */
   readonly encoder: (message: Message) => Sent;
-}
-
-/** Options of `publishFrom`. */
-export interface PublishFromOptions {
-  /** When it aborts, the source is closed, and a finite topic ends as `stopped`. */
-  readonly signal?: AbortSignal;
-}
-
-/** Options of `produce`. */
-export interface ProduceOptions {
-  /**
-   * Whether to begin the topic anew if it has ended, or is being produced. A producer that runs is stopped first. The
-   * former messages are removed, and positions in them are unknown from then on.
-   *
-   * @default false
-   */
-  readonly restart?: boolean;
-}
-
-/** The outcome of a stream that was published into a topic: the result of `publishFrom` and `produce`. */
-export interface StreamOutcome {
-  /**
-   * `complete`: the source has ended. `stopped`: it was stopped, by a signal, by `hub.stop` or by `topic.end`.
-   * `failed`: the topic says so to its readers.
-   */
-  readonly outcome: Outcome;
-  /** Why it failed, as readers see it; only with `failed`. */
-  readonly code?: string;
-  readonly message?: string;
-  /**
-   * The topic's position after the end or, if the topic is endless, after the last message. `undefined` if the source
-   * emitted nothing and the topic is a broker's.
-   */
-  readonly position: string | undefined;
-}
-
-/** The part of a `Topic` that publishes whole streams. */
-export interface StreamPublishing<Message> {
-  /**
-   * Publishes the elements of a source as messages, in order, and ends a finite topic with it.
-   *
-   * The source is an `Enumerator`, an iterable, an async iterable, a `ReadableStream` or an observable. It is pulled on
-   * demand: while half of the log is unsent to subscribers that read, it waits as an awaited `publish` does. Absent and
-   * stalled subscribers never hold it. Elements that are ready in one turn of the event loop are flushed together. A
-   * source that never waits takes at most the hub's `flushSliceMs` of each turn, shared with all other sources. With a
-   * broker at most 64 messages of a source await its acknowledgement.
-   *
-   * A finite topic ends as `complete` when the source ends, as `failed` when it fails, and as `stopped` when `signal`
-   * aborts. Readers get the code `ERR_FAILED` and a fixed text in place of an error's own. When `hub.close` interrupts the
-   * source, they get `ERR_PRODUCER_LOST`. An endless topic stays open in all cases. The topic is kept alive meanwhile,
-   * with and without subscribers.
-   *
-   * The hub closes the source exactly once: after its end or failure, when a message cannot be published, when `signal`
-   * aborts (a source is then closed unread if it has aborted already), when the topic ends or is deleted meanwhile, and at
-   * `hub.close`. An error of the clean-up fails the stream if the source had ended, goes to `onError` if it was stopped,
-   * and is dropped if the source had failed.
-   *
-   * @returns Resolves when the last message and the end are published: after the source's clean-up if the source ended
-   *   by itself, without waiting for it if it was stopped. Being stopped is an outcome, not an error, whether `signal`,
-   *   `topic.end` or `hub.stop` stopped it; if other code ended the topic, the outcome is that end's. It rejects with the
-   *   error of the source; with `ERR_ENDED` if the topic had ended before the call; with `ERR_ENCODER`, `ERR_MESSAGE` and
-   *   any error of the encoder for an element; with `ERR_LIMIT` and the codes of a broker as `publish`; with `ERR_CLOSED`
-   *   when the hub closes.
-   * @throws {CometError} At once, without closing the source: `ERR_SOURCE` if it is no source, `ERR_OPTION` if `signal` is
-   *   no `AbortSignal`.
-   * @example
-   * ```ts
-   * const answer = hub.topic<string>("answer:1", { finite: true });
-   * const { outcome } = await answer.publishFrom(model.stream(question), { signal: request.signal });
-   * if (outcome === "complete") await store(question);
-   * ```
-   */
-  publishFrom(source: Source<Message>, options?: PublishFromOptions): Promise<StreamOutcome>;
-}
-
-/** The part of a `Hub` that runs producers. */
-export interface StreamProducing {
-  /**
-   * Runs a producer once, and publishes its source into a finite topic, which ends with it.
-   *
-   * It calls `factory` at once, and publishes the source as `publishFrom` does. A call for a name that is being produced
-   * joins it, as does one for a name that has ended and is still kept: `factory` is not called, and the result is the
-   * same. So a repeated request does not start the work again. `{ restart: true }` stops a producer that runs, waits until
-   * its source is closed, for 5 s at most, and begins the topic anew: readers of the former one have its end.
-   *
-   * The `signal` that `factory` gets aborts when the stream is stopped: by `hub.stop`, by `topic.end` or `topic.delete`,
-   * by `hub.close`, or when a message cannot be published. Pass it on to what the source waits for. The source is closed
-   * then even if it ignores the signal, and nothing that it emits later is published. A source that arrives later is
-   * closed unread.
-   *
-   * A `factory` that throws, rejects or returns no source, and a source that fails, end the topic as `failed`. Readers get
-   * the code `ERR_FAILED` and a fixed text; the error goes to `onError`. At `hub.close` a stream that is not complete after
-   * the drain ends as `failed` with `ERR_PRODUCER_LOST`.
-   *
-   * @param name A topic that the hub's `topics` declares as finite or leaves open; the latter becomes finite.
-   * @param factory Returns the source, or a promise of it. Its elements are strings or JSON; map other types.
-   * @returns Resolves to the outcome when the topic has ended. Never rejects, so it need not be awaited.
-   * @throws {CometError} At once: `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN` for the name; `ERR_OPTION` for an endless topic or bad
-   *   arguments; `ERR_CLOSED` after `hub.close` was called; `ERR_BROKER_CONFIG` if the hub has a broker.
-   * @example
-   * ```ts
-   * app.post("/answers/:id", (request, response) => {
-   *   hub.produce(`answer:${request.params.id}`, (signal) => model.stream(request.body, { signal }));
-   *   response.status(202).end();
-   * });
-   * ```
-   */
-  produce<Message = JsonValue>(
-    name: string & IfJsonable<Message>,
-    factory: (signal: AbortSignal) => Source<Message> | PromiseLike<Source<Message>>,
-    options?: ProduceOptions,
-  ): Promise<StreamOutcome>;
-
-  /**
-   * Stops the stream of a finite topic: its producer's signal aborts, its source is closed, and it ends as `stopped`.
-   *
-   * It stops a source of `publishFrom` too, and ends a finite topic that has begun and that no source fills. For an
-   * endless topic, one that has ended and one that has not begun it does nothing.
-   *
-   * @returns Resolves when the topic has ended. It rejects with the error if the end cannot be published, which is no
-   *   unhandled rejection.
-   * @throws {CometError} At once: `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN` for the name.
-   * @example
-   * ```ts
-   * app.delete("/answers/:id", (request, response) => {
-   *   hub.stop(`answer:${request.params.id}`);
-   *   response.status(204).end();
-   * });
-   * ```
-   */
-  stop(name: string): Promise<void>;
 }

@@ -87,10 +87,21 @@ export class Group implements Follower {
     return this.#cursors.indexes;
   }
 
-  /** The start of a connection that wants only new messages: the members' place, unless the log has passed them. */
+  /**
+   * The start of a connection that wants only new messages: the members' place, unless the log has passed them. The end
+   * of a topic is always new.
+   */
   get newest(): readonly number[] {
     const { cursors, logs } = this;
-    return logs.map(({ floor, head }, i) => ((cursors[i] as number) < floor ? head : (cursors[i] as number)));
+    return logs.map(({ floor, lastMessage }, i) => {
+      const cursor = cursors[i] as number;
+      return cursor < floor ? lastMessage : Math.min(cursor, lastMessage);
+    });
+  }
+
+  /** Whether one of its topics has ended. */
+  get hasEnded(): boolean {
+    return this.logs.some(({ ended }) => ended !== undefined);
   }
 
   /** The end of each log. */

@@ -2,12 +2,12 @@ import { CometError, describe } from "../../core/errors.ts";
 import { assertFunction } from "../../core/options.ts";
 import { afterTurn } from "../../core/turn.ts";
 import { Enumerator } from "../../stream/enumerator.ts";
-import type { ProduceOptions, StreamOutcome } from "../topic.ts";
+import type { ProduceOptions, StreamOutcome } from "../published-streams.ts";
 import { whenClosed } from "./close-source.ts";
 import { FactoryRun, type SourceFactory } from "./factory-run.ts";
 import type { SourcePublisher } from "./publish-from.ts";
 import type { SourceResult, SourceRun } from "./source-run.ts";
-import { FAILED, STOPPED, type ProducedTopic } from "./source-topic.ts";
+import { FAILED, STOPPED, type ProducedTopic, type ProducedTopics } from "./source-topic.ts";
 
 /**
  * The producers of this hub: at most one of each finite topic runs at a time.
@@ -20,18 +20,14 @@ import { FAILED, STOPPED, type ProducedTopic } from "./source-topic.ts";
  */
 export class Producers {
   readonly #sources: SourcePublisher;
-  readonly #topicOf: (name: string) => ProducedTopic;
+  readonly #topics: ProducedTopics;
   readonly #hasBroker: boolean;
   readonly #productions = new Map<string, Production>();
   #isClosed = false;
 
-  /**
-   * @param topicOf Returns the topic of a name, and declares it as finite where the hub's `topics` leaves that open.
-   *   Throws `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN` and `ERR_OPTION`.
-   */
-  constructor(sources: SourcePublisher, topicOf: (name: string) => ProducedTopic, hasBroker: boolean) {
+  constructor(sources: SourcePublisher, topics: ProducedTopics, hasBroker: boolean) {
     this.#sources = sources;
-    this.#topicOf = topicOf;
+    this.#topics = topics;
     this.#hasBroker = hasBroker;
   }
 
@@ -41,7 +37,11 @@ export class Producers {
   }
 
   /** Implements `Hub.produce`, which documents it. */
-  produce(name: string, factory: SourceFactory, { restart = false }: ProduceOptions = {}): Promise<StreamOutcome> {
+  produce(
+    name: string,
+    factory: SourceFactory,
+    { restart = false, ttlMs }: ProduceOptions = {},
+  ): Promise<StreamOutcome> {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     if (this.#hasBroker) {
       throw new CometError("ERR_BROKER_CONFIG", "produce needs a broker with leases. This hub's broker has none.");
@@ -50,7 +50,7 @@ export class Producers {
     if (typeof (restart as unknown) !== "boolean") {
       throw new CometError("ERR_OPTION", `restart must be true or false, not ${describe(restart)}.`);
     }
-    const topic = this.#topicOf(name);
+    const topic = this.#topics.declare(name, ttlMs);
     if (!topic.isFinite) {
       throw new CometError("ERR_OPTION", `The topic ${describe(name)} is endless. Only a finite one can be produced.`);
     }
@@ -66,7 +66,7 @@ export class Producers {
   /** Implements `Hub.stop`, which documents it. */
   stop(name: string): Promise<void> {
     const current = this.#productions.get(name);
-    const stopping = current === undefined ? endAsStopped(this.#topicOf(name)) : current.stop();
+    const stopping = current === undefined ? endAsStopped(this.#topics.find(name)) : current.stop();
     // A caller that does not wait has no use for the error.
     stopping.catch(() => undefined);
     return stopping;

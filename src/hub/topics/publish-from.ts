@@ -1,7 +1,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import type { Source } from "../../stream/sources/from.ts";
-import type { PublishFromOptions, StreamOutcome } from "../topic.ts";
+import type { PublishFromOptions, StreamOutcome } from "../published-streams.ts";
 import { whenClosed } from "./close-source.ts";
 import { SharedSlice } from "./shared-slice.ts";
 import { SourceRun, type SourceHost } from "./source-run.ts";

@@ -4,7 +4,7 @@ import { Enumerator } from "../../stream/enumerator.ts";
 import { openRun } from "../../stream/open.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";
 import { from, type Source } from "../../stream/sources/from.ts";
-import type { StreamOutcome } from "../topic.ts";
+import type { StreamOutcome } from "../published-streams.ts";
 import { closeUnread, WatchedRun } from "./close-source.ts";
 import type { SharedSlice } from "./shared-slice.ts";
 import { COMPLETE, FAILED, LOST, STOPPED, type End, type SourceTopic } from "./source-topic.ts";

@@ -6,7 +6,7 @@
 
 import type { Publication } from "../../log/entry.ts";
 import type { TopicEnd } from "../../wire/item.ts";
-import type { StreamOutcome } from "../topic.ts";
+import type { StreamOutcome } from "../published-streams.ts";
 
 /** The end that a source gives its topic, as readers see it. */
 export type End = Omit<TopicEnd, "topic">;
@@ -67,4 +67,16 @@ export interface ProducedTopic extends SourceTopic {
   readonly hasBegun: boolean;
   /** Removes the topic, so that its name begins another epoch. */
   delete(): Promise<void>;
+}
+
+/** The topics of a hub, as its producers see them. */
+export interface ProducedTopics {
+  /** Returns the topic of a name. @throws {CometError} `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN`. */
+  find(name: string): ProducedTopic;
+  /**
+   * Returns the topic of a name, and declares it as finite where the hub's `topics` leaves that open.
+   *
+   * @throws {CometError} `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN`; `ERR_OPTION` for an endless topic or a bad `ttlMs`.
+   */
+  declare(name: string, ttlMs: number | undefined): ProducedTopic;
 }

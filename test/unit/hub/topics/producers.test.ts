@@ -62,12 +62,12 @@ describe("produce", () => {
     const sink = await world.open("f");
     const tap = new Tap();
     const producing = world.producers.produce("f", tap.factory);
-    expect([tap.calls, world.begun.has("f"), world.producers.size]).toEqual([1, true, 1]);
+    expect([tap.calls, world.begun, world.producers.size]).toEqual([1, ["f"], 1]);
     tap.push("a");
     tap.push("b");
     tap.end();
     const outcome = await producing;
-    expect(outcome).toEqual({ outcome: "complete", position: world.ends.get("f")?.position });
+    expect(outcome).toEqual({ outcome: "complete", position: world.endOf("f")?.position });
     await flushed();
     expect(sink.messages).toEqual(["a", "b"]);
     expect([tap.closed, tap.signal?.aborted, world.producers.size]).toEqual([1, false, 0]);
@@ -127,7 +127,7 @@ describe("produce", () => {
     const world = new SourceWorld();
     const sink = await world.open("f");
     const outcome = await world.producers.produce("f", factory);
-    expect(outcome).toEqual({ ...failed, position: world.ends.get("f")?.position });
+    expect(outcome).toEqual({ ...failed, position: world.endOf("f")?.position });
     await flushed();
     expect(sink.text).toContain("The source of this topic has failed.");
     expect(sink.text).not.toContain("secret");
@@ -154,7 +154,7 @@ describe("produce", () => {
     expectThrow("ERR_OPTION", () => producers.produce("f", tap.factory, { restart: 1 as never }), /true or false/);
     const withBroker = new SourceWorld({}, true);
     expectThrow("ERR_BROKER_CONFIG", () => withBroker.producers.produce("f", tap.factory));
-    expect([tap.calls, world.begun.size, withBroker.begun.size]).toEqual([0, 0, 0]);
+    expect([tap.calls, world.begun, withBroker.begun]).toEqual([0, [], []]);
   });
 });
 
@@ -166,7 +166,7 @@ describe("stop", () => {
     tap.push("a");
     await world.producers.stop("f");
     expect([tap.signal?.aborted, tap.closed]).toEqual([true, 1]);
-    expect(await producing).toEqual({ outcome: "stopped", position: world.ends.get("f")?.position });
+    expect(await producing).toEqual({ outcome: "stopped", position: world.endOf("f")?.position });
     tap.push("late");
     await turns();
     expect(world.topics.live("f")?.log.head).toBe(2);
@@ -202,7 +202,7 @@ describe("stop", () => {
     const producing = world.producers.produce("f", () => slow.source);
     await world.producers.stop("f");
     expect((await producing).outcome).toBe("stopped");
-    expect([slow.returns, world.ends.get("f")?.outcome]).toEqual([1, "stopped"]);
+    expect([slow.returns, world.endOf("f")?.outcome]).toEqual([1, "stopped"]);
   });
 
   test("closes a source unread that arrives late, and ignores a factory that rejects late", async () => {
@@ -218,7 +218,7 @@ describe("stop", () => {
     await until(() => cancelled > 0);
     await turns();
     expect([cancelled, world.errors]).toEqual([1, []]);
-    expect(["f1", "f2"].map((name) => world.ends.get(name)?.outcome)).toEqual(["stopped", "stopped"]);
+    expect(["f1", "f2"].map((name) => world.endOf(name)?.outcome)).toEqual(["stopped", "stopped"]);
   });
 
   test("stops a producer from within its factory", async () => {
@@ -243,7 +243,7 @@ describe("stop", () => {
     const publishing = world.sources.publishFrom(world.topic("f"), tap.factory(new AbortController().signal), {});
     await world.producers.stop("f");
     expect((await publishing).outcome).toBe("stopped");
-    expect([tap.closed, world.ends.get("f")?.outcome]).toEqual([1, "stopped"]);
+    expect([tap.closed, world.endOf("f")?.outcome]).toEqual([1, "stopped"]);
   });
 
   test("does nothing to an endless topic, one that has not begun, and one that has ended", async () => {
@@ -251,12 +251,12 @@ describe("stop", () => {
     await world.sources.publishFrom(world.topic("t"), ["a"], {});
     const position = await world.end("f2", { outcome: "complete" });
     for (const name of ["t", "f1", "f2"]) await world.producers.stop(name);
-    expect([...world.ends]).toEqual([["f2", { outcome: "complete", position }]]);
+    expect([world.ended, world.endOf("f2")]).toEqual([["f2"], { outcome: "complete", position }]);
   });
 
   test("rejects if the end cannot be published, which is no unhandled rejection", async () => {
     const world = new SourceWorld();
-    world.begun.add("f");
+    world.topic("f").begin(() => undefined);
     world.endFailure = new CometError("ERR_BROKER", "away");
     const unhandled: unknown[] = [];
     const note = (error: unknown): void => void unhandled.push(error);
@@ -289,7 +289,7 @@ describe("restart", () => {
     const tap = new Tap();
     const again = world.producers.produce("f", tap.factory, { restart: true });
     await until(() => tap.calls === 1);
-    expect([world.deleted, world.ends.has("f")]).toEqual([["f"], false]);
+    expect([world.deleted, world.ended]).toEqual([["f"], []]);
     tap.end();
     expect((await again).outcome).toBe("complete");
   });
@@ -361,8 +361,8 @@ describe("restart", () => {
     const stopping = world.producers.stop("f");
     slow.release();
     await stopping;
-    expect(await second).toEqual(world.ends.get("f"));
-    expect([tap.calls, world.deleted, world.ends.get("f")?.outcome]).toEqual([0, [], "stopped"]);
+    expect(await second).toEqual(world.endOf("f"));
+    expect([tap.calls, world.deleted, world.endOf("f")?.outcome]).toEqual([0, [], "stopped"]);
   });
 
   test("ends a topic first that has begun without a producer", async () => {
@@ -396,7 +396,7 @@ describe("closing", () => {
     const closing = world.sources.close().then(() => void (isClosed = true));
     const lost = { outcome: "failed", code: "ERR_PRODUCER_LOST" };
     expect(await Promise.all(producing)).toMatchObject([lost, lost]);
-    expect([tap.signal?.aborted, tap.closed, world.ends.get("f1")?.code]).toEqual([true, 1, "ERR_PRODUCER_LOST"]);
+    expect([tap.signal?.aborted, tap.closed, world.endOf("f1")?.code]).toEqual([true, 1, "ERR_PRODUCER_LOST"]);
     await turns();
     expect(isClosed).toBe(false);
     slow.release();
