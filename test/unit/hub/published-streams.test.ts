@@ -46,7 +46,10 @@ describe("topic.publishFrom", () => {
     const { hub } = notedHub({ maxTopics: 2 });
     let push: (text: string) => void = () => undefined;
     const source = Enumerator.unicast<string>((channel) => {
-      push = (text) => void (text === "" ? channel.end() : channel.push(text));
+      push = (text) => {
+        if (text === "") channel.end();
+        else channel.push(text);
+      };
     });
     const running = hub.topic<string>("t", finite).publishFrom(source);
     push("a");
