@@ -93,7 +93,8 @@ export interface StreamProducing {
   /**
    * Runs a producer once, and publishes its source into a finite topic, which ends with it.
    *
-   * It calls `factory` at once, and publishes the source as `publishFrom` does. A call for a name that is being produced
+   * It calls `factory` at once, or in the next turn of the event loop if readers wait for the topic, so that they connect
+   * first. It publishes the source as `publishFrom` does. A call for a name that is being produced
    * joins it, as does one for a name that has ended and is still kept: `factory` is not called, and the result is the
    * same. So a repeated request does not start the work again. `{ restart: true }` stops a producer that runs, waits until
    * its source is closed, for 5 s at most, and begins the topic anew: readers of the former one have its end.

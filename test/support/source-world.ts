@@ -18,6 +18,7 @@ import { SourcePublisher } from "../../src/hub/topics/publish-from.ts";
 import { Publisher } from "../../src/hub/topics/publisher.ts";
 import type { End, ProducedTopic } from "../../src/hub/topics/source-topic.ts";
 import { Topics } from "../../src/hub/topics/topics.ts";
+import type { Publication } from "../../src/log/entry.ts";
 import { FakeSink } from "./fake-sink.ts";
 import { FaultyBroker } from "./faulty-broker.ts";
 
@@ -41,6 +42,8 @@ export class SourceWorld {
   pauses = 0;
   /** Each end rejects with this, if there is one. */
   endFailure: unknown;
+  /** What a broker answers that has a message, if there is one. */
+  acknowledge: ((position: string) => Promise<string>) | undefined;
   readonly #gate: Gate;
   readonly #names = new Set<string>();
 
@@ -135,6 +138,12 @@ class WorldTopic extends HubSourceTopic {
     const paced = super.paced();
     if (paced !== undefined) this.#world.pauses += 1;
     return paced;
+  }
+
+  override send(message: Publication): string | Promise<string> {
+    const sent = super.send(message);
+    const { acknowledge } = this.#world;
+    return typeof sent === "string" && acknowledge !== undefined ? acknowledge(sent) : sent;
   }
 
   override end(end: End): Promise<string> {

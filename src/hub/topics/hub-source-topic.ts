@@ -34,6 +34,11 @@ export class HubSourceTopic implements ProducedTopic {
     return topic?.life !== undefined || (topic?.isWritten !== true && this.#finite !== undefined);
   }
 
+  get isAwaited(): boolean {
+    const topic = this.#live;
+    return topic?.isAwaited === true && topic.isFollowed;
+  }
+
   get hasBegun(): boolean {
     return this.#live?.life?.isBegun === true;
   }

@@ -1,5 +1,6 @@
 import { CometError, describe } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
+import { afterTurn } from "../../core/turn.ts";
 import { Enumerator } from "../../stream/enumerator.ts";
 import { openRun } from "../../stream/open.ts";
 import { Pump, type Consumer } from "../../stream/pump.ts";
@@ -137,10 +138,6 @@ export class SourceRun implements Consumer<unknown> {
     this.#decideFailure(error);
   }
 
-  #isEndedByOthers(error: unknown): boolean {
-    return error instanceof CometError && error.code === "ERR_ENDED" && this.#topic.ended !== undefined;
-  }
-
   get #isAborted(): boolean {
     return this.#signal?.aborted === true;
   }
@@ -153,6 +150,7 @@ export class SourceRun implements Consumer<unknown> {
   }
 
   #open(): void {
+    const { isAwaited } = this.#topic;
     try {
       this.#release = this.#topic.begin(() => this.#onChange());
     } catch (error) {
@@ -165,7 +163,9 @@ export class SourceRun implements Consumer<unknown> {
       return;
     }
     this.#signal?.addEventListener("abort", this.#onAbort);
-    this.#pump.resume();
+    // Readers that wait for the beginning connect in this turn. A source that never waits would pass them.
+    if (isAwaited) afterTurn(this.#resume);
+    else this.#pump.resume();
   }
 
   /** Publishes an element. Returns whether the next one may follow in this turn. */
@@ -221,7 +221,8 @@ export class SourceRun implements Consumer<unknown> {
         settle();
       },
       (error: unknown) => {
-        if (this.#isEndedByOthers(error)) this.#halt(undefined);
+        // Other code has ended the topic, and its listener is not notified yet.
+        if (this.#topic.ended !== undefined) this.#halt(undefined);
         else {
           // The broker may still publish those that were sent after it. Nothing more is sent.
           this.#failure ??= { error };
@@ -244,14 +245,13 @@ export class SourceRun implements Consumer<unknown> {
   #halt(end: End | undefined, failure?: Failure): void {
     if (this.#isDecided) return;
     this.#decide(end, failure);
-    if (!this.#isOpen) this.#resolveClosed();
+    if (!this.#isOpen) this.#discard();
     this.#pump.stop().catch(this.#host.onError);
   }
 
   #decideFailure(error: unknown): void {
     // A source usually fails when its signal aborts.
     if (this.#isAborted) this.#decide(STOPPED);
-    else if (this.#isEndedByOthers(error)) this.#decide(undefined);
     else this.#decide(FAILED, { error });
   }
 

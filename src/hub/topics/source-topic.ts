@@ -29,6 +29,8 @@ export interface SourceTopic {
   readonly name: string;
   /** Whether the end of the source ends the topic. */
   readonly isFinite: boolean;
+  /** Whether readers wait for the topic to begin. */
+  readonly isAwaited: boolean;
   /** The end of the topic, and the position after it, once it has ended. */
   readonly ended: StreamOutcome | undefined;
   /** Whether the topic that `begin` kept alive was deleted or has expired. A later one of its name is another topic. */
@@ -47,8 +49,9 @@ export interface SourceTopic {
   /**
    * Publishes a message.
    *
-   * @returns The position after it; with a broker, once the broker holds it. Rejects as `BrokerLink.publish` does.
-   * @throws {CometError} `ERR_ENDED`, `ERR_CLOSED`, and the codes of `Topics.toPublish`.
+   * @returns The position after it; with a broker, once the broker holds it. Rejects with `ERR_ENDED`, and as
+   *   `BrokerLink.publish` does.
+   * @throws {CometError} `ERR_CLOSED`, and the codes of `Topics.toPublish`.
    */
   send(message: Publication): string | Promise<string>;
   /** Waits as `LiveTopic.paced` does. */

@@ -26,6 +26,14 @@ describe("topic.publishFrom", () => {
     }
   });
 
+  test("gives readers that wait for the beginning all of a source that never waits", async () => {
+    const { hub } = notedHub({ topics: () => ({ finite: true, log: { maxEntries: 64 } }), flushSliceMs: 60_000 });
+    const waiting = followHub(hub, "topic=t&wire=ndjson");
+    const elements = Array.from({ length: 1000 }, (_, i) => i);
+    await Promise.all([hub.topic<number>("t").publishFrom(elements), waiting]);
+    expect((await (await waiting).ended()).data).toEqual(elements);
+  });
+
   test("applies the topic's encoder", async () => {
     const { hub } = notedHub();
     const dates = hub.topic("t", { encoder: (date: Date) => date.getTime(), ...finite });
@@ -87,6 +95,17 @@ describe("hub.produce", () => {
     void hub.produce("t", (signal) => waiting(signal));
     expect((await hub.fetch(request("topic=t"))).status).toBe(200);
     await hub.stop("t");
+  });
+
+  test("never calls the factory if it is stopped while readers connect", async () => {
+    const { hub } = notedHub({ topics: () => ({ finite: true }) });
+    const waiting = followHub(hub, "topic=t&wire=ndjson");
+    let calls = 0;
+    const producing = hub.produce("t", () => [String((calls += 1))]);
+    await hub.stop("t");
+    expect((await producing).outcome).toBe("stopped");
+    await (await waiting).ended();
+    expect([calls, (await waiting).data]).toEqual([0, []]);
   });
 
   test("makes a topic finite that the hub's topics leave open, and no other", async () => {

@@ -279,7 +279,7 @@ describe("a message that cannot be published", () => {
     const world = new SourceWorld({ maxMessageBytes: 100 });
     const source = new Probe<unknown>(["a", element, "b"]);
     await expectCode(code, () => publishFrom(world, "f", source));
-    expect([source.pulled, source.returned]).toEqual([2, 1]);
+    expect([source.pulled, source.returned, world.holds]).toEqual([2, 1, 0]);
     expect(world.endOf("f")).toMatchObject({ outcome: "failed", code: "ERR_FAILED" });
   });
 
@@ -390,19 +390,32 @@ describe("an abort of the signal", () => {
     expect(world.errors).toMatchObject([{ message: "clean-up" }]);
   });
 
-  test("is no failure if the source fails because of it, whichever listener runs first", async () => {
+  test.each(["end", "fail"] as const)("is a stop if it makes the source %s before the hub knows", async (way) => {
     const world = new SourceWorld();
     const abort = new AbortController();
+    let finish: () => void = () => undefined;
+    // The application's listener is the first.
+    abort.signal.addEventListener("abort", () => finish());
     const source = Enumerator.unicast<string>((channel) => {
-      abort.signal.addEventListener("abort", () => channel.fail(new Error("aborted")));
+      finish = () => (way === "end" ? channel.end() : channel.fail(new Error("aborted")));
     });
-    const failing = (async function* () {
+    const running = publishFrom(world, "f", source, abort.signal);
+    abort.abort();
+    expect((await running).outcome).toBe("stopped");
+    await turns();
+    expect([world.endOf("f")?.outcome, world.errors]).toEqual(["stopped", []]);
+  });
+
+  test("is no failure if the source's wait rejects because of it", async () => {
+    const world = new SourceWorld();
+    const abort = new AbortController();
+    const source = (async function* () {
       await new Promise((_, reject) => abort.signal.addEventListener("abort", () => reject(new Error("aborted"))));
       yield "never";
     })();
-    const running = [publishFrom(world, "f1", source, abort.signal), publishFrom(world, "f2", failing, abort.signal)];
+    const running = publishFrom(world, "f", source, abort.signal);
     abort.abort();
-    expect((await Promise.all(running)).map(({ outcome }) => outcome)).toEqual(["stopped", "stopped"]);
+    expect((await running).outcome).toBe("stopped");
     await turns();
     expect(world.errors).toEqual([]);
   });
@@ -527,6 +540,19 @@ describe("closing", () => {
     await closing;
   });
 
+  test("does not wait for a source that could not be opened, nor for one that has ended or failed", async () => {
+    virtualTime();
+    const world = new SourceWorld();
+    const stream = new ReadableStream();
+    stream.getReader();
+    for (const source of [stream, Enumerator.fail(new Error("e"))])
+      await errorOf(() => publishFrom(world, "t", source));
+    await publishFrom(world, "t", ["a"]);
+    const start = performance.now();
+    await world.sources.close();
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
   test("waits 5 s at most for a source whose clean-up hangs", async () => {
     virtualTime();
     const world = new SourceWorld();
@@ -604,5 +630,28 @@ describe("with a broker", () => {
       yield "b";
     })();
     await expectCode("ERR_BROKER", () => publishFrom(world, "t", source));
+  });
+
+  test("ends the topic as failed if a message is not acknowledged after the source has ended", async () => {
+    const world = new SourceWorld();
+    let reject: (error: unknown) => void = () => undefined;
+    world.acknowledge = () => new Promise((_, fail) => (reject = fail));
+    const running = publishFrom(world, "f", ["a"]);
+    await turns();
+    expect(world.ended).toEqual([]);
+    const error = new CometError("ERR_BROKER", "away");
+    reject(error);
+    expect(await errorOf(() => running)).toBe(error);
+    expect(world.endOf("f")).toMatchObject({ outcome: "failed", code: "ERR_FAILED" });
+  });
+
+  test("resolves to the position of the last message, whatever the order of acknowledgements", async () => {
+    const world = new SourceWorld();
+    const acknowledged: (() => void)[] = [];
+    world.acknowledge = (position) => new Promise((resolve) => acknowledged.push(() => resolve(position)));
+    const running = publishFrom(world, "t", ["a", "b", "c"]);
+    await turns();
+    for (const resolve of acknowledged.reverse()) resolve();
+    expect((await running).position).toMatch(/\.3$/);
   });
 });
