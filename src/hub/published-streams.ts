@@ -130,8 +130,8 @@ export interface StreamProducing {
   /**
    * Stops the stream of a finite topic: its producer's signal aborts, its source is closed, and it ends as `stopped`.
    *
-   * It stops a source of `publishFrom` too, and ends a finite topic that has begun and that no source fills. For an
-   * endless topic, one that has ended and one that has not begun it does nothing.
+   * It stops a source of `publishFrom` too, and ends a finite topic that has begun and that no source fills. It does
+   * nothing to an endless topic, one that has ended and one that has not begun.
    *
    * @returns Resolves when the topic has ended. It rejects with the error if the end cannot be published, which is no
    *   unhandled rejection.

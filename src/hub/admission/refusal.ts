@@ -11,7 +11,7 @@ import { COMET_HEAD, managedScript, type ManagedListener } from "../../wire/come
 import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import { sseRefusal } from "../../wire/sse-format.ts";
-import type { Answer } from "./decision.ts";
+import type { Answer } from "./answer.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { addPolicies, type RequestOptionsWithPolicy } from "./headers.ts";
 import { isListener, type WireChoice } from "./wire-choice.ts";

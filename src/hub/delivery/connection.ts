@@ -4,6 +4,7 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
 import type { Place } from "../capacity.ts";
+import type { Flusher } from "../flusher.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
@@ -20,6 +21,7 @@ const none: readonly never[] = [];
 export interface ConnectionContext {
   readonly heartbeatMs: number;
   readonly counters: HubCounters;
+  readonly flusher: Flusher;
   /** Called once when the connection is over. `returns`: the hub has asked the client to reconnect at once. */
   readonly onClosed: (connection: Connection, reason: CloseReason, returns: boolean) => void;
   /** Called once when its sink is released, which may be later. */
@@ -67,12 +69,13 @@ export class Connection implements Subscription, Member {
   readonly recycleAt: number;
   expiresAt: number | null;
   /**
-   * The links of the group's list of members, and the number of the last pass that reached this one. Only the group
-   * changes them.
+   * The links of the group's list of members, the number of the last pass that reached this one, and whether it waits to
+   * be served. Only the group changes them.
    */
   previous: Member | undefined;
   next: Member | undefined;
   lastPass = 0;
+  isWaiting = false;
   /** The time since which the sink takes nothing; Infinity while it takes bytes. */
   stalledSince: number = Infinity;
   readonly #context: ConnectionContext;
@@ -220,10 +223,15 @@ export class Connection implements Subscription, Member {
     this.#write(utf8(text));
   }
 
-  /** Serves the backlog again. The adapter calls it when the sink drains. */
+  /**
+   * Serves the backlog again, in the next flush: thousands of sinks may drain in one turn. The adapter calls it when the
+   * sink drains.
+   */
   drained(): void {
     this.stalledSince = Infinity;
-    if (!this.#over && this.#cursors !== undefined) this.serve();
+    if (this.#over || this.#cursors === undefined) return;
+    this.#group.serveLater(this);
+    this.#context.flusher.enqueue(this.#group);
   }
 
   /**
@@ -403,7 +411,7 @@ export class Connection implements Subscription, Member {
   /** Joins the members, unless this connection is ahead of them. */
   #rejoin(cursors: Cursors, limits: readonly number[]): void {
     if (cursors.indexes.some((cursor, i) => cursor > (limits[i] as number))) {
-      this.#group.joinAfterPass(this);
+      this.#group.serveLater(this);
       return;
     }
     this.#cursors = undefined;

@@ -56,6 +56,7 @@ export class Subscriptions {
     this.#context = {
       heartbeatMs: settings.heartbeatMs,
       counters,
+      flusher,
       onClosed: (connection, reason, returns) => this.#onClosed(connection, reason, returns),
       onReleased: (connection) => this.#onReleased(connection),
     };

@@ -72,7 +72,7 @@ export class Producers {
     return stopping;
   }
 
-  /** Refuses further producers. Those that run go on until `SourcePublisher.close`. */
+  /** Refuses further producers. Running ones go on until `SourcePublisher.close`. */
   close(): void {
     this.#isClosed = true;
   }

@@ -71,14 +71,13 @@ export class SourcePublisher implements SourceHost {
   }
 
   /**
-   * Stops all sources, whose finite topics end as failed, and refuses further ones. It waits until the sources are
-   * closed, for 5 s at most. Call it while messages can still be published.
+   * Stops all sources, whose finite topics end as failed, and refuses further ones. It waits until the ends are
+   * published and the sources closed, for 5 s at most. Call it while messages can still be published.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
     const runs = [...this.#runs];
     for (const run of runs) run.interrupt();
-    await Promise.all(runs.map(({ result }) => result));
-    await whenClosed(Promise.all(runs.map(({ closed }) => closed)));
+    await whenClosed(Promise.all(runs.flatMap(({ result, closed }) => [result, closed])));
   }
 }

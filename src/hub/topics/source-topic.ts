@@ -13,7 +13,7 @@ export type End = Omit<TopicEnd, "topic">;
 
 /** The source was stopped on purpose. */
 export const STOPPED: End = { outcome: "stopped" };
-/** The source has failed. The text of its error may tell strangers about the server, so readers get this one. */
+/** The source has failed. The text of its error may expose the server, so readers get this one. */
 export const FAILED: End = { outcome: "failed", code: "ERR_FAILED", message: "The source of this topic has failed." };
 /** The source has ended. */
 export const COMPLETE: End = { outcome: "complete" };
