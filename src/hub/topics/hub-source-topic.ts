@@ -3,8 +3,7 @@ import { checkTopicName } from "../../log/position.ts";
 import type { StreamOutcome } from "../published-streams.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import type { LiveTopic } from "./live-topic.ts";
-import type { Publisher } from "./publisher.ts";
-import type { End, ProducedTopic, ProducedTopics } from "./source-topic.ts";
+import type { End, ProducedTopic, ProducedTopics, SourceSender } from "./source-topic.ts";
 import type { Topics } from "./topics.ts";
 
 /**
@@ -15,13 +14,13 @@ import type { Topics } from "./topics.ts";
 export class HubSourceTopic implements ProducedTopic {
   readonly name: string;
   readonly #topics: Topics;
-  readonly #publisher: Publisher;
+  readonly #publisher: SourceSender;
   readonly #finite: FiniteSettings | undefined;
   /** The topic that `begin` keeps alive. */
   #begun: LiveTopic | undefined;
 
   /** @param finite Set if the application declares that the topic ends. */
-  constructor(topics: Topics, publisher: Publisher, name: string, finite: FiniteSettings | undefined) {
+  constructor(topics: Topics, publisher: SourceSender, name: string, finite: FiniteSettings | undefined) {
     this.name = name;
     this.#topics = topics;
     this.#publisher = publisher;
@@ -96,9 +95,9 @@ export class HubSourceTopic implements ProducedTopic {
 /** The topics of the hub, as its producers see them. */
 export class HubSourceTopics implements ProducedTopics {
   readonly #topics: Topics;
-  readonly #publisher: Publisher;
+  readonly #publisher: SourceSender;
 
-  constructor(topics: Topics, publisher: Publisher) {
+  constructor(topics: Topics, publisher: SourceSender) {
     this.#topics = topics;
     this.#publisher = publisher;
   }

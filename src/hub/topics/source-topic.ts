@@ -7,6 +7,8 @@
 import type { Publication } from "../../log/entry.ts";
 import type { TopicEnd } from "../../wire/item.ts";
 import type { StreamOutcome } from "../published-streams.ts";
+import type { EndOptions, PublishOptions } from "../topic.ts";
+import type { FiniteSettings } from "./finite-life.ts";
 
 /** The end that a source gives its topic, as readers see it. */
 export type End = Omit<TopicEnd, "topic">;
@@ -82,4 +84,12 @@ export interface ProducedTopics {
    * @throws {CometError} `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN`; `ERR_OPTION` for an endless topic or a bad `ttlMs`.
    */
   declare(name: string, ttlMs: number | undefined): ProducedTopic;
+}
+
+/** What a source's topic needs of `Publisher`, which documents it. */
+export interface SourceSender {
+  encode(data: unknown, options: PublishOptions): Publication;
+  send(name: string, message: Publication, finite?: FiniteSettings): string | Promise<string>;
+  end(name: string, options: EndOptions, finite?: FiniteSettings): Promise<string>;
+  delete(name: string): Promise<void>;
 }

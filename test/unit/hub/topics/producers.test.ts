@@ -94,7 +94,7 @@ describe("produce", () => {
     const outcome = await first;
     expect(await second).toEqual(outcome);
     expect(await world.producers.produce("f", other.factory)).toEqual(outcome);
-    expect([tap.calls, other.calls]).toEqual([1, 0]);
+    expect([tap.calls, other.calls, world.errors]).toEqual([1, 0, []]);
   });
 
   test("joins one that fails, with the same outcome and one report", async () => {
@@ -367,11 +367,16 @@ describe("restart", () => {
 
   test("ends a topic first that has begun without a producer", async () => {
     const world = new SourceWorld();
+    const sink = await world.open("f");
     const tap = new Tap();
     const publishing = world.sources.publishFrom(world.topic("f"), tap.factory(new AbortController().signal), {});
     expect((await world.producers.produce("f", () => ["a"], { restart: true })).outcome).toBe("complete");
     expect((await publishing).outcome).toBe("stopped");
     expect(world.deleted).toEqual(["f"]);
+    await flushed();
+    expect(sink.lines.flatMap((line) => ("ended" in line ? [line["ended"]] : []))).toMatchObject([
+      { outcome: "stopped" },
+    ]);
   });
 });
 
