@@ -303,7 +303,7 @@ describe("restart", () => {
     const joined = world.producers.produce("f", () => expect.fail("the factory of a call that joins"));
     expect((await first).outcome).toBe("stopped");
     await turns();
-    expect([slow.returns, tap.calls]).toEqual([1, 0]);
+    expect([slow.returns, tap.calls, world.producers.size]).toEqual([1, 0, 1]);
     slow.release();
     await until(() => tap.calls === 1);
     tap.end();

@@ -533,10 +533,10 @@ describe("closing", () => {
     let isClosed = false;
     const closing = world.sources.close().then(() => void (isClosed = true));
     await until(() => releases.length === 2);
-    releases[0]?.();
+    releases[1]?.();
     await turns();
     expect(isClosed).toBe(false);
-    releases[1]?.();
+    releases[0]?.();
     await closing;
   });
 
