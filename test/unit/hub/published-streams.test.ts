@@ -34,6 +34,19 @@ describe("topic.publishFrom", () => {
     expect((await (await waiting).ended()).data).toEqual(elements);
   });
 
+  test("closes the source unread if it is stopped while readers connect", async () => {
+    const { hub } = notedHub({ topics: () => ({ finite: true }) });
+    const waiting = followHub(hub, "topic=t&wire=ndjson");
+    const abort = new AbortController();
+    let cancelled = 0;
+    const stream = new ReadableStream<string>({ cancel: () => void (cancelled += 1) });
+    const publishing = hub.topic<string>("t").publishFrom(stream, { signal: abort.signal });
+    abort.abort();
+    expect((await publishing).outcome).toBe("stopped");
+    await (await waiting).ended();
+    expect([cancelled, (await waiting).data]).toEqual([1, []]);
+  });
+
   test("applies the topic's encoder", async () => {
     const { hub } = notedHub();
     const dates = hub.topic("t", { encoder: (date: Date) => date.getTime(), ...finite });
@@ -82,6 +95,7 @@ describe("topic.publishFrom", () => {
     const { hub } = notedHub({ broker: new MemoryBrokers().join() });
     const outcome = await hub.topic<number>("t").publishFrom([1, 2, 3]);
     expect(outcome).toMatchObject({ outcome: "complete", position: /\.3$/.exec(outcome.position ?? "")?.input });
+    expect(hub.stats().broker?.replicas).toBe(0);
     const follower = await (await followHub(hub, "topic=t&from=oldest")).has(3);
     expect(follower.data).toEqual([1, 2, 3]);
     expect(await hub.topic<number>("t").publishFrom([])).toEqual({ outcome: "complete", position: undefined });
