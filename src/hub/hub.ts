@@ -1,3 +1,4 @@
+import { CometError } from "../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts";
 import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
@@ -20,6 +21,7 @@ import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessa
 import type { ProduceOptions, StreamOutcome, StreamProducing } from "./published-streams.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
 import { messageDecoder } from "./topics/encode-message.ts";
+import { currentPosition } from "./topics/current-position.ts";
 import { HubSourceTopics } from "./topics/hub-source-topic.ts";
 import { LogReader } from "./topics/log-reader.ts";
 import { Producers } from "./topics/producers.ts";
@@ -127,6 +129,7 @@ export class Hub implements StreamProducing {
       end: (endOptions = {}) => this.#publisher.end(name, endOptions, finite),
       delete: () => this.#publisher.delete(name),
       messages: (messagesOptions = {}) => this.#messages(name, messagesOptions),
+      position: () => this.#position(name),
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),
     };
@@ -248,8 +251,13 @@ export class Hub implements StreamProducing {
     this.#settings.onError(error);
   }
 
-  #messages(name: string, { from = "newest" }: MessagesOptions): Enumerator<TopicMessage<JsonValue>> {
+  #messages(name: string, { from }: MessagesOptions): Enumerator<TopicMessage<JsonValue>> {
     return new Enumerator((wake) => new LogReader(this.#topics, name, from, wake, () => this.#isClosed));
+  }
+
+  async #position(name: string): Promise<string> {
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    return currentPosition(this.#topics, name);
   }
 
   async #close(drainMs: number): Promise<void> {

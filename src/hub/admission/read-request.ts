@@ -9,6 +9,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { jittered } from "../../core/jitter.ts";
 import { checkTopicName, parsePositions } from "../../log/position.ts";
+import { parseStart } from "../../log/start.ts";
 import { checkCallback } from "../../wire/script-frame.ts";
 import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
 import type { Format } from "../../wire/format.ts";
@@ -68,9 +69,6 @@ export function readRequest(
   { topics, nonce }: RequestOptions,
 ): StreamRequest {
   const from = query.single("from");
-  if (from !== undefined && from !== "newest" && from !== "oldest") {
-    throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
-  }
   const wait = query.single("wait");
   if (wait !== undefined && wait !== "0") {
     throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
@@ -84,7 +82,7 @@ export function readRequest(
     format: formatOf(wire, settings, nonce),
     topics: names,
     positions,
-    from,
+    from: from === undefined ? undefined : parseStart(from, "ERR_PARAMETER"),
     waits: wait === undefined,
     query: wire.wire === "comet" ? query.without("lastEventId") : "",
   };

@@ -1,4 +1,5 @@
 import type { Positions } from "../../log/position.ts";
+import type { Start } from "../../log/start.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Place } from "../capacity.ts";
 import type { OverflowPolicy } from "../request-options.ts";
@@ -14,10 +15,10 @@ export interface StreamRequest {
   /** The client's positions; "unreadable" if it has one that is not a hub's, so that it may have missed anything. */
   readonly positions: Positions | "unreadable";
   /**
-   * The start of topics for which the client has no position. By default the newest message, or the oldest of a topic
-   * that ends.
+   * The start of topics for which the client has no position; `undefined` if the request does not say. By default the
+   * newest message, or the oldest of a topic that ends.
    */
-  readonly from: "newest" | "oldest" | undefined;
+  readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
   /** The query without its position, with which a plain comet page reconnects; empty on other wires. */

@@ -5,6 +5,7 @@ import type { LogBounds } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
+import type { Start } from "../../log/start.ts";
 import type { Flusher } from "../flusher.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { TopicDeclaration } from "../topic.ts";
@@ -173,17 +174,18 @@ export class Topics {
    * Keeps topics alive, and waits until their logs know where a client with these positions starts. Creates missing
    * topics.
    *
+   * @param from The start of topics without a position; by default that of each topic.
    * @returns The topics, at once where nothing waits. Rejects with `ERR_BROKER` if the broker cannot be read.
    * @throws {CometError} The codes of {@link getOrCreate}.
    */
-  hold(names: readonly string[], positions: Positions): HeldTopics | Promise<HeldTopics> {
+  hold(names: readonly string[], positions: Positions, from?: Start): HeldTopics | Promise<HeldTopics> {
     const topics = this.getOrCreate(names);
     const holder = (): void => undefined;
     for (const topic of topics) topic.addReader(holder);
     const release = (): void => {
       for (const topic of topics) topic.removeReader(holder);
     };
-    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
+    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name), from) ?? []);
     if (waits.length === 0) return { topics, release };
     return Promise.all(waits).then(
       () => ({ topics, release }),
@@ -195,25 +197,32 @@ export class Topics {
   }
 
   /**
-   * Waits until a topic's log knows what follows a position: until the replica is loaded, and holds the message that
-   * the position names if the broker has it.
+   * Waits until a topic's log knows what follows a position, or the start of a reader without one: until the replica is
+   * loaded, and holds the message that the position names if the broker has it.
    *
    * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
-  whenReady(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const replica = this.#replicas.get(topic);
-    if (replica === undefined) return undefined;
+  whenReady(
+    topic: LiveTopic,
+    position: Position | undefined,
+    from: Start = topic.defaultStart,
+  ): Promise<void> | undefined {
+    const [replica, link] = [this.#replicas.get(topic), this.#link];
+    if (replica === undefined || link === undefined) return undefined;
     const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    if (replica.isLoaded && isKnown) return this.#readBack(topic, position);
-    return replica.refresh().then(() => this.#readBack(topic, position));
+    if (replica.isLoaded && isKnown) return readBack(topic, link, position, from);
+    return replica.refresh().then(() => readBack(topic, link, position, from));
   }
 
-  /** Reads what follows a position, if the memory had no room for it. */
-  #readBack(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const { log } = topic;
-    if (position === undefined || this.#link === undefined || !log.isShortened) return undefined;
-    const index = log.indexOf(position.epoch, position.offset) ?? log.head;
-    return index < log.floor ? readBack(topic, this.#link, position.offset) : undefined;
+  /**
+   * Waits until a topic's log has everything that the broker has now.
+   *
+   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   */
+  async refresh(topic: LiveTopic): Promise<void> {
+    await this.#replicas.get(topic)?.refresh();
+    // A replica that is stopped has not read everything.
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */

@@ -1,5 +1,5 @@
-import { describe, expect, onTestFinished, test } from "vitest";
-import type { HubOptions } from "../../../../src/index.ts";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { Iteratee, type HubOptions } from "../../../../src/index.ts";
 import type { Broker, BrokerMessage, History } from "../../../../src/log/broker.ts";
 import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
 import { open } from "../../../support/fake-sink.ts";
@@ -23,8 +23,42 @@ function processes(
   });
 }
 
+afterEach(() => vi.useRealTimers());
+
 const gaps = (follower: Follower): unknown[] =>
   follower.items.filter(({ type }) => type === "gap").map((item) => ({ ...item }));
+
+/** Has a process whose memory holds a part of 1,000 messages read those that `from` asks for. */
+async function readsBack(isDense: boolean, from: string): Promise<void> {
+  vi.useFakeTimers({ toFake: ["Date", "performance"], now: Date.UTC(2026, 10, 28, 12) });
+  const bounds = { log: { maxEntries: 2000, maxBytes: 2 ** 24 }, maxLogBytes: 2 ** 20 };
+  const shared = new MemoryBrokers();
+  const join = (): Broker => Object.assign(shared.join(), { isDense });
+  const [one, other] = processes(2, bounds, { join }) as [Process, Process];
+  const live = await (await followHub(one.hub, "topic=t")).begun();
+  const texts = Array.from({ length: 1000 }, (_, i) => `${i} ${"x".repeat(2000)}`);
+  for (const [i, text] of texts.entries()) {
+    vi.advanceTimersByTime(10);
+    await other.hub.topic("t").publish(text);
+    if (i % 50 === 49) await live.has(i + 1);
+  }
+  expect(one.hub.stats().logEntries).toBeLessThan(300);
+  const asked = texts.slice(from === "oldest" || from.includes("T11") ? 0 : 400);
+  const reader = one.hub.topic("t").messages({ from }).run(Iteratee.takeUpTo(asked.length));
+  const read = await reader;
+  expect(read.map(({ data }) => data)).toEqual(asked);
+  expect(read[0]).not.toHaveProperty("missed");
+  // A message more, and the memory has no room for the others again.
+  await other.hub.topic("t").publish("last");
+  await live.has(1001);
+  expect(one.hub.stats().logEntries).toBeLessThan(300);
+  const follower = await followHub(one.hub, `topic=t&from=${from === "last:600" ? "last:601" : from}`);
+  await follower.has(asked.length + 1);
+  expect(follower.data).toEqual([...asked, "last"]);
+  expect(follower.open.states).toEqual({ t: "fresh" });
+  // No more than the reader asks for is in memory.
+  if (isDense) expect(one.hub.stats().logEntries).toBeLessThan(asked.length + 3);
+}
 
 describe("hubs of several processes", () => {
   test("deliver a message of one to the subscribers of all, in one order, with one position", async () => {
@@ -90,6 +124,17 @@ describe("hubs of several processes", () => {
     await late.has(2000);
     expect(gaps(late)).toMatchObject([{ missed: 490 }]);
   });
+
+  test.each(
+    [true, false].flatMap((isDense) =>
+      (["last:600", "since:2026-11-28T12:00:04.010Z", "oldest"] as const).map((from) => ({ isDense, from })),
+    ),
+  )(
+    "read again what the memory had no room for, from $from, with a broker that counts its messages ($isDense)",
+    ({ isDense, from }) => readsBack(isDense, from),
+  );
+
+  test("read again all, from a time before the first message", () => readsBack(true, "since:2026-11-28T11:00:00Z"));
 
   test("listen to no topic without subscribers", async () => {
     const [one, other] = processes(2) as [Process, Process];
