@@ -267,7 +267,7 @@ export class Log implements MeteredLog {
 
   /**
    * Puts back messages that the log dropped because the memory was full, with the indexes that they had. The newest of
-   * them must be the one at the floor.
+   * them must be the one at the floor. The memory may exceed its bound by them, until it is enforced again.
    */
   prepend(messages: readonly OlderMessage[]): void {
     for (const message of messages.toReversed()) {
@@ -290,6 +290,7 @@ export class Log implements MeteredLog {
       this.#held += held;
     }
     this.#report();
+    if (this.#rank !== undefined) this.#memory.extended(this.#rank);
   }
 
   /**

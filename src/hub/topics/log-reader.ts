@@ -38,7 +38,9 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#wake = wake;
     this.#isClosed = isClosed;
     const begin = from === undefined ? topic.defaultStart : parseFrom(topic, from);
-    const ready = isPosition(begin) ? topics.whenReady(topic, begin) : topics.whenReady(topic, undefined, begin);
+    const ready = isPosition(begin)
+      ? topics.whenReady([topic], new Map([[name, begin]]))
+      : topics.whenReady([topic], new Map(), begin);
     if (ready === undefined) this.#begin(begin);
     else void this.#beginWhenReady(ready, begin);
     topic.addReader(wake);

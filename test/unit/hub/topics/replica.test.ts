@@ -136,6 +136,48 @@ describe("hubs of several processes", () => {
 
   test("read again all, from a time before the first message", () => readsBack(true, "since:2026-11-28T11:00:00Z"));
 
+  test("hold what a client came back for until the next client comes, and exceed their memory by no more", async () => {
+    const maxLogBytes = 2 ** 20;
+    const options: HubOptions = { maxLogBytes, overflow: "skip", log: { maxEntries: 500 } };
+    const [one, other] = processes(2, options) as [Process, Process];
+    const topics = Array.from({ length: 10 }, (_, t) => `t${t}`);
+    const live = await Promise.all(topics.map((topic) => followHub(one.hub, `topic=${topic}`)));
+    const firsts = new Map<string, string>();
+    for (const topic of topics) {
+      for (let i = 0; i < 500; i += 1) {
+        const position = await other.hub.topic(topic).publish(`${i} ${"x".repeat(150)}`);
+        if (i === 0) firsts.set(topic, position);
+      }
+    }
+    // The last item is the last message, or a gap up to it.
+    await until(() => live.every(({ text }) => text.includes('.500"')));
+    const sizes: number[] = [];
+    const comeBack = async (query: string, count: number): Promise<Follower> => {
+      const back = await (await followHub(one.hub, query)).has(count);
+      sizes.push(one.hub.stats().logBytes);
+      back.leave();
+      return back;
+    };
+    for (const [topic, first] of firsts) {
+      const back = await comeBack(`topic=${topic}&lastEventId=${encodeURIComponent(first)}`, 499);
+      expect(back.open.states).toEqual({ [topic]: "recovered" });
+    }
+    // Each log takes a quarter of a megabyte.
+    expect(Math.max(...sizes)).toBeLessThan(maxLogBytes * 1.3);
+    const both = await comeBack(
+      `topic=t0&topic=t1&lastEventId=${encodeURIComponent(`${firsts.get("t0")},${firsts.get("t1")}`)}`,
+      998,
+    );
+    expect(both.open.states).toEqual({ t0: "recovered", t1: "recovered" });
+    const all = await followHub(
+      one.hub,
+      `${topics.map((topic) => `topic=${topic}`).join("&")}&lastEventId=${encodeURIComponent([...firsts.values()].join(","))}`,
+    );
+    await all.begun();
+    expect(Object.values(all.open.states)).toContain("gap");
+    expect(one.hub.stats().logBytes).toBeLessThan(maxLogBytes * 1.6);
+  });
+
   test("listen to no topic without subscribers", async () => {
     const [one, other] = processes(2) as [Process, Process];
     await one.hub.topic("t").publish("x");
