@@ -30,7 +30,7 @@ export interface ConnectionContext {
 /** A topic that ends and that nobody may have begun. */
 interface AwaitedTopic {
   readonly log: Log;
-  /** Whether nobody has begun it. */
+  /** Whether it has not begun. */
   readonly isAwaited: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface ConnectionInit {
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];
-  /** The topics that nobody had begun when it was opened. */
+  /** The topics that had not begun when it was opened. */
   readonly awaited: readonly AwaitedTopic[];
   /** The request's query without its position. */
   readonly query: string;
@@ -87,7 +87,7 @@ export class Connection implements Subscription, Member {
   /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
   readonly #backlog: Backlog;
-  /** The topics that nobody had begun, and the time until which it waits for them. */
+  /** The topics that had not begun, and the time until which it waits for them. */
   #awaited: readonly AwaitedTopic[];
   readonly #startBy: number;
   /** Whether the stream ends as soon as it is caught up. */
@@ -176,7 +176,7 @@ export class Connection implements Subscription, Member {
   }
 
   /**
-   * Tells the client which of its topics nobody has begun in time, once that is known at a time of the hub's clock. They
+   * Tells the client which of its topics have not begun in time, once that is known at a time of the hub's clock. They
    * may still begin while the stream has others.
    */
   reportMissing(time: number): void {

@@ -35,7 +35,7 @@ export interface StreamClient {
   readonly removed: readonly string[];
   /** The topics that it asked for and that have expired. */
   readonly expired: readonly string[];
-  /** The time until which it waits for topics that nobody has begun, in milliseconds of the hub's clock. */
+  /** The time until which it waits for topics that have not begun, in milliseconds of the hub's clock. */
   readonly startBy: number;
   /** The time at which its permission ends, in milliseconds since 1970; `null` if it does not end. */
   readonly expiresAt: number | null;

@@ -82,7 +82,7 @@ export class LiveTopic implements Flushable {
     return this.#life;
   }
 
-  /** Whether it is a topic that ends, and nobody has begun it. */
+  /** Whether it is a topic that ends, and has not begun. */
   get isAwaited(): boolean {
     return this.#life?.isBegun === false;
   }
