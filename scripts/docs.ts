@@ -12,6 +12,7 @@ const readingOrder = [
   "getting-started",
   "subscribing",
   "publishing",
+  "streams-that-end",
   "language-models",
   "authorization",
   "client",

@@ -13,6 +13,13 @@ export type { FiniteOptions, TopicOptions } from "./hub/topic-options.ts";
 export type { PresenceOptions } from "./hub/presence/presence-options.ts";
 export type { HubStats } from "./hub/hub-stats.ts";
 export type { Authorization, HubRequest, OverflowPolicy, RequestOptions } from "./hub/request-options.ts";
+export type {
+  ProduceOptions,
+  PublishFromOptions,
+  StreamOutcome,
+  StreamProducing,
+  StreamPublishing,
+} from "./hub/published-streams.ts";
 export type { CloseReason, Subscription, SubscriptionUpdate } from "./hub/subscription.ts";
 export type {
   MessagesOptions,

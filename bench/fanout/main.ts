@@ -20,8 +20,9 @@ import { growth } from "./sections/growth.ts";
 import { http2 } from "./sections/http2.ts";
 import { memory } from "./sections/memory.ts";
 import type { Section } from "./sections/section.ts";
+import { tokens } from "./sections/tokens.ts";
 
-const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, growth];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, growth];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {

@@ -2,6 +2,7 @@ import { CometError } from "../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts";
 import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
+import type { Source } from "../stream/sources/from.ts";
 import type { IfJsonable, JsonValue } from "../wire/json.ts";
 import { Gate } from "./admission/gate.ts";
 import { Capacity } from "./capacity.ts";
@@ -17,10 +18,14 @@ import type { Subscription } from "./subscription.ts";
 import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
+import type { ProduceOptions, StreamOutcome, StreamProducing } from "./published-streams.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
 import { messageDecoder } from "./topics/encode-message.ts";
 import { currentPosition } from "./topics/current-position.ts";
+import { HubSourceTopics } from "./topics/hub-source-topic.ts";
 import { LogReader } from "./topics/log-reader.ts";
+import { Producers } from "./topics/producers.ts";
+import { SourcePublisher } from "./topics/publish-from.ts";
 import { Publisher } from "./topics/publisher.ts";
 import { Topics } from "./topics/topics.ts";
 
@@ -52,13 +57,16 @@ const DEFAULT_DRAIN_MS = 5000;
  * await news.publish({ title: "Comet returns" });
  * ```
  */
-export class Hub {
+export class Hub implements StreamProducing {
   readonly #settings: HubSettings;
   readonly #counters = new HubCounters();
   readonly #capacity: Capacity;
   readonly #link: BrokerLink | undefined;
   readonly #topics: Topics;
   readonly #publisher: Publisher;
+  readonly #sources: SourcePublisher;
+  readonly #sourceTopics: HubSourceTopics;
+  readonly #producers: Producers;
   readonly #presence: Presences;
   readonly #subscriptions: Subscriptions;
   readonly #gate: Gate;
@@ -75,6 +83,9 @@ export class Hub {
     this.#link = broker && new BrokerLink(broker, onError, messageDecoder(settings.maxMessageBytes));
     this.#topics = new Topics(settings, flusher, sweeper, this.#link, (topic) => this.#subscriptions.forget(topic));
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
+    this.#sources = new SourcePublisher(settings.flushSliceMs, onError);
+    this.#sourceTopics = new HubSourceTopics(this.#topics, this.#publisher);
+    this.#producers = new Producers(this.#sources, this.#sourceTopics, broker !== undefined);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
     this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters, sweeper);
@@ -113,6 +124,8 @@ export class Hub {
       name,
       publish: (message, publishOptions = {}) =>
         this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions, finite),
+      publishFrom: (source, sourceOptions = {}) =>
+        this.#sources.publishFrom(this.#sourceTopics.find(name, finite), source, sourceOptions, encoder),
       end: (endOptions = {}) => this.#publisher.end(name, endOptions, finite),
       delete: () => this.#publisher.delete(name),
       messages: (messagesOptions = {}) => this.#messages(name, messagesOptions),
@@ -120,6 +133,18 @@ export class Hub {
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),
     };
+  }
+
+  produce<Message = JsonValue>(
+    name: string & IfJsonable<Message>,
+    factory: (signal: AbortSignal) => Source<Message> | PromiseLike<Source<Message>>,
+    options: ProduceOptions = {},
+  ): Promise<StreamOutcome> {
+    return this.#producers.produce(name, factory, options);
+  }
+
+  stop(name: string): Promise<void> {
+    return this.#producers.stop(name);
   }
 
   /**
@@ -238,8 +263,11 @@ export class Hub {
   async #close(drainMs: number): Promise<void> {
     // Subscribers and readers end first, so that they get everything. Presence then says goodbye, for which it needs
     // the broker.
+    // Sources go on during the drain, and end their topics while messages can still be published.
     this.#capacity.close(drainMs);
+    this.#producers.close();
     await this.#subscriptions.drain(drainMs);
+    await this.#sources.close();
     this.#isClosed = true;
     this.#publisher.close();
     this.#topics.wakeReaders();

@@ -7,6 +7,7 @@
 import type { Enumerator } from "../stream/enumerator.ts";
 import type { Outcome } from "../wire/item.ts";
 import type { JsonValue } from "../wire/json.ts";
+import type { StreamPublishing } from "./published-streams.ts";
 
 /** Options of a message beside its data. Each is 1 to 200 characters without CR, LF, NUL and lone surrogates. */
 export interface PublishOptions {
@@ -87,7 +88,7 @@ export interface PresenceChange {
 }
 
 /** A named, ordered sequence of messages. `hub.topic` returns it. */
-export interface Topic<Message, Sent = Message> {
+export interface Topic<Message, Sent = Message> extends StreamPublishing<Message> {
   readonly name: string;
 
   /**

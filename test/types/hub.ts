@@ -4,9 +4,10 @@ import { nodeHandler } from "../../src/adapters/node/index.ts";
 import {
   fetchHandler,
   Hub,
-  type Enumerator,
+  Enumerator,
   type JsonValue,
   type RequestOptions,
+  type StreamOutcome,
   type Topic,
   type TopicMessage,
 } from "../../src/index.ts";
@@ -33,6 +34,19 @@ export const sent: Enumerator<TopicMessage<string>> = hub
   .topic("a", { encoder: (date: Date) => date.toISOString() })
   .messages();
 export const published: Promise<string> = hub.topic<Story>("a").publish({ title: "x" }, { event: "e" });
+export const streamed: Promise<StreamOutcome>[] = [
+  hub.topic<Story>("a").publishFrom(Enumerator.of({ title: "x" }), { signal: new AbortController().signal }),
+  hub.topic<string>("a").publishFrom(new ReadableStream<string>()),
+  hub.topic("a", { encoder: (date: Date) => date.toISOString() }).publishFrom([new Date()]),
+  hub.produce("a", (signal) => [String(signal.aborted)], { restart: true, ttlMs: 1000 }),
+  hub.produce<Story>("a", () => Promise.resolve(Enumerator.of({ title: "x" }))),
+];
+// @ts-expect-error its elements are stories
+void hub.topic<Story>("a").publishFrom([{ name: "x" }]);
+// @ts-expect-error a Date needs to be mapped first
+void hub.produce<Date>("a", () => [new Date()]);
+// @ts-expect-error a producer returns a source
+void hub.produce("a", () => 7);
 
 // @ts-expect-error another type of message
 void hub.topic<Story>("a").publish({ name: "x" });

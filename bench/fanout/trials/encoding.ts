@@ -14,13 +14,21 @@ const id = "bench=abcdefghi.123456";
 
 /** The entry of a log, made by the wire modules alone. */
 function logged(text: string): LoggedMessage {
-  return { id, json: jsonLiteral(text, "json"), text, event: undefined, key: undefined, messageId: undefined };
+  return {
+    id,
+    json: jsonLiteral(text, "json"),
+    text,
+    event: undefined,
+    key: undefined,
+    messageId: undefined,
+    ended: undefined,
+  };
 }
 
 const frameBy = (format: Format) => (text: string) => format.message(logged(text), id);
 const publishBy = (format: Format) => (data: string) => {
   const { json, text, event, key, messageId } = encodeMessage(data, {}, 65_536);
-  return format.message({ id, json, text, event, key, messageId }, id);
+  return format.message({ id, json, text, event, key, messageId, ended: undefined }, id);
 };
 
 const sse = sseFormat(() => 2000);

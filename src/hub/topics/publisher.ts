@@ -1,4 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
+import type { Publication } from "../../log/entry.ts";
 import { positionPrefix } from "../../log/position.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { EndOptions, PublishOptions } from "../topic.ts";
@@ -50,21 +51,36 @@ export class Publisher {
    * @param finite Set if the topic is declared to end.
    */
   publish(name: string, data: unknown, options: PublishOptions, finite?: FiniteSettings): Promise<string> {
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
-    const message = encodeMessage(data, options, this.#maxMessageBytes);
-    if (this.#link !== undefined) return this.#publishTo(this.#link, name, message);
+    this.#assertOpen();
+    const sent = this.send(name, this.encode(data, options), finite);
+    return typeof sent === "string" ? this.#paced(name, sent) : sent.then((position) => this.#paced(name, position));
+  }
+
+  /** Checks and encodes a message. @throws {CometError} `ERR_ENCODER`, `ERR_MESSAGE`. */
+  encode(data: unknown, options: PublishOptions): Publication {
+    return encodeMessage(data, options, this.#maxMessageBytes);
+  }
+
+  /**
+   * Publishes a message without waiting for subscribers: the caller is paced by other means.
+   *
+   * @returns The position after it; with a broker, once the broker holds it. Rejects as `publish` does.
+   * @throws {CometError} `ERR_CLOSED`, and the codes of `Topics.toPublish`.
+   */
+  send(name: string, message: Publication, finite?: FiniteSettings): string | Promise<string> {
+    this.#assertOpen();
+    if (this.#link !== undefined) return this.#sendTo(this.#link, name, message);
     const topic = this.#topics.toPublish(name, finite);
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
-    if (earlier !== undefined) return Promise.resolve(earlier.id);
+    if (earlier !== undefined) return earlier.id;
     if (topic.log.ended !== undefined) return Promise.reject(hasEnded(name));
     this.#counters.published += 1;
-    const { id } = topic.append(message);
-    return topic.paced()?.then(() => id) ?? Promise.resolve(id);
+    return topic.append(message).id;
   }
 
   /** Implements `Topic.end`, which documents it. */
   end(name: string, options: EndOptions, finite?: FiniteSettings): Promise<string> {
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    this.#assertOpen();
     const ended = topicEnd(name, options);
     if (this.#link !== undefined)
       throw new CometError("ERR_BROKER_CONFIG", "The broker does not keep topics that end.");
@@ -78,7 +94,7 @@ export class Publisher {
 
   /** Implements `Topic.delete`, which documents it. */
   delete(name: string): Promise<void> {
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    this.#assertOpen();
     if (this.#link !== undefined) throw new CometError("ERR_BROKER_CONFIG", "The broker cannot delete topics.");
     this.#topics.delete(name);
     return Promise.resolve();
@@ -89,10 +105,23 @@ export class Publisher {
     this.#isClosed = true;
   }
 
-  async #publishTo(link: BrokerLink, name: string, message: Parameters<BrokerLink["publish"]>[1]): Promise<string> {
+  #assertOpen(): void {
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+  }
+
+  async #sendTo(link: BrokerLink, name: string, message: Publication): Promise<string> {
     const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name));
     this.#counters.published += 1;
-    await this.#topics.live(name)?.paced();
     return positionPrefix(name, epoch) + String(offset);
+  }
+
+  /** Resolves to a position once subscribers keep up: see `LiveTopic.paced`. */
+  #paced(name: string, position: string): Promise<string> {
+    return (
+      this.#topics
+        .live(name)
+        ?.paced()
+        ?.then(() => position) ?? Promise.resolve(position)
+    );
   }
 }

@@ -77,6 +77,11 @@ export class Topics {
     return this.#live.size;
   }
 
+  /** Whether the topics are a broker's, and the live ones replicas of them. */
+  get hasBroker(): boolean {
+    return this.#link !== undefined;
+  }
+
   /** The number of topics that have only been asked for. */
   get asked(): number {
     return this.#live.size - this.#written.size;
