@@ -1,11 +1,14 @@
-import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
+import type { EndedItem, EndItem, GapItem, MissingItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
 
 /**
  * One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed.
  */
 export interface ReceivedItem extends Partial<WireMessage> {
-  readonly open?: OpenItem;
+  /** `finite` names the topics that end, of which a client without a position gets all messages by default. */
+  readonly open?: OpenItem & { readonly finite?: readonly string[] };
   readonly gap?: GapItem;
+  readonly ended?: EndedItem;
+  readonly missing?: MissingItem;
   readonly end?: EndItem;
   readonly error?: WireFailure;
 }

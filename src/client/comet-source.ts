@@ -47,7 +47,7 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   /** The number of readers that are full. */
   #full = 0;
   /** The fatal error, if there was one. */
-  #error: Event | undefined;
+  #error: CometErrorEvent | undefined;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
     const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
@@ -57,7 +57,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   override dispatchEvent(event: Event): boolean {
-    if (event.type === "error" && (event as CometErrorEvent).retryMs === null) this.#error = event;
+    const error = event as CometErrorEvent;
+    if (error.type === "error" && error.retryMs === null) this.#error = error;
     for (const read of this.#readers) read(event);
     return super.dispatchEvent(event);
   }
@@ -69,9 +70,13 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   /**
-   * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the
-   * `error` event of a fatal error. While a reader lags by 500 to 1,000 messages, the source has no connection;
-   * then it resumes from the hub's log.
+   * Iterates over all messages from now on, whatever their names. While a reader lags by 500 to 1,000 messages, the
+   * source has no connection; then it resumes from the hub's log.
+   *
+   * It ends after the last message when the source is over as `complete` or `stopped`, or closed by `close()`.
+   *
+   * @throws {Error} After the last message, if the source is over as `failed`. It has the `code` and, as its `message`,
+   *   the `detail` of the fatal `error` event, which is its `cause`.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];
@@ -97,7 +102,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
         if (waiting.length === 0 && this.readyState === this.CLOSED) break;
         await woken;
       }
-      if (this.#error) throw this.#error;
+      const error = this.#error;
+      if (error) throw Object.assign(new Error(error.detail, { cause: error }), { code: error.code });
     } finally {
       this.#readers.delete(read);
       take();
