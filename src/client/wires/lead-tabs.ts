@@ -176,9 +176,6 @@ export function leadTabs(
     };
     const closed = (reason: EndReason): void => {
       outbox.push({ end: { reason, position: "", retryMs: null } });
-      flush();
-      shared = undefined;
-      if (waiting.size > 0) gathering ??= setTimeout(reconcile, GATHER_MS);
     };
     const self: SharedConnection = (next = {
       topics,
