@@ -115,8 +115,6 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     }
     const emit = (type: string, members: object): unknown =>
       this.dispatchEvent(Object.assign(new Event(type), members));
-    /** The newest end of each topic, by name. A missing topic has failed: none of its messages can arrive. */
-    const ends = new Map<string, { readonly outcome: Outcome; readonly failure: WireFailure }>();
     const fail = ({ code, detail, status }: WireFailure, retryMs: number | null): unknown =>
       emit("error", { code, detail, status, retryMs });
     const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
@@ -137,19 +135,8 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         this.dispatchEvent(Object.assign(message, { key, messageId }));
       },
       gap: ({ topic, missed }) => emit("gap", { topic, missed }),
-      ended: ({ topic, outcome, code, message }) => {
-        ends.set(topic, {
-          // An outcome that this version does not know is no success.
-          outcome: outcome === "complete" || outcome === "stopped" ? outcome : "failed",
-          failure: { code: code ?? "ERR_FAILED", detail: message ?? outcome },
-        });
-        emit("ended", { topic, outcome, code, message });
-      },
-      missing: ({ topic, status }) => {
-        const code = status === 410 ? "ERR_TOPIC_EXPIRED" : "ERR_TOPIC_UNKNOWN";
-        ends.set(topic, { outcome: "failed", failure: { code, detail: topic, status } });
-        emit("missing", { topic, status });
-      },
+      ended: ({ topic, outcome, code, message }) => emit("ended", { topic, outcome, code, message }),
+      missing: ({ topic, status }) => emit("missing", { topic, status }),
       lost: (failure, retryMs) => {
         if (retryMs === null) close("error", "failed", failure);
         else {
@@ -157,12 +144,16 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
           fail(failure, retryMs);
         }
       },
-      closed: (reason) => {
-        const all = [...ends.values()];
-        const failed = all.find(({ outcome }) => outcome === "failed");
+      closed: (reason, over) => {
+        const stopped = over.find(({ outcome }) => outcome === "stopped");
+        // A missing topic has no outcome, and one of a later version is no success.
+        const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
         if (reason !== "gone") close(reason, "failed", { code: "ERR_ENDED", detail: reason });
-        else if (failed) close(reason, "failed", failed.failure);
-        else close(reason, (all.find(({ outcome }) => outcome === "stopped") ?? all[0])?.outcome);
+        else if (failed) {
+          const { topic, status, message = topic } = failed;
+          const code = status ? (status === 404 ? "ERR_TOPIC_UNKNOWN" : "ERR_TOPIC_EXPIRED") : "ERR_FAILED";
+          close(reason, "failed", { code: failed.code ?? code, detail: message, ...(status && { status }) });
+        } else close(reason, (stopped ?? over[0])?.outcome);
       },
     });
     this.follower.start();
@@ -176,10 +167,9 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   /**
    * The outcome of the source: `undefined` until it is over, after its own `close()`, and where no topic has ended.
    *
-   * - `failed`: messages may be missing. A topic has failed or is missing, or an error was fatal. A fatal `error` event
-   *   has the reason.
-   * - `stopped`: all messages have arrived, and somebody stopped a topic.
-   * - `complete`: all messages have arrived, and all topics are complete.
+   * - `failed`: a topic has failed or is missing, or an error was fatal. A fatal `error` event has the reason.
+   * - `stopped`: somebody stopped a topic, and none has failed.
+   * - `complete`: all topics are complete.
    */
   get outcome(): Outcome | undefined {
     return this.#outcome;

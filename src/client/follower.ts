@@ -21,6 +21,9 @@ export interface FollowOptions {
   readonly openTimeoutMs?: number;
 }
 
+/** The item of a topic that has ended or is missing. */
+export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
+
 /** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
   readonly opened: (states: OpenItem["states"], wire: Wire) => void;
@@ -33,8 +36,11 @@ export interface FollowEvents {
   readonly missing: (missing: MissingItem) => void;
   /** There is no connection. The follower reconnects after `retryMs` milliseconds; never if that is `null`. */
   readonly lost: (failure: WireFailure, retryMs: number | null) => void;
-  /** The server ended the stream for good, or the connection was lost after the end of every topic. */
-  readonly closed: (reason: EndReason) => void;
+  /**
+   * The server ended the stream for good, or the connection was lost after the end of every topic. `over` has the
+   * newest end of each topic.
+   */
+  readonly closed: (reason: EndReason, over: readonly OverItem[]) => void;
 }
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
@@ -78,15 +84,15 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   let listening: AbortController | undefined;
   /** Whether the last response of several polls has just ended. */
   let isPolling = false;
-  /** The topics that are over, by name: the position after the end, or the status of a missing topic. */
-  const over = new Map<string, string | number>();
+  /** The topics that have ended or are missing, by name. */
+  const over = new Map<string, OverItem>();
   /** The topics of the newest stream. */
   let topics: string[] = [];
 
   /** Whether nothing follows. The client must not reconnect then: its topics may have expired by now. */
   function isDone(): boolean {
     const parts: unknown[] = String(position).split(",");
-    return over.size > 0 && topics.every((topic) => parts.includes(over.get(topic)));
+    return over.size > 0 && topics.every((topic) => parts.includes(over.get(topic)?.position));
   }
 
   function connect(): void {
@@ -152,14 +158,14 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       } else if (ended) {
         position.keep(ended.position);
         // A connection that begins before the end, or at it, sends it again.
-        if (over.get(ended.topic) === ended.position) return;
-        over.set(ended.topic, ended.position);
+        if (over.get(ended.topic)?.position === ended.position) return;
+        over.set(ended.topic, ended);
         on.ended(ended);
       } else if (missing) {
         const known = over.get(missing.topic);
         // A topic that has ended expires. The client has all of it.
-        if (typeof known === "string" || known === missing.status) return;
-        over.set(missing.topic, missing.status);
+        if (known?.position || known?.status === missing.status) return;
+        over.set(missing.topic, missing);
         on.missing(missing);
       } else if (end) streamEnded(end);
     };
@@ -229,7 +235,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
   function finish(reason: EndReason): void {
     stop();
-    on.closed(reason);
+    on.closed(reason, [...over.values()]);
   }
 
   function drop(): void {

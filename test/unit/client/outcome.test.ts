@@ -123,7 +123,7 @@ describe("a source", () => {
     receives(ended("a", 1, outcome as Outcome), gone);
     expect(events.slice(1)).toEqual([
       ["ended", "a", outcome],
-      ["error", "ERR_FAILED", outcome, null],
+      ["error", "ERR_FAILED", "a", null],
       ["close", "gone", "failed"],
     ]);
     expect(source.outcome).toBe("failed");
