@@ -119,6 +119,17 @@ test("sends a tab that joins after the end all messages and the end, from those 
   expect([late.source.outcome, tabs.wire.last]).toEqual(["complete", first]);
 });
 
+test("sends a tab that joins after the end with from=newest the end alone", async () => {
+  const tabs = new Tabs();
+  const both = tabs.open("topic=a&topic=b&from=newest");
+  const first = await tabs.connection(["a", "b"]);
+  first.received([open({ a: 4, b: 0 }, ["a"]), message("a", 5), ended("a", 6)]);
+  await until(() => both.items.length === 2);
+  const late = tabs.open("topic=a&from=newest");
+  await until(() => isClosed(late));
+  expect([late.items, tabs.wire.last]).toEqual([["a complete"], first]);
+});
+
 test("fetches all messages for a tab that joins after the end where the leader lacks some", async () => {
   const tabs = new Tabs();
   const both = tabs.open("topic=a&topic=b&lastEventId=a=e.7,b=e.5");

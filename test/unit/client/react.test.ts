@@ -129,11 +129,12 @@ test.each([
   const end = { topic: "a", outcome, code: "ERR_ROWS", message: "Too many rows.", position: "a=e.2" };
   wire.last.received([{ ended: end }]);
   await until(() => now()?.data === "last");
-  expect(states.map((state) => state.outcome)).not.toContain(outcome);
+  expect(now()).toMatchObject({ state: "open", outcome: undefined, error: undefined });
   wire.last.received([{ end: { reason: "gone", position: "", retryMs: null } }]);
   await until(() => now()?.state === "closed" && now()?.outcome !== undefined);
   expect(now()).toMatchObject({ data: "last", outcome });
   expect(now()?.error?.detail).toBe(detail);
+  expect(states.filter(({ error }) => error && error.type !== "error")).toEqual([]);
 });
 
 test("reports an error in one onMessage, and calls the others", async () => {
