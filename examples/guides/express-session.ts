@@ -10,15 +10,18 @@ declare module "express-session" {
 }
 
 const hub = new Hub({
-  authorize: (_request, topics, user) => {
-    if (typeof user !== "string") return 401;
+  authorize: (_request, topics, context) => {
+    const { user, maxAge } = context as { user?: string; maxAge?: number | null };
+    if (user === undefined) return 401;
     const allowed = ["news", `user:${user}`];
-    return topics.every((topic) => allowed.includes(topic)) ? { identity: user } : 403;
+    if (!topics.every((topic) => allowed.includes(topic))) return 403;
+    return typeof maxAge === "number" ? { identity: user, expiresAt: Date.now() + maxAge } : { identity: user };
   },
 });
 const app = express();
 const secret = process.env["SESSION_SECRET"] ?? "only for trying out";
-app.use(session({ secret, resave: false, saveUninitialized: false }), express.json());
+const cookie = { maxAge: 3_600_000 };
+app.use(session({ secret, resave: false, saveUninitialized: false, cookie }), express.json());
 
 const signedIn: RequestHandler = (request, response, next) => {
   if (request.session.user === undefined) response.sendStatus(401);
@@ -27,7 +30,7 @@ const signedIn: RequestHandler = (request, response, next) => {
 
 app.get(
   "/live",
-  nodeHandler(hub, (request: Request) => ({ context: request.session.user })),
+  nodeHandler(hub, ({ session: { user, cookie } }: Request) => ({ context: { user, maxAge: cookie.maxAge } })),
 );
 app.post("/login", (request, response, next) => {
   const { user } = request.body as { user: string }; // Check a password here.

@@ -11,14 +11,7 @@ import type { LogBounds } from "../log/entry.ts";
 import type { PresenceOptions } from "./presence/presence-options.ts";
 import type { Authorization, HubRequest, OverflowPolicy } from "./request-options.ts";
 import type { CloseReason, Subscription } from "./subscription.ts";
-
-/** Options of one topic. */
-export interface TopicOptions {
-  /** The bounds of the topic's log. A bound that is left out is the hub's. */
-  readonly log?: Partial<LogBounds>;
-  /** The policy for slow subscribers of this topic. The hub's by default. */
-  readonly overflow?: OverflowPolicy;
-}
+import type { TopicOptions } from "./topic-options.ts";
 
 /**
  * Options of a `Hub`. All numbers are integers. Times are in milliseconds, at most 2,147,483,647; other numbers without

@@ -17,6 +17,7 @@ import { checkPresenceOptions, type PresenceOptions } from "./presence/presence-
 import { reportHubError } from "./report-hub-error.ts";
 import { checkOverflow } from "./request-options.ts";
 import type { CloseReason, Subscription } from "./subscription.ts";
+import { checkLogBounds } from "./topic-options.ts";
 
 /** {@link HubOptions}, checked and complete. The rooms of the hub read nothing else. */
 export type HubSettings = Required<
@@ -78,15 +79,6 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     onOpen: assertFunction("onOpen", options.onOpen ?? nothing),
     onClose: assertFunction("onClose", options.onClose ?? nothing),
     onError: guardOnError(assertFunction("onError", options.onError ?? reportHubError)),
-  };
-}
-
-/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
-export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
-  return {
-    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
-    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, MAX),
-    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
   };
 }
 

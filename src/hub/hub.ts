@@ -15,7 +15,7 @@ import { respond } from "./respond.ts";
 import type { Subscription } from "./subscription.ts";
 import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { MessagesOptions, Topic, TopicEncoder, TopicMessage } from "./topic.ts";
+import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
 import { messageDecoder } from "./topics/encode-message.ts";
 import { LogReader } from "./topics/log-reader.ts";
@@ -71,7 +71,7 @@ export class Hub {
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
     this.#link = broker && new BrokerLink(broker, onError, messageDecoder(settings.maxMessageBytes));
-    this.#topics = new Topics(settings, flusher, sweeper, this.#link);
+    this.#topics = new Topics(settings, flusher, sweeper, this.#link, (topic) => this.#subscriptions.forget(topic));
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
@@ -87,25 +87,32 @@ export class Hub {
 
   /**
    * Returns a topic, to publish to and to read. It holds nothing until it is published to or followed. Messages are
-   * strings or JSON values; other types need an encoder.
+   * strings or JSON values; other types need an encoder. `finite: true` declares a topic that ends, as `end` says.
    *
    * @throws {CometError} `ERR_TOPIC` for a malformed name, `ERR_TOPIC_UNKNOWN` for one that the hub's `topics` rejects,
-   *   `ERR_OPTION` for a bad encoder.
+   *   `ERR_OPTION` for bad options or if `topics` declares this name as endless, `ERR_BROKER_CONFIG` if the hub's broker
+   *   does not keep topics that end.
    * @example
    * ```ts
    * const dates = hub.topic("dates", { encoder: (date: Date) => date.toISOString() });
    * ```
    */
-  topic<Message = JsonValue>(name: string & IfJsonable<Message>): Topic<Message>;
+  topic<Message = JsonValue>(name: string & IfJsonable<Message>, options?: TopicDeclaration): Topic<Message>;
   topic<Message, Sent extends JsonValue>(name: string, options: TopicEncoder<Message, Sent>): Topic<Message, Sent>;
-  topic(name: string, options?: TopicEncoder<unknown, JsonValue>): Topic<unknown, JsonValue> {
+  topic(
+    name: string,
+    options: TopicDeclaration & Partial<TopicEncoder<unknown, JsonValue>> = {},
+  ): Topic<unknown, JsonValue> {
     checkTopicName(name);
     this.#topics.assertTopic(name);
-    const encoder = options === undefined ? undefined : assertFunction("The encoder of a topic", options.encoder);
+    const finite = this.#topics.declaration(name, options);
+    const encoder = "encoder" in options ? assertFunction("The encoder of a topic", options.encoder) : undefined;
     return {
       name,
       publish: (message, publishOptions = {}) =>
-        this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions),
+        this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions, finite),
+      end: (endOptions = {}) => this.#publisher.end(name, endOptions, finite),
+      delete: () => this.#publisher.delete(name),
       messages: (messagesOptions = {}) => this.#messages(name, messagesOptions),
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),

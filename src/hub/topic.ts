@@ -5,6 +5,7 @@
  */
 
 import type { Enumerator } from "../stream/enumerator.ts";
+import type { Outcome } from "../wire/item.ts";
 import type { JsonValue } from "../wire/json.ts";
 
 /** Options of a message beside its data. Each is 1 to 200 characters without CR, LF, NUL and lone surrogates. */
@@ -29,6 +30,18 @@ export interface TopicMessage<Sent> extends PublishOptions {
   /** The topic's position after this message. */
   readonly position: string;
   readonly data: Sent;
+}
+
+/** Options of `end`. */
+export interface EndOptions {
+  /** How the topic ended. @default "complete", or "failed" if there is an `error` */
+  readonly outcome?: Outcome;
+  /**
+   * Why the topic failed. Readers see the `code` (1 to 200 characters) and the `message` (up to 1,000) of a plain object.
+   * Of an `Error` and of any other value they see neither, since its text may tell strangers about the server: they get
+   * `ERR_FAILED` and a fixed sentence.
+   */
+  readonly error?: unknown;
 }
 
 /** Options of `messages`. */
@@ -79,10 +92,11 @@ export interface Topic<Message, Sent = Message> {
    *   subscribers, which get what their policy says. With a broker it resolves once the broker holds the message. It
    *   rejects with `ERR_BROKER` if
    *   the message is not published, because the broker is away, rejects it, or has not acknowledged 10,000 messages or
-   *   16 MiB; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
+   *   16 MiB; with `ERR_ENDED` after the topic's end; with `ERR_UNACKNOWLEDGED` if that is unknown: retry with the same `messageId`; with `ERR_BROKER_CONFIG`
    *   if the broker is set up wrongly.
    * @throws {CometError} At once: `ERR_ENCODER` for data that is not JSON; `ERR_MESSAGE` if it is larger than the hub's
-   *   `maxMessageBytes` or has a bad event, key or id; `ERR_LIMIT` if there are `maxTopics` with messages, all followed; `ERR_CLOSED` after the
+   *   `maxMessageBytes` or has a bad event, key or id; `ERR_OPTION` if the topic is declared as finite and has messages
+   *   that were published to it as an endless one; `ERR_LIMIT` if there are `maxTopics` with messages, all followed; `ERR_CLOSED` after the
    *   hub's `close`.
    * @example
    * ```ts
@@ -92,12 +106,40 @@ export interface Topic<Message, Sent = Message> {
   publish(message: Message, options?: PublishOptions): Promise<string>;
 
   /**
+   * Ends this topic, which must be a finite one. Its readers get what was published before, and then the outcome.
+   *
+   * From then on `publish` and `end` reject with `ERR_ENDED`. The log is kept for `ttlMs`, so that later readers get the
+   * whole topic. Then its name expires, and may begin anew with another `publish`.
+   *
+   * @returns Resolves to the topic's position after the end. Rejects with `ERR_ENDED` if it has ended before.
+   * @throws {CometError} At once: `ERR_OPTION` for an endless topic and for bad options; `ERR_LIMIT` and `ERR_CLOSED` as
+   *   `publish`.
+   * @example
+   * ```ts
+   * const report = hub.topic<string>("report:7", { finite: true });
+   * for (const row of rows) await report.publish(row);
+   * await report.end();
+   * ```
+   */
+  end(options?: EndOptions): Promise<string>;
+
+  /**
+   * Removes this topic with all messages. Its readers get an item `missing` (404), and `messages` fails with
+   * `ERR_TOPIC_UNKNOWN`. The name may be used again: it begins another epoch.
+   *
+   * @returns Resolves when it is removed.
+   * @throws {CometError} `ERR_CLOSED` after the hub's `close`.
+   */
+  delete(): Promise<void>;
+
+  /**
    * Reads the messages of this topic on the server, from the log, at the reader's pace. Nothing is queued for the
    * reader.
    *
-   * Each run of the enumerator starts where `from` says. It ends when the hub is closed, or when the reader stops it.
+   * Each run of the enumerator starts where `from` says. It ends when the topic has ended, when the hub is closed, or
+   * when the reader stops it.
    *
-   * @throws {CometError} To the reader: `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
+   * @throws {CometError} To the reader: `ERR_FAILED` if the topic has failed; `ERR_TOPIC_UNKNOWN` if it is deleted; `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
    *   log has passed the reader, or does not hold the messages after `from`; `ERR_BROKER` if the broker cannot be read;
    *   `ERR_LIMIT` if there are too many topics.
    * @example
@@ -142,8 +184,20 @@ export interface Topic<Message, Sent = Message> {
   presenceChanges(): Enumerator<PresenceChange>;
 }
 
+/** How `hub.topic` declares a topic. */
+export interface TopicDeclaration {
+  /**
+   * Whether the topic ends. Only where the hub's `topics` leaves that open by answering `true`.
+   *
+   * @default what the hub's `topics` says; endless by default
+   */
+  readonly finite?: boolean;
+  /** The time in milliseconds, from 1, that it is kept after its end. Only with `finite`. @default the hub's `log.maxAgeMs` */
+  readonly ttlMs?: number;
+}
+
 /** The encoder of a topic whose messages are neither strings nor JSON. */
-export interface TopicEncoder<Message, Sent extends JsonValue> {
+export interface TopicEncoder<Message, Sent extends JsonValue> extends TopicDeclaration {
   /** Returns the string or JSON value that is sent for a message. Called once for each `publish`. */
   readonly encoder: (message: Message) => Sent;
 }

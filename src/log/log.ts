@@ -1,4 +1,5 @@
 import type { Format } from "../wire/format.ts";
+import type { TopicEnd } from "../wire/item.ts";
 import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry.ts";
 import type { LogMemory, MeteredLog, RankedLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
@@ -33,13 +34,15 @@ const emptyRing: readonly (Entry | undefined)[] = [];
  * by its epoch and its *offset*. With a broker both are the broker's; without one, the offset equals the index. A
  * log that follows a broker may have to `restart`, with a *hole* in its indexes for messages that it will never have.
  *
+ * The end of a topic is its last entry, which the bounds do not count: it leaves last.
+ *
  * Invariants: indexes never repeat or go back, not even over `restart` and `clear`, since cursors and tapes keep them.
  * An entry never changes. Only this class converts offsets to indexes. Every change of what it holds goes to the
  * `LogMemory`.
  */
 export class Log implements MeteredLog {
   readonly topic: string;
-  readonly #bounds: LogBounds;
+  #bounds: LogBounds;
   readonly #isDense: boolean;
   #epoch: string;
   /** The beginning of its positions. A log without messages does not keep it. */
@@ -65,6 +68,7 @@ export class Log implements MeteredLog {
   /** Its place among the logs that have messages. */
   #rank: RankedLog | undefined;
   #isShortened = false;
+  #ended: TopicEnd | undefined;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
 
@@ -74,7 +78,7 @@ export class Log implements MeteredLog {
     this.#bounds = bounds;
     this.#isDense = isDense;
     this.#memory = memory;
-    this.#newest = keepNewest ? new Newest(bounds) : undefined;
+    this.#newest = keepNewest ? new Newest() : undefined;
   }
 
   get epoch(): string {
@@ -93,6 +97,21 @@ export class Log implements MeteredLog {
 
   get size(): number {
     return this.#head - this.#floor;
+  }
+
+  /** The end of the topic, once that has been appended: the log's last entry. */
+  get ended(): TopicEnd | undefined {
+    return this.#ended;
+  }
+
+  /** The index of the newest message: the end of a topic is an entry, but no message. */
+  get lastMessage(): number {
+    return this.#ended === undefined ? this.#head : this.#head - 1;
+  }
+
+  /** Changes the bounds, which count from the next change of the log on. */
+  bound(bounds: LogBounds): void {
+    this.#bounds = bounds;
   }
 
   get oldestAt(): number | undefined {
@@ -193,21 +212,27 @@ export class Log implements MeteredLog {
     this.#held += held;
     if (messageId !== undefined) (this.#byMessageId ??= new Map()).set(messageId, entry);
     if (key !== undefined) this.#newest?.add(entry, key);
+    this.#ended = ended;
     this.trim(now);
     return entry;
   }
 
   /** Drops the messages that exceed the bounds. */
   trim(now: number): void {
-    const { maxEntries, maxBytes, maxAgeMs } = this.#bounds;
+    this.#trim(this.#bounds, now);
+  }
+
+  #trim(bounds: LogBounds, now: number): void {
+    const { maxEntries, maxBytes, maxAgeMs } = bounds;
     const before = this.#floor;
     while (this.size > 0) {
       const oldest = this.entry(this.#floor + 1);
-      const over = this.size > maxEntries || (this.#bytes > maxBytes && this.size > 1);
+      const messages = this.lastMessage - this.#floor;
+      const over = messages > maxEntries || (this.#bytes > maxBytes && messages > 1);
       if (!over && now - oldest.at <= maxAgeMs) break;
       this.#drop(oldest);
     }
-    this.#newest?.trim(now);
+    this.#newest?.trim(bounds, now);
     if (this.#floor !== before) this.#tapes?.trim();
     this.#report();
   }
@@ -239,7 +264,14 @@ export class Log implements MeteredLog {
       const order = this.size === 0 ? 0 : this.entry(index + 1).order - 1;
       const held = heldBytes(message);
       this.#prefix ??= positionPrefix(this.topic, this.#epoch);
-      const entry: Entry = { ended: undefined, ...message, id: this.#prefix + String(message.offset), index, order, held };
+      const entry: Entry = {
+        ended: undefined,
+        ...message,
+        id: this.#prefix + String(message.offset),
+        index,
+        order,
+        held,
+      };
       this.#ring[index & (this.#ring.length - 1)] = entry;
       this.#floor = index - 1;
       this.#floorOffset = message.offset - 1;
@@ -270,7 +302,7 @@ export class Log implements MeteredLog {
 
   /** Drops all messages, as if they were too old. */
   clear(): void {
-    this.trim(Infinity);
+    this.#trim({ ...this.#bounds, maxAgeMs: 0 }, Infinity);
     this.#tapes?.clear();
     this.#ring = emptyRing as (Entry | undefined)[];
     this.#isShortened = false;

@@ -9,7 +9,6 @@ import type { Entry, LogBounds } from "./entry.ts";
  * `trim` rely on it.
  */
 export class Newest {
-  readonly #bounds: LogBounds;
   /** In the order of indexes: entries that have left the ring come first. */
   readonly #byKey = new Map<string, Entry>();
   #floor = 0;
@@ -17,10 +16,6 @@ export class Newest {
   #beyond = 0;
   #bytes = 0;
   #held = 0;
-
-  constructor(bounds: LogBounds) {
-    this.#bounds = bounds;
-  }
 
   /** The number of messages that have left the ring, and the memory that they take, in bytes. */
   get beyond(): number {
@@ -56,8 +51,7 @@ export class Newest {
     this.#held += entry.held;
   }
 
-  trim(now: number): void {
-    const { maxEntries, maxBytes, maxAgeMs } = this.#bounds;
+  trim({ maxEntries, maxBytes, maxAgeMs }: LogBounds, now: number): void {
     for (const [key, entry] of this.#byKey) {
       if (this.#beyond === 0) return;
       if (this.#beyond <= maxEntries && this.#bytes <= maxBytes && now - entry.at <= maxAgeMs) return;

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
-import { get, type IncomingMessage } from "node:http";
+import { get, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { connect, type ClientHttp2Session } from "node:http2";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
@@ -41,8 +41,8 @@ function replaced(text: string, replacements: Readonly<Record<string, string>>):
 type Lines = NodeJS.AsyncIterator<string>;
 
 /** The lines of a stream of ndjson. */
-function follow(session: ClientHttp2Session, query: string): Lines {
-  const lines: Interface = createInterface(session.request({ ":path": `/live?wire=ndjson&${query}` }));
+function follow(session: ClientHttp2Session, query: string, headers: OutgoingHttpHeaders = {}): Lines {
+  const lines: Interface = createInterface(session.request({ ":path": `/live?wire=ndjson&${query}`, ...headers }));
   return lines[Symbol.asyncIterator]();
 }
 
@@ -79,6 +79,21 @@ test("examples/nginx.conf resumes a stream on the other process", async () => {
     expect(await next(lines)).toMatchObject({ data: "missed" });
   }
   expect([first.opened.length, second.opened.length]).toEqual([1, 1]);
+});
+
+test("examples/nginx.conf adds the client's address, and removes a header in which the client writes one", async () => {
+  const seen: (string | null)[] = [];
+  const { origin } = await serveHub({
+    authorize: ({ headers }) => {
+      for (const name of ["x-forwarded-for", "forwarded", "x-forwarded-proto"]) seen.push(headers.get(name));
+      return true;
+    },
+  });
+  const { host } = new URL(origin);
+  const session = await connectThroughExample([host, host]);
+  const forged = { "x-forwarded-for": "203.0.113.7", forwarded: "for=203.0.113.7", "x-forwarded-proto": "http" };
+  expect(await next(follow(session, "topic=a", forged))).toMatchObject({ open: {} });
+  expect(seen).toEqual(["203.0.113.7, 127.0.0.1", null, "https"]);
 });
 
 test.each(streams)("nginx that compresses flushes each message on %s", async (wire) => {

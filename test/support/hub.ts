@@ -247,6 +247,7 @@ const titles: Readonly<Record<number, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  410: "Gone",
   414: "URI Too Long",
   429: "Too Many Requests",
   500: "Internal Server Error",

@@ -4,7 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { EventSource } from "eventsource";
-import { beforeAll, describe, expect, onTestFailed, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFailed, onTestFinished, test, vi } from "vitest";
 import { Hub } from "../../src/index.ts";
 import { read } from "../../examples/guides/read.ts";
 import { freePort } from "../support/free-port.ts";
@@ -225,6 +225,18 @@ describe("authorization", () => {
     expect((await adas.ended()).end).toMatchObject({ reason: "unauthorized", retryMs: null });
     expect((await fetch(`${live}ada`, { headers: ada })).status).toBe(401);
     expect(bobs.over).toBe(false);
+  });
+
+  test("ends the stream when Express's session expires, and then refuses its cookie", async () => {
+    const { origin } = await serveGuide("express-session");
+    const login = await send("POST", `${origin}/login`, { user: "ada" });
+    const headers = { cookie: (login.headers.get("set-cookie") ?? "").split(";", 1).join() };
+    const follower = await (await Follower.fetch(`${origin}/live?topic=user:ada`, { headers })).begun();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    vi.setSystemTime(Date.now() + 3_600_000);
+    expect((await follower.ended()).end).toMatchObject({ reason: "unauthorized", retryMs: 0 });
+    expect((await fetch(`${origin}/live?topic=user:ada`, { headers })).status).toBe(401);
   });
 
   test("reads a token from a header or a cookie, and lets users follow their own topics", async () => {

@@ -1,4 +1,4 @@
-import type { Answer } from "./decision.ts";
+import type { Answer } from "./answer.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest } from "../request-options.ts";
 

@@ -1,13 +1,7 @@
 import type { Wire } from "../../wire/item.ts";
 import type { Connection } from "../delivery/connection.ts";
 import type { Sink } from "../delivery/sink.ts";
-
-/** A complete answer that opens no stream: a refusal, the head for HEAD, a preflight. An empty body means no body. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: string;
-}
+import type { Answer } from "./answer.ts";
 
 /**
  * An admitted request: its place in the hub is reserved. The adapter sends the head with status 200, and calls either

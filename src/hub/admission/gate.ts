@@ -2,7 +2,8 @@ import { CometError, describe } from "../../core/errors.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import { copyText } from "../../core/utf8.ts";
 import { checkInit } from "../../http/init.ts";
-import type { Answer, Decision } from "./decision.ts";
+import type { Answer } from "./answer.ts";
+import type { Decision } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
@@ -10,7 +11,9 @@ import type { Capacity, Claim } from "../capacity.ts";
 import type { StreamClient, StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { Sweeper } from "../sweeper.ts";
+import type { LiveTopic } from "../topics/live-topic.ts";
 import type { Topics } from "../topics/topics.ts";
+import { awaitBeginning } from "./await-beginning.ts";
 import { assertNotExpired, authorize, callApplication, type Grant } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { addStreamHeaders, type RequestOptionsWithPolicy } from "./headers.ts";
@@ -121,6 +124,9 @@ export class Gate {
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const allowed = { ...stream, topics: grant.topics };
         callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+        if (allowed.topics.every((topic) => this.#topics.isExpired(topic))) {
+          throw new CometError("ERR_TOPIC_EXPIRED", "The topic has ended, and its messages are no longer kept.");
+        }
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
         const given = grant.identity ?? options.identity;
@@ -144,16 +150,23 @@ export class Gate {
     claim: Claim,
   ): Decision | PromiseLike<Decision> {
     this.#capacity.assertRoom(claim);
+    const expired = stream.topics.filter((name) => this.#topics.isExpired(name));
+    const followed = stream.topics.filter((name) => !expired.includes(name));
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
-    const holding = callApplication(this.#settings, () => this.#topics.hold(stream.topics, positions));
-    return andThen(holding, ({ topics, release }) => {
+    const holding = callApplication(this.#settings, () => this.#topics.hold(followed, positions));
+    const beginning = andThen(holding, (held) => awaitBeginning(held));
+    return andThen(beginning, ({ topics, release, startBy }) => {
+      if (isReadPlainSse(stream, topics)) {
+        release();
+        return { status: 204, headers: withoutType(headers), body: "" };
+      }
       let client: StreamClient;
       try {
         // The broker may have taken its time.
         assertNotExpired(grant);
         const { removed, expiresAt } = grant;
         const place = this.#capacity.take(claim);
-        client = { identity: claim.identity, context, overflow, removed, expiresAt, place };
+        client = { identity: claim.identity, context, overflow, removed, expired, startBy, expiresAt, place };
       } catch (error) {
         release();
         throw error;
@@ -180,6 +193,25 @@ export class Gate {
 /** Returns whether a client resumes one of its topics. */
 function isReturning({ topics, positions }: StreamRequest): boolean {
   return positions !== "unreadable" && topics.some((topic) => positions.has(topic));
+}
+
+/**
+ * Whether the client is an `EventSource` that comes back after it has had the ends of all topics. It stops after 204
+ * (WHATWG HTML, 9.2.3), and after no end of a stream.
+ */
+function isReadPlainSse({ format, positions }: StreamRequest, topics: readonly LiveTopic[]): boolean {
+  if (!format.idsNameAllTopics || positions === "unreadable") return false;
+  return topics.every(({ name, log }) => {
+    const position = positions.get(name);
+    return (
+      log.ended !== undefined && position !== undefined && log.indexOf(position.epoch, position.offset) === log.head
+    );
+  });
+}
+
+function withoutType(headers: Headers): Headers {
+  headers.delete("content-type");
+  return headers;
 }
 
 function withoutBody(request: HubRequest, answer: Answer): Answer {

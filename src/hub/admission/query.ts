@@ -2,7 +2,7 @@ import { CometError } from "../../core/errors.ts";
 import type { HubRequest } from "../request-options.ts";
 
 /** The parameters that a hub reads: PROTOCOL.md, section 3. All others are the application's. */
-const parameters = ["topic", "lastEventId", "from", "wire", "wait", "mode", "callback", "target"] as const;
+const parameters = ["topic", "lastEventId", "from", "wire", "wait", "mode", "callback", "ended", "target"] as const;
 
 export type Parameter = (typeof parameters)[number];
 

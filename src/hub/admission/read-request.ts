@@ -50,6 +50,7 @@ export function readMode(query: Query): Omit<WireChoice, "wire"> {
   return {
     managed: mode === "managed",
     callback: query.single("callback") ?? plainComet.callback,
+    onEnded: query.single("ended"),
     target: query.single("target"),
   };
 }
@@ -66,8 +67,8 @@ export function readRequest(
   settings: HubSettings,
   { topics, nonce }: RequestOptions,
 ): StreamRequest {
-  const from = query.single("from") ?? "newest";
-  if (from !== "newest" && from !== "oldest") {
+  const from = query.single("from");
+  if (from !== undefined && from !== "newest" && from !== "oldest") {
     throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
   }
   const wait = query.single("wait");
@@ -129,7 +130,7 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
 }
 
 function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {
-  const { wire, managed, callback, target } = choice;
+  const { wire, managed, callback, onEnded, target } = choice;
   if (wire === "ndjson") return ndjsonFormat;
   if (wire === "poll") return pollFormat;
   if (wire === "sse") return managed ? managedSseFormat : sseFormat(() => jittered(settings.retryMs));
@@ -138,5 +139,9 @@ function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | und
     const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;
     throw new CometError("ERR_CALLBACK", `This server does not deliver messages to the ${what}.`);
   }
-  return managed ? managedCometFormat(choice, nonce) : plainCometFormat(callback, nonce);
+  if (managed) return managedCometFormat(choice, nonce);
+  if (onEnded !== undefined && !settings.isCallback(checkCallback(onEnded))) {
+    throw new CometError("ERR_CALLBACK", `This server does not call ${onEnded} at the end of a topic.`);
+  }
+  return plainCometFormat(callback, nonce, onEnded);
 }

@@ -11,7 +11,7 @@ import { COMET_HEAD, managedScript, type ManagedListener } from "../../wire/come
 import { controlObject } from "../../wire/format.ts";
 import type { Problem } from "../../wire/item.ts";
 import { sseRefusal } from "../../wire/sse-format.ts";
-import type { Answer } from "./decision.ts";
+import type { Answer } from "./answer.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import { addPolicies, type RequestOptionsWithPolicy } from "./headers.ts";
 import { isListener, type WireChoice } from "./wire-choice.ts";
@@ -21,6 +21,7 @@ const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_UNAUTHORIZED: 401,
   ERR_FORBIDDEN: 403,
   ERR_TOPIC_UNKNOWN: 404,
+  ERR_TOPIC_EXPIRED: 410,
   ERR_METHOD: 405,
   ERR_ACCEPT: 406,
   ERR_QUERY: 414,
@@ -40,6 +41,7 @@ const titles: Record<number, string> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  410: "Gone",
   414: "URI Too Long",
   429: "Too Many Requests",
   500: "Internal Server Error",

@@ -5,6 +5,8 @@ export interface WireChoice {
   readonly wire: Wire;
   readonly managed: boolean;
   readonly callback: string;
+  /** The function of a plain comet page that is called with the end of a topic. */
+  readonly onEnded: string | undefined;
   /** The origin that a managed comet posts its items to. */
   readonly target: string | undefined;
 }
@@ -14,6 +16,7 @@ export const plainComet: WireChoice = {
   wire: "comet",
   managed: false,
   callback: "parent.cometMessage",
+  onEnded: undefined,
   target: undefined,
 };
 

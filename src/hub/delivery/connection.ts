@@ -4,6 +4,7 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
 import type { Place } from "../capacity.ts";
+import type { Flusher } from "../flusher.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
@@ -14,14 +15,24 @@ import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
 
+const none: readonly never[] = [];
+
 /** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
   readonly counters: HubCounters;
+  readonly flusher: Flusher;
   /** Called once when the connection is over. `returns`: the hub has asked the client to reconnect at once. */
   readonly onClosed: (connection: Connection, reason: CloseReason, returns: boolean) => void;
   /** Called once when its sink is released, which may be later. */
   readonly onReleased: (connection: Connection) => void;
+}
+
+/** A topic that ends and that nobody may have begun. */
+interface AwaitedTopic {
+  readonly log: Log;
+  /** Whether nobody has begun it. */
+  readonly isAwaited: boolean;
 }
 
 /** The properties of a new connection. */
@@ -32,6 +43,8 @@ export interface ConnectionInit {
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];
+  /** The topics that nobody had begun when it was opened. */
+  readonly awaited: readonly AwaitedTopic[];
   /** The request's query without its position. */
   readonly query: string;
   /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
@@ -56,12 +69,13 @@ export class Connection implements Subscription, Member {
   readonly recycleAt: number;
   expiresAt: number | null;
   /**
-   * The links of the group's list of members, and the number of the last pass that reached this one. Only the group
-   * changes them.
+   * The links of the group's list of members, the number of the last pass that reached this one, and whether it waits to
+   * be served. Only the group changes them.
    */
   previous: Member | undefined;
   next: Member | undefined;
   lastPass = 0;
+  isWaiting = false;
   /** The time since which the sink takes nothing; Infinity while it takes bytes. */
   stalledSince: number = Infinity;
   readonly #context: ConnectionContext;
@@ -79,6 +93,11 @@ export class Connection implements Subscription, Member {
    * passed over.
    */
   readonly #reportedAtOpen: number[] | undefined;
+  /** The topics that nobody had begun, and the time until which it waits for them. */
+  #awaited: readonly AwaitedTopic[];
+  readonly #startBy: number;
+  /** The topics that its client was told are missing. */
+  #missing: readonly Log[] = none;
   /** Whether the stream ends as soon as it is caught up. */
   #endsWhenCaughtUp = false;
   #over = false;
@@ -96,6 +115,8 @@ export class Connection implements Subscription, Member {
     this.recycleAt = init.recycleAt;
     this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
+    this.#awaited = init.awaited;
+    this.#startBy = init.client.startBy;
     this.#cursors = Cursors.at(
       init.group.logs,
       init.resumePoints.map(({ cursor }) => cursor),
@@ -165,11 +186,24 @@ export class Connection implements Subscription, Member {
   }
 
   /**
-   * Writes the beginning of the stream: its head, the `open` item and the opening gaps.
-   *
-   * @param removed The topics that the client asked for and may not follow.
+   * Tells the client which of its topics nobody has begun in time, once that is known at a time of the hub's clock. They
+   * may still begin while the stream has others.
    */
-  open(resumePoints: readonly ResumePoint[], removed: readonly string[]): void {
+  reportMissing(time: number): void {
+    if (this.#awaited.length === 0 || time < this.#startBy || this.#over) return;
+    const missing = this.#awaited.filter(({ isAwaited }) => isAwaited);
+    this.#awaited = none;
+    this.#miss(missing.map(({ log }) => log));
+  }
+
+  /** Tells the client that one of its topics was removed, unless it has had the end of it. */
+  lose(log: Log): void {
+    const i = this.#group.logs.indexOf(log);
+    if (i !== -1 && !this.#over && !this.#hasEnd(i)) this.#miss([log]);
+  }
+
+  /** Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics. */
+  open(resumePoints: readonly ResumePoint[], { removed, expired }: StreamClient): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
     const base = { states: this.states, position: this.position, heartbeatMs };
@@ -185,13 +219,19 @@ export class Connection implements Subscription, Member {
       const gap = { topic: log.topic, missed, position: log.position(cursor) };
       text += format.control("gap", gap, i === lastGap ? item.position : "");
     });
+    for (const topic of expired) text += format.control("missing", { topic, status: 410 }, "");
     this.#write(utf8(text));
   }
 
-  /** Serves the backlog again. The adapter calls it when the sink drains. */
+  /**
+   * Serves the backlog again, in the next flush: thousands of sinks may drain in one turn. The adapter calls it when the
+   * sink drains.
+   */
   drained(): void {
     this.stalledSince = Infinity;
-    if (!this.#over && this.#cursors !== undefined) this.serve();
+    if (this.#over || this.#cursors === undefined) return;
+    this.#group.serveLater(this);
+    this.#context.flusher.enqueue(this.#group);
   }
 
   /**
@@ -251,7 +291,7 @@ export class Connection implements Subscription, Member {
   /** Sends the backlog up to the group's cursors, as long as the sink takes it, and then joins the members. */
   serve(): void {
     if (!this.#serveUpTo(this.#endsWhenCaughtUp ? "heads" : "cursors")) return;
-    if (this.#endsWhenCaughtUp) this.end("gone", null);
+    if (this.#endsWhenCaughtUp || this.#isComplete) this.end("gone", null);
     else this.#rejoin(this.#cursors as Cursors, this.#group.cursors);
   }
 
@@ -269,9 +309,37 @@ export class Connection implements Subscription, Member {
     return false;
   }
 
-  /** Ends a poll that has received messages, and recycles a connection that has sent enough bytes. */
+  /** Whether it has sent all of its topics up to their ends. */
+  get #isComplete(): boolean {
+    const { logs, hasEnded } = this.#group;
+    if (!hasEnded && this.#missing.length === 0) return false;
+    return logs.every((log, i) => this.#hasEnd(i) || this.#missing.includes(log));
+  }
+
+  /** Whether it has sent the end of a topic. */
+  #hasEnd(i: number): boolean {
+    const { ended, head } = this.#group.logs[i] as Log;
+    return ended !== undefined && (this.#cursors ?? this.#group.cursorsOf(this)).indexes[i] === head;
+  }
+
+  /** Reports topics as missing, and ends the stream if there are no others. */
+  #miss(logs: readonly Log[]): void {
+    const { format } = this.#group;
+    this.#missing = [...this.#missing, ...logs];
+    for (const { topic, ended } of logs) {
+      const item = { topic, status: ended === undefined ? 404 : 410 } as const;
+      this.#write(utf8(format.control("missing", item, "")));
+    }
+    if (!this.#over && this.#isComplete) this.end("gone", null);
+  }
+
+  /**
+   * Ends a stream whose topics have all ended and a poll that has received messages, and recycles a connection that has
+   * sent enough bytes.
+   */
   #endIfDone(messages: number): boolean {
-    if (this.wire === "poll") {
+    if (this.#isComplete) this.end("gone", null);
+    else if (this.wire === "poll") {
       if (messages > 0) this.end("poll", 0);
     } else if (this.#bytes >= this.#maxBytes) this.end("recycle", 0);
     return this.#over;
@@ -286,7 +354,12 @@ export class Connection implements Subscription, Member {
   #applyPolicies(cursors: Cursors, limits: readonly number[]): boolean {
     return this.#group.logs.some((log, i) => {
       const cursor = cursors.indexes[i] as number;
+      if (cursor < log.floor && this.#missing.includes(log)) {
+        cursors.move(i, log.floor);
+        return true;
+      }
       const limit = Math.max(limits[i] as number, log.floor);
+      const lastMessage = Math.max(Math.min(limit, log.lastMessage), log.floor);
       if (cursor < log.holeEnd) {
         // No process has these messages any more, so reconnecting would gain nothing: the stream goes on after a gap.
         cursors.move(i, log.holeEnd);
@@ -300,8 +373,8 @@ export class Connection implements Subscription, Member {
         if (cursor >= log.floor) return false;
         if (this.#policies[i] === "resume") this.end("overflow", 0);
         else {
-          cursors.move(i, limit);
-          this.#write(this.#gap(i, limit - cursor, cursors));
+          cursors.move(i, lastMessage);
+          this.#write(this.#gap(i, lastMessage - cursor, cursors));
         }
       }
       return true;
@@ -338,7 +411,7 @@ export class Connection implements Subscription, Member {
   /** Joins the members, unless this connection is ahead of them. */
   #rejoin(cursors: Cursors, limits: readonly number[]): void {
     if (cursors.indexes.some((cursor, i) => cursor > (limits[i] as number))) {
-      this.#group.joinAfterPass(this);
+      this.#group.serveLater(this);
       return;
     }
     this.#cursors = undefined;

@@ -1,5 +1,10 @@
 import { now } from "../../core/clock.ts";
-import type { Connection } from "./connection.ts";
+import type { EndReason } from "../../wire/item.ts";
+
+/** A connection that can be ended after what has been published. */
+interface Drainable {
+  endAfterRest(reason: EndReason, retryMs: number): void;
+}
 
 /** The period of the steps in which connections are ended, in milliseconds. */
 const STEP_MS = 20;
@@ -11,7 +16,7 @@ const STEP_MS = 20;
  * before, this server would only reject it, and all at once would overload the next one. Each gets what has been published
  * before its end. Keep both.
  */
-export async function drain(connections: ReadonlySet<Connection>, drainMs: number): Promise<void> {
+export async function drain(connections: ReadonlySet<Drainable>, drainMs: number): Promise<void> {
   const start = now();
   const all = connections.size;
   let ended = 0;

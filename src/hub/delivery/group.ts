@@ -1,4 +1,5 @@
 import { now } from "../../core/clock.ts";
+import { Queue } from "../../core/queue.ts";
 import { added, membersOf, removed, type SmallSet } from "../../core/small-set.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
@@ -16,6 +17,8 @@ export interface Member {
   previous: Member | undefined;
   next: Member | undefined;
   lastPass: number;
+  /** Whether it waits to be served. Only the group changes it. */
+  isWaiting: boolean;
   /** Writes one pass to this member. */
   deliver(bytes: Uint8Array, messages: number): void;
   /** Leaves the members and keeps cursors of its own from now on. */
@@ -68,8 +71,8 @@ export class Group implements Follower {
   #last: Member | undefined;
   /** The member that the pass under way reaches next. */
   #nextMember: Member | undefined;
-  /** Connections that have received messages which the members have not. */
-  #waitingToJoin: Member[] = [];
+  /** Connections to serve: their sinks have drained, or they have received messages which the members have not. */
+  readonly #waiting = new Queue<Member>();
   /** The connections that were members and have fallen behind. */
   #behind: SmallSet<Member>;
 
@@ -87,10 +90,21 @@ export class Group implements Follower {
     return this.#cursors.indexes;
   }
 
-  /** The start of a connection that wants only new messages: the members' place, unless the log has passed them. */
+  /**
+   * The start of a connection that wants only new messages: the members' place, unless the log has passed them. The end
+   * of a topic is always new.
+   */
   get newest(): readonly number[] {
     const { cursors, logs } = this;
-    return logs.map(({ floor, head }, i) => ((cursors[i] as number) < floor ? head : (cursors[i] as number)));
+    return logs.map(({ floor, lastMessage }, i) => {
+      const cursor = cursors[i] as number;
+      return cursor < floor ? lastMessage : Math.min(cursor, lastMessage);
+    });
+  }
+
+  /** Whether one of its topics has ended. */
+  get hasEnded(): boolean {
+    return this.logs.some(({ ended }) => ended !== undefined);
   }
 
   /** The end of each log. */
@@ -152,9 +166,11 @@ export class Group implements Follower {
     member.previous = member.next = undefined;
   }
 
-  /** Lets a connection that is ahead of the members wait for the end of the pass. */
-  joinAfterPass(connection: Member): void {
-    this.#waitingToJoin.push(connection);
+  /** Serves a connection that is no member in the next flush, or after the pass under way. */
+  serveLater(connection: Member): void {
+    if (connection.isWaiting) return;
+    connection.isWaiting = true;
+    this.#waiting.push(connection);
   }
 
   /** Requests a heartbeat with the next pass. */
@@ -236,13 +252,12 @@ export class Group implements Follower {
 
   /** Serves those who wait, until `deadline`. Returns whether each has had its turn. */
   #serveWaiting(deadline: number): boolean {
-    const waiting = this.#waitingToJoin;
-    this.#waitingToJoin = [];
-    for (const [i, connection] of waiting.entries()) {
+    // Those that wait again meanwhile are served in the next flush.
+    for (let left = this.#waiting.size; left > 0; left -= 1) {
+      const connection = this.#waiting.shift();
+      connection.isWaiting = false;
       connection.serve();
-      if (now() <= deadline || i === waiting.length - 1) continue;
-      this.#waitingToJoin = waiting.slice(i + 1).concat(this.#waitingToJoin);
-      return false;
+      if (left > 1 && now() > deadline) return false;
     }
     return true;
   }

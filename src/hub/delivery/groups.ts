@@ -10,10 +10,13 @@ import type { LiveTopic } from "../topics/live-topic.ts";
  * `Format.key`, or one client is sent another's stream.
  */
 export class Groups implements Iterable<Group> {
-  readonly #byKey = new Map<string, { readonly group: Group; readonly topics: readonly LiveTopic[] }>();
+  /** The groups that new connections join. */
+  readonly #byKey = new Map<string, Group>();
+  /** The topics of each group. A topic that was deleted has groups until their connections are over. */
+  readonly #topics = new Map<Group, readonly LiveTopic[]>();
 
-  *[Symbol.iterator](): Iterator<Group> {
-    for (const { group } of this.#byKey.values()) yield group;
+  [Symbol.iterator](): Iterator<Group> {
+    return this.#topics.keys();
   }
 
   /** Returns the group of the connections that are sent these topics in this format. Creates it if needed. */
@@ -21,19 +24,22 @@ export class Groups implements Iterable<Group> {
     // No name and no key of a format contains this character.
     const key = [format.key, ...topics.map(({ name }) => name)].join("\0");
     const known = this.#byKey.get(key);
-    if (known !== undefined) return known.group;
+    // A topic of the same name may have taken the place of one that was deleted.
+    if (known?.logs.every((log, i) => log === topics[i]?.log) === true) return known;
     const logs = topics.map(({ log }) => log);
     const group = new Group(key, format, logs);
-    this.#byKey.set(key, { group, topics });
+    this.#byKey.set(key, group);
+    this.#topics.set(group, topics);
     for (const topic of topics) topic.addGroup(group);
     return group;
   }
 
   /** Removes the group, if it has no more connections. */
-  leave({ key, connections }: Group): void {
-    const known = this.#byKey.get(key);
-    if (connections > 0 || known === undefined) return;
-    this.#byKey.delete(key);
-    for (const topic of known.topics) topic.removeGroup(known.group);
+  leave(group: Group): void {
+    const topics = this.#topics.get(group);
+    if (group.connections > 0 || topics === undefined) return;
+    this.#topics.delete(group);
+    if (this.#byKey.get(group.key) === group) this.#byKey.delete(group.key);
+    for (const topic of topics) topic.removeGroup(group);
   }
 }

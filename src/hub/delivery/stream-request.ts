@@ -13,8 +13,11 @@ export interface StreamRequest {
   readonly topics: readonly string[];
   /** The client's positions; "unreadable" if it has one that is not a hub's, so that it may have missed anything. */
   readonly positions: Positions | "unreadable";
-  /** The start of topics for which the client has no position. */
-  readonly from: "newest" | "oldest";
+  /**
+   * The start of topics for which the client has no position. By default the newest message, or the oldest of a topic
+   * that ends.
+   */
+  readonly from: "newest" | "oldest" | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
   /** The query without its position, with which a plain comet page reconnects; empty on other wires. */
@@ -29,6 +32,10 @@ export interface StreamClient {
   readonly overflow: OverflowPolicy | undefined;
   /** The topics that it asked for and may not follow. */
   readonly removed: readonly string[];
+  /** The topics that it asked for and that have expired. */
+  readonly expired: readonly string[];
+  /** The time until which it waits for topics that nobody has begun, in milliseconds of the hub's clock. */
+  readonly startBy: number;
   /** The time at which its permission ends, in milliseconds since 1970; `null` if it does not end. */
   readonly expiresAt: number | null;
   /** The place that was taken for it. */

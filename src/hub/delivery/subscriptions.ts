@@ -56,6 +56,7 @@ export class Subscriptions {
     this.#context = {
       heartbeatMs: settings.heartbeatMs,
       counters,
+      flusher,
       onClosed: (connection, reason, returns) => this.#onClosed(connection, reason, returns),
       onReleased: (connection) => this.#onReleased(connection),
     };
@@ -88,9 +89,10 @@ export class Subscriptions {
         resumePoints,
         policies,
         query: request.query,
+        awaited: topics.filter(({ isAwaited }) => isAwaited),
         ...this.#limitsOf(format.wire),
       });
-      this.#begin(connection, resumePoints, client.removed, request.waits);
+      this.#begin(connection, resumePoints, client, request.waits);
       return connection;
     } catch (error) {
       client.place.free(false);
@@ -101,16 +103,11 @@ export class Subscriptions {
   }
 
   /** Adds a connection, writes its beginning, and ends it at once where it has nothing to wait for. */
-  #begin(
-    connection: Connection,
-    resumePoints: readonly ResumePoint[],
-    removed: readonly string[],
-    waits: boolean,
-  ): void {
+  #begin(connection: Connection, resumePoints: readonly ResumePoint[], client: StreamClient, waits: boolean): void {
     this.connections.add(connection);
     this.#counters.byWire[connection.wire] += 1;
     for (const observe of this.#observers) observe(connection, 1);
-    connection.open(resumePoints, removed);
+    connection.open(resumePoints, client);
     if (!connection.over) {
       this.#announced.add(connection);
       this.#callHook(() => this.#settings.onOpen(connection));
@@ -138,6 +135,11 @@ export class Subscriptions {
    */
   drain(drainMs: number): Promise<void> {
     return drain(this.connections, drainMs);
+  }
+
+  /** Tells the connections that follow a topic that it was removed. */
+  forget(topic: LiveTopic): void {
+    for (const connection of this.connections) connection.lose(topic.log);
   }
 
   /** Resolves when the response of every connection has reached its client, or 5 s after it ended. */
@@ -185,6 +187,7 @@ export class Subscriptions {
   #sweepOne(connection: Connection, time: number, wallTime: number): void {
     if (time - connection.stalledSince > this.#settings.stallMs) connection.destroy("stalled");
     connection.endIfExpired(wallTime);
+    connection.reportMissing(time);
     if (time >= connection.recycleAt) connection.end(connection.wire === "poll" ? "poll" : "recycle", 0);
   }
 
@@ -210,8 +213,9 @@ function resumePointsOf(
 ): ResumePoint[] {
   for (const { log } of topics) log.trim(now());
   const { newest } = group;
-  return topics.map(({ name, log }, i) => {
+  return topics.map(({ name, log, life }, i) => {
     const position = positions === "unreadable" ? positions : positions.get(name);
-    return resumePoint(log, position, from, policies[i] as OverflowPolicy, newest[i] as number);
+    const start = from ?? (life === undefined ? "newest" : "oldest");
+    return resumePoint(log, position, start, policies[i] as OverflowPolicy, newest[i] as number);
   });
 }

@@ -6,10 +6,13 @@ import type { LogMemory } from "../../log/log-memory.ts";
 import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher, Follower } from "../flusher.ts";
 import type { OverflowPolicy } from "../request-options.ts";
+import { FiniteLife, type FiniteSettings } from "./finite-life.ts";
 
 /** The settings of a topic. Topics with the same options share them. */
 export interface TopicSettings {
   readonly bounds: LogBounds;
+  /** Set if the topic ends. Nothing of it is too old until `ttlMs` after its end. */
+  readonly finite: FiniteSettings | undefined;
   readonly overflow: OverflowPolicy;
   /** The time in milliseconds that a topic stays without followers, once its log is empty or if it is a replica. */
   readonly graceMs: number;
@@ -43,10 +46,13 @@ const LOOK_MS = 5;
  */
 export class LiveTopic implements Flushable {
   readonly log: Log;
-  readonly settings: TopicSettings;
   /** The time at which it was last used or a follower was added or removed, in milliseconds of the hub's clock. */
   touchedAt: number = now();
   isQueued = false;
+  /** Whether the hub has removed it. Its readers and connections get nothing more. */
+  isForgotten = false;
+  #settings: TopicSettings;
+  #life: FiniteLife | undefined;
   readonly #context: TopicContext;
   #groups: SmallSet<Follower>;
   #readers: SmallSet<Wake>;
@@ -61,8 +67,23 @@ export class LiveTopic implements Flushable {
   constructor(name: string, epoch: string, settings: TopicSettings, context: TopicContext) {
     const { bounds, overflow, isDense } = settings;
     this.log = new Log(name, epoch, { bounds, keepNewest: overflow === "latest", isDense, memory: context.memory });
-    this.settings = settings;
+    this.#settings = settings;
+    this.#life = settings.finite && new FiniteLife(settings.finite);
     this.#context = context;
+  }
+
+  get settings(): TopicSettings {
+    return this.#settings;
+  }
+
+  /** Its life, if it is a topic that ends. */
+  get life(): FiniteLife | undefined {
+    return this.#life;
+  }
+
+  /** Whether it is a topic that ends, and nobody has begun it. */
+  get isAwaited(): boolean {
+    return this.#life?.isBegun === false;
   }
 
   get name(): string {
@@ -76,6 +97,13 @@ export class LiveTopic implements Flushable {
   /** Whether it has ever had a message. Until then it is only a name that somebody has asked for. */
   get isWritten(): boolean {
     return this.log.head > 0;
+  }
+
+  /** Makes it a topic that ends. Only before its first message. */
+  declare(settings: TopicSettings, finite: FiniteSettings): void {
+    this.#settings = settings;
+    this.#life = new FiniteLife(finite);
+    this.log.bound(settings.bounds);
   }
 
   addGroup(group: Follower): void {
@@ -119,6 +147,7 @@ export class LiveTopic implements Flushable {
     memory.appended += 1;
     const wasWritten = this.isWritten;
     const entry = this.log.append(message, memory.appended, time, time - ageMs, offset);
+    if (message.ended !== undefined) this.#life?.end(time - ageMs);
     if (!wasWritten) onChange(this);
     memory.enforce();
     if (!this.isFollowed) return entry;
@@ -139,7 +168,7 @@ export class LiveTopic implements Flushable {
    */
   paced(): Promise<void> | undefined {
     if (this.#pacing !== undefined) return this.#pacing;
-    const { maxEntries, maxBytes } = this.settings.bounds;
+    const { maxEntries, maxBytes } = this.#settings.bounds;
     const isDue =
       this.#uncheckedEntries >= maxEntries / CHECKS_PER_LOG || this.#uncheckedBytes >= maxBytes / CHECKS_PER_LOG;
     if (!isDue) return undefined;
@@ -184,7 +213,7 @@ export class LiveTopic implements Flushable {
   /** @param isPatient Whether connections that have fallen behind count. */
   #isHalfUnsent(isPatient: boolean): boolean {
     const { log } = this;
-    const { maxEntries, maxBytes } = this.settings.bounds;
+    const { maxEntries, maxBytes } = this.#settings.bounds;
     const counts = isPatient && log.head >= this.#impatientUntil;
     const since = now() - READING_MS;
     let sent = log.head;
@@ -198,4 +227,10 @@ export class LiveTopic implements Flushable {
     this.touchedAt = now();
     this.#context.onChange(this);
   }
+}
+
+/** Topics that are kept alive until `release` is called, once. */
+export interface HeldTopics {
+  readonly topics: readonly LiveTopic[];
+  readonly release: () => void;
 }

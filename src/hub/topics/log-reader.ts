@@ -1,7 +1,8 @@
-import { CometError } from "../../core/errors.ts";
+import { CometError, describe } from "../../core/errors.ts";
 import type { Entry } from "../../log/entry.ts";
 import { parsePositions, type Position } from "../../log/position.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../../stream/run.ts";
+import type { TopicEnd } from "../../wire/item.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import type { TopicMessage } from "../topic.ts";
 import type { LiveTopic } from "./live-topic.ts";
@@ -43,12 +44,16 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   poll(): Step<TopicMessage<JsonValue>> {
     const { log } = this.#topic;
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#topic.isForgotten) throw forgotten(log.topic);
     if (this.#cursor === undefined) return this.#isClosed() ? END : WAIT;
     if (this.#cursor < log.floor) throw overflow(log.missed(this.#cursor, log.floor));
     if (this.#cursor < log.head) {
+      const entry = log.entry(this.#cursor + 1);
+      if (entry.ended !== undefined) return afterEnd(entry.ended);
       this.#cursor += 1;
-      return messageOf(log.entry(this.#cursor));
+      return messageOf(entry);
     }
+    if (log.ended !== undefined) return afterEnd(log.ended);
     return this.#isClosed() ? END : WAIT;
   }
 
@@ -84,6 +89,17 @@ function cursorAt({ log }: LiveTopic, from: string, position: Position | undefin
   if (index !== undefined) return index;
   const why = "from is a position of another epoch, so the messages after it are unknown.";
   throw new CometError("ERR_OVERFLOW", why);
+}
+
+/** Ends a run at the end of its topic. @throws {CometError} `ERR_FAILED` if the topic has failed. */
+function afterEnd({ topic, outcome, code, message }: TopicEnd): typeof END {
+  if (outcome !== "failed") return END;
+  const why = `The topic ${describe(topic)} has failed: ${message ?? ""} (${code ?? ""})`;
+  throw new CometError("ERR_FAILED", why);
+}
+
+function forgotten(name: string): CometError {
+  return new CometError("ERR_TOPIC_UNKNOWN", `The topic ${describe(name)} was deleted, or has expired.`);
 }
 
 function overflow(missed: number | null): CometError {

@@ -6,38 +6,29 @@ import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
 import type { Flusher } from "../flusher.ts";
-import type { TopicOptions } from "../hub-options.ts";
-import { checkLogBounds, type HubSettings } from "../hub-settings.ts";
-import { checkOverflow } from "../request-options.ts";
+import type { HubSettings } from "../hub-settings.ts";
+import type { TopicDeclaration } from "../topic.ts";
 import type { Sweeper } from "../sweeper.ts";
 import type { BrokerLink } from "./broker-link.ts";
+import { ExpiredNames } from "./expired-names.ts";
+import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
-import { LiveTopic, type TopicContext, type TopicSettings } from "./live-topic.ts";
+import { LiveTopic, type HeldTopics, type TopicContext } from "./live-topic.ts";
 import { readBack } from "./read-back.ts";
 import { Replica } from "./replica.ts";
+import { TopicDeclarations } from "./topic-declarations.ts";
 
 /** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
 const CHECKS_PER_SWEEP = 10_000;
-/**
- * The time in milliseconds that a replica stays after its topic has lost its last follower: a recycled client
- * reconnects to it.
- */
-const REPLICA_GRACE_MS = 30_000;
-
-/** Topics that are kept alive until `release` is called, once. */
-export interface HeldTopics {
-  readonly topics: readonly LiveTopic[];
-  readonly release: () => void;
-}
 
 /**
  * The live topics of a hub: published to or followed, or with messages in their logs. It creates them, sweeps and
  * evicts them.
  *
  * Invariants: each life of a topic is an epoch of its own, so that a position of an earlier life is never taken for one
- * of this. A topic with followers is never evicted. Topics that have only been asked for have bounds of their own, so
- * that no name of a client's evicts a topic with messages, or takes the place of a publication. The maps are ordered by
- * time, and code that visits a topic must move it to the end.
+ * of this. A topic with followers is never evicted, but it may be deleted or expire. Topics that have only been asked
+ * for have bounds of their own, so that no name of a client's evicts a topic with messages, or takes the place of a
+ * publication. The maps are ordered by time, and code that visits a topic must move it to the end.
  */
 export class Topics {
   readonly memory: LogMemory;
@@ -54,19 +45,29 @@ export class Topics {
   /** The replica of each live topic, where there is a broker. */
   readonly #replicas = new Map<LiveTopic, Replica>();
   readonly #context: TopicContext;
-  /** The settings of topics without options of their own. */
-  readonly #plainSettings: TopicSettings;
+  readonly #declarations: TopicDeclarations;
+  readonly #expired = new ExpiredNames();
+  /** Called with every topic that is removed while it may have followers. */
+  readonly #onForgotten: (topic: LiveTopic) => void;
   readonly #epoch = randomName(8);
   #createdCount = 0;
   #isClosed = false;
 
-  constructor(settings: HubSettings, flusher: Flusher, sweeper: Sweeper, link: BrokerLink | undefined) {
+  /** @param onForgotten Called with every topic that is removed while it has followers. */
+  constructor(
+    settings: HubSettings,
+    flusher: Flusher,
+    sweeper: Sweeper,
+    link: BrokerLink | undefined,
+    onForgotten: (topic: LiveTopic) => void = () => undefined,
+  ) {
     this.#settings = settings;
+    this.#onForgotten = onForgotten;
     this.#sweeper = sweeper;
     this.#link = link;
     this.memory = new LogMemory(settings.maxLogBytes, (log) => this.#freeMemory(log));
     this.#context = { flusher, memory: this.memory, onChange: (topic) => this.#update(topic) };
-    this.#plainSettings = this.#settingsOf({});
+    this.#declarations = new TopicDeclarations(settings);
     sweeper.add((time) => this.#sweep(time));
   }
 
@@ -90,7 +91,22 @@ export class Topics {
    * @throws {CometError} `ERR_TOPIC_UNKNOWN` otherwise; and any error of the application's `topics`.
    */
   assertTopic(name: string): void {
-    if (!this.#live.has(name) && this.#settings.topics(name) === false) throw unknownTopic(name);
+    if (!this.#live.has(name)) this.#declarations.assertTopic(name);
+  }
+
+  /**
+   * Returns how a topic ends that an application declares when it makes it; `undefined` if it leaves that to the hub's
+   * `topics`.
+   *
+   * @throws {CometError} `ERR_OPTION`, `ERR_BROKER_CONFIG`; and any error of the application's `topics`.
+   */
+  declaration(name: string, declared: TopicDeclaration): FiniteSettings | undefined {
+    return this.#declarations.declared(name, declared);
+  }
+
+  /** Whether a topic of this name has ended and is no longer kept. The hub remembers the newest 10,000 of them. */
+  isExpired(name: string): boolean {
+    return this.#expired.has(name);
   }
 
   /**
@@ -116,19 +132,31 @@ export class Topics {
   }
 
   /**
-   * Returns the topic of this name, for a publication. Creates it if needed.
+   * Returns the topic of this name, for a publication or an end, and notes that it has begun. Creates it if needed.
    *
+   * @param finite Makes it a topic that ends, where the hub's `topics` leaves that open.
    * @throws {CometError} `ERR_TOPIC_UNKNOWN`; `ERR_LIMIT` if there are `maxTopics` with messages and all are followed;
-   *   `ERR_OPTION` for bad options of the application; and any error of the application's `topics`.
+   *   `ERR_OPTION` for bad options of the application, or if it is to end and is one that does not; and any error of the
+   *   application's `topics`.
    */
-  toPublish(name: string): LiveTopic {
+  toPublish(name: string, finite?: FiniteSettings): LiveTopic {
     const topic = this.#live.get(name) ?? this.#create(name);
+    if (finite !== undefined && topic.life === undefined) this.#declare(topic, finite);
     if (!topic.isWritten) {
       const excess = this.#written.size + 1 - this.#settings.maxTopics;
       this.#makeRoom(this.#idle, excess, (other) => other === topic, "maxTopics");
     }
     this.#use(topic);
+    this.#expired.delete(name);
+    topic.life?.begin();
     return topic;
+  }
+
+  /** Removes a topic with its log, if there is one of this name. Its name may begin anew. */
+  delete(name: string): void {
+    const topic = this.#live.get(name);
+    if (topic !== undefined) this.#forget(topic);
+    this.#expired.delete(name);
   }
 
   /** Returns a live topic. */
@@ -185,7 +213,7 @@ export class Topics {
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
   boundsOf(name: string): LogBounds {
-    return this.#live.get(name)?.settings.bounds ?? this.#optionsOf(name).bounds;
+    return this.#live.get(name)?.settings.bounds ?? this.#declarations.of(name).bounds;
   }
 
   /** Has all replicas read again, after the broker has reconnected. */
@@ -243,7 +271,8 @@ export class Topics {
           `The hub has ${limit} (${this.#settings[limit]}) topics, all with subscribers.`,
         );
       }
-      this.#forget(topic);
+      if (topic.log.ended === undefined) this.#forget(topic);
+      else this.#expire(topic);
     }
   }
 
@@ -251,7 +280,11 @@ export class Topics {
   #freeMemory(log: MeteredLog): void {
     const topic = log instanceof Log ? this.#live.get(log.topic) : undefined;
     // The broker has the messages, so the next reader gets them again.
-    if (topic?.log === log && this.#replicas.has(topic) && !topic.isFollowed) this.#forget(topic);
+    const isReplica = topic !== undefined && this.#replicas.has(topic) && !topic.isFollowed;
+    const isOnlyEnd = topic?.log.ended !== undefined && topic.log.size === 1;
+    if (topic?.log !== log) log.dropOldest();
+    else if (isReplica) this.#forget(topic);
+    else if (isOnlyEnd) this.#expire(topic);
     else log.dropOldest();
   }
 
@@ -261,6 +294,10 @@ export class Topics {
     for (const [name, topic] of this.#live) {
       if (checks === 0) break;
       checks -= 1;
+      if (topic.life?.isExpired(time) === true) {
+        this.#expire(topic);
+        continue;
+      }
       topic.log.trim(time);
       this.#live.delete(name);
       // A replica may be forgotten while it has messages, since the broker keeps them.
@@ -272,46 +309,39 @@ export class Topics {
     return this.#live.size > 0;
   }
 
+  /** Removes a topic that has ended, and remembers its name. */
+  #expire(topic: LiveTopic): void {
+    this.#forget(topic);
+    this.#expired.add(topic.name);
+  }
+
   #forget(topic: LiveTopic): void {
+    topic.isForgotten = true;
     this.#live.delete(topic.name);
     this.#update(topic);
     this.#written.delete(topic);
     topic.log.clear();
     this.#replicas.get(topic)?.stop();
     this.#replicas.delete(topic);
+    if (!topic.isFollowed) return;
+    topic.wakeReaders();
+    this.#onForgotten(topic);
+  }
+
+  /** Makes a topic one that ends. @throws {CometError} `ERR_OPTION` if it has messages and is one that does not. */
+  #declare(topic: LiveTopic, finite: FiniteSettings): void {
+    if (topic.isWritten) {
+      const name = describe(topic.name);
+      throw new CometError("ERR_OPTION", `The topic ${name} is endless and has messages: it cannot be made to end.`);
+    }
+    topic.declare(this.#declarations.withEnd(topic.settings, finite), finite);
   }
 
   #create(name: string): LiveTopic {
-    const settings = this.#optionsOf(name);
+    const settings = this.#declarations.of(name);
     this.#createdCount += 1;
     // A replica gets its epoch from the broker.
     const epoch = this.#link === undefined ? this.#epoch + this.#createdCount.toString(36) : "";
     return new LiveTopic(name, epoch, settings, this.#context);
   }
-
-  #optionsOf(name: string): TopicSettings {
-    const options: unknown = this.#settings.topics(name);
-    if (options === false) throw unknownTopic(name);
-    if (options !== true && (typeof options !== "object" || options === null)) {
-      throw new CometError(
-        "ERR_OPTION",
-        `topics must return true, false or an object of options, not ${describe(options)}.`,
-      );
-    }
-    return options === true ? this.#plainSettings : this.#settingsOf(options);
-  }
-
-  #settingsOf({ log, overflow }: TopicOptions): TopicSettings {
-    const bounds = checkLogBounds(log, this.#settings.log);
-    return {
-      bounds,
-      overflow: checkOverflow(overflow ?? this.#settings.overflow),
-      graceMs: this.#link === undefined ? bounds.maxAgeMs : REPLICA_GRACE_MS,
-      isDense: this.#link?.broker.isDense ?? true,
-    };
-  }
-}
-
-function unknownTopic(name: string): CometError {
-  return new CometError("ERR_TOPIC_UNKNOWN", `There is no topic named ${describe(name)}.`);
 }

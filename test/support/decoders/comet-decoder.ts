@@ -2,7 +2,7 @@ import { CometError, describe } from "../../../src/core/errors.ts";
 import { checkCallback } from "../../../src/wire/script-frame.ts";
 import { checkDecoderOptions, type DecoderOptions, FrameBuffer, FrameReader, parseJson } from "./decoder.ts";
 import { FrameError } from "./frame-error.ts";
-import { controlItem, itemOf } from "./item-reader.ts";
+import { controlItem, isControlName, itemOf } from "./item-reader.ts";
 import type { WireItem } from "./wire-item.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 import { readLiteral } from "./literal-reader.ts";
@@ -212,7 +212,7 @@ export class CometDecoder extends FrameReader {
     }
     const space = text.indexOf(" ");
     const name = text.slice(0, Math.max(space, 0));
-    if (name !== "open" && name !== "gap" && name !== "end") return;
+    if (!isControlName(name)) return;
     this.#give(controlItem(name, parseJson(text.slice(space))));
   }
 

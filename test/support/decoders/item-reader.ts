@@ -15,6 +15,8 @@ const isStates: Check = (value) => isObject(value) && Object.values(value).every
 const members: { readonly [Name in keyof ControlItems]: { readonly [member: string]: Check } } = {
   open: { states: isStates, position: isString, heartbeatMs: isAmount },
   gap: { topic: isString, missed: isAmountOrNull, position: isString },
+  ended: { topic: isString, outcome: isString, position: isString },
+  missing: { topic: isString, status: isAmount },
   end: { reason: isString, position: isString, retryMs: isAmountOrNull },
   error: { type: isString, title: isString, status: isAmount, code: isString, detail: isString },
 };
@@ -29,8 +31,8 @@ const reasons: { readonly [Reason in EndReason]: true } = {
 };
 
 /**
- * Reads the item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `end` and
- * `error` that it has. Unknown members are left out; an object with none of these is `undefined`.
+ * Reads the item of one object of ndjson: a message if it has `data`, otherwise the first of `open`, `gap`, `ended`, `missing`, `end`
+ * and `error` that it has. Unknown members are left out; an object with none of these is `undefined`.
  *
  * @throws {FrameError} if it is no object, or a known member is missing or of the wrong type.
  */
@@ -50,6 +52,11 @@ export function itemOf(value: JsonValue): WireItem | undefined {
   return undefined;
 }
 
+/** Whether it is the name of an item beside messages of a stream that is not refused. */
+export function isControlName(name: string | undefined): name is Exclude<keyof ControlItems, "error"> {
+  return name !== undefined && name !== "error" && Object.hasOwn(members, name);
+}
+
 /**
  * Reads the item of this name. An unknown end reason becomes `recycle`, and an unknown state `gap`: PROTOCOL.md,
  * section 4.
@@ -63,6 +70,9 @@ export function controlItem(name: keyof ControlItems, value: JsonValue): WireIte
   if (name === "error") {
     if (isAmount(value["retryMs"])) item["retryMs"] = value["retryMs"] as number;
     return { type: name, problem: item as unknown as Problem };
+  }
+  if (name === "ended") {
+    for (const key of ["code", "message"]) if (isString(value[key])) item[key] = value[key] as string;
   }
   if (name === "end" && !Object.hasOwn(reasons, item["reason"] as string)) item["reason"] = "recycle";
   if (name === "open" && Array.isArray(value["removed"])) item["removed"] = value["removed"];

@@ -1,6 +1,6 @@
 import { CometError, describe } from "../../../src/core/errors.ts";
 import { checkDecoderOptions, type Decoder, type DecoderOptions, parseJson } from "./decoder.ts";
-import { controlItem, itemOf } from "./item-reader.ts";
+import { controlItem, isControlName, itemOf } from "./item-reader.ts";
 import type { WireItem } from "./wire-item.ts";
 import { SseParser, type SseEvent } from "./sse-parser.ts";
 
@@ -52,7 +52,7 @@ function itemOfEvent({ event, data, lastEventId }: SseEvent): readonly WireItem[
   if (!event.startsWith("comet:")) return [{ type: "message", id: lastEventId, event, data }];
   const name = event.slice("comet:".length);
   if (name === "heartbeat") return [{ type: "heartbeat" }];
-  return name === "open" || name === "gap" || name === "end" ? [controlItem(name, parseJson(data))] : [];
+  return isControlName(name) ? [controlItem(name, parseJson(data))] : [];
 }
 
 function itemsOfLines({ event, data }: SseEvent): readonly (WireItem | undefined)[] {

@@ -22,6 +22,7 @@ function message(data: unknown, more: Partial<LoggedMessage> = {}): LoggedMessag
     event: undefined,
     key: undefined,
     messageId: undefined,
+    ended: undefined,
     ...more,
   };
 }

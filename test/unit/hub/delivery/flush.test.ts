@@ -309,6 +309,7 @@ describe("a connection", () => {
     expect(hub.stats().lagging).toBe(1);
     sink.full = false;
     connection.drained();
+    await flushed();
     expect(sink.messages.length).toBe(50);
     expect(hub.stats().lagging).toBe(0);
   });
@@ -327,6 +328,7 @@ describe("a connection", () => {
     }
     sink.full = false;
     connection.drained();
+    await flushed();
     void topic.publish(50);
     await turn();
     expect(sink.state).toBe(state);
@@ -350,6 +352,7 @@ describe("a connection", () => {
     await flushed();
     sink.full = false;
     connection.drained();
+    await flushed();
     expect(sink.messages).toEqual(["start", "rare 1", "often 39", "keyless 2"]);
     expect(sink.lines.find((line) => "gap" in line)?.["gap"]).toMatchObject({ missed: 40 });
   });

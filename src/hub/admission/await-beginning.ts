@@ -1,0 +1,48 @@
+import { now } from "../../core/clock.ts";
+import { CometError, describe } from "../../core/errors.ts";
+import { unrefTimeout } from "../../core/timers.ts";
+import type { FiniteLife } from "../topics/finite-life.ts";
+import type { HeldTopics, LiveTopic } from "../topics/live-topic.ts";
+
+/**
+ * The longest time in milliseconds that a request waits before the head of its answer. A client takes a wire for silent
+ * that has not opened after 3 s.
+ */
+const MAX_WAIT_MS = 2000;
+
+/** Topics that are held, and the time until which their client waits for those that nobody has begun. */
+export interface BegunTopics extends HeldTopics {
+  readonly startBy: number;
+}
+
+/**
+ * Waits until a publisher has begun one of the topics, or for 2 s: then the client waits on the open stream.
+ *
+ * @returns The topics, at once where one of them can be followed. Rejects with `ERR_TOPIC_UNKNOWN`, and releases them,
+ *   if the longest time is over by then.
+ */
+export function awaitBeginning(held: HeldTopics): BegunTopics | Promise<BegunTopics> {
+  const lives = held.topics.filter(({ isAwaited }) => isAwaited).map(({ life }) => life as FiniteLife);
+  const timeoutMs = Math.max(0, ...lives.map(({ settings }) => settings.startTimeoutMs));
+  const startBy = now() + timeoutMs;
+  if (lives.length < held.topics.length) return { ...held, startBy };
+  return new Promise((resolve, reject) => {
+    const withdrawals = lives.map((life) => life.whenBegun(() => done()));
+    const timer = unrefTimeout(done, Math.min(timeoutMs, MAX_WAIT_MS));
+    function done(): void {
+      clearTimeout(timer);
+      for (const withdraw of withdrawals) withdraw();
+      if (timeoutMs > MAX_WAIT_MS || lives.some(({ isBegun }) => isBegun)) {
+        resolve({ ...held, startBy });
+        return;
+      }
+      held.release();
+      reject(notBegun(held.topics));
+    }
+  });
+}
+
+function notBegun(topics: readonly LiveTopic[]): CometError {
+  const names = topics.map(({ name }) => describe(name)).join(", ");
+  return new CometError("ERR_TOPIC_UNKNOWN", `Nobody has begun ${names} in time.`);
+}

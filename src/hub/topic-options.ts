@@ -1,0 +1,89 @@
+/**
+ * The options that an application gives a topic, and their checks.
+ *
+ * `TopicOptions` is public: `docs/options.md` states each range and default too.
+ */
+
+import { CometError, describe } from "../core/errors.ts";
+import { assertInteger, MAX_TIMER_MS } from "../core/options.ts";
+import type { Broker } from "../log/broker.ts";
+import type { LogBounds } from "../log/entry.ts";
+import type { OverflowPolicy } from "./request-options.ts";
+import type { FiniteSettings } from "./topics/finite-life.ts";
+
+/** Whether and how a topic ends. */
+export interface FiniteOptions {
+  /**
+   * Whether the topic ends: `topic.end` says when. Its readers begin at its first message, and no message of it is too
+   * old before its end.
+   *
+   * @default false
+   */
+  readonly finite?: boolean;
+  /**
+   * The time in milliseconds, from 1, that the topic is kept after its end. Then following it is refused with 410
+   * (`ERR_TOPIC_EXPIRED`). Only with `finite`.
+   *
+   * @default the hub's `log.maxAgeMs`
+   */
+  readonly ttlMs?: number;
+  /**
+   * The time in milliseconds, from 0, that a reader waits for a topic that nobody has begun. Then the reader gets 404
+   * (`ERR_TOPIC_UNKNOWN`) or, if its stream is open, an item `missing`. Only with `finite`.
+   *
+   * @default 10_000
+   */
+  readonly startTimeoutMs?: number;
+}
+
+/** Options of one topic. */
+export interface TopicOptions extends FiniteOptions {
+  /** The bounds of the topic's log. A bound that is left out is the hub's. */
+  readonly log?: Partial<LogBounds>;
+  /** The policy for slow subscribers of this topic. The hub's by default. */
+  readonly overflow?: OverflowPolicy;
+}
+
+/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
+export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
+  return {
+    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
+    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, Number.MAX_SAFE_INTEGER),
+    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
+  };
+}
+
+/** The time that a reader waits for a topic that ends to begin, by default. */
+const START_TIMEOUT_MS = 10_000;
+
+/** The settings of a hub on which topics that end depend. */
+export interface FiniteDefaults {
+  readonly log: LogBounds;
+  readonly broker: Broker | undefined;
+}
+
+/**
+ * Checks whether and how a topic ends. `undefined` if it does not.
+ *
+ * @throws {CometError} `ERR_OPTION`; `ERR_BROKER_CONFIG` if the hub's broker cannot keep such topics.
+ */
+export function checkFinite(
+  { finite = false, ttlMs, startTimeoutMs }: FiniteOptions,
+  { log, broker }: FiniteDefaults,
+): FiniteSettings | undefined {
+  if (typeof (finite as unknown) !== "boolean") {
+    throw new CometError("ERR_OPTION", `finite must be true or false, not ${describe(finite)}.`);
+  }
+  if (!finite) {
+    if (ttlMs === undefined && startTimeoutMs === undefined) return undefined;
+    throw new CometError("ERR_OPTION", "ttlMs and startTimeoutMs are options of topics that end: add finite: true.");
+  }
+  if (broker !== undefined) {
+    const name = describe(broker.name);
+    throw new CometError("ERR_BROKER_CONFIG", `The broker ${name} does not keep topics that end.`);
+  }
+  return {
+    ttlMs: assertInteger("ttlMs", ttlMs ?? log.maxAgeMs, 1, MAX_TIMER_MS),
+    startTimeoutMs: assertInteger("startTimeoutMs", startTimeoutMs ?? START_TIMEOUT_MS, 0, MAX_TIMER_MS),
+  };
+}

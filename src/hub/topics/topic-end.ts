@@ -1,0 +1,35 @@
+import { CometError, describe } from "../../core/errors.ts";
+import { checkField } from "../../core/validate-field.ts";
+import type { TopicEnd } from "../../wire/item.ts";
+import type { EndOptions } from "../topic.ts";
+
+/** The longest text of a failure that readers are shown, in UTF-16 code units. */
+const MAX_MESSAGE_LENGTH = 1000;
+
+const loneSurrogate = /\p{Surrogate}/u;
+
+/**
+ * Returns the end of a topic as its readers see it.
+ *
+ * An `Error` may say anything about the server, so readers get a fixed text instead of its own.
+ *
+ * @throws {CometError} `ERR_OPTION` for an outcome that does not exist, or a failure with a bad code or message.
+ */
+export function topicEnd(topic: string, { outcome = "complete", error }: EndOptions): TopicEnd {
+  if (error !== undefined) return { topic, outcome: "failed", ...failureOf(error) };
+  if (outcome === "failed") return { topic, outcome, ...UNKNOWN_FAILURE };
+  if (["complete", "stopped"].includes(outcome)) return { topic, outcome };
+  throw new CometError("ERR_OPTION", `outcome must be complete, failed or stopped, not ${describe(outcome)}.`);
+}
+
+const UNKNOWN_FAILURE = { code: "ERR_FAILED", message: "The source of this topic has failed." } as const;
+
+function failureOf(error: unknown): { readonly code: string; readonly message: string } {
+  if (typeof error !== "object" || error === null || error instanceof Error) return UNKNOWN_FAILURE;
+  const { code = UNKNOWN_FAILURE.code, message = UNKNOWN_FAILURE.message } = error as Record<string, unknown>;
+  if (typeof message !== "string" || message.length > MAX_MESSAGE_LENGTH || loneSurrogate.test(message)) {
+    const limit = `a text of at most ${MAX_MESSAGE_LENGTH} characters`;
+    throw new CometError("ERR_OPTION", `The message of an end's error must be ${limit}, not ${describe(message)}.`);
+  }
+  return { code: checkField("The code of an end's error", code, "ERR_OPTION") as string, message };
+}
