@@ -148,7 +148,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         const stopped = over.find(({ outcome }) => outcome === "stopped");
         // A missing topic has no outcome, and one of a later version is no success.
         const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
-        if (reason !== "gone") close(reason, "failed", { code: "ERR_ENDED", detail: reason });
+        if (reason !== "gone") close(reason, "failed");
         else if (failed) {
           const { topic, status, message = topic } = failed;
           const code = status ? (status === 404 ? "ERR_TOPIC_UNKNOWN" : "ERR_TOPIC_EXPIRED") : "ERR_FAILED";
@@ -167,7 +167,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   /**
    * The outcome of the source: `undefined` until it is over, after its own `close()`, and where no topic has ended.
    *
-   * - `failed`: a topic has failed or is missing, or an error was fatal. A fatal `error` event has the reason.
+   * - `failed`: a topic has failed or is missing, an error was fatal, or the server withdrew its permission.
    * - `stopped`: somebody stopped a topic, and none has failed.
    * - `complete`: all topics are complete.
    */

@@ -38,7 +38,7 @@ export interface CometMissingEvent extends Event {
 
 /**
  * Dispatched as `error` when there is no connection and the server did not ask the client to reconnect at once, and
- * before a `close` whose outcome is `failed`. Applications compare the codes, so a code never changes its meaning. They are those of refusals (PROTOCOL.md, section
+ * before the source closes because a topic has failed or is missing. Applications compare the codes, so a code never changes its meaning. They are those of refusals (PROTOCOL.md, section
  * 7), and:
  *
  * | code | cause |
@@ -48,7 +48,7 @@ export interface CometMissingEvent extends Event {
  * | `ERR_STATUS` | a response has a status that no hub sends |
  * | `ERR_CONTENT_TYPE` | a response has another content type than the hub's streams |
  * | `ERR_FRAME` | a frame is no item of the protocol; fatal if it is a line of more than 67,108,864 characters |
- * | `ERR_ENDED` | the hub ended the stream, for the reason `detail`: it shuts down, or withdrew its permission |
+ * | `ERR_ENDED` | the hub ended the stream and asks its clients to wait, as it does when it shuts down |
  * | `ERR_FAILED` | a topic ended as `failed`; it may have a code of its own instead |
  * | `ERR_HEADERS` | the application's `headers` failed |
  * | `ERR_WIRE` | this page can use none of the wires of the source |

@@ -1,6 +1,6 @@
 import { BareSource, type AnyEvents } from "./bare-source.ts";
 import type { ClientWire } from "./client-wire.ts";
-import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
+import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { FollowOptions } from "./follower.ts";
 import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
@@ -46,8 +46,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   readonly #readers = new Set<(event?: Event) => void>();
   /** The number of readers that are full. */
   #full = 0;
-  /** The fatal error, if there was one. */
-  #error: CometErrorEvent | undefined;
+  /** The event that has closed the source as `failed`: the fatal error, or the `close` of a server without an error. */
+  #failure: Partial<CometErrorEvent & CometCloseEvent> | undefined;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
     const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
@@ -57,8 +57,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   override dispatchEvent(event: Event): boolean {
-    const error = event as CometErrorEvent;
-    if (error.type === "error" && error.retryMs === null) this.#error = error;
+    const { type, retryMs, outcome } = event as CometErrorEvent & CometCloseEvent;
+    if (type === "error" ? retryMs === null : type === "close" && outcome === "failed") this.#failure ??= event;
     for (const read of this.#readers) read(event);
     return super.dispatchEvent(event);
   }
@@ -76,7 +76,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
    * It ends after the last message when the source is over as `complete` or `stopped`, or closed by `close()`.
    *
    * @throws {Error} After the last message, if the source is over as `failed`. It has the `code` and, as its `message`,
-   *   the `detail` of the fatal `error` event, which is its `cause`.
+   *   the `detail` of the fatal `error` event, which is its `cause`. Without such an event they are `ERR_ENDED`, and the
+   *   reason and the event of the `close`.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];
@@ -102,8 +103,11 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
         if (waiting.length === 0 && this.readyState === this.CLOSED) break;
         await woken;
       }
-      const error = this.#error;
-      if (error) throw Object.assign(new Error(error.detail, { cause: error }), { code: error.code });
+      const cause = this.#failure;
+      if (cause) {
+        const { code = "ERR_ENDED", detail = cause.reason } = cause;
+        throw Object.assign(new Error(detail, { cause }), { code });
+      }
     } finally {
       this.#readers.delete(read);
       take();

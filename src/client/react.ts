@@ -20,7 +20,7 @@ export interface CometState<T> {
   readonly data: T | undefined;
   /** `closed` once the source does not reconnect any more. */
   readonly state: "connecting" | "open" | "closed";
-  /** The outcome of the source, once it is over: see `CometSource`. If it is `failed`, `error` is the reason. */
+  /** The outcome of the source, once it is over. If a topic has failed, `error` has the code and the text. */
   readonly outcome: Outcome | undefined;
   /** The last error, until a connection opens. */
   readonly error: CometErrorEvent | undefined;

@@ -107,7 +107,7 @@ test("closes all tabs as failed when the hub withdraws their permission", async 
   const { a, both, b, first } = await three();
   first.received([end("unauthorized")]);
   await until(() => [a, both, b].every(isClosed));
-  for (const { errors, source } of [a, both, b]) expect([errors, source.outcome]).toEqual([["ERR_ENDED"], "failed"]);
+  for (const { errors, source } of [a, both, b]) expect([errors, source.outcome]).toEqual([[], "failed"]);
 });
 
 test("sends a tab that joins after the end all messages and the end, from those of the leader", async () => {

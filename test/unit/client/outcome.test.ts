@@ -162,10 +162,7 @@ describe("a source", () => {
     const { source, events, opens, receives } = await follow();
     opens("a");
     receives(end("unauthorized"));
-    expect(events.slice(1)).toEqual([
-      ["error", "ERR_ENDED", "unauthorized", null],
-      ["close", "unauthorized", "failed"],
-    ]);
+    expect(events.slice(1)).toEqual([["close", "unauthorized", "failed"]]);
     expect(source.outcome).toBe("failed");
   });
 
@@ -343,6 +340,17 @@ describe("an iteration", () => {
     opens("a");
     receives(missing("a"), gone);
     expect(await reading).toMatchObject({ code: "ERR_TOPIC_UNKNOWN", message: "a" });
+  });
+
+  test("throws after the last message if the hub withdraws its permission", async () => {
+    const { source, opens, receives } = await followAll();
+    const got: unknown[] = [];
+    const reading = errorOf(() => read(source, got));
+    opens("a");
+    // Neither is an event of the source itself.
+    receives({ ...message("a", 1), event: "close" }, { ...message("a", 2), event: "error" }, end("unauthorized"));
+    expect(await reading).toMatchObject({ code: "ERR_ENDED", message: "unauthorized", cause: { type: "close" } });
+    expect(got).toEqual([1, 2]);
   });
 
   test("ends without an error after close(), even after a topic has failed", async () => {
