@@ -4,8 +4,7 @@ import type { EndedItem, EndItem, GapItem, MissingItem, OpenItem, Wire, WireMess
  * One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed.
  */
 export interface ReceivedItem extends Partial<WireMessage> {
-  /** `finite` names the topics that end, of which a client without a position gets all messages by default. */
-  readonly open?: OpenItem & { readonly finite?: readonly string[] };
+  readonly open?: OpenItem;
   readonly gap?: GapItem;
   readonly ended?: EndedItem;
   readonly missing?: MissingItem;

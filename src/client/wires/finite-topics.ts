@@ -2,7 +2,7 @@ import { ClientPosition } from "../client-position.ts";
 import type { ReceivedItem } from "../client-wire.ts";
 
 /**
- * The finite topics of the connections that tabs share, with the items of those that are over.
+ * The topics of the connections that tabs share that have ended or are missing, so that they are known to be finite.
  *
  * A topic ends for each tab on its own, while the connection goes on for the others. So a tab that joins later needs
  * the item again, but not before the connection has delivered all messages of the topic once more.
@@ -16,13 +16,9 @@ export class FiniteTopics {
     return this.#names.has(topic);
   }
 
-  add(topics: readonly string[] = []): void {
-    for (const topic of topics) this.#names.add(topic);
-  }
-
   /** Keeps the item of a topic that is over. `position` is the whole position of its connection. */
   leave(topic: string, item: ReceivedItem, position: string): void {
-    this.add([topic]);
+    this.#names.add(topic);
     this.#over.set(topic, { item, at: partOf(position, topic) });
   }
 

@@ -85,10 +85,7 @@ export function leadTabs(
       wire.open(request, {
         ...events,
         received: (items) => {
-          for (const { open } of items) {
-            heartbeatMs = open?.heartbeatMs ?? heartbeatMs;
-            finite.add(open?.finite);
-          }
+          for (const { open } of items) heartbeatMs = open?.heartbeatMs ?? heartbeatMs;
           events.received(items);
           flush();
         },

@@ -81,8 +81,9 @@ describe("across tabs", () => {
     const server = await serveHub();
     const topic = server.hub.topic<number>("a", finite);
     const both = follow(server, "topic=a&topic=b", shared);
-    await until(() => both.readyState === both.OPEN);
-    const early = read(follow(server, "topic=a", shared));
+    const first = follow(server, "topic=a", shared);
+    const early = read(first);
+    await until(() => [both, first].every(({ readyState }) => readyState === both.OPEN));
     for (const i of numbers(20)) await topic.publish(i);
     await topic.end();
     expect(await early).toEqual(numbers(20));
