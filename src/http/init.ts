@@ -57,6 +57,11 @@ function checkHeaders(init: HeadersInit | undefined): Headers {
   } catch (error) {
     throw new CometError("ERR_RESPONSE", `The headers cannot be sent: ${(error as Error).message}`, { cause: error });
   }
+  for (const [name, value] of headers) {
+    // `Headers` takes control characters, which Node does not send (RFC 9110, 5.5).
+    if (!/[\0-\b\n-\x1f\x7f]/.test(value)) continue;
+    throw new CometError("ERR_RESPONSE", `The headers cannot be sent: ${name} has a control character.`);
+  }
   for (const name of ["content-length", "transfer-encoding"]) {
     if (headers.has(name)) {
       throw new CometError("ERR_RESPONSE", `A chunked response cannot have the header ${name}: its length is unknown.`);

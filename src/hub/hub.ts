@@ -1,3 +1,4 @@
+import { CometError } from "../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts";
 import { checkTopicName } from "../log/position.ts";
 import { Enumerator } from "../stream/enumerator.ts";
@@ -18,6 +19,7 @@ import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
 import { messageDecoder } from "./topics/encode-message.ts";
+import { currentPosition } from "./topics/current-position.ts";
 import { LogReader } from "./topics/log-reader.ts";
 import { Publisher } from "./topics/publisher.ts";
 import { Topics } from "./topics/topics.ts";
@@ -114,6 +116,7 @@ export class Hub {
       end: (endOptions = {}) => this.#publisher.end(name, endOptions, finite),
       delete: () => this.#publisher.delete(name),
       messages: (messagesOptions = {}) => this.#messages(name, messagesOptions),
+      position: () => this.#position(name),
       presence: () => this.#presence.of(name),
       presenceChanges: () => this.#presence.changes(name),
     };
@@ -223,8 +226,13 @@ export class Hub {
     this.#settings.onError(error);
   }
 
-  #messages(name: string, { from = "newest" }: MessagesOptions): Enumerator<TopicMessage<JsonValue>> {
+  #messages(name: string, { from }: MessagesOptions): Enumerator<TopicMessage<JsonValue>> {
     return new Enumerator((wake) => new LogReader(this.#topics, name, from, wake, () => this.#isClosed));
+  }
+
+  async #position(name: string): Promise<string> {
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    return currentPosition(this.#topics, name);
   }
 
   async #close(drainMs: number): Promise<void> {

@@ -28,7 +28,7 @@ export interface FiniteOptions {
    */
   readonly ttlMs?: number;
   /**
-   * The time in milliseconds, from 0, that a reader waits for a topic that nobody has begun. Then the reader gets 404
+   * The time in milliseconds, from 0, that a reader waits for a topic that has not begun. Then the reader gets 404
    * (`ERR_TOPIC_UNKNOWN`) or, if its stream is open, an item `missing`. Only with `finite`.
    *
    * @default 10_000

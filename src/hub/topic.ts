@@ -29,6 +29,11 @@ export interface PublishOptions {
 export interface TopicMessage<Sent> extends PublishOptions {
   /** The topic's position after this message. */
   readonly position: string;
+  /**
+   * The number of messages that the reader asked for and that the log no longer has, or `null` if it is unknown. Only on
+   * the first message of a reader that began at `oldest`, `last:N` or `since:TIME`; absent if no message is missing.
+   */
+  readonly missed?: number | null;
   readonly data: Sent;
 }
 
@@ -47,10 +52,16 @@ export interface EndOptions {
 /** Options of `messages`. */
 export interface MessagesOptions {
   /**
-   * The start: `newest` for messages published from then on, `oldest` for all that the log holds, or a position of this
-   * topic.
+   * The start:
    *
-   * @default "newest"
+   * - `newest`: messages published from then on.
+   * - `oldest`: all messages of the topic.
+   * - `last:N`: the N newest messages, from 1 to 16,777,216, and those published from then on.
+   * - `since:TIME`: messages published at this time or later. TIME is a date and time of RFC 3339 such as
+   *   `2026-11-28T12:00:00Z`, or a number of milliseconds since 1970. A time in the future is `newest`.
+   * - A position of this topic: all messages after it.
+   *
+   * @default "newest", or "oldest" of a topic that ends
    */
   readonly from?: string;
 }
@@ -139,15 +150,39 @@ export interface Topic<Message, Sent = Message> {
    * Each run of the enumerator starts where `from` says. It ends when the topic has ended, when the hub is closed, or
    * when the reader stops it.
    *
-   * @throws {CometError} To the reader: `ERR_FAILED` if the topic has failed; `ERR_TOPIC_UNKNOWN` if it is deleted; `ERR_POSITION` if `from` is not a position in this topic; `ERR_OVERFLOW` if the
-   *   log has passed the reader, or does not hold the messages after `from`; `ERR_BROKER` if the broker cannot be read;
-   *   `ERR_LIMIT` if there are too many topics.
+   * A log is bounded, so it may lack some of the messages that `from` asks for. After a position the reader then fails,
+   * since it relies on every message. From `oldest`, `last:N` and `since:TIME` it gets all that the log holds, and
+   * `missed` on the first message counts the others.
+   *
+   * @throws {CometError} To the reader: `ERR_FAILED` if the topic has failed; `ERR_TOPIC_UNKNOWN` if it is deleted;
+   *   `ERR_OPTION` for a bad `last:N` or `since:TIME`; `ERR_POSITION` if `from` is neither a start nor a position in this
+   *   topic; `ERR_OVERFLOW` if the log has passed the reader, or does not hold the messages after a position;
+   *   `ERR_BROKER` if the broker cannot be read; `ERR_LIMIT` if there are too many topics.
    * @example
    * ```ts
    * for await (const { position, data } of news.messages({ from: "oldest" })) await archive(position, data);
    * ```
    */
   messages(options?: MessagesOptions): Enumerator<TopicMessage<Sent>>;
+
+  /**
+   * Reads the position of this topic now: after every message whose `publish` had resolved before the call.
+   *
+   * A page is rendered with its state, and then follows the topic: read the position first, then the state, and start
+   * the page's client at the position, by the parameter `lastEventId` of its URL. No message falls between. With a
+   * broker the position is after every message that the broker holds, from all processes. It is valid for as long as the
+   * log, which starts anew if the topic is evicted.
+   *
+   * @returns Rejects with `ERR_BROKER` if the broker cannot be read, with `ERR_LIMIT` if there are too many topics, and
+   *   with `ERR_CLOSED` after the hub's `close`.
+   * @example
+   * ```ts
+   * const position = await orders.position();
+   * const state = await database.orders();
+   * const url = `/live?topic=orders&lastEventId=${encodeURIComponent(position)}`;
+   * ```
+   */
+  position(): Promise<string>;
 
   /**
    * Counts the subscribers of this topic now, in all processes, by the identity that `RequestOptions.identity` gave

@@ -78,6 +78,12 @@ export class LogMemory {
     return ranked;
   }
 
+  /** Ranks a log anew whose oldest message is older than before. */
+  extended(ranked: RankedLog): void {
+    ranked.at = ranked.log.oldestAt ?? ranked.at;
+    this.#siftUp(ranked.index);
+  }
+
   /** Removes a log that has lost its last message. */
   emptied({ index }: RankedLog): void {
     this.#messageBytes -= LOG_OVERHEAD;
@@ -86,6 +92,11 @@ export class LogMemory {
     if (index === this.#heap.length) return;
     this.#siftUp(index);
     this.#siftDown(index);
+  }
+
+  /** Returns whether it holds more than its bound and a part of it. */
+  isOver(part = 0): boolean {
+    return this.bytes > this.#maxBytes * (1 + part);
   }
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
@@ -108,9 +119,9 @@ export class LogMemory {
 
   /** Frees what exceeds the bound. The newest message of the hub stays, however large it is. */
   enforce(): void {
-    if (this.bytes <= this.#maxBytes) return;
+    if (!this.isOver()) return;
     this.#freeTapes();
-    while (this.bytes > this.#maxBytes && this.entries > 1) {
+    while (this.isOver() && this.entries > 1) {
       const log = this.#oldest();
       if (log === undefined) return;
       this.#evict(log);
@@ -119,7 +130,7 @@ export class LogMemory {
 
   #freeTapes(): void {
     for (const tape of this.#tapes) {
-      if (this.bytes <= this.#maxBytes) return;
+      if (!this.isOver()) return;
       tape.drop();
     }
   }

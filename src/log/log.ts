@@ -37,13 +37,14 @@ const emptyRing: readonly (Entry | undefined)[] = [];
  * The end of a topic is its last entry, which the bounds do not count: it leaves last.
  *
  * Invariants: indexes never repeat or go back, not even over `restart` and `clear`, since cursors and tapes keep them.
- * An entry never changes. Only this class converts offsets to indexes. Every change of what it holds goes to the
- * `LogMemory`.
+ * An entry never changes. The times of entries never go back. Only this class converts offsets to indexes. Every change
+ * of what it holds goes to the `LogMemory`.
  */
 export class Log implements MeteredLog {
   readonly topic: string;
+  /** Whether offsets are 1, 2, 3 ..., so that the log knows the offsets of messages that it has dropped. */
+  readonly isDense: boolean;
   #bounds: LogBounds;
-  readonly #isDense: boolean;
   #epoch: string;
   /** The beginning of its positions. A log without messages does not keep it. */
   #prefix: string | undefined;
@@ -60,6 +61,7 @@ export class Log implements MeteredLog {
   #holeEndPosition = "";
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
+  #lostAt = -Infinity;
   #bytes = 0;
   /** The memory of the messages in the ring, and what was last reported of all messages. */
   #held = 0;
@@ -76,7 +78,7 @@ export class Log implements MeteredLog {
     this.topic = topic;
     this.#epoch = epoch;
     this.#bounds = bounds;
-    this.#isDense = isDense;
+    this.isDense = isDense;
     this.#memory = memory;
     this.#newest = keepNewest ? new Newest() : undefined;
   }
@@ -150,7 +152,7 @@ export class Log implements MeteredLog {
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
   indexOf(epoch: string, offset: number): number | undefined {
     if (epoch !== this.#epoch || offset > this.#headOffset) return undefined;
-    if (this.#isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
+    if (this.isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
     if (offset < this.#floorOffset) return this.#countedFrom - 1;
     let low = this.#floor;
     let high = this.#head;
@@ -165,6 +167,14 @@ export class Log implements MeteredLog {
   /** Returns the number of messages from one index to another; `null` if it is unknown. */
   missed(from: number, to: number): number | null {
     return from < this.#countedFrom ? null : to - from;
+  }
+
+  /**
+   * A time at or before which all messages were published that are missing before the floor, in milliseconds of the
+   * hub's clock; -Infinity if none is missing.
+   */
+  get lostAt(): number {
+    return this.#lostAt;
   }
 
   /** Returns the size of the data after an index that the log holds, as JSON in UTF-8 bytes. */
@@ -188,7 +198,8 @@ export class Log implements MeteredLog {
    * Appends a message, and drops the messages that exceed the bounds.
    *
    * @param order The message's place among those of all topics of this process.
-   * @param at The time of publication: `now`, or earlier.
+   * @param at The time of publication: `now`, or earlier. An earlier time than that of the message before it, as clocks
+   *   of brokers give it, counts as the same.
    * @param offset The broker's offset; the next one by default.
    */
   append(
@@ -203,7 +214,10 @@ export class Log implements MeteredLog {
     this.#prefix ??= positionPrefix(this.topic, this.#epoch);
     const id = this.#prefix + String(offset);
     const held = heldBytes(message);
-    const entry: Entry = { id, json, text, event, key, messageId, ended, index, offset, order, at, bytes, held };
+    const time = this.size === 0 ? at : Math.max(at, this.entry(this.#head).at);
+    // The messages that a hole has lost are older than the first one after it.
+    if (this.#lostAt > time) this.#lostAt = time;
+    const entry: Entry = { id, json, text, event, key, messageId, ended, index, offset, order, at: time, bytes, held };
     if (this.size === this.#ring.length) this.#grow();
     this.#ring[index & (this.#ring.length - 1)] = entry;
     this.#head = index;
@@ -253,41 +267,41 @@ export class Log implements MeteredLog {
 
   /**
    * Puts back messages that the log dropped because the memory was full, with the indexes that they had. The newest of
-   * them must be the one at the floor.
+   * them must be the one at the floor. The memory may exceed its bound by them, until it is enforced again.
    */
   prepend(messages: readonly OlderMessage[]): void {
     for (const message of messages.toReversed()) {
-      const isNext = this.isShortened && (!this.#isDense || message.offset === this.#floorOffset);
+      const isNext = this.isShortened && (!this.isDense || message.offset === this.#floorOffset);
       if (!isNext) break;
       if (this.size === this.#ring.length) this.#grow();
       const index = this.#floor;
-      const order = this.size === 0 ? 0 : this.entry(index + 1).order - 1;
+      const isEmpty = this.size === 0;
+      const order = isEmpty ? 0 : this.entry(index + 1).order - 1;
+      const at = Math.min(message.at, isEmpty ? this.#lostAt : this.entry(index + 1).at);
       const held = heldBytes(message);
       this.#prefix ??= positionPrefix(this.topic, this.#epoch);
-      const entry: Entry = {
-        ended: undefined,
-        ...message,
-        id: this.#prefix + String(message.offset),
-        index,
-        order,
-        held,
-      };
+      const id = this.#prefix + String(message.offset);
+      const entry: Entry = { ended: undefined, ...message, id, index, order, at, held };
       this.#ring[index & (this.#ring.length - 1)] = entry;
       this.#floor = index - 1;
       this.#floorOffset = message.offset - 1;
+      this.#lostAt = this.#floor === 0 ? -Infinity : at;
       this.#bytes += entry.bytes;
       this.#held += held;
     }
     this.#report();
+    if (this.#rank !== undefined) this.#memory.extended(this.#rank);
   }
 
   /**
    * Starts anew after an offset, because the messages in between are lost to this process. Drops all messages, so that
    * every follower reaches the hole.
+   *
+   * @param lostAt A time at or before which the lost messages were published, in milliseconds of the hub's clock.
    */
-  restart(epoch: string, offset: number): void {
+  restart(epoch: string, offset: number, lostAt: number): void {
     const isFirst = this.#head === 0;
-    const isCounted = this.#isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
+    const isCounted = this.isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     this.clear();
     // A hole of unknown size is one index wide, so that cursors still meet it.
     this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
@@ -295,6 +309,8 @@ export class Log implements MeteredLog {
     if (!isCounted) this.#countedFrom = this.#head;
     this.#epoch = epoch;
     this.#prefix = undefined;
+    // A first epoch that begins before its first message has lost nothing.
+    this.#lostAt = isFirst && offset === 0 ? -Infinity : lostAt;
     if (isFirst) return;
     this.#holeEndPosition = this.position(this.#head);
     this.#holeEnd = this.#head;
@@ -325,6 +341,7 @@ export class Log implements MeteredLog {
   #drop(oldest: Entry): void {
     this.#floor = oldest.index;
     this.#floorOffset = oldest.offset;
+    this.#lostAt = oldest.at;
     this.#ring[oldest.index & (this.#ring.length - 1)] = undefined;
     this.#bytes -= oldest.bytes;
     this.#held -= oldest.held;
@@ -349,7 +366,7 @@ export class Log implements MeteredLog {
   }
 
   #offsetAt(index: number): number {
-    if (this.#isDense) return this.#headOffset - (this.#head - index);
+    if (this.isDense) return this.#headOffset - (this.#head - index);
     return index > this.#floor ? this.entry(index).offset : this.#floorOffset;
   }
 

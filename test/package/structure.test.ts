@@ -21,7 +21,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "hub/admission": 4,
   "hub/delivery": 5,
   "hub/presence": 5,
-  "hub/topics": 4,
+  "hub/topics": 5,
   log: 4,
   stream: 12,
   wire: 4,

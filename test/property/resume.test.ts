@@ -1,7 +1,16 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LiveTopic } from "../../src/hub/topics/live-topic.ts";
-import { turn, wires, World, type Client, type ClientPlan } from "../support/resume-world.ts";
+import {
+  clock,
+  turn,
+  WALL_START,
+  wires,
+  World,
+  type Client,
+  type ClientPlan,
+  type From,
+} from "../support/resume-world.ts";
 
 /** Several of each kind, so that the hub puts them into one group. */
 const plans: readonly ClientPlan[] = [
@@ -60,9 +69,30 @@ const publish = fc.tuple(topic, key, fc.integer({ min: 1, max: 9 })).map(
     }),
 );
 
+const from: fc.Arbitrary<From> = fc.oneof(
+  fc.constantFrom("newest" as const, "oldest" as const),
+  fc.record({ last: fc.integer({ min: 1, max: 12 }) }),
+  fc.record({ sinceBack: fc.integer({ min: 1, max: 12 }) }),
+);
+
 const connect = fc
-  .tuple(anyClient, wire)
-  .map(([i, on]) => new Command(`connect ${i} ${on}`, (world) => world.clients[i]?.connect(on)));
+  .tuple(anyClient, wire, from)
+  .map(
+    ([i, on, begin]) =>
+      new Command(`connect ${i} ${on} from ${JSON.stringify(begin)}`, (world) => world.clients[i]?.connect(on, begin)),
+  );
+
+/** A page that is loaded again. */
+const reload = fc.tuple(anyClient, wire, from).map(
+  ([i, on, begin]) =>
+    new Command(`reload ${i} ${on} from ${JSON.stringify(begin)}`, (world) => {
+      const client = world.clients[i] as Client;
+      client.cut(1);
+      client.forget();
+      client.read();
+      client.connect(on, begin);
+    }),
+);
 
 const cut = fc
   .tuple(anyClient, share)
@@ -89,6 +119,7 @@ const commands = fc.commands(
     fc.constant(new Command("turn", turn)),
     connect,
     connect,
+    reload,
     trap,
     trap,
     withClient("stall", (client) => client.stall()),
@@ -105,8 +136,8 @@ const commands = fc.commands(
 const now = performance.now.bind(performance);
 
 beforeEach(() => {
-  let time = 0;
-  performance.now = () => (time += 2);
+  performance.now = () => (clock.time += 2);
+  vi.spyOn(Date, "now").mockImplementation(() => WALL_START + clock.time);
   // No publisher waits for clients here, so that the log passes them.
   vi.spyOn(LiveTopic.prototype, "paced").mockReturnValue(undefined);
 });
@@ -117,14 +148,16 @@ afterEach(() => {
 });
 
 test("delivers all published messages or a gap after any sequence of connection failures", async () => {
-  const seen = { messages: 0, gaps: 0, overflows: 0, leftOut: 0 };
+  const seen = { messages: 0, gaps: 0, overflows: 0, leftOut: 0, begun: 0, begunAfterGap: 0 };
   await fc.assert(
     fc.asyncProperty(fc.boolean(), commands, async (connected, run) => {
       const world = new World(plans);
       if (connected) for (const client of world.clients) client.connect("ndjson");
       await fc.asyncModelRun(() => ({ model: {}, real: world }), run);
       await world.settle();
-      for (const { messages, gaps, overflows, leftOut } of world.clients) {
+      for (const { messages, gaps, overflows, leftOut, begun, begunAfterGap } of world.clients) {
+        seen.begun += begun;
+        seen.begunAfterGap += begunAfterGap;
         seen.messages += messages;
         seen.gaps += gaps;
         seen.overflows += overflows;
@@ -139,4 +172,6 @@ test("delivers all published messages or a gap after any sequence of connection 
   expect(seen.gaps).toBeGreaterThan(1000);
   expect(seen.overflows).toBeGreaterThan(10);
   expect(seen.leftOut).toBeGreaterThan(500);
+  expect(seen.begun).toBeGreaterThan(1000);
+  expect(seen.begunAfterGap).toBeGreaterThan(500);
 });

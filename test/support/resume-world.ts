@@ -21,8 +21,22 @@ interface Numbered {
 /** What the reference knows of a topic: everything that was ever published, by epoch and offset. */
 interface ReferenceTopic {
   epoch: string;
-  readonly messages: Map<string, { readonly number: number; readonly key: string | undefined }[]>;
+  readonly messages: Map<string, Published[]>;
 }
+
+/** A message that was published, and the time right before. */
+interface Published {
+  readonly number: number;
+  readonly key: string | undefined;
+  readonly after: number;
+}
+
+/** Where a client without a position asks to begin. A time is that of one of the newest messages of all topics. */
+export type From = "newest" | "oldest" | { readonly last: number } | { readonly sinceBack: number };
+
+/** The hub's clock, which advances at each reading. The wall clock shows the same, from another time on. */
+export const clock = { time: 0 };
+export const WALL_START = 1_600_000_000_000;
 
 export const wires = ["ndjson", "sse", "poll", "comet"] as const;
 
@@ -47,7 +61,9 @@ export class World {
   /** The hubs that are going down: they refuse whoever comes. */
   readonly closing = new WeakSet<Hub>();
   /** What is being published: a full log is flushed before its position is known. */
-  #pending: { readonly topic: string; readonly number: number; readonly key: string | undefined } | undefined;
+  #pending: (Published & { readonly topic: string }) | undefined;
+  /** The times right before each publication. */
+  readonly #times: number[] = [];
   #number = 0;
 
   constructor(plans: readonly ClientPlan[]) {
@@ -75,7 +91,8 @@ export class World {
     this.#number += 1;
     const message: Numbered = { topic, number: this.#number };
     const handle = this.hub.topic<Numbered>(topic);
-    const pending = { topic, number: this.#number, key };
+    const pending = { topic, number: this.#number, key, after: clock.time };
+    this.#times.push(clock.time);
     this.#pending = pending;
     const position = await handle.publish(message, key === undefined ? {} : { key });
     if (this.#pending === pending) this.commit(topic, parsePositions(position, Infinity).get(topic) as Position);
@@ -86,14 +103,14 @@ export class World {
   /** Records what is being published, as soon as its place is known. */
   commit(topic: string, { epoch, offset }: Position): void {
     if (this.#pending?.topic !== topic) return;
-    const { number, key } = this.#pending;
+    const { number, key, after } = this.#pending;
     let known = this.reference.get(topic);
     if (known === undefined) this.reference.set(topic, (known = { epoch, messages: new Map() }));
     known.epoch = epoch;
     const messages = known.messages.get(epoch) ?? [];
     known.messages.set(epoch, messages);
     if (messages.length !== offset - 1) return;
-    messages.push({ number, key });
+    messages.push({ number, key, after });
     this.#pending = undefined;
   }
 
@@ -137,6 +154,23 @@ export class World {
     return Math.max(0, this.head(topic, epoch) + pending - LOG_ENTRIES);
   }
 
+  /** The time right before one of the newest publications, counted back. */
+  timeBack(count: number): number {
+    return this.#times.at(-count) ?? clock.time;
+  }
+
+  /** What a client that begins now in a topic must be sent. `time` is that of a start since a time. */
+  beginning(topic: string, from: From, time: number): Beginning {
+    const epoch = this.reference.get(topic)?.epoch ?? "";
+    const pending = this.#pending?.topic === topic ? [this.#pending] : [];
+    const messages = [...(this.reference.get(topic)?.messages.get(epoch) ?? []), ...pending];
+    const floor = Math.max(0, messages.length - LOG_ENTRIES);
+    if (from === "newest") return { epoch, floor, base: undefined, isCounted: true };
+    if (from === "oldest") return { epoch, floor, base: 0, isCounted: true };
+    if ("last" in from) return { epoch, floor, base: Math.max(0, messages.length - from.last), isCounted: true };
+    return { epoch, floor, base: messages.filter(({ after }) => after < time).length, isCounted: false };
+  }
+
   /** Everybody reads, and comes back until there is nothing more. Then each must be where its topics are. */
   async settle(): Promise<void> {
     for (let round = 0; round < 40; round += 1) {
@@ -149,6 +183,17 @@ export class World {
     this.expectNoFailures();
     for (const client of this.clients) client.expectComplete();
   }
+}
+
+/** Where a client without a position begins in a topic. */
+interface Beginning {
+  readonly epoch: string;
+  /** The last offset that the log has let go of. */
+  readonly floor: number;
+  /** The offset before the first message that the client asks for; `undefined` for the newest. */
+  readonly base: number | undefined;
+  /** Whether the number of missing messages is known. */
+  readonly isCounted: boolean;
 }
 
 /** How many writes a connection takes whose client does not read. */
@@ -211,6 +256,8 @@ export class Client {
   /** What the logs had let go of when it connected: it may read later how they began. */
   readonly #floors = new Map<string, number>();
   #gapDue = new Set<string>();
+  /** Where it asked to begin in the topics in which it has no place yet. */
+  readonly #beginnings = new Map<string, Beginning>();
   /** What happens in the middle of the hub's next write to this client. */
   #trap: (() => void) | undefined;
   #wire: (typeof wires)[number] = "ndjson";
@@ -221,6 +268,9 @@ export class Client {
   overflows = 0;
   leftOut = 0;
   messages = 0;
+  /** How often it has begun in the past, without and with messages missing. */
+  begun = 0;
+  begunAfterGap = 0;
 
   constructor(world: World, plan: ClientPlan) {
     this.#world = world;
@@ -231,12 +281,15 @@ export class Client {
     return this.#pipe !== undefined;
   }
 
-  connect(wire: (typeof wires)[number]): void {
+  connect(wire: (typeof wires)[number], from: From = "newest"): void {
     if (this.connected) return;
+    const time = typeof from === "object" && "sinceBack" in from ? this.#world.timeBack(from.sinceBack) : 0;
+    for (const topic of this.#plan.topics) this.#beginnings.set(topic, this.#world.beginning(topic, from, time));
     const { topics, overflow } = this.#plan;
     const query = new URLSearchParams([
       ["wire", wire],
       ["mode", this.#nextMode(wire)],
+      ["from", textOf(from, time)],
       ...topics.map((topic) => ["topic", topic]),
     ]);
     const position = this.#position();
@@ -253,6 +306,7 @@ export class Client {
     this.#wire = wire;
     this.#decoder = this.#createDecoder();
     this.#opened = false;
+    this.#gapDue.clear();
     for (const [topic, place] of this.#places) {
       this.#floors.set(topic, this.#world.floor(topic, place));
     }
@@ -261,6 +315,11 @@ export class Client {
     const connection = open(pipe);
     if (this.#pipe === pipe) this.#connection = connection;
     else connection.gone();
+  }
+
+  /** Begins anew, as a page that is loaded again. */
+  forget(): void {
+    if (!this.connected) this.#places.clear();
   }
 
   /** Lets something happen in the middle of the hub's next write to this client, as in the middle of a flush. */
@@ -387,8 +446,7 @@ export class Client {
       const place = places.get(topic) as Position;
       const { overflow } = this.#plan;
       if (before === undefined) {
-        expect(states[topic]).toBe("fresh");
-        this.#places.set(topic, place);
+        this.#checkBeginning(topic, states[topic], place);
         continue;
       }
       const isHeld = before.epoch === place.epoch && before.offset >= (this.#floors.get(topic) ?? 0);
@@ -397,6 +455,36 @@ export class Client {
       if (isHeld || (overflow === "latest" && before.epoch === place.epoch)) expect(place).toEqual(before);
       else this.#gapDue.add(topic);
     }
+  }
+
+  /** A client without a place begins where it asked to, or has a gap due. */
+  #checkBeginning(topic: string, state: string | undefined, place: Position): void {
+    const { epoch, base, floor } = this.#beginnings.get(topic) as Beginning;
+    // A topic in which nothing was published since it began has nothing to miss.
+    const isEmpty = epoch !== place.epoch;
+    if (base !== undefined && !isEmpty) {
+      const isHeld = base >= floor;
+      if (isHeld || this.#plan.overflow !== "latest") expect(state).toBe(isHeld ? "fresh" : "gap");
+      if (state === "fresh") expect(place.offset).toBe(base);
+      if (state === "fresh") this.begun += 1;
+      else this.begunAfterGap += 1;
+    } else expect(state).toBe("fresh");
+    if (state === "fresh") this.#places.set(topic, place);
+    else this.#gapDue.add(topic);
+  }
+
+  /** Checks the gap of a client that has no place in a topic yet. */
+  #checkFirstGap(topic: string, missed: number | null, place: Position): void {
+    const { base = NaN, floor, isCounted } = this.#beginnings.get(topic) as Beginning;
+    expect(this.#gapDue.has(topic)).toBe(true);
+    if (this.#plan.overflow !== "latest") {
+      expect(missed).toBe(isCounted ? floor - base : null);
+      expect(place.offset).toBe(floor);
+    } else if (isCounted) {
+      expect(place.offset).toBe(base);
+      this.#told += missed as number;
+    } else expect(missed).toBe(null);
+    expect(place.offset).toBeGreaterThanOrEqual(base);
   }
 
   /** Under `latest`, what the log has let go of may be held beyond it, for its key. */
@@ -408,14 +496,15 @@ export class Client {
 
   #takeGap({ topic, missed, position }: GapItem): void {
     this.gaps += 1;
-    const before = this.#places.get(topic) as Position;
+    const before = this.#places.get(topic);
     const place = parsePositions(position, Infinity).get(topic) as Position;
     const { overflow } = this.#plan;
-    if (before.epoch !== place.epoch) expect(missed).toBe(null);
+    if (before === undefined) this.#checkFirstGap(topic, missed, place);
+    else if (before.epoch !== place.epoch) expect(missed).toBe(null);
     else if (overflow === "latest") this.#told += missed as number;
     else expect(missed).toBe(place.offset - before.offset);
     // A gap is told only where the log has passed the client, or where it wants no more than the newest.
-    if (before.epoch === place.epoch && overflow !== "latest") {
+    if (before?.epoch === place.epoch && overflow !== "latest") {
       expect(this.#world.floor(topic, place)).toBeGreaterThan(before.offset);
     }
     this.#gapDue.delete(topic);
@@ -469,4 +558,10 @@ export class Client {
   #position(): string {
     return [...this.#places].map(([t, { epoch, offset }]) => `${encodeURIComponent(t)}=${epoch}.${offset}`).join(",");
   }
+}
+
+function textOf(from: From, time: number): string {
+  if (typeof from === "string") return from;
+  // The message was published when the clock had advanced at least once more.
+  return "last" in from ? `last:${from.last}` : `since:${WALL_START + time + 2}`;
 }

@@ -5,8 +5,11 @@ import { checkInit } from "../../http/init.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "../../hub/admission/decision.ts";
 import type { RequestOptionsWithPolicy } from "../../hub/admission/headers.ts";
+import type { Connection } from "../../hub/delivery/connection.ts";
+import type { Sink } from "../../hub/delivery/sink.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
+import type { Wire } from "../../wire/item.ts";
 import {
   destroyResponse,
   discardBody,
@@ -147,21 +150,45 @@ function answer(response: NodeResponse, { status, headers, body }: Answer): void
 
 function open(response: NodeResponse, admission: Admission, mayDetach: boolean, report: Report): void {
   const { headers, wire } = admission;
+  let isOpened = false;
+  const openStreamOn = (sink: Sink): Connection => {
+    isOpened = true;
+    return admission.open(sink);
+  };
+  try {
+    begin(response, wire, headers, mayDetach, openStreamOn, report);
+  } catch (error) {
+    // The head could not be sent. `open` gives the place back itself if it throws.
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `openStreamOn` may have run.
+    if (!isOpened) admission.release();
+    throw error;
+  }
+}
+
+/** Sends the head of an admitted response, and opens its stream. */
+function begin(
+  response: NodeResponse,
+  wire: Wire,
+  headers: Headers,
+  mayDetach: boolean,
+  open: Admission["open"],
+  report: Report,
+): void {
   const { socket } = response;
   // The socket of a mocked response, such as those of `fastify.inject`, may lack the method.
   if (typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
   if (wire === "poll") {
     setHead(response, 200, headers);
-    openBatch(response, admission.open, report);
+    openBatch(response, open, report);
     return;
   }
   if (socket !== null && !("stream" in response)) closeIfQueued(socket);
   if (SocketSink.fits(response, headers)) {
-    SocketSink.open(response, headObject(headers), mayDetach, admission.open, report);
+    SocketSink.open(response, headObject(headers), mayDetach, open, report);
     return;
   }
   setHead(response, 200, headers);
-  openStream(response, admission.open, report);
+  openStream(response, open, report);
 }
 
 function setHead(response: NodeResponse, status: number, headers: Headers): void {

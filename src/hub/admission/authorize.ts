@@ -63,7 +63,8 @@ export function authorize(
   };
   let answer: Authorization | PromiseLike<Authorization>;
   try {
-    answer = settings.authorize(request, topics, context);
+    // A copy: the application may sort the list or empty it, as JavaScript permits.
+    answer = settings.authorize(request, [...topics], context);
   } catch (error) {
     return failed(error);
   }
@@ -144,8 +145,9 @@ function checkAnswer(answer: unknown, asked: readonly string[]): asserts answer 
   if ("status" in answer && !statuses.includes(status)) throw badAnswer(`not the status ${describe(status)}`);
   if (retryAfterMs !== undefined) assertInteger("retryAfterMs", retryAfterMs, 0, MAX_TIMER_MS);
   checkIdentity(identity);
-  if (expiresAt !== undefined) checkExpiry(expiresAt);
-  if (topics === undefined) return;
+  // A member that is there without a value came of a failed lookup, and must not widen the permission.
+  if ("expiresAt" in answer) checkExpiry(expiresAt);
+  if (!("topics" in answer)) return;
   if (!isListOfNames(topics)) throw badAnswer(`and topics must be a list of names, not ${describe(topics)}`);
   const foreign = topics.find((topic) => !asked.includes(topic));
   if (foreign !== undefined) throw badAnswer(`and topics must be some of those asked for, not ${describe(foreign)}`);
@@ -175,6 +177,7 @@ function withTimeout<T>(promise: PromiseLike<T>, ms: number): Promise<T> {
     const message = "The server did not authorize this request in time.";
     const timer = setTimeout(() => reject(new DecisionTimeout("ERR_TIMEOUT", message)), ms);
     const cancel = (): void => clearTimeout(timer);
-    promise.then(resolve, reject).then(cancel, cancel);
+    // Not every object with a method `then` returns a promise from it.
+    Promise.resolve(promise).then(resolve, reject).then(cancel, cancel);
   });
 }

@@ -10,7 +10,7 @@ import type { HeldTopics, LiveTopic } from "../topics/live-topic.ts";
  */
 const MAX_WAIT_MS = 2000;
 
-/** Topics that are held, and the time until which their client waits for those that nobody has begun. */
+/** Topics that are held, and the time until which their client waits for those that have not begun. */
 export interface BegunTopics extends HeldTopics {
   readonly startBy: number;
 }
@@ -44,5 +44,5 @@ export function awaitBeginning(held: HeldTopics): BegunTopics | Promise<BegunTop
 
 function notBegun(topics: readonly LiveTopic[]): CometError {
   const names = topics.map(({ name }) => describe(name)).join(", ");
-  return new CometError("ERR_TOPIC_UNKNOWN", `Nobody has begun ${names} in time.`);
+  return new CometError("ERR_TOPIC_UNKNOWN", `No publisher has begun ${names} in time.`);
 }

@@ -153,7 +153,7 @@ export class Gate {
     const expired = stream.topics.filter((name) => this.#topics.isExpired(name));
     const followed = stream.topics.filter((name) => !expired.includes(name));
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
-    const holding = callApplication(this.#settings, () => this.#topics.hold(followed, positions));
+    const holding = callApplication(this.#settings, () => this.#topics.hold(followed, positions, stream.from));
     const beginning = andThen(holding, (held) => awaitBeginning(held));
     return andThen(beginning, ({ topics, release, startBy }) => {
       if (isReadPlainSse(stream, topics)) {

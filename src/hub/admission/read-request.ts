@@ -9,6 +9,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { jittered } from "../../core/jitter.ts";
 import { checkTopicName, parsePositions } from "../../log/position.ts";
+import { parseStart } from "../../log/start.ts";
 import { checkCallback } from "../../wire/script-frame.ts";
 import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
 import type { Format } from "../../wire/format.ts";
@@ -19,7 +20,7 @@ import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest, RequestOptions } from "../request-options.ts";
 import { acceptedWire } from "./negotiate.ts";
-import { assertPositionFits } from "./position-room.ts";
+import { assertPositionFits, MAX_ADDRESS_LENGTH } from "./position-room.ts";
 import type { Query } from "./query.ts";
 import { isListener, plainComet, type WireChoice } from "./wire-choice.ts";
 
@@ -58,7 +59,7 @@ export function readMode(query: Query): Omit<WireChoice, "wire"> {
 /**
  * Reads the rest of a request.
  *
- * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_CALLBACK`, `ERR_NONCE`.
+ * @throws {CometError} `ERR_PARAMETER`, `ERR_TOPIC`, `ERR_POSITION`, `ERR_QUERY`, `ERR_CALLBACK`, `ERR_NONCE`.
  */
 export function readRequest(
   request: HubRequest,
@@ -68,9 +69,6 @@ export function readRequest(
   { topics, nonce }: RequestOptions,
 ): StreamRequest {
   const from = query.single("from");
-  if (from !== undefined && from !== "newest" && from !== "oldest") {
-    throw new CometError("ERR_PARAMETER", `from must be newest or oldest, not ${describe(from)}.`);
-  }
   const wait = query.single("wait");
   if (wait !== undefined && wait !== "0") {
     throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
@@ -84,9 +82,9 @@ export function readRequest(
     format: formatOf(wire, settings, nonce),
     topics: names,
     positions,
-    from,
+    from: from === undefined ? undefined : parseStart(from, "ERR_PARAMETER"),
     waits: wait === undefined,
-    query: wire.wire === "comet" ? query.without("lastEventId") : "",
+    query: wire.wire === "comet" && !wire.managed ? queryOfPage(query) : "",
   };
 }
 
@@ -107,6 +105,21 @@ function readPositions(request: HubRequest, query: Query, maxLength: number): St
   } catch {
     return "unreadable";
   }
+}
+
+/**
+ * Returns the query with which a plain comet page reconnects. The connection keeps it, and encoding may have tripled its
+ * length, so that it is bounded.
+ *
+ * @throws {CometError} `ERR_QUERY` if the page's address would become too long.
+ */
+function queryOfPage(query: Query): string {
+  const text = query.without("lastEventId");
+  if (text.length <= MAX_ADDRESS_LENGTH) return text;
+  throw new CometError(
+    "ERR_QUERY",
+    `The query of a plain comet page must have at most ${MAX_ADDRESS_LENGTH} characters when it is encoded, not ${text.length}.`,
+  );
 }
 
 function isWire(text: string): text is Wire {

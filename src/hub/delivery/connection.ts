@@ -1,4 +1,3 @@
-import { joinBytes } from "../../core/bytes.ts";
 import { now } from "../../core/clock.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
@@ -8,7 +7,7 @@ import type { Flusher } from "../flusher.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
-import { readBatch, readNewest } from "./batch.ts";
+import { Backlog } from "./backlog.ts";
 import { Cursors } from "./cursors.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
@@ -31,7 +30,7 @@ export interface ConnectionContext {
 /** A topic that ends and that nobody may have begun. */
 interface AwaitedTopic {
   readonly log: Log;
-  /** Whether nobody has begun it. */
+  /** Whether it has not begun. */
   readonly isAwaited: boolean;
 }
 
@@ -43,7 +42,7 @@ export interface ConnectionInit {
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];
-  /** The topics that nobody had begun when it was opened. */
+  /** The topics that had not begun when it was opened. */
   readonly awaited: readonly AwaitedTopic[];
   /** The request's query without its position. */
   readonly query: string;
@@ -80,7 +79,6 @@ export class Connection implements Subscription, Member {
   stalledSince: number = Infinity;
   readonly #context: ConnectionContext;
   readonly #group: Group;
-  readonly #policies: readonly OverflowPolicy[];
   readonly #query: string;
   readonly #maxBytes: number;
   /** The bytes written to the sink. */
@@ -88,16 +86,10 @@ export class Connection implements Subscription, Member {
   #sink: Sink | undefined;
   /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
-  /**
-   * The number of missed messages in each topic of policy `latest` that the opening gap reported before they were
-   * passed over.
-   */
-  readonly #reportedAtOpen: number[] | undefined;
-  /** The topics that nobody had begun, and the time until which it waits for them. */
+  readonly #backlog: Backlog;
+  /** The topics that had not begun, and the time until which it waits for them. */
   #awaited: readonly AwaitedTopic[];
   readonly #startBy: number;
-  /** The topics that its client was told are missing. */
-  #missing: readonly Log[] = none;
   /** Whether the stream ends as soon as it is caught up. */
   #endsWhenCaughtUp = false;
   #over = false;
@@ -110,7 +102,6 @@ export class Connection implements Subscription, Member {
     this.context = init.client.context;
     this.place = init.client.place;
     this.#group = init.group;
-    this.#policies = init.policies;
     this.#query = init.query;
     this.recycleAt = init.recycleAt;
     this.expiresAt = init.client.expiresAt;
@@ -122,8 +113,7 @@ export class Connection implements Subscription, Member {
       init.resumePoints.map(({ cursor }) => cursor),
     );
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
-    const reported = init.resumePoints.map(({ missed }, i) => (init.policies[i] === "latest" ? (missed ?? 0) : 0));
-    this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
+    this.#backlog = new Backlog(init.group, init.policies, init.resumePoints, context.counters);
     this.#group.connections += 1;
     context.counters.lagging += 1;
   }
@@ -186,7 +176,7 @@ export class Connection implements Subscription, Member {
   }
 
   /**
-   * Tells the client which of its topics nobody has begun in time, once that is known at a time of the hub's clock. They
+   * Tells the client which of its topics have not begun in time, once that is known at a time of the hub's clock. They
    * may still begin while the stream has others.
    */
   reportMissing(time: number): void {
@@ -302,8 +292,10 @@ export class Connection implements Subscription, Member {
   #serveUpTo(place: "cursors" | "heads"): boolean {
     while (!this.#over && this.#cursors !== undefined && this.stalledSince === Infinity) {
       // Any write may call the application, which may publish or open a connection: the place moves.
-      const limits = this.#group[place];
-      if (!this.#applyPolicies(this.#cursors, limits) && !this.#serveBatch(this.#cursors, limits)) return true;
+      const piece = this.#backlog.next(this.#cursors, this.#group[place]);
+      if (piece === undefined) return true;
+      if (piece === "overflow") this.end("overflow", 0);
+      else this.#write(piece);
       this.#endIfDone(1);
     }
     return false;
@@ -312,8 +304,9 @@ export class Connection implements Subscription, Member {
   /** Whether it has sent all of its topics up to their ends. */
   get #isComplete(): boolean {
     const { logs, hasEnded } = this.#group;
-    if (!hasEnded && this.#missing.length === 0) return false;
-    return logs.every((log, i) => this.#hasEnd(i) || this.#missing.includes(log));
+    const { missing } = this.#backlog;
+    if (!hasEnded && missing.length === 0) return false;
+    return logs.every((log, i) => this.#hasEnd(i) || missing.includes(log));
   }
 
   /** Whether it has sent the end of a topic. */
@@ -325,7 +318,7 @@ export class Connection implements Subscription, Member {
   /** Reports topics as missing, and ends the stream if there are no others. */
   #miss(logs: readonly Log[]): void {
     const { format } = this.#group;
-    this.#missing = [...this.#missing, ...logs];
+    this.#backlog.miss(logs);
     for (const { topic, ended } of logs) {
       const item = { topic, status: ended === undefined ? 404 : 410 } as const;
       this.#write(utf8(format.control("missing", item, "")));
@@ -345,69 +338,6 @@ export class Connection implements Subscription, Member {
     return this.#over;
   }
 
-  /**
-   * Applies the policy of the first topic whose log has passed its cursor, or whose backlog is to be conflated. Passes
-   * holes over with a gap.
-   *
-   * @returns Whether it did anything.
-   */
-  #applyPolicies(cursors: Cursors, limits: readonly number[]): boolean {
-    return this.#group.logs.some((log, i) => {
-      const cursor = cursors.indexes[i] as number;
-      if (cursor < log.floor && this.#missing.includes(log)) {
-        cursors.move(i, log.floor);
-        return true;
-      }
-      const limit = Math.max(limits[i] as number, log.floor);
-      const lastMessage = Math.max(Math.min(limit, log.lastMessage), log.floor);
-      if (cursor < log.holeEnd) {
-        // No process has these messages any more, so reconnecting would gain nothing: the stream goes on after a gap.
-        cursors.move(i, log.holeEnd);
-        this.#write(this.#gap(i, log.missed(cursor, log.holeEnd), cursors));
-        return true;
-      }
-      if (this.#policies[i] === "latest") {
-        if (cursor >= limit) return false;
-        this.#serveNewest(cursors, i, limit);
-      } else {
-        if (cursor >= log.floor) return false;
-        if (this.#policies[i] === "resume") this.end("overflow", 0);
-        else {
-          cursors.move(i, lastMessage);
-          this.#write(this.#gap(i, lastMessage - cursor, cursors));
-        }
-      }
-      return true;
-    });
-  }
-
-  /** Sends the newest messages of a topic of policy `latest`, after a gap that counts the others. */
-  #serveNewest(cursors: Cursors, i: number, limit: number): void {
-    const before = cursors.copy();
-    const batch = readNewest(this.#group.format, this.#group.logs, cursors, i, limit);
-    const { bytes, messages } = batch;
-    const missed = batch.missed - this.#deductReported(i, batch.missed);
-    this.#context.counters.delivered += messages;
-    this.#write(missed > 0 ? joinBytes([this.#gap(i, missed, before), bytes]) : bytes);
-  }
-
-  /** Returns how many of `missed` messages the opening gap has reported already, and deducts them. */
-  #deductReported(i: number, missed: number): number {
-    if (this.#reportedAtOpen === undefined) return 0;
-    const before = this.#reportedAtOpen[i] as number;
-    const reported = Math.min(missed, before);
-    this.#reportedAtOpen[i] = before - reported;
-    return reported;
-  }
-
-  #serveBatch(cursors: Cursors, limits: readonly number[]): boolean {
-    const batch = readBatch(this.#group.format, this.#group.logs, cursors, limits);
-    if (batch === undefined) return false;
-    this.#context.counters.delivered += batch.messages;
-    this.#write(batch.bytes);
-    return true;
-  }
-
   /** Joins the members, unless this connection is ahead of them. */
   #rejoin(cursors: Cursors, limits: readonly number[]): void {
     if (cursors.indexes.some((cursor, i) => cursor > (limits[i] as number))) {
@@ -417,15 +347,6 @@ export class Connection implements Subscription, Member {
     this.#cursors = undefined;
     this.#context.counters.lagging -= 1;
     this.#group.join(this);
-  }
-
-  /** Returns the bytes of a gap, and counts it. */
-  #gap(i: number, missed: number | null, cursors: Cursors): Uint8Array {
-    const { format, logs } = this.#group;
-    const log = logs[i] as Log;
-    const item = { topic: log.topic, missed, position: cursors.positions[i] as string };
-    this.#context.counters.skipped += missed ?? 0;
-    return utf8(format.control("gap", item, cursors.position));
   }
 
   #write(bytes: Uint8Array): boolean {

@@ -1,5 +1,6 @@
 import type { Log } from "../../log/log.ts";
 import type { Position } from "../../log/position.ts";
+import { startIndex, type Start } from "../../log/start.ts";
 import type { OpenState } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 
@@ -17,7 +18,7 @@ export interface ResumePoint {
  *
  * PROTOCOL.md, section 4, fixes the states. Never return `recovered` unless every message after the client's position
  * follows, except those that `latest` leaves out: clients rely on it to have missed nothing. The same holds for `fresh`
- * from the oldest message on.
+ * and every message that `from` asks for.
  *
  * @param position The client's position in this topic, if it has one; "unreadable" if it has one that is not the hub's.
  * @param from The start of a client without a position.
@@ -26,18 +27,29 @@ export interface ResumePoint {
 export function resumePoint(
   log: Log,
   position: Position | "unreadable" | undefined,
-  from: "newest" | "oldest",
+  from: Start,
   policy: OverflowPolicy,
   newest: number,
 ): ResumePoint {
   if (position === undefined) {
-    if (from === "newest") return { state: "fresh", cursor: newest, missed: undefined };
-    // A client that wants everything resumes before the first message of the topic.
-    const point = resumeAt(log, log.indexOf(log.epoch, 0), policy, log.floor);
+    const index = startIndex(log, from, newest);
+    if (index === undefined) return { state: "gap", cursor: beforeKept(log, from, policy), missed: null };
+    const point = resumeAt(log, index, policy, log.floor);
     return point.state === "recovered" ? { ...point, state: "fresh" } : point;
   }
   const index = position === "unreadable" ? undefined : log.indexOf(position.epoch, position.offset);
   return resumeAt(log, index, policy, policy === "skip" ? Math.max(newest, log.floor) : log.floor);
+}
+
+/**
+ * Returns the index after which a client starts that asks for messages since a time which the log has passed: its floor,
+ * or under `latest` before the newest messages of their keys that outlive the log.
+ */
+function beforeKept(log: Log, from: Start, policy: OverflowPolicy): number {
+  const isKept = policy === "latest" && log.isDense && typeof from === "object" && "since" in from;
+  if (!isKept) return log.floor;
+  const kept = log.newestBeyond(0).find(({ at }) => at >= from.since);
+  return kept === undefined ? log.floor : kept.index - 1;
 }
 
 /**
@@ -49,7 +61,7 @@ function resumeAt(log: Log, index: number | undefined, policy: OverflowPolicy, a
   if (index !== undefined && index >= log.floor) return { state: "recovered", cursor: index, missed: undefined };
   // Where missing messages cannot be counted, the client must know that: the gap below is `null`.
   const isCounted = index !== undefined && log.missed(index, log.floor) !== null;
-  if (isCounted && index >= log.holeEnd && policy === "latest") {
+  if (isCounted && index >= log.holeEnd && policy === "latest" && log.isDense) {
     // The newest message of each key may outlive the log.
     const missed = log.floor - index - log.newestBeyond(index).length;
     if (missed === 0) return { state: "recovered", cursor: index, missed: undefined };

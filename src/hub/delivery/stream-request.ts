@@ -1,4 +1,5 @@
 import type { Positions } from "../../log/position.ts";
+import type { Start } from "../../log/start.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Place } from "../capacity.ts";
 import type { OverflowPolicy } from "../request-options.ts";
@@ -14,13 +15,13 @@ export interface StreamRequest {
   /** The client's positions; "unreadable" if it has one that is not a hub's, so that it may have missed anything. */
   readonly positions: Positions | "unreadable";
   /**
-   * The start of topics for which the client has no position. By default the newest message, or the oldest of a topic
-   * that ends.
+   * The start of topics for which the client has no position; `undefined` if the request does not say. By default the
+   * newest message, or the oldest of a topic that ends.
    */
-  readonly from: "newest" | "oldest" | undefined;
+  readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
-  /** The query without its position, with which a plain comet page reconnects; empty on other wires. */
+  /** The query without its position, with which a plain comet page reconnects; empty on managed comet and other wires. */
   readonly query: string;
 }
 
@@ -34,7 +35,7 @@ export interface StreamClient {
   readonly removed: readonly string[];
   /** The topics that it asked for and that have expired. */
   readonly expired: readonly string[];
-  /** The time until which it waits for topics that nobody has begun, in milliseconds of the hub's clock. */
+  /** The time until which it waits for topics that have not begun, in milliseconds of the hub's clock. */
   readonly startBy: number;
   /** The time at which its permission ends, in milliseconds since 1970; `null` if it does not end. */
   readonly expiresAt: number | null;

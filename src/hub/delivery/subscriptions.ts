@@ -213,9 +213,10 @@ function resumePointsOf(
 ): ResumePoint[] {
   for (const { log } of topics) log.trim(now());
   const { newest } = group;
-  return topics.map(({ name, log, life }, i) => {
+  return topics.map((topic, i) => {
+    const { name, log } = topic;
     const position = positions === "unreadable" ? positions : positions.get(name);
-    const start = from ?? (life === undefined ? "newest" : "oldest");
+    const start = from ?? topic.defaultStart;
     return resumePoint(log, position, start, policies[i] as OverflowPolicy, newest[i] as number);
   });
 }

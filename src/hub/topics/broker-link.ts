@@ -12,6 +12,8 @@ const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
 const MAX_REPORTED = 10_000;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
+/** The number of clients for which messages are read at a time that the memory had no room for. */
+const MAX_READS_BACK = 4;
 
 /**
  * A hub's link to its broker: whether it is connected, the unacknowledged messages, the reads under way.
@@ -23,6 +25,8 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
+  /** Bounds the reads of what the memory had no room for: see `readBack`. */
+  readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
   readonly #decode: (message: BrokerMessage) => Publication;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();

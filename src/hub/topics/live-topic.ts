@@ -3,6 +3,7 @@ import { added, membersOf, removed, type SmallSet } from "../../core/small-set.t
 import type { Entry, LogBounds, Publication } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
+import type { Start } from "../../log/start.ts";
 import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher, Follower } from "../flusher.ts";
 import type { OverflowPolicy } from "../request-options.ts";
@@ -81,9 +82,14 @@ export class LiveTopic implements Flushable {
     return this.#life;
   }
 
-  /** Whether it is a topic that ends, and nobody has begun it. */
+  /** Whether it is a topic that ends, and has not begun. */
   get isAwaited(): boolean {
     return this.#life?.isBegun === false;
+  }
+
+  /** The start of readers that do not say where. */
+  get defaultStart(): Start {
+    return this.#life === undefined ? "newest" : "oldest";
   }
 
   get name(): string {
@@ -184,7 +190,7 @@ export class LiveTopic implements Flushable {
       for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
     }
     const wasWritten = this.isWritten;
-    this.log.restart(epoch, offset);
+    this.log.restart(epoch, offset, now());
     if (!wasWritten) this.#context.onChange(this);
     this.#context.flusher.touch(this);
   }

@@ -1,6 +1,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import type { Entry } from "../../log/entry.ts";
 import { parsePositions, type Position } from "../../log/position.ts";
+import { isStart, parseStart, startIndex, type Start } from "../../log/start.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../../stream/run.ts";
 import type { TopicEnd } from "../../wire/item.ts";
 import type { JsonValue } from "../../wire/json.ts";
@@ -12,8 +13,8 @@ import type { Topics } from "./topics.ts";
  * One run of `Topic.messages`: a cursor in the topic's log. Nothing is queued for it. It ends when the hub is closed.
  *
  * It follows the rules of `Run`: `poll` never waits, `close` is called exactly once, and it must remove its reader
- * there, or the topic is never evicted. A reader that the log has passed fails with `ERR_OVERFLOW`; it must never skip
- * messages silently.
+ * there, or the topic is never evicted. It must never skip messages silently: a reader that the log has passed fails
+ * with `ERR_OVERFLOW`, and the first message says how many are missing before it.
  */
 export class LogReader implements Run<TopicMessage<JsonValue>> {
   readonly #topic: LiveTopic;
@@ -21,23 +22,27 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   readonly #isClosed: () => boolean;
   /** The index of the last message read; `undefined` while it waits for the log. */
   #cursor: number | undefined;
+  /** The number of messages missing before the next one, `null` if it is unknown; `undefined` where none is missing. */
+  #missed: number | null | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isClosedByReader = false;
 
   /**
-   * @param from `newest`, `oldest` or a position.
+   * @param from A start or a position; by default `newest`, or `oldest` of a topic that ends.
    * @param isClosed Whether the hub is closed.
-   * @throws {CometError} `ERR_POSITION`, `ERR_OVERFLOW`, and the codes of `Topics.getOrCreate`.
+   * @throws {CometError} `ERR_OPTION`, `ERR_POSITION`, `ERR_OVERFLOW`, and the codes of `Topics.getOrCreate`.
    */
-  constructor(topics: Topics, name: string, from: string, wake: Wake, isClosed: () => boolean) {
+  constructor(topics: Topics, name: string, from: string | undefined, wake: Wake, isClosed: () => boolean) {
     const [topic] = topics.getOrCreate([name]) as [LiveTopic];
     this.#topic = topic;
     this.#wake = wake;
     this.#isClosed = isClosed;
-    const position = positionIn(topic, from);
-    const ready = topics.whenReady(topic, position);
-    if (ready === undefined) this.#cursor = cursorAt(topic, from, position);
-    else void this.#beginWhenReady(ready, from, position);
+    const begin = from === undefined ? topic.defaultStart : parseFrom(topic, from);
+    const ready = isPosition(begin)
+      ? topics.whenReady([topic], new Map([[name, begin]]))
+      : topics.whenReady([topic], new Map(), begin);
+    if (ready === undefined) this.#begin(begin);
+    else void this.#beginWhenReady(ready, begin);
     topic.addReader(wake);
   }
 
@@ -51,7 +56,9 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
       const entry = log.entry(this.#cursor + 1);
       if (entry.ended !== undefined) return afterEnd(entry.ended);
       this.#cursor += 1;
-      return messageOf(entry);
+      const message = messageOf(entry, this.#missed);
+      this.#missed = undefined;
+      return message;
     }
     if (log.ended !== undefined) return afterEnd(log.ended);
     return this.#isClosed() ? END : WAIT;
@@ -62,33 +69,43 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#topic.removeReader(this.#wake);
   }
 
-  async #beginWhenReady(ready: Promise<void>, from: string, position: Position | undefined): Promise<void> {
+  async #beginWhenReady(ready: Promise<void>, from: Position | Start): Promise<void> {
     try {
       await ready;
-      this.#cursor = cursorAt(this.#topic, from, position);
+      this.#begin(from);
     } catch (error) {
       this.#failure = { error };
     }
     if (!this.#isClosedByReader) this.#wake();
   }
-}
 
-/** Returns the position that `from` is, if it is one. @throws {CometError} `ERR_POSITION`. */
-function positionIn({ name }: LiveTopic, from: string): Position | undefined {
-  if (from === "newest" || from === "oldest") return undefined;
-  const position = parsePositions(from, Infinity).get(name);
-  if (position === undefined) {
-    throw new CometError("ERR_POSITION", "from must be newest, oldest or a position of this topic.");
+  /** @throws {CometError} `ERR_OVERFLOW` if the log does not know a position. */
+  #begin(from: Position | Start): void {
+    const { log } = this.#topic;
+    if (isPosition(from)) {
+      this.#cursor = log.indexOf(from.epoch, from.offset);
+      if (this.#cursor !== undefined) return;
+      const why = "from is a position of another epoch, so the messages after it are unknown.";
+      throw new CometError("ERR_OVERFLOW", why);
+    }
+    const index = startIndex(log, from, log.head);
+    this.#cursor = Math.max(index ?? log.floor, log.floor);
+    if (index === undefined) this.#missed = null;
+    else if (index < log.floor) this.#missed = log.missed(index, log.floor);
   }
-  return position;
 }
 
-function cursorAt({ log }: LiveTopic, from: string, position: Position | undefined): number {
-  if (position === undefined) return from === "oldest" ? log.floor : log.head;
-  const index = log.indexOf(position.epoch, position.offset);
-  if (index !== undefined) return index;
-  const why = "from is a position of another epoch, so the messages after it are unknown.";
-  throw new CometError("ERR_OVERFLOW", why);
+/** Returns the start or the position that `from` is. @throws {CometError} `ERR_OPTION`, `ERR_POSITION`. */
+function parseFrom({ name }: LiveTopic, from: unknown): Position | Start {
+  if (typeof from !== "string") throw new CometError("ERR_OPTION", `from must be a string, not ${describe(from)}.`);
+  if (isStart(from)) return parseStart(from, "ERR_OPTION");
+  const position = parsePositions(from, Infinity).get(name);
+  if (position !== undefined) return position;
+  throw new CometError("ERR_POSITION", "from must be newest, oldest, last:N, since:TIME or a position of this topic.");
+}
+
+function isPosition(from: Position | Start): from is Position {
+  return typeof from === "object" && "epoch" in from;
 }
 
 /** Ends a run at the end of its topic. @throws {CometError} `ERR_FAILED` if the topic has failed. */
@@ -109,12 +126,16 @@ function overflow(missed: number | null): CometError {
   );
 }
 
-function messageOf({ id, json, event, key, messageId }: Entry): TopicMessage<JsonValue> {
+function messageOf(
+  { id, json, event, key, messageId }: Entry,
+  missed: number | null | undefined,
+): TopicMessage<JsonValue> {
   return {
     position: id,
     ...(event === undefined ? {} : { event }),
     ...(key === undefined ? {} : { key }),
     ...(messageId === undefined ? {} : { messageId }),
+    ...(missed === undefined ? {} : { missed }),
     data: JSON.parse(json) as JsonValue,
   };
 }

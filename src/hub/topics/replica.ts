@@ -138,6 +138,7 @@ export class Replica {
       this.#isListening = true;
       if (this.#isStopped) broker.unlisten(topic);
     }
+    let renewed: string | undefined;
     for (;;) {
       if (this.#isStopped) return;
       const askedAt = now();
@@ -149,7 +150,10 @@ export class Replica {
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
       if (this.#isStopped) return;
       if (this.#isLoaded && history.epoch === this.#log.epoch && !this.#stillHasNewest(history, verifies)) {
-        await broker.renew(topic, history.epoch);
+        // Without this a broker that keeps its epoch would be asked again and again, with no pause.
+        if (renewed === history.epoch) throw new CometError("ERR_BROKER", "The broker has begun no other epoch.");
+        renewed = history.epoch;
+        await broker.renew(topic, renewed);
         continue;
       }
       const isAnotherEpoch = history.epoch !== this.#log.epoch;

@@ -1,10 +1,12 @@
 import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
+import { copyText } from "../../core/utf8.ts";
 import type { LogBounds } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
+import type { Start } from "../../log/start.ts";
 import type { Flusher } from "../flusher.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { TopicDeclaration } from "../topic.ts";
@@ -14,7 +16,7 @@ import { ExpiredNames } from "./expired-names.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
 import { LiveTopic, type HeldTopics, type TopicContext } from "./live-topic.ts";
-import { readBack } from "./read-back.ts";
+import { lackingIn, readBack, type Lacking } from "./read-back.ts";
 import { Replica } from "./replica.ts";
 import { TopicDeclarations } from "./topic-declarations.ts";
 
@@ -38,8 +40,8 @@ export class Topics {
   /** In the order of the last check, so that a sweep first finds the topics that may have been idle longest. */
   readonly #live = new Map<string, LiveTopic>();
   /** The topics without followers, in the order of their last use: with messages, and only asked for. */
-  readonly #idle = new IdleTopics();
-  readonly #idleAsked = new IdleTopics();
+  readonly #idle = new IdleTopics<LiveTopic>();
+  readonly #idleAsked = new IdleTopics<LiveTopic>();
   /** The topics that have been published to. */
   readonly #written = new Set<LiveTopic>();
   /** The replica of each live topic, where there is a broker. */
@@ -168,19 +170,20 @@ export class Topics {
    * Keeps topics alive, and waits until their logs know where a client with these positions starts. Creates missing
    * topics.
    *
+   * @param from The start of topics without a position; by default that of each topic.
    * @returns The topics, at once where nothing waits. Rejects with `ERR_BROKER` if the broker cannot be read.
    * @throws {CometError} The codes of {@link getOrCreate}.
    */
-  hold(names: readonly string[], positions: Positions): HeldTopics | Promise<HeldTopics> {
+  hold(names: readonly string[], positions: Positions, from?: Start): HeldTopics | Promise<HeldTopics> {
     const topics = this.getOrCreate(names);
     const holder = (): void => undefined;
     for (const topic of topics) topic.addReader(holder);
     const release = (): void => {
       for (const topic of topics) topic.removeReader(holder);
     };
-    const waits = topics.flatMap((topic) => this.whenReady(topic, positions.get(topic.name)) ?? []);
-    if (waits.length === 0) return { topics, release };
-    return Promise.all(waits).then(
+    const ready = this.whenReady(topics, positions, from);
+    if (ready === undefined) return { topics, release };
+    return ready.then(
       () => ({ topics, release }),
       (cause: unknown) => {
         release();
@@ -190,25 +193,42 @@ export class Topics {
   }
 
   /**
-   * Waits until a topic's log knows what follows a position: until the replica is loaded, and holds the message that
-   * the position names if the broker has it.
+   * Waits until the logs of topics know what follows a reader's positions, or its start where it has none: until their
+   * replicas are loaded, and hold the messages that the positions name if the broker has them.
    *
+   * @param from The start of a reader without a position; each topic's own by default.
    * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
-  whenReady(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const replica = this.#replicas.get(topic);
-    if (replica === undefined) return undefined;
-    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    if (replica.isLoaded && isKnown) return this.#readBack(topic, position);
-    return replica.refresh().then(() => this.#readBack(topic, position));
+  whenReady(topics: readonly LiveTopic[], positions: Positions, from?: Start): Promise<void> | undefined {
+    const link = this.#link;
+    if (link === undefined) return undefined;
+    const refreshing = topics.flatMap((topic) => this.#refresh(topic, positions.get(topic.name)) ?? []);
+    const lacking = (): Lacking[] =>
+      topics.flatMap((topic) => lackingIn(topic, positions.get(topic.name), from ?? topic.defaultStart) ?? []);
+    if (refreshing.length === 0) return this.#readBack(link, lacking());
+    return Promise.all(refreshing).then(() => this.#readBack(link, lacking()));
   }
 
-  /** Reads what follows a position, if the memory had no room for it. */
-  #readBack(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const { log } = topic;
-    if (position === undefined || this.#link === undefined || !log.isShortened) return undefined;
-    const index = log.indexOf(position.epoch, position.offset) ?? log.head;
-    return index < log.floor ? readBack(topic, this.#link, position.offset) : undefined;
+  /**
+   * Waits until a topic's log has everything that the broker has now.
+   *
+   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   */
+  async refresh(topic: LiveTopic): Promise<void> {
+    await this.#replicas.get(topic)?.refresh();
+    // A replica that is stopped has not read everything.
+    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+  }
+
+  /** Reads what the replica of a topic lacks, unless it is loaded and knows the position. */
+  #refresh(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
+    const replica = this.#replicas.get(topic);
+    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
+    return replica === undefined || (replica.isLoaded && isKnown) ? undefined : replica.refresh();
+  }
+
+  #readBack(link: BrokerLink, lacking: readonly Lacking[]): Promise<void> | undefined {
+    return lacking.length === 0 ? undefined : readBack(lacking, link, this.memory);
   }
 
   /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
@@ -258,7 +278,7 @@ export class Topics {
    * @throws {CometError} `ERR_LIMIT` if there are not as many as `excess` besides those that are wanted.
    */
   #makeRoom(
-    idle: IdleTopics,
+    idle: IdleTopics<LiveTopic>,
     excess: number,
     isWanted: (topic: LiveTopic) => boolean,
     limit: "maxTopics" | "maxAskedTopics",
@@ -342,6 +362,7 @@ export class Topics {
     this.#createdCount += 1;
     // A replica gets its epoch from the broker.
     const epoch = this.#link === undefined ? this.#epoch + this.#createdCount.toString(36) : "";
-    return new LiveTopic(name, epoch, settings, this.#context);
+    // The name may be a part of a URL, which it would keep in memory.
+    return new LiveTopic(copyText(name), epoch, settings, this.#context);
   }
 }

@@ -106,6 +106,8 @@ describe("headers and status", () => {
     [{ "Transfer-Encoding": "chunked" }],
     [{ "a b": "c" }],
     [{ a: "b\r\nc: d" }],
+    [{ a: "b\u0001c" }],
+    [{ a: "b\u007fc" }],
   ])("refuses the headers %j", async (headers) => {
     await expectCode("ERR_RESPONSE", () => chunked(Enumerator.of("a"), { headers: headers as HeadersInit }));
   });

@@ -301,7 +301,7 @@ describe("a topic that has expired", () => {
   });
 });
 
-describe("a topic that nobody has begun", () => {
+describe("a topic that has not begun", () => {
   test("is waited for, and followed from its first message", async () => {
     const { hub } = notedHub(declared());
     const opening = open(hub, "topic=t");

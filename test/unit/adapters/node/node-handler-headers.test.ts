@@ -89,6 +89,28 @@ describe("headers", () => {
   });
 });
 
+test.each([
+  ["a stream", "wire=ndjson"],
+  ["a poll", "wire=poll"],
+])("gives the place of %s back if its head cannot be sent", async (_, query) => {
+  const { hub, errors } = notedHub({ maxConnections: 1 });
+  const handle = nodeHandler(hub);
+  const fails = (): never => {
+    throw new Error("A middleware failed.");
+  };
+  const server = await serve((response) => {
+    const { req } = response as ServerResponse;
+    // As a listener of the package on-headers.
+    if (req.headers["x-fail"] === "1") Object.assign(response, { writeHead: fails, setHeader: fails });
+    void handle(req, response);
+  });
+  for (let i = 0; i < 2; i += 1) {
+    await expect(fetch(`${server.origin}/?topic=a&${query}`, { headers: { "x-fail": "1" } })).rejects.toThrow();
+  }
+  expect(errors).toHaveLength(2);
+  expect((await fetch(`${server.origin}/?topic=a&wire=poll&wait=0`)).status).toBe(200);
+});
+
 test("serves a hub beside other routes, with the application's own path and parameters", async () => {
   const { hub, opened } = notedHub();
   const server = createServer((request, response) => {

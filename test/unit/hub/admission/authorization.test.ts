@@ -121,6 +121,8 @@ describe("a malformed answer of authorize is an error of the server:", () => {
     ["a topic that was not asked for", { topics: ["a", "secret"] }],
     ["a topic that is not a name", { topics: [1] }],
     ["topics that are text", { topics: "a" }],
+    ["topics that are undefined", { topics: undefined }],
+    ["an expiry that is undefined", { expiresAt: undefined }],
     ["an expiry that is no whole number", { expiresAt: Date.now() + 1000.5 }],
     ["an expiry that is a date", { expiresAt: new Date(Date.now() + 60_000) }],
     ["an expiry that is NaN", { expiresAt: NaN }],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Authorization, HubOptions, HubRequest } from "../../../../src/index.ts";
-import { CometError } from "../../../../src/index.ts";
+import type { Authorization, HubOptions, HubRequest, RequestOptions } from "../../../../src/index.ts";
+import { CometError, fetchHandler } from "../../../../src/index.ts";
 import { expectOnlyRefused, followHub, notedHub, problemOf, request, serveHub } from "../../../support/hub.ts";
 import { turns, until } from "../../../support/sources.ts";
 
@@ -92,6 +92,40 @@ test("passes the request and the deduplicated topics to authorize", async () => 
   expect(seen.headers.get("AUTHORIZATION")).toBe("Bearer x");
   expect(seen.headers.get("cookie")).toBeNull();
   for (const name of ["constructor", "__proto__", "toString"]) expect(seen.headers.get(name)).toBeNull();
+});
+
+test("gives authorize a list of its own, which it may empty", async () => {
+  const { hub, opened } = notedHub({ authorize: (_, topics) => (topics as string[]).splice(0).length === 2 });
+  expect((await hub.fetch(request("topic=b&topic=a"))).status).toBe(200);
+  expect(opened.map(({ topics }) => topics)).toEqual([["b", "a"]]);
+});
+
+/** Objects with a method `then` that are no good promises. */
+type Then = (resolve: (value: unknown) => void) => void;
+const thenables: readonly (readonly [string, (value: unknown) => { then: Then }])[] = [
+  ["returns nothing", (value) => ({ then: (resolve) => queueMicrotask(() => resolve(value)) })],
+  [
+    "calls back twice",
+    (value) => ({
+      then: (resolve) => {
+        resolve(value);
+        resolve(value);
+      },
+    }),
+  ],
+];
+
+test.each(thenables)("takes one answer, and one place, for a thenable that %s", async (_, thenable) => {
+  const { hub, errors } = notedHub({
+    maxConnections: 2,
+    authorize: () => thenable(true) as unknown as PromiseLike<boolean>,
+  });
+  const live = fetchHandler(hub, () => thenable({}) as unknown as PromiseLike<RequestOptions>);
+  expect((await live(request("topic=a&wire=ndjson"))).status).toBe(200);
+  expect((await live(request("topic=a&wire=ndjson"))).status).toBe(200);
+  expect((await live(request("topic=a&wire=ndjson"))).status).toBe(503);
+  expect(hub.stats().connections).toBe(2);
+  expect(errors).toEqual([]);
 });
 
 test("does not call authorize for a request that is invalid anyway", async () => {

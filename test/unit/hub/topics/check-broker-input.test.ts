@@ -3,7 +3,7 @@ import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts"
 import { assertHistory, isNotice } from "../../../../src/hub/topics/check-broker-input.ts";
 import type { Broker, BrokerMessage, History, Notice } from "../../../../src/log/broker.ts";
 import { followHub, notedHub } from "../../../support/hub.ts";
-import { expectCode, until } from "../../../support/sources.ts";
+import { expectCode, turns, until } from "../../../support/sources.ts";
 
 const message = (offset: number, fields: Partial<BrokerMessage> = {}): BrokerMessage => ({
   offset,
@@ -120,6 +120,25 @@ describe("a hub", () => {
     await until(() => follower.data.at(-1) === 5);
     expect(follower.items.at(-1)).toMatchObject({ id: position });
     expect(errors).toMatchObject([{ message: expect.stringContaining("Messages 2 to 3 of the topic") as string }]);
+  });
+
+  test("pauses before it reads again from a broker that has lost messages and keeps its epoch", async () => {
+    let hasLost = false;
+    let reads = 0;
+    const lossy = async (given: History): Promise<History> => {
+      reads += 1;
+      await turns();
+      return hasLost ? { ...given, head: 0, messages: [] } : given;
+    };
+    const broker = { ...changing({ history: lossy }), renew: () => Promise.resolve() };
+    const { hub } = notedHub({ broker });
+    const follower = await (await followHub(hub, "topic=t")).begun();
+    const ahead = (await hub.topic("t").publish(1)).replace(/1$/, "2");
+    await follower.has(1);
+    hasLost = true;
+    reads = 0;
+    expect((await hub.fetch(new Request(`http://hub.test/?topic=t&lastEventId=${ahead}`))).status).toBe(503);
+    expect(reads).toBe(2);
   });
 
   test("reports an answer that breaks the contract while the broker is connected, once", async () => {

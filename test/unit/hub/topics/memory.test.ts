@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { isAdmission } from "../../../../src/hub/admission/decision.ts";
 import { Hub, type JsonValue, type PublishOptions } from "../../../../src/index.ts";
 import { FakeSink, flushed, open } from "../../../support/fake-sink.ts";
 import { liveBytes } from "../../../support/memory.ts";
@@ -110,5 +111,18 @@ describe("the memory that stats() tells", () => {
     for (let i = 0; i < 20_000; i += 1) await readTopic(hub, `some random name ${i}`, "wire=poll&wait=0");
     expect(hub.stats()).toMatchObject({ topics: 20_000, askedTopics: 20_000, logBytes: 0 });
     expect((liveBytes() - before) / 20_000).toBeLessThan(700);
+  });
+
+  test("is no more for a name out of a long URL, whose client left before its stream opened", async () => {
+    const hub = new Hub();
+    const before = liveBytes();
+    for (let i = 0; i < 5000; i += 1) {
+      const url = `/?topic=some-random-name-${i}&wire=ndjson&pad=${"x".repeat(10_000)}`;
+      const decision = await hub._decide({ method: "GET", url, headers: new Headers() }, () => ({}));
+      if (!isAdmission(decision)) expect.fail("an admission");
+      decision.release();
+    }
+    expect(hub.stats().askedTopics).toBe(5000);
+    expect((liveBytes() - before) / 5000).toBeLessThan(1000);
   });
 });

@@ -1,5 +1,5 @@
-import { describe, expect, onTestFinished, test } from "vitest";
-import type { HubOptions } from "../../../../src/index.ts";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { Iteratee, type HubOptions } from "../../../../src/index.ts";
 import type { Broker, BrokerMessage, History } from "../../../../src/log/broker.ts";
 import { MemoryBrokers } from "../../../../src/brokers/memory/memory-brokers.ts";
 import { open } from "../../../support/fake-sink.ts";
@@ -23,8 +23,42 @@ function processes(
   });
 }
 
+afterEach(() => vi.useRealTimers());
+
 const gaps = (follower: Follower): unknown[] =>
   follower.items.filter(({ type }) => type === "gap").map((item) => ({ ...item }));
+
+/** Has a process whose memory holds a part of 1,000 messages read those that `from` asks for. */
+async function readsBack(isDense: boolean, from: string): Promise<void> {
+  vi.useFakeTimers({ toFake: ["Date", "performance"], now: Date.UTC(2026, 10, 28, 12) });
+  const bounds = { log: { maxEntries: 2000, maxBytes: 2 ** 24 }, maxLogBytes: 2 ** 20 };
+  const shared = new MemoryBrokers();
+  const join = (): Broker => Object.assign(shared.join(), { isDense });
+  const [one, other] = processes(2, bounds, { join }) as [Process, Process];
+  const live = await (await followHub(one.hub, "topic=t")).begun();
+  const texts = Array.from({ length: 1000 }, (_, i) => `${i} ${"x".repeat(2000)}`);
+  for (const [i, text] of texts.entries()) {
+    vi.advanceTimersByTime(10);
+    await other.hub.topic("t").publish(text);
+    if (i % 50 === 49) await live.has(i + 1);
+  }
+  expect(one.hub.stats().logEntries).toBeLessThan(300);
+  const asked = texts.slice(from === "oldest" || from.includes("T11") ? 0 : 400);
+  const reader = one.hub.topic("t").messages({ from }).run(Iteratee.takeUpTo(asked.length));
+  const read = await reader;
+  expect(read.map(({ data }) => data)).toEqual(asked);
+  expect(read[0]).not.toHaveProperty("missed");
+  // A message more, and the memory has no room for the others again.
+  await other.hub.topic("t").publish("last");
+  await live.has(1001);
+  expect(one.hub.stats().logEntries).toBeLessThan(300);
+  const follower = await followHub(one.hub, `topic=t&from=${from === "last:600" ? "last:601" : from}`);
+  await follower.has(asked.length + 1);
+  expect(follower.data).toEqual([...asked, "last"]);
+  expect(follower.open.states).toEqual({ t: "fresh" });
+  // No more than the reader asks for is in memory.
+  if (isDense) expect(one.hub.stats().logEntries).toBeLessThan(asked.length + 3);
+}
 
 describe("hubs of several processes", () => {
   test("deliver a message of one to the subscribers of all, in one order, with one position", async () => {
@@ -89,6 +123,59 @@ describe("hubs of several processes", () => {
     const late = await followHub(one.hub, `topic=t&lastEventId=${encodeURIComponent(position)}`);
     await late.has(2000);
     expect(gaps(late)).toMatchObject([{ missed: 490 }]);
+  });
+
+  test.each(
+    [true, false].flatMap((isDense) =>
+      (["last:600", "since:2026-11-28T12:00:04.010Z", "oldest"] as const).map((from) => ({ isDense, from })),
+    ),
+  )(
+    "read again what the memory had no room for, from $from, with a broker that counts its messages ($isDense)",
+    ({ isDense, from }) => readsBack(isDense, from),
+  );
+
+  test("read again all, from a time before the first message", () => readsBack(true, "since:2026-11-28T11:00:00Z"));
+
+  test("hold what a client came back for until the next client comes, and exceed their memory by no more", async () => {
+    const maxLogBytes = 2 ** 20;
+    const options: HubOptions = { maxLogBytes, overflow: "skip", log: { maxEntries: 500 } };
+    const [one, other] = processes(2, options) as [Process, Process];
+    const topics = Array.from({ length: 10 }, (_, t) => `t${t}`);
+    const live = await Promise.all(topics.map((topic) => followHub(one.hub, `topic=${topic}`)));
+    const firsts = new Map<string, string>();
+    for (const topic of topics) {
+      for (let i = 0; i < 500; i += 1) {
+        const position = await other.hub.topic(topic).publish(`${i} ${"x".repeat(150)}`);
+        if (i === 0) firsts.set(topic, position);
+      }
+    }
+    // The last item is the last message, or a gap up to it.
+    await until(() => live.every(({ text }) => text.includes('.500"')));
+    const sizes: number[] = [];
+    const comeBack = async (query: string, count: number): Promise<Follower> => {
+      const back = await (await followHub(one.hub, query)).has(count);
+      sizes.push(one.hub.stats().logBytes);
+      back.leave();
+      return back;
+    };
+    for (const [topic, first] of firsts) {
+      const back = await comeBack(`topic=${topic}&lastEventId=${encodeURIComponent(first)}`, 499);
+      expect(back.open.states).toEqual({ [topic]: "recovered" });
+    }
+    // Each log takes a quarter of a megabyte.
+    expect(Math.max(...sizes)).toBeLessThan(maxLogBytes * 1.3);
+    const both = await comeBack(
+      `topic=t0&topic=t1&lastEventId=${encodeURIComponent(`${firsts.get("t0")},${firsts.get("t1")}`)}`,
+      998,
+    );
+    expect(both.open.states).toEqual({ t0: "recovered", t1: "recovered" });
+    const all = await followHub(
+      one.hub,
+      `${topics.map((topic) => `topic=${topic}`).join("&")}&lastEventId=${encodeURIComponent([...firsts.values()].join(","))}`,
+    );
+    await all.begun();
+    expect(Object.values(all.open.states)).toContain("gap");
+    expect(one.hub.stats().logBytes).toBeLessThan(maxLogBytes * 1.6);
   });
 
   test("listen to no topic without subscribers", async () => {

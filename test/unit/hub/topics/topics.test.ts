@@ -178,6 +178,47 @@ describe("enumerate", () => {
     expect(await next).toEqual([5, 6]);
   });
 
+  test("reads the last messages, or those since a time, and then what follows", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "performance"], now: Date.UTC(2026, 10, 28, 12) });
+    const hub = new Hub();
+    const topic = hub.topic<number>("t");
+    for (let i = 1; i <= 4; i += 1) {
+      vi.advanceTimersByTime(1000);
+      await topic.publish(i);
+    }
+    const all = (from: string): Promise<TopicMessage<number>[]> => topic.messages({ from }).run(collect());
+    const runs = ["last:2", "last:9", "since:2026-11-28T12:00:03Z", "since:2026-11-28T13:00:00Z"].map(all);
+    await flushed();
+    await topic.publish(5);
+    await hub.close({ drainMs: 0 });
+    const read = (await Promise.all(runs)).map((messages) => messages.map(({ data }) => data));
+    expect(read).toEqual([[3, 4, 5], [1, 2, 3, 4, 5], [3, 4, 5], [5]]);
+  });
+
+  test("counts on the first message what the log no longer has, except after a position", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "performance"], now: Date.UTC(2026, 10, 28, 12) });
+    const hub = new Hub({ log: { maxEntries: 3 } });
+    const topic = hub.topic<number>("t");
+    const positions: string[] = [];
+    for (let i = 1; i <= 10; i += 1) {
+      vi.advanceTimersByTime(1000);
+      positions.push(await topic.publish(i));
+    }
+    const missed = async (from: string): Promise<unknown[]> => {
+      const messages = await topic.messages({ from }).run(Iteratee.takeUpTo(3));
+      expect(messages.map(({ data }) => data)).toEqual([8, 9, 10]);
+      return messages.map((message) => message.missed);
+    };
+    expect(await missed("oldest")).toEqual([7, undefined, undefined]);
+    expect(await missed("last:5")).toEqual([2, undefined, undefined]);
+    expect(await missed("since:2026-11-28T12:00:05Z")).toEqual([null, undefined, undefined]);
+    const whole = await topic.messages({ from: "last:3" }).run(Iteratee.head());
+    expect(whole).not.toHaveProperty("missed");
+    expect(await missed("since:2026-11-28T12:00:08Z")).toEqual([undefined, undefined, undefined]);
+    const from = positions[4] as string;
+    await expectCode("ERR_OVERFLOW", () => topic.messages({ from }).run(Iteratee.head()), /has trimmed 2 messages/);
+  });
+
   test("yields each message with its position and its fields", async () => {
     const hub = new Hub();
     const topic = hub.topic<string>("t");
@@ -206,6 +247,11 @@ describe("enumerate", () => {
     ["x", "ERR_POSITION"],
     ["other=e.1", "ERR_POSITION"],
     ["t=foreign.1", "ERR_OVERFLOW"],
+    ["last:0", "ERR_OPTION"],
+    ["last:16777217", "ERR_OPTION"],
+    ["since:yesterday", "ERR_OPTION"],
+    ["latest", "ERR_POSITION"],
+    [5 as never, "ERR_OPTION"],
   ] as const)("cannot begin from %s", async (from, code) => {
     const hub = new Hub();
     await expectCode(code, () => hub.topic("t").messages({ from }).run(collect()));
