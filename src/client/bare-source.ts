@@ -1,11 +1,14 @@
 import type {
   CometCloseEvent,
+  CometEndedEvent,
   CometErrorEvent,
   CometGapEvent,
   CometMessageEvent,
+  CometMissingEvent,
   CometOpenEvent,
 } from "./comet-events.ts";
-import type { Wire } from "../wire/item.ts";
+import type { Outcome, Wire } from "../wire/item.ts";
+import type { WireFailure } from "./client-wire.ts";
 import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
 
 /**
@@ -21,6 +24,8 @@ export interface AnyEvents {
 export interface OwnEvents {
   readonly open: CometOpenEvent;
   readonly gap: CometGapEvent;
+  readonly ended: CometEndedEvent;
+  readonly missing: CometMissingEvent;
   readonly error: CometErrorEvent;
   readonly close: CometCloseEvent;
 }
@@ -57,8 +62,8 @@ export interface BareSource<Events> {
  *
  * It reconnects with its position whenever its connection ends, breaks or times out, so each message arrives once; a
  * `gap` event reports messages that are missing. Messages are events: `message`, or the name that they were published
- * with. Its own events are `open`, `gap`, `error` and `close`. It lives until `close()` is called, the server ends it
- * for good, or an error is fatal.
+ * with. Its own events are `open`, `gap`, `ended`, `missing`, `error` and `close`. It lives until `close()` is called,
+ * all its topics have ended, the server ends it for good, or an error is fatal.
  *
  * `readyState` changes before the event that reports it, as the standard demands. Members of `EventSource` keep its
  * types.
@@ -85,12 +90,15 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     | ((event: CometMessageEvent<EventOf<Events, "message"> extends CometMessageEvent<infer D> ? D : never>) => void)
     | null = null;
   ongap: ((event: CometGapEvent) => void) | null = null;
+  onended: ((event: CometEndedEvent) => void) | null = null;
+  onmissing: ((event: CometMissingEvent) => void) | null = null;
   onerror: ((event: CometErrorEvent) => void) | null = null;
   onclose: ((event: CometCloseEvent) => void) | null = null;
   /** @internal */
   protected readonly follower: Follower;
   #readyState: 0 | 1 | 2 = CONNECTING;
   #wire: Wire | undefined;
+  #outcome: Outcome | undefined;
 
   constructor(url: string | URL, options: FollowOptions) {
     super();
@@ -100,16 +108,20 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     if (!/^https?:$/.test(address.protocol)) throw Object.assign(new TypeError(`No http: ${url}`), { code: "ERR_URL" });
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
-    for (const type of ["open", "message", "gap", "error", "close"]) {
+    for (const type of ["open", "message", "gap", "ended", "missing", "error", "close"]) {
       super.addEventListener(type, (event) =>
         (this as never as Record<string, ((e: Event) => void) | null>)[`on${type}`]?.(event),
       );
     }
     const emit = (type: string, members: object): unknown =>
       this.dispatchEvent(Object.assign(new Event(type), members));
-    const ended = (reason: CometCloseEvent["reason"]): void => {
+    const fail = ({ code, detail, status }: WireFailure, retryMs: number | null): unknown =>
+      emit("error", { code, detail, status, retryMs });
+    const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
       this.#readyState = CLOSED;
-      emit("close", { reason });
+      this.#outcome = outcome;
+      if (failure) fail(failure, null);
+      emit("close", { reason, outcome });
     };
     this.follower = createFollower(address, options, {
       opened: (states, wire) => {
@@ -123,12 +135,26 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         this.dispatchEvent(Object.assign(message, { key, messageId }));
       },
       gap: ({ topic, missed }) => emit("gap", { topic, missed }),
-      lost: ({ code, detail, status }, retryMs) => {
-        this.#readyState = retryMs === null ? CLOSED : CONNECTING;
-        emit("error", { code, detail, status, retryMs });
-        if (retryMs === null) ended("error");
+      ended: ({ topic, outcome, code, message }) => emit("ended", { topic, outcome, code, message }),
+      missing: ({ topic, status }) => emit("missing", { topic, status }),
+      lost: (failure, retryMs) => {
+        if (retryMs === null) close("error", "failed", failure);
+        else {
+          this.#readyState = CONNECTING;
+          fail(failure, retryMs);
+        }
       },
-      ended,
+      closed: (reason, over) => {
+        const stopped = over.find(({ outcome }) => outcome === "stopped");
+        // A missing topic has no outcome, and one of a later version is no success.
+        const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
+        if (reason !== "gone") close(reason, "failed");
+        else if (failed) {
+          const { topic, status, message = topic } = failed;
+          const code = status ? (status === 404 ? "ERR_TOPIC_UNKNOWN" : "ERR_TOPIC_EXPIRED") : "ERR_FAILED";
+          close(reason, "failed", { code: failed.code ?? code, detail: message, ...(status && { status }) });
+        } else close(reason, (stopped ?? over[0])?.outcome);
+      },
     });
     this.follower.start();
   }
@@ -136,6 +162,17 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   /** 0 while it connects or backs off, 1 while it is open, 2 once it is closed. */
   get readyState(): 0 | 1 | 2 {
     return this.#readyState;
+  }
+
+  /**
+   * The outcome of the source: `undefined` until it is over, after its own `close()`, and where no topic has ended.
+   *
+   * - `failed`: a topic has failed or is missing, an error was fatal, or the server withdrew its permission.
+   * - `stopped`: somebody stopped a topic, and none has failed.
+   * - `complete`: all topics are complete.
+   */
+  get outcome(): Outcome | undefined {
+    return this.#outcome;
   }
 
   /** The position from which a source resumes if it is given as the parameter `lastEventId`. */

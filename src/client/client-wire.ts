@@ -1,4 +1,4 @@
-import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
+import type { EndedItem, EndItem, GapItem, MissingItem, OpenItem, Wire, WireMessage } from "../wire/item.ts";
 
 /**
  * One object of ndjson, as it arrived on a connection: PROTOCOL.md, section 5. Members are read when they are needed.
@@ -6,6 +6,8 @@ import type { EndItem, GapItem, OpenItem, Wire, WireMessage } from "../wire/item
 export interface ReceivedItem extends Partial<WireMessage> {
   readonly open?: OpenItem;
   readonly gap?: GapItem;
+  readonly ended?: EndedItem;
+  readonly missing?: MissingItem;
   readonly end?: EndItem;
   readonly error?: WireFailure;
 }

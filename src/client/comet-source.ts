@@ -1,6 +1,6 @@
 import { BareSource, type AnyEvents } from "./bare-source.ts";
 import type { ClientWire } from "./client-wire.ts";
-import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
+import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { FollowOptions } from "./follower.ts";
 import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
@@ -46,8 +46,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   readonly #readers = new Set<(event?: Event) => void>();
   /** The number of readers that are full. */
   #full = 0;
-  /** The fatal error, if there was one. */
-  #error: Event | undefined;
+  /** The event that has closed the source as `failed`: the fatal error, or the `close` of a server without an error. */
+  #failure: Partial<CometErrorEvent & CometCloseEvent> | undefined;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
     const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
@@ -57,7 +57,8 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   override dispatchEvent(event: Event): boolean {
-    if (event.type === "error" && (event as CometErrorEvent).retryMs === null) this.#error = event;
+    const { type, retryMs, outcome } = event as CometErrorEvent & CometCloseEvent;
+    if (type === "error" ? retryMs === null : type === "close" && outcome === "failed") this.#failure ??= event;
     for (const read of this.#readers) read(event);
     return super.dispatchEvent(event);
   }
@@ -69,9 +70,14 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   /**
-   * Iterates over all messages from now on, whatever their names. It ends when the source is closed, and throws the
-   * `error` event of a fatal error. While a reader lags by 500 to 1,000 messages, the source has no connection;
-   * then it resumes from the hub's log.
+   * Iterates over all messages from now on, whatever their names. While a reader lags by 500 to 1,000 messages, the
+   * source has no connection; then it resumes from the hub's log.
+   *
+   * It ends after the last message when the source is over as `complete` or `stopped`, or closed by `close()`.
+   *
+   * @throws {Error} After the last message, if the source is over as `failed`. It has the `code` and, as its `message`,
+   *   the `detail` of the fatal `error` event, which is its `cause`. Without such an event they are `ERR_ENDED`, and the
+   *   reason and the event of the `close`.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
     let waiting: CometMessageEvent[] = [];
@@ -97,7 +103,11 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
         if (waiting.length === 0 && this.readyState === this.CLOSED) break;
         await woken;
       }
-      if (this.#error) throw this.#error;
+      const cause = this.#failure;
+      if (cause) {
+        const { code = "ERR_ENDED", detail = cause.reason } = cause;
+        throw Object.assign(new Error(detail, { cause }), { code });
+      }
     } finally {
       this.#readers.delete(read);
       take();

@@ -4,8 +4,8 @@ import { forwardEvents } from "./forward-events.ts";
 /**
  * Defines an element that follows the hub at its attribute `src` while it is in the document.
  *
- * The element dispatches the events of its source: `open`, `message`, named messages, `gap`, `error` and `close`. They
- * do not bubble. A new `src` closes the source and opens another from the beginning; removing `src` closes it. An
+ * The element dispatches the events of its source: `open`, `message`, named messages, `gap`, `ended`, `missing`,
+ * `error` and `close`. They do not bubble. A new `src` closes the source and opens another from the beginning; removing `src` closes it. An
  * invalid address dispatches an `error` with the code `ERR_URL`.
  *
  * It does nothing where there are no custom elements, or where the name is defined already. The class is made inside of

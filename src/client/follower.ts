@@ -1,5 +1,5 @@
 import { Backoff } from "../core/backoff.ts";
-import type { EndItem, EndReason, GapItem, OpenItem, Wire } from "../wire/item.ts";
+import type { EndedItem, EndItem, EndReason, GapItem, MissingItem, OpenItem, Wire } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
 import { noWire, type ClientWire, type ReceivedItem, type WireFailure } from "./client-wire.ts";
 
@@ -21,16 +21,26 @@ export interface FollowOptions {
   readonly openTimeoutMs?: number;
 }
 
+/** The item of a topic that has ended or is missing. */
+export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
+
 /** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
   readonly opened: (states: OpenItem["states"], wire: Wire) => void;
   /** A new message arrived. `position` is the whole position after it. */
   readonly message: (item: ReceivedItem, position: string) => void;
   readonly gap: (gap: GapItem) => void;
+  /** A topic has ended. Called once for each end, over any number of connections. */
+  readonly ended: (ended: EndedItem) => void;
+  /** A topic is missing. Called again only if the status changes, and not for a topic that has ended. */
+  readonly missing: (missing: MissingItem) => void;
   /** There is no connection. The follower reconnects after `retryMs` milliseconds; never if that is `null`. */
   readonly lost: (failure: WireFailure, retryMs: number | null) => void;
-  /** The server ended the stream for good. */
-  readonly ended: (reason: EndReason) => void;
+  /**
+   * The server ended the stream for good, or the connection was lost after the end of every topic. `over` has the
+   * newest end of each topic.
+   */
+  readonly closed: (reason: EndReason, over: readonly OverItem[]) => void;
 }
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
@@ -74,6 +84,16 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   let listening: AbortController | undefined;
   /** Whether the last response of several polls has just ended. */
   let isPolling = false;
+  /** The topics that have ended or are missing, by name. */
+  const over = new Map<string, OverItem>();
+  /** The topics of the newest stream. */
+  let topics: string[] = [];
+
+  /** Whether nothing follows. The client must not reconnect then: its topics may have expired by now. */
+  function isDone(): boolean {
+    const parts: unknown[] = String(position).split(",");
+    return over.size > 0 && topics.every((topic) => parts.includes(over.get(topic)?.position));
+  }
 
   function connect(): void {
     clearTimeout(timer);
@@ -122,7 +142,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     };
 
     const take = (item: ReceivedItem): void => {
-      const { open: opening, gap, end, error } = item;
+      const { open: opening, gap, ended, missing, end, error } = item;
       if ("data" in item) {
         const id = item.id as string;
         // A message before the `open` item belongs to no stream.
@@ -135,7 +155,19 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
         if (gap.missed !== null && position.since(gap.position) >= 0) return;
         position.keep(gap.position, true);
         on.gap(gap);
-      } else if (end) ended(end);
+      } else if (ended) {
+        position.keep(ended.position);
+        // A connection that begins before the end, or at it, sends it again.
+        if (over.get(ended.topic)?.position === ended.position) return;
+        over.set(ended.topic, ended);
+        on.ended(ended);
+      } else if (missing) {
+        const known = over.get(missing.topic);
+        // A topic that has ended expires. The client has all of it.
+        if (known?.position || known?.status === missing.status) return;
+        over.set(missing.topic, missing);
+        on.missing(missing);
+      } else if (end) streamEnded(end);
     };
 
     const opened = ({ position: begins, states, heartbeatMs }: OpenItem): void => {
@@ -150,27 +182,31 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       if (self !== current) current?.close();
       current = self;
       next = undefined;
+      topics = Object.keys(states);
       openedAt = Date.now();
       idleTimeoutMs = 2 * heartbeatMs;
       self.check();
       on.opened(states, wire.name);
     };
 
-    const ended = ({ reason, position: ends, retryMs }: EndItem): void => {
+    const streamEnded = ({ reason, position: ends, retryMs }: EndItem): void => {
       position.add(ends);
       self.close();
       current = undefined;
       backoff.reset();
       isPolling = reason === "poll";
-      if (retryMs === null) {
-        stop();
-        on.ended(reason);
-      } else if (!next) reconnect(retryMs, retryMs > 0 && { code: "ERR_ENDED", detail: reason });
+      if (isDone()) finish("gone");
+      else if (retryMs === null) finish(reason);
+      else if (!next) reconnect(retryMs, retryMs > 0 && { code: "ERR_ENDED", detail: reason });
     };
 
     const broken = (failure: WireFailure): void => {
       if (isOver) return;
       self.close();
+      if (isDone()) {
+        finish("gone");
+        return;
+      }
       if (self === current) {
         current = undefined;
         if (Date.now() - openedAt > STABLE_MS) backoff.reset();
@@ -195,6 +231,11 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     clearTimeout(timer);
     timer = setTimeout(connect, delayMs);
     if (failure && !current) on.lost(failure, delayMs);
+  }
+
+  function finish(reason: EndReason): void {
+    stop();
+    on.closed(reason, [...over.values()]);
   }
 
   function drop(): void {

@@ -4,12 +4,23 @@ export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceLi
 export type { FollowOptions } from "./follower.ts";
 export type {
   CometCloseEvent,
+  CometEndedEvent,
   CometErrorEvent,
   CometGapEvent,
   CometMessageEvent,
+  CometMissingEvent,
   CometOpenEvent,
 } from "./comet-events.ts";
-export type { EndItem, GapItem, OpenItem, WireMessage } from "../wire/item.ts";
+export type {
+  EndedItem,
+  EndItem,
+  GapItem,
+  MissingItem,
+  OpenItem,
+  Outcome,
+  TopicEnd,
+  WireMessage,
+} from "../wire/item.ts";
 export type { ClientWire, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
 export { acrossTabs } from "./wires/across-tabs.ts";
 export { comet } from "./wires/comet-wire.ts";

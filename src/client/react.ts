@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from "react";
-import type { CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
+import type { Outcome } from "../wire/item.ts";
+import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { forwardEvents } from "./forward-events.ts";
 
@@ -19,6 +20,8 @@ export interface CometState<T> {
   readonly data: T | undefined;
   /** `closed` once the source does not reconnect any more. */
   readonly state: "connecting" | "open" | "closed";
+  /** The outcome of the source, once it is over. If a topic has failed, `error` has the code and the text. */
+  readonly outcome: Outcome | undefined;
   /** The last error, until a connection opens. */
   readonly error: CometErrorEvent | undefined;
   /** The number of gaps. */
@@ -30,7 +33,13 @@ type OnMessage = (event: CometMessageEvent<never>) => void;
 /** An unused connection is closed after this time: components unmount and mount again, in strict mode at once. */
 const GRACE_MS = 1000;
 
-const initial: CometState<never> = { data: undefined, state: "connecting", error: undefined, gaps: 0 };
+const initial: CometState<never> = {
+  data: undefined,
+  state: "connecting",
+  outcome: undefined,
+  error: undefined,
+  gaps: 0,
+};
 
 /** The connections of this page, by their addresses. */
 const shared = new Map<string, SharedSource>();
@@ -94,8 +103,8 @@ class SharedSource {
       for (const { onMessage } of this.#followers) notify(onMessage, event as CometMessageEvent<never>);
     } else if (type === "open") this.#change({ state: "open", error: undefined });
     else if (type === "gap") this.#change({ gaps: this.state.gaps + 1 });
-    else if (type === "close") this.#change({ state: "closed" });
-    else {
+    else if (type === "close") this.#change({ state: "closed", outcome: (event as CometCloseEvent).outcome });
+    else if (type === "error") {
       const error = event as CometErrorEvent;
       this.#change({ state: error.retryMs === null ? "closed" : "connecting", error });
     }

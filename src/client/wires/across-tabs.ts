@@ -25,13 +25,15 @@ const LEADER_JITTER_MS = 1000;
  * new CometSource("/live?topic=news", { share: acrossTabs });
  */
 export function acrossTabs(wire: ClientWire): ClientWire {
+  /** The topics that have ended, over all connections of the source. */
+  const ended = new Set<string>();
   const self = Object.assign(Object.create(wire) as ClientWire, {
     name: wire.name,
     idleTimeoutMs: 60_000,
     open: (request: WireRequest, events: WireEvents) =>
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there are none outside of secure contexts.
       globalThis.navigator?.locks && globalThis.BroadcastChannel
-        ? join(wire, request, events, (name) => (self.name = name))
+        ? join(wire, request, events, ended, (name) => (self.name = name))
         : wire.open(request, events),
   });
   return self;
@@ -45,12 +47,14 @@ function join(
   wire: ClientWire,
   request: WireRequest,
   events: WireEvents,
+  ended: Set<string>,
   named: (name: ClientWire["name"]) => void,
 ): () => void {
   const key = keyOf(request);
   const { url, position } = request;
   const member: TabMember = { id: crypto.randomUUID(), topics: url.searchParams.getAll("topic"), position };
   const names = new Set(member.topics.map((topic) => encodeURIComponent(topic)));
+  const missing = new Set<string>();
   const channel = new BroadcastChannel(key);
   const over = new AbortController();
   const { signal } = over;
@@ -107,10 +111,23 @@ function join(
     });
   }
 
-  const isOwn = ({ id, gap }: ReceivedItem): boolean => {
-    if (gap) return member.topics.includes(gap.topic);
-    return id === undefined || names.has(id.slice(0, id.indexOf("=")));
+  const isOwn = (item: ReceivedItem): boolean => {
+    const named = item.gap ?? item.ended ?? item.missing;
+    if (named) return member.topics.includes(named.topic);
+    return item.id === undefined || names.has(item.id.slice(0, item.id.indexOf("=")));
   };
+
+  /** Passes on the member's own items. The leader's stream goes on when the topics of this member are over. */
+  function pass(items: readonly ReceivedItem[]): void {
+    const own = items.filter(isOwn);
+    for (const item of own) {
+      if (item.ended) ended.add(item.ended.topic);
+      if (item.missing) missing.add(item.missing.topic);
+    }
+    if (member.topics.every((topic) => ended.has(topic) || missing.has(topic)))
+      own.push({ end: { reason: "gone", position: "", retryMs: null } });
+    events.received(own);
+  }
 
   channel.onmessage = ({ data }: MessageEvent<TabMessage>) => {
     if (data.type === "join" || ("to" in data && data.to !== member.id)) return;
@@ -126,11 +143,11 @@ function join(
       isAdmitted = true;
       leader = data.from;
       named(data.wire);
-      events.received(data.items.filter(isOwn));
+      pass(data.items);
     } else if (data.from !== leader) return;
     else if (data.type === "alone") goAlone();
     else if (data.type === "lost") events.broken(data.failure);
-    else if (isAdmitted) events.received(data.items.filter(isOwn));
+    else if (isAdmitted) pass(data.items);
   };
 
   navigator.locks

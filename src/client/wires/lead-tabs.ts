@@ -2,6 +2,7 @@ import type { EndReason, GapItem, OpenState } from "../../wire/item.ts";
 import { ClientPosition, type TopicPosition } from "../client-position.ts";
 import type { ClientWire, ReceivedItem, WireFailure, WireRequest } from "../client-wire.ts";
 import { createFollower, type Follower } from "../follower.ts";
+import { FiniteTopics } from "./finite-topics.ts";
 import { memberLock, type TabMember, type TabMessage } from "./tab-message.ts";
 
 /** The leader waits for this time for further members before it opens a connection for all of them. */
@@ -55,7 +56,8 @@ export function leadTabs(
   const members = new Map<string, TabMember>();
   /** The members that are not admitted yet. */
   const waiting = new Set<TabMember>();
-  const beginsWithAll = url.searchParams.get("from") === "oldest";
+  const from = url.searchParams.get("from");
+  const finite = new FiniteTopics();
   let shared: SharedConnection | undefined;
   /** The connection that is opening, to replace the shared one. */
   let next: SharedConnection | undefined;
@@ -65,6 +67,11 @@ export function leadTabs(
 
   function send(message: TabMessage): void {
     if (!over.signal.aborted) channel.postMessage(message);
+  }
+
+  /** Whether a member without a position gets all messages of a topic. By default only finite topics begin with all. */
+  function beginsWithAll(topic: string): boolean {
+    return from === "oldest" || (from === null && finite.has(topic));
   }
 
   function flush(): void {
@@ -149,6 +156,7 @@ export function leadTabs(
         self.newest = new ClientPosition(shared?.follower.position() ?? "");
         shared = self;
         next = undefined;
+        finite.forgetMissing();
       }
       admit();
       if (waiting.size > 0) gathering ??= setTimeout(reconcile, GATHER_MS);
@@ -159,7 +167,11 @@ export function leadTabs(
       else if (self === shared || shared === undefined)
         send({ type: "lost", from: id, failure: { ...failure, retryMs } });
     };
-    const ended = (reason: EndReason): void => {
+    const leave = (topic: string, item: ReceivedItem): void => {
+      finite.leave(topic, item, self.follower.position());
+      outbox.push(item);
+    };
+    const closed = (reason: EndReason): void => {
       outbox.push({ end: { reason, position: "", retryMs: null } });
     };
     const self: SharedConnection = (next = {
@@ -171,7 +183,15 @@ export function leadTabs(
       follower: createFollower(
         address,
         { wire: flushing, withCredentials },
-        { opened, message: keep, gap: (gap) => keep({ gap }), lost, ended },
+        {
+          opened,
+          message: keep,
+          gap: (gap) => keep({ gap }),
+          ended: (ended) => leave(ended.topic, { ended }),
+          missing: (missing) => leave(missing.topic, { missing }),
+          lost,
+          closed,
+        },
       ),
     });
     self.follower.start();
@@ -188,7 +208,7 @@ export function leadTabs(
         .map((member) => memberPosition(member, topic));
       // A member without a position begins where the server says. The connection after this one serves those that have
       // one.
-      if (owns.includes(undefined) && (beginsWithAll || least === undefined)) continue;
+      if (owns.includes(undefined) && (beginsWithAll(topic) || least === undefined)) continue;
       for (const own of owns) {
         if (own === undefined) continue;
         // A member of another epoch gets a `gap` when it is admitted.
@@ -205,8 +225,8 @@ export function leadTabs(
       const own = memberPosition(member, topic);
       const begin = topicPosition(floor, topic);
       if (!topics.has(topic)) return false;
-      if (begin === undefined) return own === undefined || beginsWithAll;
-      if (own === undefined) return !beginsWithAll || begin.offset === 0;
+      if (begin === undefined) return own === undefined || beginsWithAll(topic);
+      if (own === undefined) return !beginsWithAll(topic) || begin.offset === 0;
       return own.prefix !== begin.prefix || own.offset >= begin.offset;
     });
   }
@@ -219,7 +239,7 @@ export function leadTabs(
     const gaps: ReceivedItem[] = [];
     for (const topic of member.topics) {
       const own = memberPosition(member, topic);
-      const at = topicPosition(own === undefined && beginsWithAll ? floor : reached, topic);
+      const at = topicPosition(own === undefined && beginsWithAll(topic) ? floor : reached, topic);
       if (own === undefined) states[topic] = "fresh";
       else if (own.prefix === at?.prefix || own.prefix === topicPosition(floor, topic)?.prefix)
         states[topic] = "recovered";
@@ -230,7 +250,8 @@ export function leadTabs(
       parts.push(asText(states[topic] === "recovered" ? own : at));
     }
     waiting.delete(member);
-    const items = [{ open: { states, position: parts.join(), heartbeatMs } }, ...gaps, ...recent];
+    const open = { states, position: parts.join(), heartbeatMs };
+    const items = [{ open }, ...gaps, ...recent, ...finite.itemsAt(position())];
     send({ type: "welcome", from: id, to: member.id, wire: wire.name, items });
   }
 

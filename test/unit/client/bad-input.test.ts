@@ -126,6 +126,7 @@ describe.each([
     ["is a message with a malformed position", '{"id":"a=old.x","data":1}'],
     ["is a gap without its members", '{"gap":{}}'],
     ["is an end without its members", '{"end":{}}'],
+    ["is the end of a topic without its members", '{"ended":{}}'],
   ])("dispatches an error and reconnects after a frame that %s", async (_, frame) => {
     for (const start of [alone, chosen]) {
       const server = await answering((response) => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { CometErrorEvent, CometMessageEvent } from "../../../src/client/index.ts";
 import { serveHub } from "../../support/hub.ts";
 import { havePage } from "../../support/page.ts";
+import { scriptedWire } from "../../support/scripted-wire.ts";
 import { until } from "../../support/sources.ts";
 
 const { document, leave } = havePage([
@@ -19,11 +20,14 @@ beforeAll(() => client.defineCometSource("comet-source", { wires: [client.ndjson
 afterEach(() => document.body.replaceChildren());
 afterAll(leave);
 
-const types = ["open", "message", "tick", "gap", "error", "close"];
+const types = ["open", "message", "tick", "gap", "ended", "missing", "error", "close"];
 
 /** An element in the page, and its events. */
-function place(src: string | undefined): { element: Element; events: Event[]; of: (type: string) => Event[] } {
-  const element = document.createElement("comet-source");
+function place(
+  src: string | undefined,
+  name = "comet-source",
+): { element: Element; events: Event[]; of: (type: string) => Event[] } {
+  const element = document.createElement(name);
   const events: Event[] = [];
   const around = document.createElement("div");
   for (const type of types) element.addEventListener(type, (event) => events.push(event));
@@ -95,7 +99,30 @@ test("dispatches error and close after a refusal", async () => {
   const { origin } = await serveHub({ authorize: () => 403 });
   const { events, of } = place(`${origin}/?topic=a`);
   await until(() => of("close").length === 1);
-  expect(events).toMatchObject([{ code: "ERR_FORBIDDEN", retryMs: null }, { reason: "error" }]);
+  expect(events).toMatchObject([
+    { code: "ERR_FORBIDDEN", retryMs: null },
+    { reason: "error", outcome: "failed" },
+  ]);
+});
+
+test("dispatches the ends of topics, missing topics and the outcome", async () => {
+  const wire = scriptedWire("ndjson");
+  client.defineCometSource("finite-source", { wires: [wire] });
+  const { events, of } = place("http://hub.test/?topic=a&topic=b", "finite-source");
+  await until(() => wire.connections.length === 1);
+  wire.last.opens();
+  wire.last.received([
+    { ended: { topic: "a", outcome: "complete", position: "a=e.1" } },
+    { missing: { topic: "b", status: 404 } },
+    { end: { reason: "gone", position: "", retryMs: null } },
+  ]);
+  await until(() => of("close").length === 1);
+  expect(events.slice(1)).toMatchObject([
+    { type: "ended", topic: "a", outcome: "complete" },
+    { type: "missing", topic: "b", status: 404 },
+    { type: "error", code: "ERR_TOPIC_UNKNOWN", retryMs: null },
+    { type: "close", reason: "gone", outcome: "failed" },
+  ]);
 });
 
 test("can be defined twice, and under another name", async () => {

@@ -5,6 +5,7 @@ import { ndjson, type CometMessageEvent } from "../../../src/client/index.ts";
 import { useComet, type CometState, type UseCometOptions } from "../../../src/client/react.ts";
 import { serveHub } from "../../support/hub.ts";
 import { havePage } from "../../support/page.ts";
+import { scriptedWire } from "../../support/scripted-wire.ts";
 import { until } from "../../support/sources.ts";
 
 const { document, leave } = havePage(["window", "document"]);
@@ -110,7 +111,30 @@ test("is closed with an error after a refusal, and counts gaps", async () => {
   render(refused.Follower, late.Follower);
   await until(() => refused.now()?.state === "closed" && late.now()?.gaps === 1);
   expect(refused.now()?.error).toMatchObject({ code: "ERR_FORBIDDEN", retryMs: null });
+  await until(() => refused.now()?.outcome === "failed");
   expect(late.now()).toMatchObject({ state: "open", error: undefined });
+});
+
+test.each([
+  ["complete", undefined],
+  ["stopped", undefined],
+  ["failed", "Too many rows."],
+] as const)("is closed with the outcome %s at the end of its topic", async (outcome, detail) => {
+  const wire = scriptedWire("ndjson");
+  const { Follower, states, now } = follower(`http://${outcome}.test/?topic=a`, { wires: [wire] });
+  render(Follower);
+  await until(() => wire.connections.length === 1);
+  wire.last.opens();
+  wire.last.message(1, "last");
+  const end = { topic: "a", outcome, code: "ERR_ROWS", message: "Too many rows.", position: "a=e.2" };
+  wire.last.received([{ ended: end }]);
+  await until(() => now()?.data === "last");
+  expect(now()).toMatchObject({ state: "open", outcome: undefined, error: undefined });
+  wire.last.received([{ end: { reason: "gone", position: "", retryMs: null } }]);
+  await until(() => now()?.state === "closed" && now()?.outcome !== undefined);
+  expect(now()).toMatchObject({ data: "last", outcome });
+  expect(now()?.error?.detail).toBe(detail);
+  expect(states.filter(({ error }) => error && error.type !== "error")).toEqual([]);
 });
 
 test("reports an error in one onMessage, and calls the others", async () => {
