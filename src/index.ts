@@ -22,11 +22,13 @@ export type {
 } from "./hub/published-streams.ts";
 export type { CloseReason, Subscription, SubscriptionUpdate } from "./hub/subscription.ts";
 export type {
+  EndOptions,
   MessagesOptions,
   Presence,
   PresenceChange,
   PublishOptions,
   Topic,
+  TopicDeclaration,
   TopicEncoder,
   TopicMessage,
 } from "./hub/topic.ts";

@@ -40,7 +40,7 @@ export interface TopicMessage<Sent> extends PublishOptions {
 
 /** Options of `end`. */
 export interface EndOptions {
-  /** How the topic ended. @default "complete", or "failed" if there is an `error` */
+  /** The outcome. @default "complete", or "failed" if there is an `error` */
   readonly outcome?: Outcome;
   /**
    * Why the topic failed. Readers see the `code` (1 to 200 characters) and the `message` (up to 1,000) of a plain object.
@@ -220,7 +220,7 @@ export interface Topic<Message, Sent = Message> extends StreamPublishing<Message
   presenceChanges(): Enumerator<PresenceChange>;
 }
 
-/** How `hub.topic` declares a topic. */
+/** Options of a topic where the application makes it. */
 export interface TopicDeclaration {
   /**
    * Whether the topic ends. Only where the hub's `topics` leaves that open by answering `true`.

@@ -31,12 +31,21 @@ export function acrossTabs(wire: ClientWire): ClientWire {
     name: wire.name,
     idleTimeoutMs: 60_000,
     open: (request: WireRequest, events: WireEvents) =>
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there are none outside of secure contexts.
-      globalThis.navigator?.locks && globalThis.BroadcastChannel
+      isShareable(request)
         ? join(wire, request, events, ended, (name) => (self.name = name))
         : wire.open(request, events),
   });
   return self;
+}
+
+/**
+ * Whether a source can share a connection: the browser has locks, and the source does not begin at `last:N` or
+ * `since:TIME`, which depend on when it begins.
+ */
+function isShareable({ url }: WireRequest): boolean {
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there are none outside of secure contexts.
+  if (!globalThis.navigator?.locks || !globalThis.BroadcastChannel) return false;
+  return !url.searchParams.get("from")?.includes(":");
 }
 
 /**

@@ -28,8 +28,8 @@ export class Backlog {
    * passed over.
    */
   readonly #reportedAtOpen: number[] | undefined;
-  /** The topics that nothing more is sent of, since the client was told that they are missing. */
-  #missing: readonly Log[] = [];
+  /** The topics that were removed: nothing more is sent of them. */
+  #forgotten: readonly Log[] = [];
 
   /** @param policies The policy of each topic. */
   constructor(
@@ -45,13 +45,13 @@ export class Backlog {
     this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
   }
 
-  get missing(): readonly Log[] {
-    return this.#missing;
+  get forgotten(): readonly Log[] {
+    return this.#forgotten;
   }
 
-  /** Notes topics that the client was told are missing. Their logs may have dropped what it lacks. */
-  miss(logs: readonly Log[]): void {
-    this.#missing = [...this.#missing, ...logs];
+  /** Notes a topic that was removed. Its log has dropped what the client lacks, which is no gap. */
+  forget(log: Log): void {
+    this.#forgotten = [...this.#forgotten, log];
   }
 
   /**
@@ -78,7 +78,7 @@ export class Backlog {
     const log = this.#source.logs[i] as Log;
     const cursor = cursors.indexes[i] as number;
     const isPassed = cursor < log.floor;
-    if (isPassed && this.#missing.includes(log)) {
+    if (isPassed && this.#forgotten.includes(log)) {
       cursors.move(i, log.floor);
       return undefined;
     }

@@ -14,8 +14,6 @@ import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
 
-const none: readonly never[] = [];
-
 /** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
@@ -87,9 +85,11 @@ export class Connection implements Subscription, Member {
   /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
   readonly #backlog: Backlog;
-  /** The topics that had not begun, and the time until which it waits for them. */
-  #awaited: readonly AwaitedTopic[];
-  readonly #startBy: number;
+  /** The topics that had not begun when it was opened, and the time until which it waits for them. */
+  readonly #awaited: readonly AwaitedTopic[];
+  #startBy: number;
+  /** Whether the client was not told yet which topics have not begun. */
+  #isPatient = true;
   /** Whether the stream ends as soon as it is caught up. */
   #endsWhenCaughtUp = false;
   #over = false;
@@ -112,6 +112,9 @@ export class Connection implements Subscription, Member {
       init.group.logs,
       init.resumePoints.map(({ cursor }) => cursor),
     );
+    init.resumePoints.forEach(({ cursor, position }, i) => {
+      if (position !== undefined) this.#cursors?.move(i, cursor, position);
+    });
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
     this.#backlog = new Backlog(init.group, init.policies, init.resumePoints, context.counters);
     this.#group.connections += 1;
@@ -181,15 +184,17 @@ export class Connection implements Subscription, Member {
    */
   reportMissing(time: number): void {
     if (this.#awaited.length === 0 || time < this.#startBy || this.#over) return;
-    const missing = this.#awaited.filter(({ isAwaited }) => isAwaited);
-    this.#awaited = none;
-    this.#miss(missing.map(({ log }) => log));
+    this.#startBy = Infinity;
+    this.#isPatient = false;
+    this.#miss(this.#awaited.filter(({ isAwaited }) => isAwaited).map(({ log }) => log));
   }
 
   /** Tells the client that one of its topics was removed, unless it has had the end of it. */
   lose(log: Log): void {
     const i = this.#group.logs.indexOf(log);
-    if (i !== -1 && !this.#over && !this.#hasEnd(i)) this.#miss([log]);
+    if (i === -1 || this.#over || this.#hasEnd(i)) return;
+    this.#backlog.forget(log);
+    this.#miss([log]);
   }
 
   /** Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics. */
@@ -304,9 +309,14 @@ export class Connection implements Subscription, Member {
   /** Whether it has sent all of its topics up to their ends. */
   get #isComplete(): boolean {
     const { logs, hasEnded } = this.#group;
-    const { missing } = this.#backlog;
-    if (!hasEnded && missing.length === 0) return false;
-    return logs.every((log, i) => this.#hasEnd(i) || missing.includes(log));
+    const { forgotten } = this.#backlog;
+    if (!hasEnded && forgotten.length === 0 && this.#isPatient) return false;
+    return logs.every((log, i) => this.#hasEnd(i) || forgotten.includes(log) || this.#lacksBeginning(log));
+  }
+
+  /** Whether a topic has not begun, and the client was told so. */
+  #lacksBeginning(log: Log): boolean {
+    return !this.#isPatient && this.#awaited.some((topic) => topic.log === log && topic.isAwaited);
   }
 
   /** Whether it has sent the end of a topic. */
@@ -318,7 +328,6 @@ export class Connection implements Subscription, Member {
   /** Reports topics as missing, and ends the stream if there are no others. */
   #miss(logs: readonly Log[]): void {
     const { format } = this.#group;
-    this.#backlog.miss(logs);
     for (const { topic, ended } of logs) {
       const item = { topic, status: ended === undefined ? 404 : 410 } as const;
       this.#write(utf8(format.control("missing", item, "")));

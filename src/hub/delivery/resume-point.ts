@@ -9,6 +9,8 @@ export interface ResumePoint {
   readonly state: OpenState;
   /** The index after which it starts. */
   readonly cursor: number;
+  /** The client's position, where it is not that of `cursor`. */
+  readonly position?: string;
   /** The number of messages missing in a gap, `null` if it is unknown; `undefined` where there is no gap. */
   readonly missed: number | null | undefined;
 }
@@ -58,6 +60,10 @@ function beforeKept(log: Log, from: Start, policy: OverflowPolicy): number {
  * @param afterGap The index after which a connection starts whose messages the log does not have.
  */
 function resumeAt(log: Log, index: number | undefined, policy: OverflowPolicy, afterGap: number): ResumePoint {
+  if (log.ended !== undefined && index === log.head && index > log.floor) {
+    // A client that comes back after the end may be new to it, such as a page that was reloaded: it gets the end again.
+    return { state: "recovered", cursor: index - 1, position: log.position(index), missed: undefined };
+  }
   if (index !== undefined && index >= log.floor) return { state: "recovered", cursor: index, missed: undefined };
   // Where missing messages cannot be counted, the client must know that: the gap below is `null`.
   const isCounted = index !== undefined && log.missed(index, log.floor) !== null;

@@ -170,6 +170,20 @@ describe("a topic that ends", () => {
     expect(named(sink, "end")).toMatchObject([{ reason: "gone" }]);
   });
 
+  test("gives its end again to a client that comes back after it", async () => {
+    const hub = new Hub();
+    const topic = hub.topic<string>("t", finite);
+    await topic.publish("a");
+    const position = await topic.end({ outcome: "stopped" });
+    for (const query of ["", "&topic=u", "&wire=poll"]) {
+      const { sink } = await open(hub, `topic=t${query}&lastEventId=${position}`);
+      expect(sink.messages).toEqual([]);
+      expect(named(sink, "open")).toMatchObject([{ states: { t: "recovered" } }]);
+      expect(JSON.stringify(named(sink, "open"))).toContain(position);
+      expect(named(sink, "ended")).toEqual([{ topic: "t", outcome: "stopped", position }]);
+    }
+  });
+
   test("finishes `messages`, or fails it", async () => {
     const hub = new Hub();
     const good = hub.topic<number>("good", finite);
@@ -338,6 +352,13 @@ describe("a topic that has not begun", () => {
     await hub.topic<string>("t").publish("late");
     await flushed();
     expect(sink.messages).toEqual(["x", "late"]);
+    await hub.topic<string>("u").delete();
+    await hub.topic<string>("t").publish("later");
+    await flushed();
+    expect(sink.messages).toEqual(["x", "late", "later"]);
+    await hub.topic<string>("t").end();
+    await flushed();
+    expect(named(sink, "end")).toMatchObject([{ reason: "gone" }]);
   });
 
   test("counts its waiting readers as connections", async () => {
