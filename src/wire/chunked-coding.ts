@@ -34,6 +34,6 @@ export function inChunks(format: Format): Format {
     head: chunk(head),
     heartbeat: chunk(heartbeat),
     control: (name, item, position) => chunk(control(name, item, position)),
-    end: (item, query) => chunk(end(item, query)),
+    end: (item) => chunk(end(item)),
   };
 }

@@ -50,7 +50,7 @@ export function plainCometFormat(callback: string, nonce: string | undefined, on
       return text === undefined ? dataLiteral(json) : `'${insideQuotes(text, json)}'`;
     },
     control: comment,
-    end: (item, query) => comment("end", item) + reconnectScript(item, query, nonce),
+    end: (item) => comment("end", item) + reconnectScript(item, nonce),
   };
 }
 
@@ -143,11 +143,12 @@ function inComment(item: ControlItems[keyof ControlItems]): string {
 }
 
 /** A script that reloads the document from its last position, since a plain page does not know positions. */
-function reconnectScript({ retryMs, position }: EndItem, query: string, nonce: string | undefined): string {
+function reconnectScript({ retryMs, position }: EndItem, nonce: string | undefined): string {
   if (retryMs === null) return "";
-  // Each % of the position is a space, written as +: PROTOCOL.md, section 3.
-  const parameter = encodeURIComponent(position).replaceAll("%25", "+");
-  const address = `?${query}${query === "" ? "" : "&"}lastEventId=${parameter}`;
   const { before, after } = scriptFrame("setTimeout", nonce);
-  return `${before}function(){location.replace(${stringLiteral(address)})},${retryMs}${after}\n`;
+  // Each % of the position is a space, written as +: PROTOCOL.md, section 3.
+  const parameter = stringLiteral(`&lastEventId=${encodeURIComponent(position).replaceAll("%25", "+")}`);
+  // The page knows its address, so the hub need not keep it.
+  const others = "location.search.slice(1).replace(/(^|&)lastEventId=[^&]*/g,'')";
+  return `${before}function(){location.replace('?'+${others}+${parameter})},${retryMs}${after}\n`;
 }

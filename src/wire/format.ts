@@ -79,8 +79,8 @@ export interface Format {
    * before the last `gap` that belongs to an opening.
    */
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
-  /** Writes the end of the stream. `query` is the request's query string, without `?` and without its position; it is untrusted. */
-  readonly end: (item: EndItem, query: string) => string;
+  /** Writes the end of the stream. */
+  readonly end: (item: EndItem) => string;
 }
 
 /** Writes a whole message frame: what `message` writes, in its wrapper if there is one. */

@@ -1,7 +1,7 @@
 import { CometError } from "../../core/errors.ts";
 
 /** The room for a request line, in characters: nginx takes 8 KiB by default. */
-export const MAX_ADDRESS_LENGTH = 8000;
+const MAX_ADDRESS_LENGTH = 8000;
 /** The room for a request line and a position in a header: Node takes 16 KiB by default, with all other headers. */
 const MAX_HEAD_LENGTH = 14_000;
 /** The longest text after a name, with the comma before the next: `=`, an epoch of 32, a dot, an offset of 16. */

@@ -20,7 +20,7 @@ import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest, RequestOptions } from "../request-options.ts";
 import { acceptedWire } from "./negotiate.ts";
-import { assertPositionFits, MAX_ADDRESS_LENGTH } from "./position-room.ts";
+import { assertPositionFits } from "./position-room.ts";
 import type { Query } from "./query.ts";
 import { isListener, plainComet, type WireChoice } from "./wire-choice.ts";
 
@@ -84,7 +84,6 @@ export function readRequest(
     positions,
     from: from === undefined ? undefined : parseStart(from, "ERR_PARAMETER"),
     waits: wait === undefined,
-    query: wire.wire === "comet" && !wire.managed ? queryOfPage(query) : "",
   };
 }
 
@@ -105,21 +104,6 @@ function readPositions(request: HubRequest, query: Query, maxLength: number): St
   } catch {
     return "unreadable";
   }
-}
-
-/**
- * Returns the query with which a plain comet page reconnects. The connection keeps it, and encoding may have tripled its
- * length, so that it is bounded.
- *
- * @throws {CometError} `ERR_QUERY` if the page's address would become too long.
- */
-function queryOfPage(query: Query): string {
-  const text = query.without("lastEventId");
-  if (text.length <= MAX_ADDRESS_LENGTH) return text;
-  throw new CometError(
-    "ERR_QUERY",
-    `The query of a plain comet page must have at most ${MAX_ADDRESS_LENGTH} characters when it is encoded, not ${text.length}.`,
-  );
 }
 
 function isWire(text: string): text is Wire {

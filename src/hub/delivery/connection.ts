@@ -42,8 +42,6 @@ export interface ConnectionInit {
   readonly policies: readonly OverflowPolicy[];
   /** The topics that had not begun when it was opened. */
   readonly awaited: readonly AwaitedTopic[];
-  /** The request's query without its position. */
-  readonly query: string;
   /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
   readonly recycleAt: number;
   readonly maxBytes: number;
@@ -77,7 +75,6 @@ export class Connection implements Subscription, Member {
   stalledSince: number = Infinity;
   readonly #context: ConnectionContext;
   readonly #group: Group;
-  readonly #query: string;
   readonly #maxBytes: number;
   /** The bytes written to the sink. */
   #bytes = 0;
@@ -102,7 +99,6 @@ export class Connection implements Subscription, Member {
     this.context = init.client.context;
     this.place = init.client.place;
     this.#group = init.group;
-    this.#query = init.query;
     this.recycleAt = init.recycleAt;
     this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
@@ -256,7 +252,7 @@ export class Connection implements Subscription, Member {
   end(reason: EndReason, retryMs: number | null): void {
     if (this.#over) return;
     const item = { reason, position: this.position, retryMs };
-    const bytes = utf8(this.#group.format.end(item, this.#query));
+    const bytes = utf8(this.#group.format.end(item));
     const sink = this.#sink;
     this.#finish(reason, retryMs === 0);
     this.stalledSince = now();

@@ -21,8 +21,6 @@ export interface StreamRequest {
   readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
-  /** The query without its position, with which a plain comet page reconnects; empty on managed comet and other wires. */
-  readonly query: string;
 }
 
 /** The client of a stream, as the application describes it. */

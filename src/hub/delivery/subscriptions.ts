@@ -88,7 +88,6 @@ export class Subscriptions {
         group,
         resumePoints,
         policies,
-        query: request.query,
         awaited: topics.filter(({ isAwaited }) => isAwaited),
         ...this.#limitsOf(format.wire),
       });

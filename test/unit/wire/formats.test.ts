@@ -42,13 +42,13 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
       '{"id":"t=e.5","event":"e","key":"k\\"","messageId":"m","data":"x"}\n',
     );
     expect(control("gap", gap, "")).toBe('{"gap":{"topic":"t","missed":12,"position":"t=e.17"}}\n');
-    expect(last(end, "")).toBe('{"end":{"reason":"recycle","position":"t=e.17","retryMs":0}}\n');
+    expect(last(end)).toBe('{"end":{"reason":"recycle","position":"t=e.17","retryMs":0}}\n');
     expect(heartbeat).toBe("\n");
   });
 
   test("poll", () => {
     const { head, control, end: last, message: frame, heartbeat } = pollFormat;
-    const body = head + control("open", open, "") + frame(message("x"), "") + control("gap", gap, "") + last(end, "");
+    const body = head + control("open", open, "") + frame(message("x"), "") + control("gap", gap, "") + last(end);
     expect(JSON.parse(body)).toEqual([{ open }, { id: "t=e.5", data: "x" }, { gap }, { end }]);
     expect(heartbeat).toBe("");
   });
@@ -70,8 +70,8 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
     expect(control("gap", gap, "t=e.17,u=f.0")).toBe(
       `event: comet:gap\nid: t=e.17,u=f.0\ndata: ${JSON.stringify(gap)}\n\n`,
     );
-    expect(last(end, "")).toBe(`event: comet:end\nid: t=e.17\nretry: 0\ndata: ${JSON.stringify(end)}\n\n`);
-    expect(last({ ...end, reason: "gone", retryMs: null }, "")).not.toContain("retry:");
+    expect(last(end)).toBe(`event: comet:end\nid: t=e.17\nretry: 0\ndata: ${JSON.stringify(end)}\n\n`);
+    expect(last({ ...end, reason: "gone", retryMs: null })).not.toContain("retry:");
     expect(heartbeat).toBe("event: comet:heartbeat\ndata:\n\n");
   });
 
@@ -96,11 +96,12 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
     expect(control("gap", { ...gap, topic: "--><script>&" }, "")).toBe(
       '<!--comet:gap {"topic":"--\\u003e\\u003cscript\\u003e\\u0026","missed":12,"position":"t=e.17"}-->\n',
     );
-    expect(last(end, "topic=t&callback=parent.cometMessage")).toBe(
-      `<!--comet:end ${JSON.stringify(end)}-->\n` +
-        "<script>setTimeout(function(){location.replace('?topic=t\\u0026callback=parent.cometMessage\\u0026lastEventId=t%3De.17')},0);</script>\n",
+    const parameters = "location.search.slice(1).replace(/(^|&)lastEventId=[^&]*/g,'')";
+    expect(last({ ...end, position: "%C3%BC=e.17" })).toBe(
+      `<!--comet:end ${JSON.stringify({ ...end, position: "%C3%BC=e.17" })}-->\n` +
+        `<script>setTimeout(function(){location.replace('?'+${parameters}+'\\u0026lastEventId=+C3+BC%3De.17')},0);</script>\n`,
     );
-    expect(last({ ...end, reason: "gone", retryMs: null }, "")).not.toContain("<script>");
+    expect(last({ ...end, reason: "gone", retryMs: null })).not.toContain("<script>");
     expect(heartbeat).toBe("\n");
   });
 
@@ -114,7 +115,7 @@ describe("the bytes of PROTOCOL.md, section 5", () => {
       `${String.raw`{"id":"t=e.5","event":"--\u003e","key":"\u003e","data":"--!\u003e--\u003e"}`}\n`,
     );
     expect(control("gap", gap, "")).toBe(`<!--${JSON.stringify({ gap })}\n-->`);
-    expect(last(end, "")).toBe(`<!--${JSON.stringify({ end })}\n-->`);
+    expect(last(end)).toBe(`<!--${JSON.stringify({ end })}\n-->`);
     expect(heartbeat).toBe("<!---->");
     expect(head).toContain('<script nonce="abc">var o=new MutationObserver(');
     expect(head).toContain("parent.live(t);");
@@ -168,7 +169,7 @@ describe("what is encoded comes back", () => {
           (batch === "" ? "" : before + batch + after) +
           format.control("gap", gap, gap.position) +
           format.heartbeat +
-          format.end(end, "q=1");
+          format.end(end);
         const items: WireItem[] = [];
         const decoder = make({ onItem: (item) => items.push(item) });
         decoder.feed(Buffer.from(stream));

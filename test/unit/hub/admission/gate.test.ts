@@ -149,19 +149,6 @@ describe("rejects, with no effect on others:", () => {
     expect(await status(`wire=comet&topic=${"%E4%B8%AD".repeat(200)}`)).toBe(200);
   });
 
-  test("a query that a plain comet page could not reconnect by, since encoding makes it too long", async () => {
-    const { hub } = notedHub();
-    const status = async (query: string): Promise<number> => (await hub.fetch(request(query))).status;
-    const query = (length: number): string => `topic=a&wire=comet&x=${"(".repeat(length)}`;
-    expect(await status(query(2650))).toBe(200);
-    const refused = await hub.fetch(request(query(2670)));
-    expect(refused.status).toBe(414);
-    expect(await refused.text()).toContain("ERR_QUERY");
-    // Other pages and clients know their own address.
-    expect(await status(`${query(2670)}&mode=managed`)).toBe(200);
-    expect(await status(query(2670).replace("comet", "ndjson"))).toBe(200);
-  });
-
   test.each(["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])(
     "the method %s, and lists the allowed ones",
     async (method) => {
