@@ -15,7 +15,10 @@ const HTTP2_INTERNAL_ERROR = 2;
 
 /** Returns whether the client has disconnected, or the response was broken off. */
 export function isDisconnected(response: NodeResponse): boolean {
-  return response.destroyed || ("stream" in response ? response.stream.destroyed : response.socket?.destroyed === true);
+  if ("stream" in response) return response.destroyed || response.stream.destroyed;
+  const { socket } = response;
+  // Node ends its side of a connection when the client has ended its own. `close` follows.
+  return response.destroyed || socket?.destroyed === true || socket?.writableEnded === true;
 }
 
 /** Returns whether nothing that is written can reach the client any more. */

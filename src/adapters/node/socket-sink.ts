@@ -93,12 +93,16 @@ export class SocketSink implements Sink {
   }
 
   write(bytes: Uint8Array): boolean {
+    // The client has ended its side, so Node has ended this one. `close` follows. A write would destroy the socket before
+    // it has sent what it holds.
+    if (this.#socket.writableEnded) return false;
     return this.#socket.write(asBuffer(bytes));
   }
 
   end(bytes: Uint8Array): void {
     const socket = this.#socket;
     const response = socket[responseOf];
+    if (socket.writableEnded) return;
     if (response === undefined) {
       socket[hasEnded] = true;
       socket.cork();

@@ -149,3 +149,53 @@ describe.each(["socket", "response"])("a hub that writes to the %s", (writes) =>
     await until(() => over);
   });
 });
+
+describe.each(["socket", "response"])("a hub that would write to the %s", (writes) => {
+  test.each([...streams, "poll"])(
+    "writes nothing to a client of %s that ended its side while the application decided",
+    async (wire) => {
+      let endedSide: () => void = () => undefined;
+      const sideEnded = new Promise<void>((resolve) => (endedSide = resolve));
+      // Node's own listener comes first, and ends the socket.
+      const server = await serveBy(writes, { authorize: () => sideEnded.then(() => true) });
+      const errors: unknown[] = [];
+      const socket = client(server.port);
+      socket.write(get(wire));
+      await until(() => server.sockets.length === 1);
+      const [side] = server.sockets as [Socket];
+      side.on("error", (error) => errors.push(error));
+      side.on("end", endedSide);
+      let received = "";
+      socket.on("data", (data: Buffer) => (received += data.toString()));
+      socket.end();
+      await until(() => side.closed);
+      expect([errors, received, server.opened.length]).toEqual([[], "", 0]);
+      expect(server.hub.stats()).toMatchObject({ ...idle, opened: 0 });
+      expect(server.errors).toEqual([]);
+    },
+  );
+});
+
+test.each(streams)("writes nothing to a socket that has ended and still sends, on %s", async (wire) => {
+  const server = await serveBy("socket");
+  const socket = client(server.port);
+  const errors: unknown[] = [];
+  let received = 0;
+  socket.on("data", (data: Buffer) => (received += data.length));
+  socket.on("end", () => socket.end());
+  socket.write(get(wire));
+  await until(() => server.opened.length === 1 && received > 0);
+  const [side] = server.sockets as [Socket];
+  side.on("error", (error) => errors.push(error));
+  socket.pause();
+  // More than the operating system's buffers hold.
+  const held = 32 * 1_048_576;
+  side.write(Buffer.alloc(held));
+  side.end();
+  await server.hub.topic("a").publish("after the end");
+  await turns();
+  socket.resume();
+  await until(() => side.closed);
+  expect(errors).toEqual([]);
+  expect(received).toBeGreaterThan(held);
+});
