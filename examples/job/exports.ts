@@ -23,6 +23,8 @@ interface Job {
   state: "running" | StreamOutcome["outcome"];
   /** The lines of its file. */
   lines: string[];
+  /** The time in milliseconds since 1970 until which it is kept. */
+  keptUntil: number;
 }
 
 /** The hub's option `topics` for exports. A job begins before a page learns its id, so no request waits for one. */
@@ -45,7 +47,7 @@ export class Exports {
   /** Answers a request: POST starts an export, DELETE cancels it, GET has the file of a complete one. */
   readonly answer = (request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void => {
     const id = query.get("id") ?? "";
-    const job = this.#jobs.get(id);
+    const job = this.#find(id);
     if (request.method === "POST") this.#answerPost(response, query.get("kind") === "failing");
     else if (job === undefined) send(response, 404, "There is no such export.");
     else if (request.method === "DELETE") {
@@ -65,9 +67,16 @@ export class Exports {
     else send(response, 201, JSON.stringify({ id: this.#start(isFailing) }), "application/json");
   }
 
+  #find(id: string): Job | undefined {
+    const job = this.#jobs.get(id);
+    if (job === undefined || Date.now() <= job.keptUntil) return job;
+    this.#jobs.delete(id);
+    return undefined;
+  }
+
   #start(isFailing: boolean): string {
     const id = randomUUID();
-    const job: Job = { state: "running", lines: ["order,customer,cents"] };
+    const job: Job = { state: "running", lines: ["order,customer,cents"], keptUntil: Infinity };
     const steps = Enumerator.unfold(1, (row) => (row > ROWS ? undefined : [row, row + 1]))
       .through(Enumeratee.grouped(ROWS_A_STEP))
       .through(
@@ -86,7 +95,7 @@ export class Exports {
       .then(({ outcome }) => {
         job.state = outcome;
         if (outcome !== "complete") job.lines = [];
-        setTimeout(() => this.#jobs.delete(id), TTL_MS).unref();
+        job.keptUntil = Date.now() + TTL_MS;
       });
     return id;
   }
@@ -97,7 +106,7 @@ export class Exports {
    */
   async *#fail(id: string, error: unknown): AsyncGenerator<never> {
     console.error(error);
-    const message = "The database did not answer. Start the export again in a few minutes.";
+    const message = "The database did not answer. Try again in a few minutes.";
     await this.#hub.topic(`job:${id}`).end({ error: { code: "database", message } });
   }
 

@@ -6,7 +6,7 @@ import { useDemo } from "../support/demo.ts";
 import { holds } from "../support/client-site.ts";
 import { startExample, type ExampleProcess } from "../support/example-process.ts";
 import { freePort } from "../support/free-port.ts";
-import { ROWS, serveJobs, STEPS } from "../support/job-site.ts";
+import { loggedErrors, ROWS, serveJobs, STEPS } from "../support/job-site.ts";
 import { root } from "../support/run.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
@@ -97,8 +97,9 @@ describe.each(browserNames)("in %s", (name) => {
 
   test.each(ways)(
     "runs two exports at once, cancels one and shows the failure of a third over the %s",
-    async (_, path) => {
+    async (way, path) => {
       const { page } = used;
+      const errors = loggedErrors();
       const { origin, gate } = await serveJobs();
       await page.goto(origin + path);
       await holds(page, `document.querySelector("#start")`);
@@ -114,18 +115,21 @@ describe.each(browserNames)("in %s", (name) => {
       gate.allow(STEPS / 2);
       await rowHolds(0, `value === ${ROWS / 2}`);
       await rowHolds(2, `value === ${ROWS / 2}`);
+      const frames = await page.evaluate<number>(`document.querySelectorAll("iframe").length`);
+      expect(frames).toBe(way === "iframe" ? 1 : 0);
       await picture(`running${path.replaceAll("/", "-")}`);
       gate.allow(STEPS);
       await rowHolds(0, `outcome === "failed"`);
       await rowHolds(2, `outcome === "complete"`);
       await picture(`ended${path.replaceAll("/", "-")}`);
-      const message = "The database did not answer. Start the export again in a few minutes.";
+      const message = "The database did not answer. Try again in a few minutes.";
       expect(await shown()).toMatchObject([
         { outcome: "failed", state: message, isFull: false, canCancel: false, file: null },
         { outcome: "stopped", state: "cancelled", value: 500, canCancel: false, file: null },
         { outcome: "complete", state: "5,000 of 5,000", isFull: true, canCancel: false },
       ]);
       expect(await page.evaluate<number>("history.length")).toBe(entries);
+      expect(errors).toHaveLength(1);
     },
   );
 
@@ -149,6 +153,19 @@ describe.each(browserNames)("in %s", (name) => {
     expect(await shown()).toMatchObject([{ isFull: false, canCancel: false, file: null }]);
     await reload();
     await rowHolds(0, `outcome === "lost"`);
+  });
+
+  test.each(ways)("shows an unknown export as lost beside one that runs, over the %s", async (_, path) => {
+    const { page } = used;
+    const { origin, gate } = await serveJobs();
+    gate.allow(STEPS / 2);
+    const response = await fetch(`${origin}/exports`, { method: "POST" });
+    const { id } = (await response.json()) as { id: string };
+    await page.goto(`${origin}${path}?id=${id}&id=${crypto.randomUUID()}`);
+    await rowHolds(0, `outcome === "lost"`);
+    await rowHolds(1, `value === ${ROWS / 2}`);
+    gate.allow(STEPS);
+    await rowHolds(1, `outcome === "complete"`);
   });
 
   test.each(ways)("runs in the demo, under its policies, over the %s", async (_, path) => {

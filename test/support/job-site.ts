@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { onTestFinished } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { Hub } from "comet-sockets";
 import { Exports, jobTopics } from "../../examples/job/exports.ts";
 import { jobSite } from "../../examples/job/site.ts";
@@ -58,4 +58,12 @@ export async function serveJobs(): Promise<GatedJobs> {
   const site = jobSite(hub, new Exports(hub, gate.step));
   const server = await serve((response) => site(response.req as IncomingMessage, response as ServerResponse));
   return { ...server, hub, gate };
+}
+
+/** Records the errors that are logged until the test is over, in place of printing them. */
+export function loggedErrors(): readonly unknown[] {
+  const errors: unknown[] = [];
+  const log = vi.spyOn(console, "error").mockImplementation((error) => void errors.push(error));
+  onTestFinished(() => log.mockRestore());
+  return errors;
 }

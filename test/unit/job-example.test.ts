@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { serveGuide } from "../support/guides.ts";
 import { Follower, problemOf } from "../support/hub.ts";
-import { ROWS, serveJobs, STEPS } from "../support/job-site.ts";
+import { loggedErrors, ROWS, serveJobs, STEPS } from "../support/job-site.ts";
 import { until } from "../support/sources.ts";
 
 /** Starts an export, and returns its id. */
@@ -16,14 +16,6 @@ const follow = (origin: string, id: string, more = ""): Promise<Follower> =>
 const fileOf = (origin: string, id: string, method = "GET"): Promise<Response> =>
   fetch(`${origin}/exports?id=${id}`, { method });
 const ended = ({ items }: Follower): unknown[] => items.filter(({ type }) => type === "ended");
-
-/** Records the errors that are logged, and keeps them out of the test's output. */
-function loggedErrors(): unknown[] {
-  const errors: unknown[] = [];
-  const log = vi.spyOn(console, "error").mockImplementation((error) => void errors.push(error));
-  onTestFinished(() => log.mockRestore());
-  return errors;
-}
 
 test("an export publishes its progress and its end, and then has a file with all rows", async () => {
   const { origin, gate } = await serveJobs();
@@ -89,7 +81,7 @@ test("a failed export shows its readers a text of its own, and the log the error
   gate.allow(STEPS);
   const id = await start(origin, "failing");
   const reader = await (await follow(origin, id)).ended();
-  const message = "The database did not answer. Start the export again in a few minutes.";
+  const message = "The database did not answer. Try again in a few minutes.";
   expect(ended(reader)).toMatchObject([{ outcome: "failed", code: "database", message }]);
   expect(reader.text).not.toContain("10.0.0.7");
   expect(errors).toEqual([new Error("connect ECONNREFUSED 10.0.0.7:5432")]);
@@ -130,6 +122,21 @@ test("deletes the oldest of more than 100 exports, with its file and its topic",
   expect((await fileOf(origin, first)).status).toBe(404);
   await problemOf(await fetch(`${origin}/live?topic=job:${first}`), 404, "ERR_TOPIC_UNKNOWN");
   expect((await fileOf(origin, second)).status).toBe(200);
+});
+
+test("keeps the file of an export for ten minutes after its end", async () => {
+  const { origin, gate } = await serveJobs();
+  gate.allow(STEPS);
+  const [id, other] = [await start(origin), await start(origin)];
+  for (const one of [id, other]) await (await follow(origin, one)).ended();
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const end = Date.now();
+  vi.setSystemTime(end + 590_000);
+  expect((await fileOf(origin, id)).status).toBe(200);
+  vi.setSystemTime(end + 600_001);
+  expect((await fileOf(origin, id)).status).toBe(404);
+  expect((await fileOf(origin, other, "HEAD")).status).toBe(404);
 });
 
 test("the program serves both pages with their parts, and leads to them from /", async () => {
