@@ -59,6 +59,7 @@ export default defineConfig(
       "docs-site/",
       "coverage/",
       "demo/pages/",
+      "examples/job/pages/",
       // Plain JavaScript, to be pasted: tests run it.
       "examples/**/*.mjs",
       "test/package/consumers/",

@@ -3,14 +3,18 @@ import { readdirSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import type { Html, Hub } from "comet-sockets";
 import { nodeHandler, sendChunked } from "comet-sockets/node";
+import { Exports } from "../examples/job/exports.ts";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
-import { file, get, post, sendJson, sendText, type Answer, type Route } from "./replies.ts";
+import { file, get, post, sendJson, sendProblem, sendText, type Answer, type Route } from "./replies.ts";
+import { isSameOrigin } from "./same-origin.ts";
 import { enumeratee, helper, iframe, manual, scripts } from "./streams.ts";
 
 const DEFAULT_DELAY_MS = "300";
 const MAX_DELAY_MS = 10_000;
+const PAGES = new URL("pages/", import.meta.url);
+const JOB_PAGES = new URL("../examples/job/pages/", import.meta.url);
 
 /** The demo's routes, by path. */
 export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
@@ -21,12 +25,16 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/clock", page("clock.html")],
     ["/machine", page("machine.html")],
     ["/chat", page("chat.html")],
+    ["/job", page("job.html", JOB_PAGES)],
+    ["/job/iframe", page("job-iframe.html", JOB_PAGES)],
+    ...pageParts(JOB_PAGES).map((name): [string, Route] => [`/${name}`, page(name, JOB_PAGES)]),
     ...pageParts().map((name): [string, Route] => [`/${name}`, page(name)]),
     ["/favicon.ico", page("favicon.svg")],
     ["/client.global.js", built("client.global.js")],
     ["/client.global.js.map", built("client.global.js.map")],
     ["/live", get(live(hub))],
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
+    ["/exports", exportsRoute(new Exports(hub))],
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
       "/comet/manual",
@@ -46,8 +54,8 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
   ]);
 }
 
-function page(name: string): Route {
-  return file(new URL(`pages/${name}`, import.meta.url));
+function page(name: string, folder = PAGES): Route {
+  return file(new URL(name, folder));
 }
 
 /** A route to the build's output: the client for script tags. */
@@ -60,8 +68,20 @@ function built(name: string): Route {
 }
 
 /** The resources of the pages: every file in their folder except the pages. */
-function pageParts(): readonly string[] {
-  return readdirSync(new URL("pages/", import.meta.url)).filter((name) => !name.endsWith(".html"));
+function pageParts(folder = PAGES): readonly string[] {
+  return readdirSync(folder).filter((name) => !name.endsWith(".html"));
+}
+
+/** The exports of examples/job. Only the demo's own pages may start and cancel them. */
+function exportsRoute(exports: Exports): Route {
+  return {
+    methods: ["GET", "HEAD", "POST", "DELETE"],
+    answer: (request, response, query) => {
+      const isSafe = request.method === "GET" || request.method === "HEAD";
+      if (isSafe || isSameOrigin(request)) exports.answer(request, response, query);
+      else sendProblem(response, 403, "Only this server's own pages may start and cancel exports.");
+    },
+  };
 }
 
 /** All topics of the hub, on whichever wire a client wants. */

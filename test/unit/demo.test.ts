@@ -109,7 +109,7 @@ function partsIn(text: string): readonly string[] {
 }
 
 describe("every page", () => {
-  test.each(["/", "/iframe", "/clock", "/machine", "/chat"])(
+  test.each(["/", "/iframe", "/clock", "/machine", "/chat", "/job", "/job/iframe"])(
     "%s has a strict policy and a small size",
     async (path) => {
       const response = await fetch(demo.origin + path);
@@ -128,7 +128,7 @@ describe("every page", () => {
         for (const further of partsIn(text)) parts.add(further);
       }
       expect(bytes).toBeLessThan(MAX_PAGE_BYTES);
-      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js"));
+      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js") || parts.has("/job-client.js"));
     },
   );
 
@@ -155,6 +155,18 @@ describe("every page", () => {
       expect([response.status, await response.text()]).toEqual([200, ""]);
     },
   );
+});
+
+test("only the demo's own pages start and cancel exports", async () => {
+  const send = (method: string, site: string, id = ""): Promise<Response> =>
+    fetch(`${demo.origin}/exports?id=${id}`, { method, headers: { "sec-fetch-site": site } });
+  expect((await send("POST", "cross-site")).status).toBe(403);
+  const { id } = (await (await send("POST", "same-origin")).json()) as { id: string };
+  expect((await send("DELETE", "same-site", id)).status).toBe(403);
+  expect((await send("GET", "none", id)).status).toBe(409);
+  expect((await send("DELETE", "same-origin", id)).status).toBe(204);
+  const stream = await (await fetch(`${demo.origin}/live?topic=job:${id}`)).text();
+  expect(stream).toMatch(/^{"ended":{.*"outcome":"stopped".*}}$/m);
 });
 
 describe("the program", () => {
@@ -235,7 +247,7 @@ describe("the program", () => {
     const folder = mkdtempSync(join(tmpdir(), "comet-sockets-demo-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const isClient = (path: string): boolean => path.includes("client.global.js");
-    for (const part of ["demo", "dist", "package.json"]) {
+    for (const part of ["demo", "dist", "examples", "package.json"]) {
       cpSync(join(root, part), join(folder, part), { recursive: true, filter: (path) => !isClient(path) });
     }
     const { output, errors, ended } = await start("0", folder);
