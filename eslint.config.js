@@ -60,7 +60,7 @@ export default defineConfig(
       "coverage/",
       "demo/pages/",
       // Plain JavaScript, to be pasted: tests run it.
-      "examples/**/*.mjs",
+      "examples/**/*.{js,mjs}",
       "test/package/consumers/",
       "test-results/",
     ],

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import type { Html, Hub } from "comet-sockets";
 import { nodeHandler, sendChunked } from "comet-sockets/node";
+import { answerRoutes } from "./answers.ts";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
@@ -27,6 +28,7 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/client.global.js.map", built("client.global.js.map")],
     ["/live", get(live(hub))],
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
+    ...answerRoutes(hub),
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
       "/comet/manual",

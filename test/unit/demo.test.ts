@@ -109,7 +109,7 @@ function partsIn(text: string): readonly string[] {
 }
 
 describe("every page", () => {
-  test.each(["/", "/iframe", "/clock", "/machine", "/chat"])(
+  test.each(["/", "/iframe", "/clock", "/machine", "/chat", "/answer"])(
     "%s has a strict policy and a small size",
     async (path) => {
       const response = await fetch(demo.origin + path);
@@ -128,7 +128,8 @@ describe("every page", () => {
         for (const further of partsIn(text)) parts.add(further);
       }
       expect(bytes).toBeLessThan(MAX_PAGE_BYTES);
-      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js"));
+      // Each page with a stream has the client. That of examples/answer has no script of the demo's.
+      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js") || path === "/answer");
     },
   );
 
@@ -235,7 +236,7 @@ describe("the program", () => {
     const folder = mkdtempSync(join(tmpdir(), "comet-sockets-demo-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const isClient = (path: string): boolean => path.includes("client.global.js");
-    for (const part of ["demo", "dist", "package.json"]) {
+    for (const part of ["demo", "dist", "examples", "package.json"]) {
       cpSync(join(root, part), join(folder, part), { recursive: true, filter: (path) => !isClient(path) });
     }
     const { output, errors, ended } = await start("0", folder);
