@@ -47,13 +47,13 @@ const ASKED_TOPIC_BYTES = 1024;
 /** The memory of a connection in Node and in the hub, and the unsent bytes of a client that does not read. */
 const CONNECTION_BYTES = 16_384;
 const UNSENT_BYTES = 2 * 65_536;
-/** The size of the heap at which V8 has collected garbage, as a multiple of the bound. */
-const GARBAGE = 2;
+/** The most by which V8 lets a heap grow before it has collected garbage, where the cores are busy (its `kMaxGrowingFactor`). */
+const GARBAGE = 4;
 
 /**
  * Returns the bound of the heap and external memory. It is the sum of: the memory of the process with its readers and empty logs; `maxLogBytes`
  * for messages, fields and frames; 1 KiB for each of `maxAskedTopics`; 16 KiB for each connection of the attacks; and 128 KiB of unsent
- * bytes for each of them that does not read its backlog. Including garbage, the memory is at most twice as large.
+ * bytes for each of them that does not read its backlog. Including garbage, the memory is at most four times as large.
  */
 function mostBytes(withReaders: number): number {
   const { names, bodies, large, sessions } = HELD;
