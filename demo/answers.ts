@@ -21,7 +21,7 @@ export function answerTopic(name: string): TopicOptions | false {
 
 /** The page of `examples/answer`, and the requests that start and stop an answer. */
 export function answerRoutes(hub: Hub): readonly [path: string, route: Route][] {
-  const part = (name: string): Route => file(new URL(`../examples/answer/page/${name}`, import.meta.url));
+  const part = (name: string): Route => file(new URL(`../examples/answer/pages/${name}`, import.meta.url));
   const start: Act = (topic, { question }) => {
     if (!isLine(question, MAX_QUESTION_LENGTH)) return lineProblem("question", MAX_QUESTION_LENGTH);
     void hub.produce(topic, (signal) => tokens(question.trim(), signal));

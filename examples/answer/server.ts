@@ -35,5 +35,5 @@ app.post("/answers/stop", (request, response) => {
 
 const root = join(import.meta.dirname, "../../dist");
 app.get("/client.global.js", (_request, response) => response.sendFile("client.global.js", { root }));
-app.use(express.static(join(import.meta.dirname, "page")));
+app.use(express.static(join(import.meta.dirname, "pages")));
 export const server = app.listen(process.env["PORT"] ?? 4000);

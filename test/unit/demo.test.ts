@@ -129,7 +129,7 @@ describe("every page", () => {
       }
       expect(bytes).toBeLessThan(MAX_PAGE_BYTES);
       // Each page with a stream has the client. That of examples/answer has no script of the demo's.
-      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js") || path === "/answer");
+      expect(parts.has("/client.global.js")).toBe(parts.has("/connection.js") || parts.has("/answer.js"));
     },
   );
 
