@@ -61,7 +61,7 @@ export default defineConfig(
       "demo/pages/",
       "examples/job/pages/",
       // Plain JavaScript, to be pasted: tests run it.
-      "examples/**/*.mjs",
+      "examples/**/*.{js,mjs}",
       "test/package/consumers/",
       "test-results/",
     ],

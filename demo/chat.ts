@@ -66,7 +66,8 @@ function parse(body: string): Posted | string {
   return { messageId, name: name.trim(), text: text.trim() };
 }
 
-function jsonObject(body: string): Record<string, unknown> {
+/** The object that a body holds, or an empty one. */
+export function jsonObject(body: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(body);
     return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
@@ -76,7 +77,7 @@ function jsonObject(body: string): Record<string, unknown> {
 }
 
 /** Whether a text is readable: it has a visible character, no control characters and no lone surrogates. */
-function isLine(value: unknown, maxLength: number): value is string {
+export function isLine(value: unknown, maxLength: number): value is string {
   return (
     typeof value === "string" &&
     value.length <= maxLength &&
@@ -85,6 +86,7 @@ function isLine(value: unknown, maxLength: number): value is string {
   );
 }
 
-function lineProblem(what: string, maxLength: number): string {
+/** The error in a text that {@link isLine} refuses. */
+export function lineProblem(what: string, maxLength: number): string {
   return `${what} must be 1 to ${maxLength} characters of text, without control characters.`;
 }

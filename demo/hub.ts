@@ -1,5 +1,6 @@
 import { Hub, type TopicOptions } from "comet-sockets";
 import { jobTopics } from "../examples/job/exports.ts";
+import { answerTopic } from "./answers.ts";
 import { readings, type Reading } from "./clock.ts";
 import { Feed } from "./feed.ts";
 import { samples, type Sample } from "./machine.ts";
@@ -22,7 +23,7 @@ export interface DemoHub {
 
 export function createHub(): DemoHub {
   const hub = new Hub({
-    topics: (name) => topics.get(name) ?? jobTopics(name),
+    topics: (name) => topics.get(name) ?? (jobTopics(name) || answerTopic(name)),
     // Also the retention of a topic without subscribers: a client that returns within a day learns which messages it missed.
     log: { maxAgeMs: DAY_MS },
     // Pages consider a connection dead after twice this silence. The demo can afford a short interval.

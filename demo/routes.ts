@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 import type { Html, Hub } from "comet-sockets";
 import { nodeHandler, sendChunked } from "comet-sockets/node";
 import { Exports } from "../examples/job/exports.ts";
+import { answerRoutes } from "./answers.ts";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
@@ -35,6 +36,7 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/live", get(live(hub))],
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
     ["/exports", exportsRoute(new Exports(hub))],
+    ...answerRoutes(hub),
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
       "/comet/manual",
