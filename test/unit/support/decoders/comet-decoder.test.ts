@@ -39,7 +39,9 @@ describe("plain mode", () => {
   test("reads a stream from its head to its end", () => {
     const gap = '<!--comet:gap {"topic":"\\u003c\\u003e--","missed":null,"position":"a=x.4"}-->\n';
     const end = '<!--comet:end {"reason":"recycle","position":"a=x.4","retryMs":0}-->\n';
-    const replace = script("setTimeout(function(){location.replace('?'+location.search.slice(1)+'lastEventId=a%3Dx.4')},0);");
+    const replace = script(
+      "setTimeout(function(){location.replace('?'+location.search.slice(1)+'lastEventId=a%3Dx.4')},0);",
+    );
     const stream = `${head}${open}${call("'kiki'")}\n\n${gap}${call('{"a":[1]}')}\n${end}${replace}\n`;
     expect(plain(stream)).toStrictEqual([
       opened,
