@@ -107,11 +107,11 @@ describe("the Redis broker on a cluster", () => {
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"before"'));
     const [server] = cluster.servers as [(typeof cluster.servers)[0]];
     await server.kill();
-    await until(() => a.told.length === 1, 2000);
+    await until(() => a.told.length === 1);
     await server.start();
     await until(() => a.told.length === 2, 20_000);
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"after"'));
-    await until(() => ears.every(({ notices }) => notices.length === 2), 2000);
+    await until(() => ears.every(({ notices }) => notices.length === 2));
     for (const topic of topics) {
       expect((await a.read(topic)).messages.map(({ json }) => json)).toEqual(['"before"', '"after"']);
     }

@@ -64,7 +64,10 @@ describe.each(browserNames)("in %s", (name) => {
   });
   afterAll(() => browser.close());
 
-  describe.each(Object.entries(answerSites))("the page of %s", (_, serve) => {
+  // The demo serves the example's page. One browser shows that its policies allow what the page does.
+  const sites = Object.entries(answerSites).filter(([site]) => name === "chromium" || site === "examples/answer");
+
+  describe.each(sites)("the page of %s", (_, serve) => {
     test("shows each word as it comes, in two tabs and after a reload, until one of them stops it", async () => {
       const { page: address } = await serve();
       const { signal, words } = await ask(pages[0], address, "Why?");

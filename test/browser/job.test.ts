@@ -133,27 +133,31 @@ describe.each(browserNames)("in %s", (name) => {
     },
   );
 
-  test.each(ways)("shows over the %s that an export is lost when its process is killed", async (_, path) => {
-    const { page } = used;
-    const port = await freePort();
-    const run = async (): Promise<ExampleProcess> => {
-      const process = await startExample(join(root, "examples/job/server.ts"), port);
-      onTestFinished(() => process.kill());
-      return process;
-    };
-    const first = await run();
-    await page.goto(`${first.origin}${path}`);
-    await holds(page, `document.querySelector("#start")`);
-    await click("#start button[value=working]");
-    await rowHolds(0, "value > 0");
-    await first.kill();
-    await holds(page, `document.querySelector("#connection").textContent === "reconnecting"`);
-    await run();
-    await rowHolds(0, `outcome === "lost"`);
-    expect(await shown()).toMatchObject([{ isFull: false, canCancel: false, file: null }]);
-    await reload();
-    await rowHolds(0, `outcome === "lost"`);
-  });
+  // The iframe's page notices it by its own silence of 3 s, with the same code in each browser.
+  test.each(name === "chromium" ? ways : ways.slice(0, 1))(
+    "shows over the %s that an export is lost when its process is killed",
+    async (_, path) => {
+      const { page } = used;
+      const port = await freePort();
+      const run = async (): Promise<ExampleProcess> => {
+        const process = await startExample(join(root, "examples/job/server.ts"), port);
+        onTestFinished(() => process.kill());
+        return process;
+      };
+      const first = await run();
+      await page.goto(`${first.origin}${path}`);
+      await holds(page, `document.querySelector("#start")`);
+      await click("#start button[value=working]");
+      await rowHolds(0, "value > 0");
+      await first.kill();
+      await holds(page, `document.querySelector("#connection").textContent === "reconnecting"`);
+      await run();
+      await rowHolds(0, `outcome === "lost"`);
+      expect(await shown()).toMatchObject([{ isFull: false, canCancel: false, file: null }]);
+      await reload();
+      await rowHolds(0, `outcome === "lost"`);
+    },
+  );
 
   test.each(ways)("shows an unknown export as lost beside one that runs, over the %s", async (_, path) => {
     const { page } = used;
@@ -168,15 +172,19 @@ describe.each(browserNames)("in %s", (name) => {
     await rowHolds(1, `outcome === "complete"`);
   });
 
-  test.each(ways)("runs in the demo, under its policies, over the %s", async (_, path) => {
-    const { page } = used;
-    await page.goto(demo.origin);
-    await holds(page, `document.querySelector('a[href="${path}"]')`);
-    await page.goto(demo.origin + path);
-    await holds(page, `document.querySelector("#start")`);
-    await click("#start button[value=working]");
-    await rowHolds(0, "value > 0");
-    await click("#jobs li button");
-    await rowHolds(0, `outcome === "stopped"`);
-  });
+  // The demo serves the example's pages. One browser shows that its policies allow what they do.
+  test.each(name === "chromium" ? ways : ways.slice(0, 1))(
+    "runs in the demo, under its policies, over the %s",
+    async (_, path) => {
+      const { page } = used;
+      await page.goto(demo.origin);
+      await holds(page, `document.querySelector('a[href="${path}"]')`);
+      await page.goto(demo.origin + path);
+      await holds(page, `document.querySelector("#start")`);
+      await click("#start button[value=working]");
+      await rowHolds(0, "value > 0");
+      await click("#jobs li button");
+      await rowHolds(0, `outcome === "stopped"`);
+    },
+  );
 });
