@@ -252,7 +252,7 @@ export class Group implements Follower {
 
   /** Serves those who wait, until `deadline`. Returns whether each has had its turn. */
   #serveWaiting(deadline: number): boolean {
-    // Those that wait again meanwhile are served in the next flush.
+    // A connection that waits again meanwhile is served in the next flush.
     for (let left = this.#waiting.size; left > 0; left -= 1) {
       const connection = this.#waiting.shift();
       connection.isWaiting = false;

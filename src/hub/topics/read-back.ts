@@ -44,7 +44,7 @@ export function lackingIn(topic: LiveTopic, position: Position | undefined, from
  * Puts messages back into the replicas of a client that needs them. So a full memory costs a read, and a gap is emitted
  * only where the broker lacks messages too, or where a client needs too many.
  *
- * What is read back exceeds the bound of the memory, since the client has yet to read it. It is freed when the next
+ * These messages exceed the bound of the memory, since the client has yet to read them. They are freed when the next
  * client comes, so that strangers cannot have a hub read all that its broker holds. Then the client that has not read it
  * yet reconnects.
  *

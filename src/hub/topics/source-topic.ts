@@ -86,7 +86,7 @@ export interface ProducedTopics {
   declare(name: string, ttlMs: number | undefined): ProducedTopic;
 }
 
-/** What a source's topic needs of `Publisher`, which documents it. */
+/** The part of `Publisher` that a source's topic needs. `Publisher` documents it. */
 export interface SourceSender {
   encode(data: unknown, options: PublishOptions): Publication;
   send(name: string, message: Publication, finite?: FiniteSettings): string | Promise<string>;
