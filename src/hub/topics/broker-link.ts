@@ -1,8 +1,8 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerMessage, BrokerPublication } from "../../log/broker.ts";
-import type { LogBounds, Publication } from "../../log/entry.ts";
+import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
+import type { Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
@@ -27,7 +27,7 @@ export class BrokerLink {
   readonly reads: Semaphore = new Semaphore(MAX_READS);
   /** Bounds the reads of what the memory had no room for: see `readBack`. */
   readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
-  readonly #decode: (message: BrokerMessage) => Publication;
+  readonly #decode: (topic: string, message: BrokerMessage) => Publication;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
   #isConnected = true;
@@ -35,7 +35,7 @@ export class BrokerLink {
   #unacknowledgedBytes = 0;
 
   /** @param decode Decodes a message. Throws an error if no hub could have published it. */
-  constructor(broker: Broker, onError: OnError, decode: (message: BrokerMessage) => Publication) {
+  constructor(broker: Broker, onError: OnError, decode: (topic: string, message: BrokerMessage) => Publication) {
     this.broker = broker;
     this.#decode = decode;
     this.#onError = onError;
@@ -78,7 +78,7 @@ export class BrokerLink {
   /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
   decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
     try {
-      return this.#decode(message);
+      return this.#decode(topic, message);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);
@@ -105,7 +105,7 @@ export class BrokerLink {
    *
    * @returns Rejects as `Broker.publish` does, and with `ERR_BROKER` if 10,000 messages or 16 MiB are unacknowledged.
    */
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
+  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
     const isFull =
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;

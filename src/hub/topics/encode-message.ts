@@ -14,6 +14,7 @@ import { jsonLiteral } from "../../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
+import { decodeEnd, endPublication } from "./topic-end.ts";
 
 /**
  * Checks and encodes a message for publication.
@@ -53,8 +54,9 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
  * @param maxBytes The size of the largest message, its data as JSON in UTF-8 bytes.
  * @throws {CometError} `ERR_MESSAGE` if no hub could have published it.
  */
-export function decodeMessage(message: BrokerMessage, maxBytes: number): Publication {
+export function decodeMessage(topic: string, message: BrokerMessage, maxBytes: number): Publication {
   if (message.fault !== undefined) throw new CometError("ERR_MESSAGE", `It ${message.fault}.`);
+  if (message.ended !== undefined) return endPublication(decodeEnd(topic, message.ended));
   const { data, json } = decodeData(message.json, maxBytes);
   const event = checkField("Its event", message.event, "ERR_MESSAGE");
   if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
@@ -78,9 +80,9 @@ const MAX_RECEIVED_BYTES = 16_777_216;
  *
  * @param maxMessageBytes The size of the largest message that the hub publishes.
  */
-export function messageDecoder(maxMessageBytes: number): (message: BrokerMessage) => Publication {
+export function messageDecoder(maxMessageBytes: number): (topic: string, message: BrokerMessage) => Publication {
   const maxBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
-  return (message) => decodeMessage(message, maxBytes);
+  return (topic, message) => decodeMessage(topic, message, maxBytes);
 }
 
 function decodeData(given: unknown, maxBytes: number): { readonly data: unknown; readonly json: string } {

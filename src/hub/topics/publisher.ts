@@ -6,18 +6,8 @@ import type { EndOptions, PublishOptions } from "../topic.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { encodeMessage } from "./encode-message.ts";
 import type { FiniteSettings } from "./finite-life.ts";
-import { topicEnd } from "./topic-end.ts";
+import { encodeEnd, endPublication, topicEnd } from "./topic-end.ts";
 import type { Topics } from "./topics.ts";
-
-/** The end of a topic has no data. */
-const NO_DATA = {
-  json: "",
-  text: undefined,
-  event: undefined,
-  key: undefined,
-  messageId: undefined,
-  bytes: 0,
-} as const;
 
 function hasEnded(name: string): CometError {
   return new CometError("ERR_ENDED", `The topic ${describe(name)} has ended.`);
@@ -89,7 +79,7 @@ export class Publisher {
       throw new CometError("ERR_OPTION", `The topic ${describe(name)} is endless: only one with finite: true ends.`);
     }
     if (topic.log.ended !== undefined) return Promise.reject(hasEnded(name));
-    return Promise.resolve(topic.append({ ...NO_DATA, ended }).id);
+    return Promise.resolve(topic.append(endPublication(ended)).id);
   }
 
   /** Implements `Topic.delete`, which documents it. */
@@ -110,7 +100,9 @@ export class Publisher {
   }
 
   async #sendTo(link: BrokerLink, name: string, message: Publication): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name));
+    const { ended, ...publication } = message;
+    const sent = { ...publication, ended: ended && encodeEnd(ended) };
+    const { epoch, offset } = await link.publish(name, sent, this.#topics.boundsOf(name));
     this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }
