@@ -65,12 +65,13 @@ export class SourceWorld {
     this.publisher = new Publisher(this.topics, this.link, counters, settings.maxMessageBytes);
     this.sources = new SourcePublisher(settings.flushSliceMs, settings.onError);
     const find = (name: string): ProducedTopic => this.topic(name);
-    this.producers = new Producers(this.sources, { find, declare: find }, withBroker);
+    this.producers = new Producers(this.sources, { find, declare: find }, this.broker);
     const subscriptions = new Subscriptions(settings, capacity, flusher, sweeper, counters);
     this.#gate = new Gate(settings, capacity, this.topics, subscriptions, counters, sweeper);
     this.link?.attach(
       () => this.topics.restored(),
       () => undefined,
+      (name) => this.topics.changed(name),
     );
     onTestFinished(async () => {
       await subscriptions.drain(0);

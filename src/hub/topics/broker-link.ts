@@ -1,9 +1,10 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
+import type { Broker, BrokerMessage, TopicBounds } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
+import { toBroker } from "./encode-message.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
@@ -14,6 +15,12 @@ const MAX_REPORTED = 10_000;
 const MAX_READS = 64;
 /** The number of clients for which messages are read at a time that the memory had no room for. */
 const MAX_READS_BACK = 4;
+
+/**
+ * The beginning of a signal that a topic has begun or was deleted, which no notice shows. The name of the topic follows.
+ * Processes of any version exchange it, and anybody may forge it: it causes a read of the topic, and nothing else.
+ */
+const CHANGED = "comet topic changed 1 ";
 
 /**
  * A hub's link to its broker: whether it is connected, the unacknowledged messages, the reads under way.
@@ -54,9 +61,10 @@ export class BrokerLink {
    * Attaches the hub to the broker. Called once, before any other use of it.
    *
    * @param onRestored Called when the broker has reconnected: notices and signals may have been missed.
-   * @param onSignal Called with every signal of a process, this one included.
+   * @param onSignal Called with every signal of presence of a process, this one included.
+   * @param onChanged Called with the name of a topic that may have begun, or was deleted.
    */
-  attach(onRestored: () => void, onSignal: (text: string) => void): void {
+  attach(onRestored: () => void, onSignal: (text: string) => void, onChanged: (topic: string) => void): void {
     this.broker.attach({
       lost: (error) => {
         this.#isConnected = false;
@@ -69,7 +77,9 @@ export class BrokerLink {
         onRestored();
       },
       signalled: (text: unknown) => {
-        if (typeof text === "string") onSignal(text);
+        if (typeof text !== "string") return;
+        if (text.startsWith(CHANGED)) onChanged(text.slice(CHANGED.length));
+        else onSignal(text);
       },
       ignored: (error) => this.reportOnce(error.message, error),
     });
@@ -101,11 +111,12 @@ export class BrokerLink {
   }
 
   /**
-   * Publishes a message through the broker.
+   * Publishes a message, or the end of a topic, through the broker.
    *
+   * @param fence The lease of the message's producer, if it has one.
    * @returns Rejects as `Broker.publish` does, and with `ERR_BROKER` if 10,000 messages or 16 MiB are unacknowledged.
    */
-  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
+  async publish(topic: string, message: Publication, bounds: TopicBounds, fence?: string): Promise<Position> {
     const isFull =
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;
@@ -119,10 +130,19 @@ export class BrokerLink {
     this.#unacknowledged += 1;
     this.#unacknowledgedBytes += message.bytes;
     try {
-      return await this.broker.publish(topic, message, bounds);
+      return await this.broker.publish(topic, toBroker(message, fence), bounds);
     } finally {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;
+    }
+  }
+
+  /** Has every process read a topic that has begun without a message, or was deleted. Processes may miss it. */
+  announce(topic: string): void {
+    try {
+      this.broker.signal(CHANGED + topic);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 

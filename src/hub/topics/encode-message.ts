@@ -8,13 +8,13 @@
 
 import { CometError, describe } from "../../core/errors.ts";
 import { utf8Length } from "../../core/utf8.ts";
-import type { BrokerMessage } from "../../log/broker.ts";
+import type { BrokerMessage, BrokerPublication } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
-import { decodeEnd, endPublication } from "./topic-end.ts";
+import { decodeEnd, encodeEnd, endPublication } from "./topic-end.ts";
 
 /**
  * Checks and encodes a message for publication.
@@ -70,6 +70,14 @@ export function decodeMessage(topic: string, message: BrokerMessage, maxBytes: n
     messageId: checkField("Its messageId", message.messageId, "ERR_MESSAGE"),
     bytes: utf8Length(json),
   };
+}
+
+/** Returns a message, or the end of a topic, as a broker takes it. @param fence The producer's lease, if it has one. */
+export function toBroker(
+  { json, event, key, messageId, bytes, ended }: Publication,
+  fence?: string,
+): BrokerPublication {
+  return { json, event, key, messageId, bytes, ended: ended && encodeEnd(ended), fence };
 }
 
 /** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */

@@ -2,7 +2,7 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { copyText } from "../../core/utf8.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { FiniteState, TopicBounds } from "../../log/broker.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
 import type { Position, Positions } from "../../log/position.ts";
@@ -15,8 +15,9 @@ import type { BrokerLink } from "./broker-link.ts";
 import { ExpiredNames } from "./expired-names.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
-import { LiveTopic, type HeldTopics, type TopicContext } from "./live-topic.ts";
+import { LiveTopic, type HeldTopics, type TopicContext, type TopicSettings } from "./live-topic.ts";
 import { lackingIn, readBack, type Lacking } from "./read-back.ts";
+import { ProducerWatch } from "./producer-watch.ts";
 import { Replica } from "./replica.ts";
 import { TopicDeclarations } from "./topic-declarations.ts";
 
@@ -49,6 +50,7 @@ export class Topics {
   readonly #context: TopicContext;
   readonly #declarations: TopicDeclarations;
   readonly #expired = new ExpiredNames();
+  readonly #watch: ProducerWatch | undefined;
   /** Called with every topic that is removed while it may have followers. */
   readonly #onForgotten: (topic: LiveTopic) => void;
   readonly #epoch = randomName(8);
@@ -70,6 +72,8 @@ export class Topics {
     this.memory = new LogMemory(settings.maxLogBytes, (log) => this.#freeMemory(log));
     this.#context = { flusher, memory: this.memory, onChange: (topic) => this.#update(topic) };
     this.#declarations = new TopicDeclarations(settings);
+    const finite = link?.broker.finite;
+    this.#watch = link && finite && new ProducerWatch(link, finite, (topic) => this.refresh(topic));
     sweeper.add((time) => this.#sweep(time));
   }
 
@@ -111,7 +115,10 @@ export class Topics {
     return this.#declarations.declared(name, declared);
   }
 
-  /** Whether a topic of this name has ended and is no longer kept. The hub remembers the newest 10,000 of them. */
+  /**
+   * Whether a topic of this name has ended and is no longer kept. The hub remembers the newest 10,000 of them. With a broker
+   * it knows only once it holds the topic: see `LiveTopic.isExpired`.
+   */
   isExpired(name: string): boolean {
     return this.#expired.has(name);
   }
@@ -189,7 +196,12 @@ export class Topics {
     const ready = this.whenReady(topics, positions, from);
     if (ready === undefined) return { topics, release };
     return ready.then(
-      () => ({ topics, release }),
+      () => {
+        if (topics.every(({ isForgotten }) => !isForgotten)) return { topics, release };
+        // The broker has another topic of this name by now.
+        release();
+        return this.hold(names, positions, from);
+      },
       (cause: unknown) => {
         release();
         throw new CometError("ERR_BROKER", "The server cannot reach its message broker.", { cause });
@@ -217,7 +229,8 @@ export class Topics {
   /**
    * Waits until a topic's log has everything that the broker has now.
    *
-   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile. The
+   *   topic may be forgotten then, because the broker has another one of its name.
    */
   async refresh(topic: LiveTopic): Promise<void> {
     await this.#replicas.get(topic)?.refresh();
@@ -225,20 +238,99 @@ export class Topics {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
-  /** Reads what the replica of a topic lacks, unless it is loaded and knows the position. */
+  /**
+   * Keeps the topic of this name alive, and waits until its log has everything that the broker has now. Creates it if
+   * needed.
+   *
+   * @returns Rejects with `ERR_BROKER` if the broker cannot be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   * @throws {CometError} The codes of {@link getOrCreate}.
+   */
+  async current(name: string): Promise<{ readonly topic: LiveTopic; readonly release: () => void }> {
+    const [topic] = this.getOrCreate([name]) as [LiveTopic];
+    const holder = (): void => undefined;
+    topic.addReader(holder);
+    const release = (): void => topic.removeReader(holder);
+    try {
+      await this.refresh(topic);
+    } catch (cause) {
+      release();
+      if (cause instanceof CometError && cause.code === "ERR_CLOSED") throw cause;
+      throw new CometError("ERR_BROKER", "The broker cannot be read.", { cause });
+    }
+    if (!topic.isForgotten) return { topic, release };
+    release();
+    return this.current(name);
+  }
+
+  /**
+   * Reads what the replica of a topic lacks, unless it is loaded and knows the position. One that has ended is always read,
+   * since another process may have begun it anew without a message.
+   */
   #refresh(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
     const replica = this.#replicas.get(topic);
     const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    return replica === undefined || (replica.isLoaded && isKnown) ? undefined : replica.refresh();
+    return replica === undefined || (replica.isLoaded && isKnown && !topic.isOver) ? undefined : replica.refresh();
   }
 
   #readBack(link: BrokerLink, lacking: readonly Lacking[]): Promise<void> | undefined {
     return lacking.length === 0 ? undefined : readBack(lacking, link, this.memory);
   }
 
-  /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
-  boundsOf(name: string): LogBounds {
-    return this.#live.get(name)?.settings.bounds ?? this.#declarations.of(name).bounds;
+  /**
+   * Returns the bounds of a topic, live or not.
+   *
+   * @param finite Set if the application declares that it ends.
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`; and any error of the application's `topics`.
+   */
+  boundsOf(name: string, finite?: FiniteSettings): TopicBounds {
+    return this.#settingsOf(name, finite).bounds;
+  }
+
+  /** Returns whether a topic ends, live or not. Parameters and errors are those of {@link boundsOf}. */
+  isFinite(name: string, finite?: FiniteSettings): boolean {
+    return this.#settingsOf(name, finite).finite !== undefined;
+  }
+
+  #settingsOf(name: string, finite: FiniteSettings | undefined): TopicSettings {
+    const settings = this.#live.get(name)?.settings ?? this.#declarations.of(name);
+    return finite === undefined || settings.finite !== undefined
+      ? settings
+      : this.#declarations.withEnd(settings, finite);
+  }
+
+  /** Notes what the broker knows of a topic that ends. Called by its replica. */
+  noteFinite(topic: LiveTopic, { ttlMs, isExpired }: FiniteState): void {
+    if (topic.life === undefined) {
+      const finite = this.#declarations.finite(ttlMs);
+      topic.declare(this.#declarations.withEnd(topic.settings, finite), finite);
+    }
+    topic.life?.begin();
+    if (isExpired) topic.life?.end(-Infinity);
+    this.#watch?.update(topic);
+  }
+
+  /** Forgets a topic that the broker has deleted, or begun anew. Called by its replica. */
+  noteReplaced(topic: LiveTopic): void {
+    topic.sendUnsent();
+    this.#forget(topic);
+  }
+
+  /** Reports an error of a replica. */
+  report(error: unknown): void {
+    this.#settings.onError(error);
+  }
+
+  /** Has other processes know that a topic has begun without a message, or was deleted. */
+  announce(name: string): void {
+    this.#link?.announce(name);
+  }
+
+  /** Reads a topic that may have begun in another process, or was deleted there, if it is followed here. */
+  changed(name: string): void {
+    const topic = this.#live.get(name);
+    const replica = topic?.isFollowed === true ? this.#replicas.get(topic) : undefined;
+    // The replica reports a failure, and tries again.
+    replica?.refresh().catch(() => undefined);
   }
 
   /** Has all replicas read again, after the broker has reconnected. */
@@ -254,6 +346,7 @@ export class Topics {
   /** Stops all replicas. The logs stay, so that readers can finish them. */
   close(): void {
     this.#isClosed = true;
+    this.#watch?.close();
     for (const replica of this.#replicas.values()) replica.stop();
     this.#replicas.clear();
   }
@@ -261,7 +354,7 @@ export class Topics {
   #use(topic: LiveTopic): void {
     topic.touchedAt = now();
     if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
-      this.#replicas.set(topic, new Replica(topic, this.#link, this.#settings.onError));
+      this.#replicas.set(topic, new Replica(topic, this.#link, this));
     }
     this.#live.set(topic.name, topic);
     this.#update(topic);
@@ -275,6 +368,7 @@ export class Topics {
     if (this.#live.get(topic.name) !== topic) return;
     if (topic.isWritten) this.#written.add(topic);
     if (!topic.isFollowed) (topic.isWritten ? this.#idle : this.#idleAsked).add(topic);
+    else this.#watch?.update(topic);
   }
 
   /**
@@ -296,7 +390,7 @@ export class Topics {
           `The hub has ${limit} (${this.#settings[limit]}) topics, all with subscribers.`,
         );
       }
-      if (topic.log.ended === undefined) this.#forget(topic);
+      if (topic.log.ended === undefined || this.#link !== undefined) this.#forget(topic);
       else this.#expire(topic);
     }
   }
@@ -334,10 +428,10 @@ export class Topics {
     return this.#live.size > 0;
   }
 
-  /** Removes a topic that has ended, and remembers its name. */
+  /** Removes a topic that has ended, and remembers its name, unless a broker does. */
   #expire(topic: LiveTopic): void {
     this.#forget(topic);
-    this.#expired.add(topic.name);
+    if (this.#link === undefined) this.#expired.add(topic.name);
   }
 
   #forget(topic: LiveTopic): void {
