@@ -2,10 +2,10 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { copyText } from "../../core/utf8.ts";
-import type { FiniteState, TopicBounds } from "../../log/broker.ts";
+import type { TopicBounds } from "../../log/broker.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
-import type { Position, Positions } from "../../log/position.ts";
+import type { Positions } from "../../log/position.ts";
 import type { Start } from "../../log/start.ts";
 import type { Flusher } from "../flusher.ts";
 import type { HubSettings } from "../hub-settings.ts";
@@ -16,9 +16,7 @@ import { ExpiredNames } from "./expired-names.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
 import { LiveTopic, type HeldTopics, type TopicContext, type TopicSettings } from "./live-topic.ts";
-import { lackingIn, readBack, type Lacking } from "./read-back.ts";
-import { ProducerWatch } from "./producer-watch.ts";
-import { Replica } from "./replica.ts";
+import { Replicas, type ReplicatedTopics } from "./replicas.ts";
 import { TopicDeclarations } from "./topic-declarations.ts";
 
 /** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
@@ -45,12 +43,11 @@ export class Topics {
   readonly #idleAsked = new IdleTopics<LiveTopic>();
   /** The topics that have been published to. */
   readonly #written = new Set<LiveTopic>();
-  /** The replica of each live topic, where there is a broker. */
-  readonly #replicas = new Map<LiveTopic, Replica>();
+  /** Set where there is a broker. */
+  readonly #replicas: Replicas | undefined;
   readonly #context: TopicContext;
   readonly #declarations: TopicDeclarations;
   readonly #expired = new ExpiredNames();
-  readonly #watch: ProducerWatch | undefined;
   /** Called with every topic that is removed while it may have followers. */
   readonly #onForgotten: (topic: LiveTopic) => void;
   readonly #epoch = randomName(8);
@@ -72,8 +69,14 @@ export class Topics {
     this.memory = new LogMemory(settings.maxLogBytes, (log) => this.#freeMemory(log));
     this.#context = { flusher, memory: this.memory, onChange: (topic) => this.#update(topic) };
     this.#declarations = new TopicDeclarations(settings);
-    const finite = link?.broker.finite;
-    this.#watch = link && finite && new ProducerWatch(link, finite, (topic) => this.refresh(topic));
+    const host: ReplicatedTopics = {
+      memory: this.memory,
+      declare: (topic, ttlMs) => {
+        if (topic.life === undefined) this.#declare(topic, this.#declarations.finite(ttlMs));
+      },
+      replace: (topic) => this.#forget(topic),
+    };
+    this.#replicas = link && new Replicas(link, host, settings.onError);
     sweeper.add((time) => this.#sweep(time));
   }
 
@@ -93,7 +96,7 @@ export class Topics {
 
   /** The number of topics that are replicas of the broker's. */
   get replicas(): number {
-    return this.#replicas.size;
+    return this.#replicas?.size ?? 0;
   }
 
   /**
@@ -155,7 +158,13 @@ export class Topics {
    */
   toPublish(name: string, finite?: FiniteSettings): LiveTopic {
     const topic = this.#live.get(name) ?? this.#create(name);
-    if (finite !== undefined && topic.life === undefined) this.#declare(topic, finite);
+    if (finite !== undefined && topic.life === undefined) {
+      if (topic.isWritten) {
+        const why = "is endless and has messages: it cannot be made to end";
+        throw new CometError("ERR_OPTION", `The topic ${describe(name)} ${why}.`);
+      }
+      this.#declare(topic, finite);
+    }
     if (!topic.isWritten) {
       const excess = this.#written.size + 1 - this.#settings.maxTopics;
       this.#makeRoom(this.#idle, excess, (other) => other === topic, "maxTopics");
@@ -217,25 +226,7 @@ export class Topics {
    * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
   whenReady(topics: readonly LiveTopic[], positions: Positions, from?: Start): Promise<void> | undefined {
-    const link = this.#link;
-    if (link === undefined) return undefined;
-    const refreshing = topics.flatMap((topic) => this.#refresh(topic, positions.get(topic.name)) ?? []);
-    const lacking = (): Lacking[] =>
-      topics.flatMap((topic) => lackingIn(topic, positions.get(topic.name), from ?? topic.defaultStart) ?? []);
-    if (refreshing.length === 0) return this.#readBack(link, lacking());
-    return Promise.all(refreshing).then(() => this.#readBack(link, lacking()));
-  }
-
-  /**
-   * Waits until a topic's log has everything that the broker has now.
-   *
-   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile. The
-   *   topic may be forgotten then, because the broker has another one of its name.
-   */
-  async refresh(topic: LiveTopic): Promise<void> {
-    await this.#replicas.get(topic)?.refresh();
-    // A replica that is stopped has not read everything.
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    return this.#replicas?.whenReady(topics, positions, from);
   }
 
   /**
@@ -251,7 +242,8 @@ export class Topics {
     topic.addReader(holder);
     const release = (): void => topic.removeReader(holder);
     try {
-      await this.refresh(topic);
+      await this.#replicas?.refresh(topic);
+      if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     } catch (cause) {
       release();
       if (cause instanceof CometError && cause.code === "ERR_CLOSED") throw cause;
@@ -260,20 +252,6 @@ export class Topics {
     if (!topic.isForgotten) return { topic, release };
     release();
     return this.current(name);
-  }
-
-  /**
-   * Reads what the replica of a topic lacks, unless it is loaded and knows the position. One that has ended is always read,
-   * since another process may have begun it anew without a message.
-   */
-  #refresh(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const replica = this.#replicas.get(topic);
-    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    return replica === undefined || (replica.isLoaded && isKnown && !topic.isOver) ? undefined : replica.refresh();
-  }
-
-  #readBack(link: BrokerLink, lacking: readonly Lacking[]): Promise<void> | undefined {
-    return lacking.length === 0 ? undefined : readBack(lacking, link, this.memory);
   }
 
   /**
@@ -298,28 +276,6 @@ export class Topics {
       : this.#declarations.withEnd(settings, finite);
   }
 
-  /** Notes what the broker knows of a topic that ends. Called by its replica. */
-  noteFinite(topic: LiveTopic, { ttlMs, isExpired }: FiniteState): void {
-    if (topic.life === undefined) {
-      const finite = this.#declarations.finite(ttlMs);
-      topic.declare(this.#declarations.withEnd(topic.settings, finite), finite);
-    }
-    topic.life?.begin();
-    if (isExpired) topic.life?.end(-Infinity);
-    this.#watch?.update(topic);
-  }
-
-  /** Forgets a topic that the broker has deleted, or begun anew. Called by its replica. */
-  noteReplaced(topic: LiveTopic): void {
-    topic.sendUnsent();
-    this.#forget(topic);
-  }
-
-  /** Reports an error of a replica. */
-  report(error: unknown): void {
-    this.#settings.onError(error);
-  }
-
   /** Has other processes know that a topic has begun without a message, or was deleted. */
   announce(name: string): void {
     this.#link?.announce(name);
@@ -328,14 +284,12 @@ export class Topics {
   /** Reads a topic that may have begun in another process, or was deleted there, if it is followed here. */
   changed(name: string): void {
     const topic = this.#live.get(name);
-    const replica = topic?.isFollowed === true ? this.#replicas.get(topic) : undefined;
-    // The replica reports a failure, and tries again.
-    replica?.refresh().catch(() => undefined);
+    if (topic?.isFollowed === true) this.#replicas?.changed(topic);
   }
 
   /** Has all replicas read again, after the broker has reconnected. */
   restored(): void {
-    for (const replica of this.#replicas.values()) replica.restored();
+    this.#replicas?.restored();
   }
 
   /** Wakes all readers, because the hub is closed. */
@@ -346,16 +300,12 @@ export class Topics {
   /** Stops all replicas. The logs stay, so that readers can finish them. */
   close(): void {
     this.#isClosed = true;
-    this.#watch?.close();
-    for (const replica of this.#replicas.values()) replica.stop();
-    this.#replicas.clear();
+    this.#replicas?.close();
   }
 
   #use(topic: LiveTopic): void {
     topic.touchedAt = now();
-    if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
-      this.#replicas.set(topic, new Replica(topic, this.#link, this));
-    }
+    this.#replicas?.add(topic);
     this.#live.set(topic.name, topic);
     this.#update(topic);
     this.#sweeper.start();
@@ -368,7 +318,7 @@ export class Topics {
     if (this.#live.get(topic.name) !== topic) return;
     if (topic.isWritten) this.#written.add(topic);
     if (!topic.isFollowed) (topic.isWritten ? this.#idle : this.#idleAsked).add(topic);
-    else this.#watch?.update(topic);
+    else this.#replicas?.followed(topic);
   }
 
   /**
@@ -399,7 +349,7 @@ export class Topics {
   #freeMemory(log: MeteredLog): void {
     const topic = log instanceof Log ? this.#live.get(log.topic) : undefined;
     // The broker has the messages, so the next reader gets them again.
-    const isReplica = topic !== undefined && this.#replicas.has(topic) && !topic.isFollowed;
+    const isReplica = topic !== undefined && this.#replicas?.has(topic) === true && !topic.isFollowed;
     const isOnlyEnd = topic?.log.ended !== undefined && topic.log.size === 1;
     if (topic?.log !== log) log.dropOldest();
     else if (isReplica) this.#forget(topic);
@@ -440,19 +390,13 @@ export class Topics {
     this.#update(topic);
     this.#written.delete(topic);
     topic.log.clear();
-    this.#replicas.get(topic)?.stop();
-    this.#replicas.delete(topic);
+    this.#replicas?.remove(topic);
     if (!topic.isFollowed) return;
     topic.wakeReaders();
     this.#onForgotten(topic);
   }
 
-  /** Makes a topic one that ends. @throws {CometError} `ERR_OPTION` if it has messages and is one that does not. */
   #declare(topic: LiveTopic, finite: FiniteSettings): void {
-    if (topic.isWritten) {
-      const name = describe(topic.name);
-      throw new CometError("ERR_OPTION", `The topic ${name} is endless and has messages: it cannot be made to end.`);
-    }
     topic.declare(this.#declarations.withEnd(topic.settings, finite), finite);
   }
 
