@@ -20,7 +20,7 @@ import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
 import type { ProduceOptions, StreamOutcome, StreamProducing } from "./published-streams.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
-import { messageDecoder } from "./topics/encode-message.ts";
+import { brokerCodec } from "./topics/encode-message.ts";
 import { currentPosition } from "./topics/current-position.ts";
 import { HubSourceTopics } from "./topics/hub-source-topic.ts";
 import { LogReader } from "./topics/log-reader.ts";
@@ -80,7 +80,7 @@ export class Hub implements StreamProducing {
     this.#capacity = new Capacity(settings);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
-    this.#link = broker && new BrokerLink(broker, onError, messageDecoder(settings.maxMessageBytes));
+    this.#link = broker && new BrokerLink(broker, onError, brokerCodec(settings.maxMessageBytes));
     this.#topics = new Topics(settings, flusher, sweeper, this.#link, (topic) => this.#subscriptions.forget(topic));
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#sources = new SourcePublisher(settings.flushSliceMs, onError);

@@ -1,10 +1,9 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerMessage, TopicBounds } from "../../log/broker.ts";
+import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
-import { toBroker } from "./encode-message.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
@@ -22,6 +21,13 @@ const MAX_READS_BACK = 4;
  */
 const CHANGED = "comet topic changed 1 ";
 
+/** How a hub encodes messages for its broker, and decodes and checks those of the broker. */
+export interface BrokerCodec {
+  encode(message: Publication, fence?: string): BrokerPublication;
+  /** Throws an error if no hub could have published the message. */
+  decode(topic: string, message: BrokerMessage): Publication;
+}
+
 /**
  * A hub's link to its broker: whether it is connected, the unacknowledged messages, the reads under way.
  *
@@ -34,17 +40,16 @@ export class BrokerLink {
   readonly reads: Semaphore = new Semaphore(MAX_READS);
   /** Bounds the reads of what the memory had no room for: see `readBack`. */
   readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
-  readonly #decode: (topic: string, message: BrokerMessage) => Publication;
+  readonly #codec: BrokerCodec;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
   #isConnected = true;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
 
-  /** @param decode Decodes a message. Throws an error if no hub could have published it. */
-  constructor(broker: Broker, onError: OnError, decode: (topic: string, message: BrokerMessage) => Publication) {
+  constructor(broker: Broker, onError: OnError, codec: BrokerCodec) {
     this.broker = broker;
-    this.#decode = decode;
+    this.#codec = codec;
     this.#onError = onError;
   }
 
@@ -88,7 +93,7 @@ export class BrokerLink {
   /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
   decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
     try {
-      return this.#decode(topic, message);
+      return this.#codec.decode(topic, message);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);
@@ -130,11 +135,20 @@ export class BrokerLink {
     this.#unacknowledged += 1;
     this.#unacknowledgedBytes += message.bytes;
     try {
-      return await this.broker.publish(topic, toBroker(message, fence), bounds);
+      return await this.broker.publish(topic, this.#codec.encode(message, fence), bounds);
     } finally {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;
     }
+  }
+
+  /**
+   * Ends a topic whose producer has died: see `FiniteTopics.settle`. Only with a broker that has `finite`.
+   *
+   * @param end The end to publish.
+   */
+  async settle(topic: string, end: Publication, bounds: TopicBounds): Promise<number | undefined> {
+    return this.broker.finite?.settle(topic, this.#codec.encode(end), bounds);
   }
 
   /** Has every process read a topic that has begun without a message, or was deleted. Processes may miss it. */

@@ -1,11 +1,16 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { unrefTimeout, type Timer } from "../../core/timers.ts";
-import type { FiniteTopics } from "../../log/broker.ts";
+import { endPublication } from "../../log/entry.ts";
+import type { TopicEnd } from "../../wire/item.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import type { LiveTopic } from "./live-topic.ts";
-import { DIED } from "./source-topic.ts";
-import { toBroker } from "./encode-message.ts";
-import { endPublication } from "./topic-end.ts";
+
+/** The end of a topic whose producer has died, or was cut off from the broker for too long. */
+const DIED: Omit<TopicEnd, "topic"> = {
+  outcome: "failed",
+  code: "ERR_PRODUCER_LOST",
+  message: "The server that produced this topic was lost.",
+};
 
 /** The time in milliseconds until the broker is asked again about a topic that has not begun, or after a failure. */
 const SOON_MS = 1000;
@@ -22,7 +27,6 @@ const GRACE_MS = 20;
  */
 export class ProducerWatch {
   readonly #link: BrokerLink;
-  readonly #finite: FiniteTopics;
   readonly #refresh: (topic: LiveTopic) => Promise<void>;
   readonly #timers = new Map<LiveTopic, Timer | undefined>();
   /** The topics that have had a lease. */
@@ -30,9 +34,8 @@ export class ProducerWatch {
   #isClosed = false;
 
   /** @param refresh Waits until the log of a topic has what the broker has, or the topic is forgotten. */
-  constructor(link: BrokerLink, finite: FiniteTopics, refresh: (topic: LiveTopic) => Promise<void>) {
+  constructor(link: BrokerLink, refresh: (topic: LiveTopic) => Promise<void>) {
     this.#link = link;
-    this.#finite = finite;
     this.#refresh = refresh;
   }
 
@@ -72,7 +75,7 @@ export class ProducerWatch {
     const { name } = topic;
     const { bounds } = topic.settings;
     const end = endPublication({ topic: name, ...DIED });
-    const leftMs = topic.isAwaited ? undefined : await this.#finite.settle(name, toBroker(end), bounds);
+    const leftMs = topic.isAwaited ? undefined : await this.#link.settle(name, end, bounds);
     if (leftMs !== undefined) {
       this.#leased.add(topic);
       return leftMs + GRACE_MS;

@@ -1,12 +1,12 @@
 import { CometError, describe } from "../../core/errors.ts";
-import type { Publication } from "../../log/entry.ts";
+import { endPublication, type Publication } from "../../log/entry.ts";
 import { positionPrefix } from "../../log/position.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { EndOptions, PublishOptions } from "../topic.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { encodeMessage } from "./encode-message.ts";
 import type { FiniteSettings } from "./finite-life.ts";
-import { endPublication, topicEnd } from "./topic-end.ts";
+import { topicEnd } from "./topic-end.ts";
 import type { Topics } from "./topics.ts";
 
 function hasEnded(name: string): CometError {

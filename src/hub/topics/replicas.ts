@@ -32,8 +32,8 @@ export class Replicas implements ReplicaHost {
     this.#link = link;
     this.#topics = topics;
     this.#onError = onError;
-    const { finite } = link.broker;
-    this.#watch = finite && new ProducerWatch(link, finite, (topic) => this.refresh(topic));
+    const keepsFinite = link.broker.finite !== undefined;
+    this.#watch = keepsFinite ? new ProducerWatch(link, (topic) => this.refresh(topic)) : undefined;
   }
 
   get size(): number {

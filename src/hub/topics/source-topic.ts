@@ -28,13 +28,6 @@ export const LOST: End = {
   message: "The server that produced this topic has shut down.",
 };
 
-/** The process that produced the topic has died, or was cut off from the broker for too long. */
-export const DIED: End = {
-  outcome: "failed",
-  code: "ERR_PRODUCER_LOST",
-  message: "The server that produced this topic was lost.",
-};
-
 /** A topic that a source is published into. */
 export interface SourceTopic {
   readonly name: string;
