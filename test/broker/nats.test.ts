@@ -21,7 +21,7 @@ brokerContract(
     serverWorld(await startNats(), (port) =>
       natsBroker({ connection: { servers: `127.0.0.1:${port}` }, log: { maxEntries: wide.maxEntries }, ...impatient }),
     ),
-  { trimsByBytes: false, renewsTopics: false, hasNetwork: true },
+  { trimsByBytes: false, renewsTopics: false, hasNetwork: true, keepsFinite: true },
 );
 
 describe("the broker of NATS", () => {
