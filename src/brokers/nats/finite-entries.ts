@@ -48,11 +48,6 @@ export class FiniteEntries {
     return this.#known.has(topic);
   }
 
-  /** The last known state of a topic. */
-  knownState(topic: string): TopicState | undefined {
-    return this.#known.get(topic)?.state;
-  }
-
   /** Forgets all states, when an epoch is over. */
   clear(): void {
     this.#known.clear();
@@ -69,8 +64,9 @@ export class FiniteEntries {
   receive(topic: string, { kind, life, message }: StoredEntry): boolean {
     const known = this.#known.get(topic);
     // Another program may have published the notice, so it only shows that the state must be read.
-    if (kind === "deleted") this.#known.delete(topic);
-    else if (life !== undefined && known === undefined) this.#remember(topic, { state: undefined, isCurrent: false });
+    if (kind === "deleted" || (life !== undefined && known === undefined)) {
+      this.#remember(topic, { state: undefined, isCurrent: false });
+    }
     const end = known?.state?.end;
     const isLate = end !== undefined && message.offset > end.offset && (life?.base ?? 0) < end.offset;
     return kind === "message" && !isLate;
@@ -78,19 +74,32 @@ export class FiniteEntries {
 
   /** The state of a topic: the last known one, unless another process is known to have stored an entry, or as of now. */
   async state(topic: string, isFresh = false): Promise<TopicState> {
-    const { subjects } = this.#parts;
-    const source = this.#parts.open();
     const known = this.#known.get(topic);
-    const base = source.epoch.current.base;
-    if (known?.state !== undefined && known.isCurrent && !isFresh) return inEpoch(known.state, base);
-    const [subject, leaseSubject] = [subjects.of(topic), subjects.leaseOf(topic)];
-    const isUsable = known?.state !== undefined && !isExpired(known.state, source.clock.now());
-    const state = await readState(
-      { ...source, subject, leaseSubject, known: isUsable ? known.state : undefined },
-      true,
-    );
+    if (known?.state !== undefined && known.isCurrent && !isFresh) return this.#inEpoch(known.state);
+    const state = await this.#read(topic);
     this.#set(topic, state, true);
-    return inEpoch(state, base);
+    return this.#inEpoch(state);
+  }
+
+  /** The state of a topic as of now. Unlike `state` it may be called while another call of the topic stores an entry. */
+  async peek(topic: string): Promise<TopicState> {
+    return this.#inEpoch(await this.#read(topic));
+  }
+
+  /** The last known state, for `readState`. An expired life may have been followed by others that were deleted since. */
+  knownState(topic: string): TopicState | undefined {
+    const state = this.#known.get(topic)?.state;
+    return state === undefined || isExpired(state, this.#parts.open().clock.now()) ? undefined : state;
+  }
+
+  #read(topic: string): Promise<TopicState> {
+    const { subjects } = this.#parts;
+    const [subject, leaseSubject] = [subjects.of(topic), subjects.leaseOf(topic)];
+    return readState({ ...this.#parts.open(), subject, leaseSubject, known: this.knownState(topic) }, true);
+  }
+
+  #inEpoch(state: TopicState): TopicState {
+    return inEpoch(state, this.#parts.open().epoch.current.base);
   }
 
   /**

@@ -111,7 +111,8 @@ export function decodeEntry(offset: number, json: string, fields: string, now: n
   if (at > now + MAX_AHEAD_MS) return faulty(offset, "has a time in the future");
   const life = encodedLife === undefined ? undefined : decodeLife(encodedLife, offset);
   const isComplete = (life !== undefined || encodedLife === undefined) && (kind !== "begin" || life !== undefined);
-  if (!isComplete || (prev !== undefined && prev >= offset)) return faulty(offset, FOREIGN);
+  if (!isComplete || (kind !== "message" && ended !== undefined) || (prev !== undefined && prev >= offset))
+    return faulty(offset, FOREIGN);
   return { message: { offset, at, json, event, key, messageId: id, ended }, kind, life, previous: prev };
 }
 

@@ -58,14 +58,16 @@ export class NatsFinite implements FiniteTopics {
           return undefined;
         }
         const first = await this.entries.findDuplicate(topic, state, message);
-        if (first === undefined) throw topicError(code, topic);
+        if (first === undefined) throw this.#lost(topic, message.fence, code);
         return this.#position(first);
       }
       const stored = await this.entries.store(topic, state, message, {
         kind: "message",
         life: lifeAfter(state, message, bounds),
       });
-      return stored === undefined ? undefined : await this.#position(stored);
+      if (stored === undefined) return undefined;
+      if (message.ended !== undefined) this.#held.delete(topic);
+      return await this.#position(stored);
     });
   }
 
@@ -99,10 +101,9 @@ export class NatsFinite implements FiniteTopics {
   }
 
   async renewLease(topic: string, fence: string, leaseMs: number): Promise<void> {
-    this.#parts.open();
     const end = performance.now() + this.#parts.open().settings.timeoutMs;
     for (;;) {
-      const state = await this.entries.state(topic, true);
+      const state = await this.entries.peek(topic);
       const lease = state.life?.lease;
       if (lease?.fence !== fence || state.life === undefined) throw this.#lost(topic, fence);
       const record = await this.#record(topic);
@@ -128,7 +129,9 @@ export class NatsFinite implements FiniteTopics {
       if (left > 0) return { left };
       const life = lifeAfter(state, end, bounds);
       const stored = await this.entries.store(topic, state, end, { kind: "message", life });
-      return stored === undefined ? undefined : { left: undefined };
+      if (stored === undefined) return undefined;
+      this.#held.delete(topic);
+      return { left: undefined };
     }).then(({ left }) => left);
   }
 
@@ -226,9 +229,14 @@ export class NatsFinite implements FiniteTopics {
     return true;
   }
 
-  #lost(topic: string, fence: string): Error {
+  /** The error of a refused call. The lease that it names is no longer in force. */
+  #lost(
+    topic: string,
+    fence: string | undefined,
+    code: "ERR_ENDED" | "ERR_PRODUCER_LOST" = "ERR_PRODUCER_LOST",
+  ): Error {
     if (this.#held.get(topic)?.fence === fence) this.#held.delete(topic);
-    return topicError("ERR_PRODUCER_LOST", topic);
+    return topicError(code, topic);
   }
 }
 
