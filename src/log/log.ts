@@ -59,6 +59,8 @@ export class Log implements MeteredLog {
   /** The index at which the newest hole ends, and its position. */
   #holeEnd = 0;
   #holeEndPosition = "";
+  /** The offset after which the topic has begun. */
+  #begunAfter = 0;
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #lostAt = -Infinity;
@@ -123,6 +125,11 @@ export class Log implements MeteredLog {
   /** The offset of the newest message, or of the one after which the log begins. */
   get headOffset(): number {
     return this.#headOffset;
+  }
+
+  /** The index after which the topic has begun; `undefined` if the log does not know it. */
+  get begin(): number | undefined {
+    return this.indexOf(this.#epoch, this.#begunAfter);
   }
 
   /** The offset of the newest message that the log no longer holds. */
@@ -298,8 +305,9 @@ export class Log implements MeteredLog {
    * every follower reaches the hole.
    *
    * @param lostAt A time at or before which the lost messages were published, in milliseconds of the hub's clock.
+   * @param begunAfter The offset after which the topic has begun. If it is `offset` or later, none is lost.
    */
-  restart(epoch: string, offset: number, lostAt: number): void {
+  restart(epoch: string, offset: number, lostAt: number, begunAfter = 0): void {
     const isFirst = this.#head === 0;
     const isCounted = this.isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     this.clear();
@@ -311,7 +319,8 @@ export class Log implements MeteredLog {
     this.#epoch = epoch;
     this.#prefix = undefined;
     // A first epoch that begins before its first message has lost nothing.
-    this.#lostAt = isFirst && offset === 0 ? -Infinity : lostAt;
+    this.#begunAfter = Math.min(begunAfter, offset);
+    this.#lostAt = isFirst && offset <= begunAfter ? -Infinity : lostAt;
     if (isFirst) return;
     this.#holeEndPosition = this.position(this.#head);
     this.#holeEnd = this.#head;

@@ -73,7 +73,8 @@ export async function readHistory(request: HistoryRequest): Promise<HistoryAnswe
     const removed = messages[excess - 1]?.offset ?? (from > begin ? from : base);
     const floor = Math.max(await floorOf(request, page, stream, time), removed);
     const newest = Math.max(head, messages.at(-1)?.offset ?? 0, floor);
-    const finite = state.life === undefined ? undefined : { ttlMs: state.life.ttlMs, isExpired: false };
+    const finite =
+      state.life === undefined ? undefined : { ttlMs: state.life.ttlMs, begunAfter: state.life.base, isExpired: false };
     const history = { epoch: name, floor, head: newest, messages: messages.slice(excess), now: time, finite };
     return { history, state };
   }
@@ -81,7 +82,7 @@ export async function readHistory(request: HistoryRequest): Promise<HistoryAnswe
 
 /** The answer for a topic that has ended, and is no longer kept. Its messages may still be in the stream. */
 function expired(state: TopicState, epoch: string, now: number): HistoryAnswer {
-  const finite = { ttlMs: state.life?.ttlMs ?? 0, isExpired: true };
+  const finite = { ttlMs: state.life?.ttlMs ?? 0, begunAfter: state.base, isExpired: true };
   return { history: { epoch, floor: state.newest, head: state.newest, messages: [], now, finite }, state };
 }
 

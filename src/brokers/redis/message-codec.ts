@@ -68,7 +68,7 @@ export function historyOf(reply: unknown): ReadAnswer {
     if (offset === undefined) misplaced.push(id);
     else messages.push(messageFrom(Number(offset), at, fields, json));
   }
-  const finite = ttlMs === "" ? undefined : { ttlMs: Number(ttlMs), isExpired: expired !== "" };
+  const finite = ttlMs === "" ? undefined : { ttlMs: Number(ttlMs), begunAfter: 0, isExpired: expired !== "" };
   const history = { epoch, floor: Number(floor), head: Number(head), messages, now: Number(now), finite };
   return { history, misplaced, repair };
 }
