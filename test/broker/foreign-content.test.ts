@@ -424,27 +424,33 @@ describe("content of another program in Redis", () => {
     return { topic, meta: `comet:{${topic}}:meta`, process };
   }
 
-  test.each(["abc", "", "-1", "1e3", "99999999999999"])("takes a recorded lease of %j for none", async (lease) => {
-    const { topic, meta, process } = await startProducer();
-    await redis.command("HSET", meta, "lease", lease);
-    await expect(process.renewLease(topic, "mine")).rejects.toMatchObject({ code: "ERR_PRODUCER_LOST" });
-    expect(await process.settle(topic)).toBeUndefined();
-    expect(await process.acquire(topic, "other")).toBe("acquired");
-    await process.publish(topic, { ...publication("2"), fence: "other" }, kept);
-    expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
-    expect(process.ignored).toEqual([]);
-    await process.close();
-  });
+  test.each(["abc", "", "-1", "1e3", "60000000000000", "99999999999999"])(
+    "takes a recorded lease of %j for none",
+    async (lease) => {
+      const { topic, meta, process } = await startProducer();
+      await redis.command("HSET", meta, "lease", lease);
+      await expect(process.renewLease(topic, "mine")).rejects.toMatchObject({ code: "ERR_PRODUCER_LOST" });
+      expect(await process.settle(topic)).toBeUndefined();
+      expect(await process.acquire(topic, "other")).toBe("acquired");
+      await process.publish(topic, { ...publication("2"), fence: "other" }, kept);
+      expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
+      expect(process.ignored).toEqual([]);
+      await process.close();
+    },
+  );
 
-  test.each(["abc", "", "-1", "99999999999999"])("takes a recorded end of %j for none", async (ended) => {
-    const { topic, meta, process } = await startProducer();
-    await redis.command("HSET", meta, "ended", ended);
-    expect(await process.acquire(topic, "other")).toBe("held");
-    await process.publish(topic, "2", kept);
-    await process.publish(topic, ending("complete"), kept);
-    expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2", ""]);
-    await process.close();
-  });
+  test.each(["abc", "", "-1", "60000000000000", "99999999999999"])(
+    "takes a recorded end of %j for none",
+    async (ended) => {
+      const { topic, meta, process } = await startProducer();
+      await redis.command("HSET", meta, "ended", ended);
+      expect(await process.acquire(topic, "other")).toBe("held");
+      await process.publish(topic, "2", kept);
+      await process.publish(topic, ending("complete"), kept);
+      expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2", ""]);
+      await process.close();
+    },
+  );
 
   test.each([
     ["ttl", "abc"],
