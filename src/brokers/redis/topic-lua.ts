@@ -32,7 +32,7 @@ end
 
 -- The fields of the hash as they are.
 local function fields()
-  return redis.call('HMGET', meta, 'epoch', 'head', 'total', 'at', 'since', 'before', 'life', 'ttl', 'ended', 'fence', 'lease')
+  return redis.call('HMGET', meta, 'epoch', 'head', 'total', 'at', 'since', 'before', 'life')
 end
 
 -- The recorded values of a topic: epoch, head, total, time, the fields, since, before. If they are none that a hub could have recorded,
@@ -122,10 +122,12 @@ end
 export const lifeLua = `
 -- The life of a topic, and its state if it is one that ends. Neither, if no hub could have recorded them.
 local function lifeOf(held, now)
-  local life, ttl = held and held[7], held and whole(held[8])
+  local life = held and held[7]
   if not life or #life > 32 or not string.match(life, '^%w+$') then return end
+  -- Other topics have none of these fields, and are not slowed down by a search for them.
+  local values = redis.call('HMGET', meta, 'ttl', 'ended', 'fence', 'lease')
+  local ttl, ended, fence, lease = whole(values[1]), whole(values[2]), values[3], whole(values[4])
   if not ttl or ttl == 0 then return life end
-  local ended, fence, lease = whole(held[9]), held[10], whole(held[11])
   if ended and ended > now then ended = nil end
   if ended or not fence or not lease or lease > now + YEAR then lease = nil end
   return life, { ttl = ttl, ended = ended, fence = fence, lease = lease, isExpired = ended ~= nil and now - ended > ttl }
