@@ -219,7 +219,7 @@ export interface Broker {
   /** Whether the offsets of each topic are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
   /** The part that keeps topics that end, if the broker has it. */
-  readonly finite?: FiniteTopics;
+  readonly finite?: FiniteTopics | undefined;
 
   /** Attaches the hub that the broker calls back. Called once, before every other method. */
   attach(host: BrokerHost): void;

@@ -22,7 +22,7 @@ brokerContract(
     serverWorld(await startRedis({ persistent: true }), (port) =>
       redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...impatient }),
     ),
-  { hasNetwork: true },
+  { hasNetwork: true, keepsFinite: true },
 );
 
 describe("the Redis broker", () => {
@@ -87,7 +87,7 @@ describe("the Redis broker", () => {
       expect(await ttl("meta")).toBeGreaterThan(49_000);
       const slots = names.map((name) => /\{[^}]*\}/.exec(name)?.[0]);
       expect(new Set(slots).size).toBe(1);
-      expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("1");
+      expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("2");
     });
 
     test("holds at most a sixteenth more than its bounds, and does not return that", async () => {
