@@ -118,7 +118,8 @@ export class FiniteEntries {
     const { kind, life, beginsLife = false } = context;
     const at = clock.now();
     const previous = beginsLife || kind === "deleted" ? undefined : previousOf(state, kind);
-    const headers = encodeHeaders(topic, message, at, { kind, life, beginsLife, previous, expected: state.newest });
+    const { newest: expected, base } = state;
+    const headers = encodeHeaders(topic, message, at, { kind, life, base, beginsLife, previous, expected });
     try {
       const stored = await storeEntry(link, this.#parts.subjects.of(topic), message.json, headers);
       if (!stored.isDuplicate) this.#advance(topic, state, stored.offset, at, message, { kind, life, beginsLife });

@@ -20,6 +20,9 @@ export interface LeaseRecord {
   readonly renewal: Renewal | undefined;
 }
 
+/** The record of a topic that has ended: it has no lease. */
+export const END_RECORD = "{}";
+
 export function encodeRenewal({ fence, leaseMs, ttlMs, base }: Renewal): string {
   return JSON.stringify({ fence, lease: leaseMs, ttl: ttlMs, base });
 }

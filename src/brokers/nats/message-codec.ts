@@ -40,6 +40,8 @@ export interface StoredEntry {
 export interface EntryContext {
   readonly kind: EntryKind;
   readonly life: Life | undefined;
+  /** Entries up to this offset are deleted, or of earlier lives: their message ids do not count. */
+  readonly base: number;
   /** Whether the entry begins a life: its own offset is the base then. */
   readonly beginsLife: boolean;
   readonly previous: number | undefined;
@@ -61,7 +63,7 @@ export function encodeHeaders(topic: string, message: BrokerPublication, at: num
   if (context !== undefined) encoded.set(EXPECTED_HEADER, String(context.expected));
   // A token has no space and a JSON text begins with a quote, so ids of different topics and lives never collide.
   if (messageId !== undefined) {
-    const base = context?.life?.base ?? 0;
+    const base = context?.base ?? 0;
     const life = base === 0 ? "" : `${base} `;
     encoded.set(ID_HEADER, `${topicToken(topic)} ${life}${asciiJson(messageId)}`);
   }

@@ -92,10 +92,15 @@ export class NatsBroker implements Broker {
     // Nothing is awaited before the request is sent, so messages keep the order of the calls.
     const link = this.#openLink();
     if (this.finite.concerns(topic, message, bounds)) return await this.finite.publish(topic, message, bounds);
+    // Notices show whether a topic ends, so only one without a listener is looked at.
+    const looking = this.#subscriptions.has(topic) ? undefined : this.finite.look(topic);
     const headers = encodeHeaders(topic, message, this.#clock.now());
     const storing = storeEntry(link, this.#subjects.of(topic), message.json, headers);
-    const { offset, isDuplicate } = await this.#checked(link, storing);
-    return isDuplicate ? this.#epoch.positionOf(offset) : await this.#epoch.acknowledge(offset);
+    const stored = await this.#checked(link, storing);
+    if (stored.isDuplicate) return this.#epoch.positionOf(stored.offset);
+    const position = await this.#epoch.acknowledge(stored.offset);
+    if (looking === undefined || !(await looking)) return position;
+    return (await this.finite.confirm(topic, stored, message, bounds)) ?? position;
   }
 
   read(topic: string, after: number, bounds: TopicBounds, current: number): Promise<History> {

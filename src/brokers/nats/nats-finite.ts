@@ -1,8 +1,9 @@
 import type { BrokerPublication, FiniteTopics, LeaseAnswer, LeaseRequest, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
+import { EndlessTopics } from "./endless-topics.ts";
 import { FiniteEntries, topicError, type FiniteParts } from "./finite-entries.ts";
 import { purge } from "./jetstream-api.ts";
-import { encodeRenewal, readLeaseRecord, renewalHeaders, type LeaseRecord } from "./lease-record.ts";
+import { encodeRenewal, END_RECORD, readLeaseRecord, renewalHeaders, type LeaseRecord } from "./lease-record.ts";
 import type { Lease, Life } from "./life.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
 import { isOvertaken, storeEntry, type Stored } from "./store-entry.ts";
@@ -31,6 +32,7 @@ export class NatsFinite implements FiniteTopics {
   readonly entries: FiniteEntries;
   readonly #parts: FiniteParts;
   readonly #queues: TopicQueues;
+  readonly #endless = new EndlessTopics();
   readonly #held = new Map<string, HeldLease>();
 
   constructor(settings: NatsSettings, parts: FiniteParts) {
@@ -46,6 +48,30 @@ export class NatsFinite implements FiniteTopics {
     return isOfFinite || this.entries.has(topic) || this.#queues.has(topic);
   }
 
+  /**
+   * Sends a look at a topic that does not end as far as this process knows. Called just before a message is sent to it.
+   *
+   * @returns Undefined if no look is due; otherwise resolves to whether the topic may have ended.
+   */
+  look(topic: string): Promise<boolean> | undefined {
+    return this.#endless.look(topic, this.#parts.open(), this.#parts.subjects.leaseOf(topic));
+  }
+
+  /**
+   * Checks a message that was stored in a topic that may have ended. If it had, readers leave it out, and it is published as `publish`
+   * does, which usually rejects it. It is not removed: nats-server 2.9 does not find the newest message of a subject after such a removal.
+   */
+  async confirm(
+    topic: string,
+    stored: Stored,
+    message: BrokerPublication,
+    bounds: TopicBounds,
+  ): Promise<Position | undefined> {
+    const { end } = await this.entries.peek(topic);
+    if (end === undefined || end.offset > stored.offset) return undefined;
+    return await this.publish(topic, message, bounds);
+  }
+
   publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
     return this.#inTurn(topic, message.bytes, async (attempt) => {
       const state = await this.#begun(topic, attempt);
@@ -58,7 +84,8 @@ export class NatsFinite implements FiniteTopics {
           return undefined;
         }
         const first = await this.entries.findDuplicate(topic, state, message);
-        if (first === undefined) throw this.#lost(topic, message.fence, code);
+        const isFirst = first !== undefined && first.offset <= (state.end?.offset ?? state.newest);
+        if (!isFirst) throw this.#lost(topic, message.fence, code);
         return this.#position(first);
       }
       const stored = await this.entries.store(topic, state, message, {
@@ -66,7 +93,7 @@ export class NatsFinite implements FiniteTopics {
         life: lifeAfter(state, message, bounds),
       });
       if (stored === undefined) return undefined;
-      if (message.ended !== undefined) this.#held.delete(topic);
+      if (message.ended !== undefined) await this.#recordEnd(topic);
       return await this.#position(stored);
     });
   }
@@ -130,7 +157,7 @@ export class NatsFinite implements FiniteTopics {
       const life = lifeAfter(state, end, bounds);
       const stored = await this.entries.store(topic, state, end, { kind: "message", life });
       if (stored === undefined) return undefined;
-      this.#held.delete(topic);
+      await this.#recordEnd(topic);
       return { left: undefined };
     }).then(({ left }) => left);
   }
@@ -213,6 +240,13 @@ export class NatsFinite implements FiniteTopics {
 
   #record(topic: string): Promise<LeaseRecord | undefined> {
     return readLeaseRecord(this.#parts.open(), this.#parts.subjects.leaseOf(topic));
+  }
+
+  /** Leaves a record beside a topic that has ended, for processes that do not know that it ends. */
+  async #recordEnd(topic: string): Promise<void> {
+    this.#held.delete(topic);
+    const { link } = this.#parts.open();
+    await storeEntry(link, this.#parts.subjects.leaseOf(topic), END_RECORD, undefined).catch(() => undefined);
   }
 
   /** Stores a renewal, and removes the ones before. Resolves to false if there is a newer one. */

@@ -145,7 +145,9 @@ async function readPage(request: HistoryRequest, after: number): Promise<Page> {
   const held = oldest === undefined ? [] : entries.filter(({ message }) => message.offset >= oldest.message.offset);
   const gone = oldest === undefined ? head : oldest.message.offset - 1;
   const through = Math.max(last, Math.min(gone, head));
-  return { from, entries: held, oldest, head, through, state, base };
+  // What follows the end is no message.
+  const newest = through >= head && state.end !== undefined ? state.head : head;
+  return { from, entries: held, oldest, head: newest, through, state, base };
 }
 
 /** The offset up to which messages may have been removed. */
