@@ -159,6 +159,8 @@ export class Log implements MeteredLog {
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
   indexOf(epoch: string, offset: number): number | undefined {
     if (epoch !== this.#epoch || offset > this.#headOffset) return undefined;
+    // A client that has waited for the beginning has no other position.
+    if (offset === 0 && this.#begunAfter > 0) return this.begin;
     if (this.isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
     if (offset < this.#floorOffset) return this.#countedFrom - 1;
     let low = this.#floor;
@@ -309,6 +311,12 @@ export class Log implements MeteredLog {
    */
   restart(epoch: string, offset: number, lostAt: number, begunAfter = 0): void {
     const isFirst = this.#head === 0;
+    const isEmpty = this.size === 0 && this.#headOffset === 0 && epoch === this.#epoch;
+    if (isEmpty && offset <= begunAfter) {
+      // It had not begun, so whoever follows it has missed nothing.
+      this.#headOffset = this.#floorOffset = this.#begunAfter = offset;
+      return;
+    }
     const isCounted = this.isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     this.clear();
     this.#ended = undefined;

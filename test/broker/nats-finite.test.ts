@@ -73,7 +73,7 @@ describe("topics that end on NATS", () => {
   async function store(subject: string, fields: string, data: string): Promise<number> {
     const encoded = headers();
     encoded.set("Comet-Message", fields);
-    return (await admin.request(subject, data, { headers: encoded })).json<{ seq: number }>().seq;
+    return (await admin.request(subject, data, { headers: encoded, timeout: SOON_MS })).json<{ seq: number }>().seq;
   }
 
   test("rejects an endless publish after the end in a process that has never read the topic", async () => {
@@ -91,8 +91,8 @@ describe("topics that end on NATS", () => {
     const stream = nextStream();
     const broker = await join(stream);
     const [looks, stored]: [string[], (readonly string[])[]] = [[], []];
-    admin.subscribe(`$JS.API.DIRECT.GET.${stream}`, { callback: (_, message) => looks.push(message.string()) });
-    admin.subscribe(`${stream}.t`, { callback: (_, message) => stored.push(message.headers?.keys() ?? []) });
+    admin.subscribe(`$JS.API.DIRECT.GET.${stream}`, { callback: (_, message) => void looks.push(message.string()) });
+    admin.subscribe(`${stream}.t`, { callback: (_, message) => void stored.push(message.headers?.keys() ?? []) });
     await admin.flush();
     for (let i = 0; i < 20; i += 1) await broker.publish("t", publication("1"), wide);
     await until(() => stored.length === 20, SOON_MS);

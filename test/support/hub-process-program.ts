@@ -114,7 +114,8 @@ function isAway(error: unknown): boolean {
 
 function onError(error: unknown): void {
   if (isAway(error)) lost += 1;
-  else errors.push(inspect(error));
+  // A process that was frozen for longer than its leases.
+  else if ((error as { code?: string }).code !== "ERR_PRODUCER_LOST") errors.push(inspect(error));
 }
 
 function brokerOf(order: ListenOrder): Promise<Broker> {

@@ -203,7 +203,7 @@ export class MemoryTopic {
     while (this.#head > this.#floor) {
       const { message, bytes } = this.#at(this.#floor + 1);
       const size = this.#head - this.#floor;
-      const isOver = size > room || (this.#bytes > maxBytes && size > 1);
+      const isOver = size > room || (this.#bytes > maxBytes && size > 1 + room - maxEntries);
       if (!isOver && message.at >= oldestAt) break;
       this.#held[this.#empty] = undefined;
       this.#empty += 1;

@@ -59,6 +59,11 @@ export async function readHistory(request: HistoryRequest): Promise<HistoryAnswe
     const { head, through, state, base } = page;
     const { name } = epochOf(stream);
     if (isExpired(state, clock.now())) return expired(state, name, clock.now());
+    if (bounds.ttlMs !== undefined && state.life === undefined && head === 0) {
+      // No message of it was ever published, though the stream has lost messages of others.
+      const history = { epoch: name, floor: 0, head: 0, messages: [], now: clock.now(), finite: undefined };
+      return { history, state };
+    }
     const begin = Math.max(after, base);
     const isComplete = through >= head;
     const messages = messagesOf(page);

@@ -2,6 +2,7 @@ import type { Wire } from "../../../src/wire/item.ts";
 import type { Engine, HubProcess } from "../../support/hub-process.ts";
 import { BrokerWorld } from "./broker-world.ts";
 import { sleep, until } from "./clock.ts";
+import { Deck } from "./deck.ts";
 import { ProducedReader } from "./produced-reader.ts";
 import type { Random } from "./random.ts";
 
@@ -32,6 +33,7 @@ const AGAIN_MS = 2500;
 const BEYOND_LEASE_MS = 2000;
 
 const harms = ["hub killed", "hub frozen briefly", "hub frozen past the lease", "link cut"] as const;
+type Harm = (typeof harms)[number];
 const outcomes = ["complete", "stopped", "ERR_PRODUCER_LOST"] as const;
 
 /**
@@ -53,11 +55,12 @@ export async function producedChaos(options: ProducedOptions): Promise<ProducedR
       for (const reader of readers) reader.look(performance.now());
     }
   })();
+  const deck = new Deck(harms, random.fork());
   const harming = (async () => {
     for (;;) {
       await sleep(random.whole(300, 1500));
       if (state.isOver) return;
-      await harm(world, leaseMs);
+      await harm(world, deck.next(), leaseMs);
     }
   })();
   const cutting = (async () => {
@@ -178,11 +181,10 @@ async function rereadAll(
   }
 }
 
-async function harm({ hubs, proxies, random, tally }: BrokerWorld, leaseMs: number): Promise<void> {
+async function harm({ hubs, proxies, random, tally }: BrokerWorld, kind: Harm, leaseMs: number): Promise<void> {
   const i = random.whole(0, hubs.length - 1);
   const [hub, proxy] = [hubs[i], proxies[i]];
   if (hub === undefined || proxy === undefined) return;
-  const kind = random.pick(harms);
   tally.add(`harm ${kind}`);
   if (kind === "hub killed") {
     await hub.kill();
