@@ -46,7 +46,9 @@ interface Asked {
   readonly wire: FiniteWire;
   readonly at: number;
   readonly removals: ReadonlyMap<string, number>;
+  /** The topics that have expired, surely or maybe. */
   readonly expired: readonly string[];
+  readonly mayBeExpired: readonly string[];
 }
 
 /** A reader of finite topics on any wire, which keeps its position as PROTOCOL.md says. */
@@ -93,7 +95,8 @@ export class FiniteReader {
       this.#world.standing(topic).removals - this.#world.standing(topic).restarts;
     const removals = new Map(this.#topics.map((topic) => [topic, removed(topic)]));
     const expired = this.#topics.filter((topic) => this.#world.isSurelyExpired(topic));
-    const asked: Asked = { wire, at: performance.now(), removals, expired };
+    const mayBeExpired = this.#topics.filter((topic) => this.#world.mayBeExpired(topic));
+    const asked: Asked = { wire, at: performance.now(), removals, expired, mayBeExpired };
     const decision = this.#world.hub._decide(request, () => ({}));
     if (!isPromiseLike(decision)) {
       this.#decided(asked, decision);
@@ -185,7 +188,7 @@ export class FiniteReader {
     this.#connection = decision.open(this.#sink);
   }
 
-  #refused({ wire }: Asked, status: number): void {
+  #refused({ wire, mayBeExpired }: Asked, status: number): void {
     this.isDone = true;
     if (status === 204) {
       expect(wire).toBe("sse");
@@ -193,7 +196,8 @@ export class FiniteReader {
       return;
     }
     // Where some have expired and the others have not begun, the answer is 404.
-    const isExpired = (topic: string): boolean => status === 404 && this.#world.mayBeExpired(topic);
+    const isExpired = (topic: string): boolean => status === 404 && mayBeExpired.includes(topic);
+    if (status === 410) expect(mayBeExpired).toEqual(this.#topics);
     for (const topic of this.#topics) this.#miss(topic, isExpired(topic) ? 410 : status);
     if (status === 410) this.#counts.refusedAsExpired += 1;
     else this.#counts.refused += 1;
@@ -225,7 +229,8 @@ export class FiniteReader {
 
   #check(item: WireItem): void {
     if (item.type === "missing") {
-      this.#unnamed.delete(item.topic);
+      const isOpening = this.#unnamed.delete(item.topic);
+      if (isOpening) expect([item.status, this.#asked?.mayBeExpired.includes(item.topic)]).toEqual([410, true]);
       this.#miss(item.topic, item.status);
       if (item.status === 410) this.#counts.expired += 1;
       else this.#counts.missing += 1;
@@ -317,7 +322,7 @@ export class FiniteReader {
     const { at, removals } = this.#asked as Asked;
     const standing = this.#world.standing(topic);
     const { startTimeoutMs } = this.#world.options;
-    if (status === 410) expect(this.#world.mayBeExpired(topic), `${topic} is expired`).toBe(true);
+    if (status === 410) expect(this.#world.mayHaveExpired(topic), `${topic} is expired`).toBe(true);
     else {
       expect(status).toBe(404);
       const isRemoved = standing.restarts > 0 || standing.removals > (removals.get(topic) ?? 0);

@@ -40,11 +40,14 @@ interface Standing {
   /** The removals that were asked for: by `delete` and by `restart`; and those that had been when `epoch` began. */
   removals: number;
   removalsBefore: number;
-  /** The restarts that are under way. */
+  /** The calls of `produce` that are under way, and those among them that restart. */
+  producers: number;
   restarts: number;
   /** The calls that may have ended it as stopped. */
   stops: number;
-  /** The earliest time at which anything may have ended it. */
+  /** The calls that may have ended it, and the times of the first ever and of the first since it began. */
+  ends: number;
+  firstEndedFrom: number;
   endedFrom: number;
   /** The time of its end, if nothing can have removed it or begun it anew since. */
   surelyEndedAt: number | undefined;
@@ -63,6 +66,8 @@ export class FiniteWorld {
   readonly #pulled = new Map<string, number[]>();
   /** The sources of the producers that run. */
   readonly #sources = new Map<string, Channel<undefined>>();
+  /** The topics of which a source has failed. */
+  readonly #failed = new Set<string>();
   #number = 0;
   /** The calls of the hub that are not settled. */
   #unsettled = 0;
@@ -149,6 +154,7 @@ export class FiniteWorld {
     const pulled: number[] = [];
     let call: ((position: string) => { readonly epoch: string; readonly offset: number }) | undefined;
     let removals = 0;
+    standing.producers += 1;
     if (restart) {
       this.#mayEnd(topic);
       standing.removals += 1;
@@ -173,6 +179,7 @@ export class FiniteWorld {
       { restart },
     );
     this.settles(outcome, (result: StreamOutcome) => {
+      standing.producers -= 1;
       if (restart) standing.restarts -= 1;
       const { position, outcome: how, code, message } = result;
       // It has joined another producer, or was stopped before it began.
@@ -181,9 +188,9 @@ export class FiniteWorld {
       if (position === undefined) return;
       const { epoch, offset } = call(position);
       this.record.pulled(topic, epoch, pulled);
-      // A producer is stopped too when its topic is removed, which has no end then. Where there is no room, a topic has
-      // no end that fails, and one may be removed before its producer knows of its end.
-      const hasEnd = how === "complete" || (!this.mayEvict && (how === "failed" || standing.removals === removals));
+      // A topic that was removed has no end. Where there is no room, it may have none either, or be removed before its
+      // producer knows of its end.
+      const hasEnd = how === "complete" || (!this.mayEvict && standing.removals === removals);
       if (hasEnd) this.record.ended(topic, epoch, { offset, outcome: how, code, message });
     });
   }
@@ -199,6 +206,7 @@ export class FiniteWorld {
     if (source === undefined) return;
     this.#sources.delete(topic);
     this.#mayEnd(topic);
+    if (fails) this.#failed.add(topic);
     if (fails) source.fail(new Error("The source has failed."));
     else source.end();
   }
@@ -237,9 +245,10 @@ export class FiniteWorld {
     await flushed();
     expect(this.#failures).toEqual([]);
     expect(this.#unsettled, "calls of the hub that never settle").toBe(0);
-    this.record.verify((topic, outcome) =>
-      outcome === "stopped" ? this.standing(topic).stops > 0 : outcome === "failed" && this.mayEvict,
-    );
+    this.record.verify((topic, outcome) => {
+      if (outcome === "stopped") return this.standing(topic).stops > 0;
+      return outcome === "failed" && (this.#failed.has(topic) || this.mayEvict);
+    });
     await this.hub.close({ drainMs: 0 });
     expect(this.hub.stats().connections).toBe(0);
   }
@@ -257,8 +266,11 @@ export class FiniteWorld {
         begunAt: Infinity,
         removals: 0,
         removalsBefore: 0,
+        producers: 0,
         restarts: 0,
         stops: 0,
+        ends: 0,
+        firstEndedFrom: Infinity,
         endedFrom: Infinity,
         surelyEndedAt: undefined,
       };
@@ -272,11 +284,15 @@ export class FiniteWorld {
     return this.options.room !== "plenty";
   }
 
-  /** Whether a life of the topic may have ended, and be kept no longer. */
+  /** Whether the topic may have ended, and be kept no longer. */
   mayBeExpired(topic: string): boolean {
-    const { endedFrom, removals } = this.standing(topic);
-    if (endedFrom === Infinity) return false;
-    return this.mayEvict || removals > 0 || performance.now() - endedFrom > this.options.ttlMs;
+    return this.#mayBeOver(this.standing(topic).endedFrom);
+  }
+
+  /** Whether a life of the topic, present or former, may have ended and been removed. */
+  mayHaveExpired(topic: string): boolean {
+    const { firstEndedFrom, removals } = this.standing(topic);
+    return (removals > 0 && firstEndedFrom < Infinity) || this.#mayBeOver(firstEndedFrom);
   }
 
   isSurelyExpired(topic: string): boolean {
@@ -290,7 +306,7 @@ export class FiniteWorld {
    */
   #called(topic: string): (position: string) => { readonly epoch: string; readonly offset: number } {
     const standing = this.standing(topic);
-    const { epoch: before, removals, removalsBefore, restarts } = standing;
+    const { epoch: before, removals, removalsBefore, restarts, producers, ends } = standing;
     const mayBeginAnew = removals > removalsBefore || restarts > 0 || this.mayEvict || this.mayBeExpired(topic);
     const mustBeginAnew = this.isSurelyExpired(topic);
     if (this.mayBeExpired(topic)) standing.surelyEndedAt = undefined;
@@ -304,6 +320,8 @@ export class FiniteWorld {
         standing.epoch = place.epoch;
         standing.removalsBefore = removals;
         standing.begunAt = time;
+        // The calls before may have ended another life.
+        if (producers === 0 && standing.ends === ends) standing.endedFrom = Infinity;
       }
       return place;
     };
@@ -317,8 +335,14 @@ export class FiniteWorld {
     return this.readers.some((reader) => reader.awaits(topic));
   }
 
+  #mayBeOver(endedFrom: number): boolean {
+    return endedFrom < Infinity && (this.mayEvict || performance.now() - endedFrom > this.options.ttlMs);
+  }
+
   #mayEnd(topic: string): void {
     const standing = this.standing(topic);
+    standing.ends += 1;
+    standing.firstEndedFrom = Math.min(standing.firstEndedFrom, performance.now());
     standing.endedFrom = Math.min(standing.endedFrom, performance.now());
   }
 
