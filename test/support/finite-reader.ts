@@ -104,7 +104,7 @@ export class FiniteReader {
     }
     this.#waiting = asked;
     this.#counts.waits += 1;
-    this.#world.settles(Promise.resolve(decision), (late) => {
+    void this.#world.settles(Promise.resolve(decision), (late) => {
       if (this.#waiting === asked) {
         this.#waiting = undefined;
         this.#decided(asked, late);

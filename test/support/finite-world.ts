@@ -1,6 +1,14 @@
 import { expect, vi } from "vitest";
-import { CometError, Enumeratee, Enumerator, Hub, type Channel, type OverflowPolicy } from "../../src/index.ts";
-import type { EndOptions, StreamOutcome } from "../../src/index.ts";
+import {
+  Enumeratee,
+  Enumerator,
+  Hub,
+  type Channel,
+  type CometError,
+  type EndOptions,
+  type OverflowPolicy,
+  type StreamOutcome,
+} from "../../src/index.ts";
 import { placesOf } from "../soak/support/position.ts";
 import { flushed } from "./fake-sink.ts";
 import type { FiniteReader } from "./finite-reader.ts";
@@ -97,7 +105,7 @@ export class FiniteWorld {
     for (let i = 0; i < count; i += 1) {
       const number = this.#next();
       const call = this.#called(topic);
-      this.#attempt(
+      void this.#attempt(
         () => this.hub.topic<FiniteMessage>(topic).publish({ topic, number }, { key: String(number % 3) }),
         (position) => {
           const place = call(position);
@@ -178,7 +186,7 @@ export class FiniteWorld {
       },
       { restart },
     );
-    this.settles(outcome, (result: StreamOutcome) => {
+    void this.settles(outcome, (result: StreamOutcome) => {
       standing.producers -= 1;
       if (restart) standing.restarts -= 1;
       const { position, outcome: how, code, message } = result;
