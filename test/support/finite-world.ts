@@ -296,7 +296,10 @@ export class FiniteWorld {
     // The last element that its producer's source was pulled for is not published.
     if (cause?.code === "ERR_LIMIT" && refused !== undefined) this.#pulled.get(refused)?.pop();
     const isOwn = code === "ERR_FAILED" && cause?.message === "The source has failed.";
-    if (!isFull && !isOwn) this.#failures.push(error);
+    // A source fails when its topic has ended, and the topic is removed before the source knows that.
+    const mayBeRemoved = this.mayEvict || this.topics.some((topic) => this.standing(topic).removals > 0);
+    const isLate = code === "ERR_ENDED" && mayBeRemoved;
+    if (!isFull && !isOwn && !isLate) this.#failures.push(error);
   }
 
   #next(): number {
