@@ -194,10 +194,12 @@ export class FiniteWorld {
     }
   }
 
-  /** Fills the memory of the hub, so that its oldest messages leave. */
-  fill(): void {
+  /** Fills the memory of the hub, so that its oldest messages leave, after everything that is queued is sent. */
+  async fill(): Promise<void> {
+    if (this.options.room !== "1 MiB") return;
+    await flushed();
     if (this.topics.some((topic) => this.#isAwaited(topic))) return;
-    if (this.options.room === "1 MiB") void this.hub.topic<string>(FILLING).publish(LARGE);
+    void this.hub.topic<string>(FILLING).publish(LARGE);
   }
 
   /** Lets time pass, after everything that is queued is sent: no server stands still for so long. */
