@@ -140,7 +140,6 @@ export class FiniteWorld {
   }
 
   async delete(topic: string): Promise<void> {
-    if (this.#isAwaited(topic)) return;
     const standing = this.standing(topic);
     standing.removals += 1;
     standing.surelyEndedAt = undefined;
@@ -149,7 +148,6 @@ export class FiniteWorld {
 
   /** Runs a producer, or joins the one that runs. */
   produce(topic: string, restart: boolean): void {
-    if (restart && this.#isAwaited(topic)) return;
     const standing = this.standing(topic);
     const pulled: number[] = [];
     let call: ((position: string) => { readonly epoch: string; readonly offset: number }) | undefined;
@@ -213,7 +211,6 @@ export class FiniteWorld {
 
   /** Fills the memory of the hub, so that its oldest messages leave. */
   fill(): void {
-    if (this.topics.some((topic) => this.#isAwaited(topic))) return;
     if (this.options.room === "1 MiB") void this.hub.topic<string>(FILLING).publish(LARGE);
   }
 
@@ -325,14 +322,6 @@ export class FiniteWorld {
       }
       return place;
     };
-  }
-
-  /**
-   * Whether a request waits for a topic to begin. The model removes none then: the hub does not tell a reader of a topic
-   * that was removed before its stream opens.
-   */
-  #isAwaited(topic: string): boolean {
-    return this.readers.some((reader) => reader.awaits(topic));
   }
 
   #mayBeOver(endedFrom: number): boolean {

@@ -185,10 +185,14 @@ export class Connection implements Subscription, Member {
     this.#miss(this.#awaited.filter(({ isAwaited }) => isAwaited).map(({ log }) => log));
   }
 
-  /** Tells the client that one of its topics was removed, unless it has had the end of it. */
-  lose(log: Log): void {
+  /**
+   * Tells the client that one of its topics was removed, unless it has had the end of it.
+   *
+   * @param isOpening Whether nothing was sent yet, so that the client has had no end.
+   */
+  lose(log: Log, isOpening = false): void {
     const i = this.#group.logs.indexOf(log);
-    if (i === -1 || this.#over || this.#hasEnd(i)) return;
+    if (i === -1 || this.#over || (!isOpening && this.#hasEnd(i))) return;
     this.#backlog.forget(log);
     this.#miss([log]);
   }
