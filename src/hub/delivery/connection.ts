@@ -197,12 +197,16 @@ export class Connection implements Subscription, Member {
     this.#miss([log]);
   }
 
-  /** Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics. */
-  open(resumePoints: readonly ResumePoint[], { removed, expired }: StreamClient): void {
+  /**
+   * Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics.
+   *
+   * @param finite The topics that end.
+   */
+  open(resumePoints: readonly ResumePoint[], { removed, expired }: StreamClient, finite: readonly string[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
-    const base = { states: this.states, position: this.position, heartbeatMs };
-    const item = removed.length === 0 ? base : { ...base, removed };
+    const lists = { ...(removed.length > 0 && { removed }), ...(finite.length > 0 && { finite }) };
+    const item = { states: this.states, position: this.position, heartbeatMs, ...lists };
     // Only the last item carries the position. A client that is cut off before it has received every gap resumes from
     // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);

@@ -113,7 +113,8 @@ export class Subscriptions {
     this.#sweeper.start();
     this.#counters.byWire[connection.wire] += 1;
     for (const observe of this.#observers) observe(connection, 1);
-    connection.open(resumePoints, client);
+    const finite = topics.filter(({ life }) => life !== undefined).map(({ name }) => name);
+    connection.open(resumePoints, client, finite);
     // Other code may have removed a topic since the request was admitted.
     for (const { isForgotten, log } of topics) if (isForgotten) connection.lose(log, true);
     if (!connection.over) {
