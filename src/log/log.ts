@@ -303,6 +303,7 @@ export class Log implements MeteredLog {
     const isFirst = this.#head === 0;
     const isCounted = this.isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     this.clear();
+    this.#ended = undefined;
     // A hole of unknown size is one index wide, so that cursors still meet it.
     this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
     this.#headOffset = this.#floorOffset = offset;

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { flushed, turn } from "../support/fake-sink.ts";
-import { FiniteCounts, FiniteReader, finiteWires } from "../support/finite-reader.ts";
+import { FiniteCounts } from "../support/finite-ledger.ts";
+import { FiniteReader, finiteWires } from "../support/finite-reader.ts";
 import { FiniteWorld } from "../support/finite-world.ts";
 import { virtualTime } from "../support/virtual-time.ts";
 

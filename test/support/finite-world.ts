@@ -1,10 +1,19 @@
 import { expect, vi } from "vitest";
-import { CometError, Enumeratee, Enumerator, Hub, type Channel, type OverflowPolicy } from "../../src/index.ts";
-import type { EndOptions, StreamOutcome } from "../../src/index.ts";
-import { placesOf } from "../soak/support/position.ts";
+import {
+  Enumeratee,
+  Enumerator,
+  Hub,
+  type Channel,
+  type CometError,
+  type EndOptions,
+  type OverflowPolicy,
+  type StreamOutcome,
+} from "../../src/index.ts";
+import type { Place } from "../soak/support/position.ts";
 import { flushed } from "./fake-sink.ts";
 import type { FiniteReader } from "./finite-reader.ts";
 import { FiniteRecord } from "./finite-record.ts";
+import { FiniteStanding } from "./finite-standing.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 export interface FiniteWorldOptions {
@@ -23,35 +32,12 @@ export type FiniteMessage = { readonly topic: string; readonly number: number };
 
 /** A tenth of it is the period of the hub's sweeps. */
 const MAX_AGE_MS = 500;
-/** By then a sweep has removed what has expired. */
-const SWEPT_MS = 101;
 /** The topic whose messages fill the hub's memory, and one of them. */
 const FILLING = "filling";
 const LARGE = "x".repeat(400_000);
 
 /** What readers see in place of an `Error`. */
 const HIDDEN = { code: "ERR_FAILED", message: "The source of this topic has failed." };
-
-/** What is known of a topic. Times are virtual. */
-interface Standing {
-  /** The life that the last publisher has met, and the time at which it began at the latest. */
-  epoch: string | undefined;
-  begunAt: number;
-  /** The removals that were asked for: by `delete` and by `restart`; and those that had been when `epoch` began. */
-  removals: number;
-  removalsBefore: number;
-  /** The calls of `produce` that are under way, and those among them that restart. */
-  producers: number;
-  restarts: number;
-  /** The calls that may have ended it as stopped. */
-  stops: number;
-  /** The calls that may have ended it, and the times of the first ever and of the first since it began. */
-  ends: number;
-  firstEndedFrom: number;
-  endedFrom: number;
-  /** The time of its end, if nothing can have removed it or begun it anew since. */
-  surelyEndedAt: number | undefined;
-}
 
 /** A hub whose topics end, a plain record of them, and readers that check everything that they are sent against it. */
 export class FiniteWorld {
@@ -61,13 +47,11 @@ export class FiniteWorld {
   readonly readers: FiniteReader[] = [];
   readonly topics: readonly string[];
   readonly #time: VirtualTime;
-  readonly #standings = new Map<string, Standing>();
+  readonly #standings = new Map<string, FiniteStanding>();
   /** What the newest producer of each topic has emitted. */
   readonly #pulled = new Map<string, number[]>();
   /** The sources of the producers that run. */
   readonly #sources = new Map<string, Channel<undefined>>();
-  /** The topics of which a source has failed. */
-  readonly #failed = new Set<string>();
   #number = 0;
   /** The calls of the hub that are not settled. */
   #unsettled = 0;
@@ -96,25 +80,25 @@ export class FiniteWorld {
   publish(topic: string, count: number): void {
     for (let i = 0; i < count; i += 1) {
       const number = this.#next();
-      const call = this.#called(topic);
-      this.#attempt(
+      const call = this.standing(topic).called();
+      void this.#attempt(
         () => this.hub.topic<FiniteMessage>(topic).publish({ topic, number }, { key: String(number % 3) }),
         (position) => {
           const place = call(position);
           this.record.published(topic, place, number);
         },
-        this.#mayHaveEnded(topic),
+        this.standing(topic).mayHaveEnded,
       );
     }
   }
 
   async end(topic: string, options: EndOptions): Promise<void> {
-    const call = this.#called(topic);
+    const call = this.standing(topic).called();
     const time = performance.now();
     await this.#attempt(
       () => {
         const ended = this.hub.topic(topic).end(options);
-        this.#mayEnd(topic);
+        this.standing(topic).mayEnd();
         return ended;
       },
       (position) => {
@@ -126,12 +110,12 @@ export class FiniteWorld {
         this.record.ended(topic, epoch, { offset, outcome, code, message });
         if (this.standing(topic).restarts === 0) this.standing(topic).surelyEndedAt = time;
       },
-      this.#mayHaveEnded(topic),
+      this.standing(topic).mayHaveEnded,
     );
   }
 
   stop(topic: string): void {
-    this.#mayEnd(topic);
+    this.standing(topic).mayEnd();
     this.standing(topic).stops += 1;
     const noRoom = ({ code }: CometError): void => {
       expect([this.options.room, code]).toEqual(["two topics", "ERR_LIMIT"]);
@@ -140,9 +124,7 @@ export class FiniteWorld {
   }
 
   async delete(topic: string): Promise<void> {
-    const standing = this.standing(topic);
-    standing.removals += 1;
-    standing.surelyEndedAt = undefined;
+    this.standing(topic).remove();
     await this.hub.topic(topic).delete();
   }
 
@@ -150,21 +132,20 @@ export class FiniteWorld {
   produce(topic: string, restart: boolean): void {
     const standing = this.standing(topic);
     const pulled: number[] = [];
-    let call: ((position: string) => { readonly epoch: string; readonly offset: number }) | undefined;
+    let call: ((position: string) => Place) | undefined;
     let removals = 0;
     standing.producers += 1;
     if (restart) {
-      this.#mayEnd(topic);
-      standing.removals += 1;
+      this.standing(topic).mayEnd();
+      standing.remove();
       standing.restarts += 1;
       standing.stops += 1;
-      standing.surelyEndedAt = undefined;
-    } else this.#called(topic);
+    } else this.standing(topic).called();
     const outcome = this.hub.produce(
       topic,
       () => {
         this.#pulled.set(topic, pulled);
-        call = this.#called(topic);
+        call = this.standing(topic).called();
         removals = standing.removals;
         const numbered = (): FiniteMessage => {
           const number = this.#next();
@@ -176,7 +157,7 @@ export class FiniteWorld {
       },
       { restart },
     );
-    this.settles(outcome, (result: StreamOutcome) => {
+    void this.settles(outcome, (result: StreamOutcome) => {
       standing.producers -= 1;
       if (restart) standing.restarts -= 1;
       const { position, outcome: how, code, message } = result;
@@ -203,10 +184,12 @@ export class FiniteWorld {
     const source = this.#sources.get(topic);
     if (source === undefined) return;
     this.#sources.delete(topic);
-    this.#mayEnd(topic);
-    if (fails) this.#failed.add(topic);
-    if (fails) source.fail(new Error("The source has failed."));
-    else source.end();
+    this.standing(topic).mayEnd();
+    if (!fails) source.end();
+    else {
+      this.standing(topic).hasFailed = true;
+      source.fail(new Error("The source has failed."));
+    }
   }
 
   /** Fills the memory of the hub, so that its oldest messages leave. */
@@ -244,7 +227,7 @@ export class FiniteWorld {
     expect(this.#unsettled, "calls of the hub that never settle").toBe(0);
     this.record.verify((topic, outcome) => {
       if (outcome === "stopped") return this.standing(topic).stops > 0;
-      return outcome === "failed" && (this.#failed.has(topic) || this.mayEvict);
+      return outcome === "failed" && (this.standing(topic).hasFailed || this.mayEvict);
     });
     await this.hub.close({ drainMs: 0 });
     expect(this.hub.stats().connections).toBe(0);
@@ -255,22 +238,10 @@ export class FiniteWorld {
     vi.clearAllTimers();
   }
 
-  standing(topic: string): Standing {
+  standing(topic: string): FiniteStanding {
     let standing = this.#standings.get(topic);
     if (standing === undefined) {
-      standing = {
-        epoch: undefined,
-        begunAt: Infinity,
-        removals: 0,
-        removalsBefore: 0,
-        producers: 0,
-        restarts: 0,
-        stops: 0,
-        ends: 0,
-        firstEndedFrom: Infinity,
-        endedFrom: Infinity,
-        surelyEndedAt: undefined,
-      };
+      standing = new FiniteStanding(topic, this.options.ttlMs, this.mayEvict);
       this.#standings.set(topic, standing);
     }
     return standing;
@@ -279,65 +250,6 @@ export class FiniteWorld {
   /** Whether the hub may have removed a topic because it lacks room. */
   get mayEvict(): boolean {
     return this.options.room !== "plenty";
-  }
-
-  /** Whether the topic may have ended, and be kept no longer. */
-  mayBeExpired(topic: string): boolean {
-    return this.#mayBeOver(this.standing(topic).endedFrom);
-  }
-
-  /** Whether a life of the topic, present or former, may have ended and been removed. */
-  mayHaveExpired(topic: string): boolean {
-    const { firstEndedFrom, removals } = this.standing(topic);
-    return (removals > 0 && firstEndedFrom < Infinity) || this.#mayBeOver(firstEndedFrom);
-  }
-
-  isSurelyExpired(topic: string): boolean {
-    const { surelyEndedAt } = this.standing(topic);
-    return surelyEndedAt !== undefined && performance.now() - surelyEndedAt > this.options.ttlMs + SWEPT_MS;
-  }
-
-  /**
-   * Notes a call that publishes, and returns a function for its position, which returns the place. The place must be in
-   * the life that there was before, unless something may have removed that.
-   */
-  #called(topic: string): (position: string) => { readonly epoch: string; readonly offset: number } {
-    const standing = this.standing(topic);
-    const { epoch: before, removals, removalsBefore, restarts, producers, ends } = standing;
-    const mayBeginAnew = removals > removalsBefore || restarts > 0 || this.mayEvict || this.mayBeExpired(topic);
-    const mustBeginAnew = this.isSurelyExpired(topic);
-    if (this.mayBeExpired(topic)) standing.surelyEndedAt = undefined;
-    const time = performance.now();
-    return (position) => {
-      const place = placesOf(position).get(topic);
-      if (place === undefined) throw new Error(`The position ${position} does not name ${topic}.`);
-      if (before !== undefined && !mayBeginAnew) expect(place.epoch, `${topic} goes on`).toBe(before);
-      if (mustBeginAnew) expect(place.epoch, `${topic} begins anew`).not.toBe(before);
-      if (standing.epoch !== place.epoch && standing.epoch === before) {
-        standing.epoch = place.epoch;
-        standing.removalsBefore = removals;
-        standing.begunAt = time;
-        // The calls before may have ended another life.
-        if (producers === 0 && standing.ends === ends) standing.endedFrom = Infinity;
-      }
-      return place;
-    };
-  }
-
-  #mayBeOver(endedFrom: number): boolean {
-    return endedFrom < Infinity && (this.mayEvict || performance.now() - endedFrom > this.options.ttlMs);
-  }
-
-  #mayEnd(topic: string): void {
-    const standing = this.standing(topic);
-    standing.ends += 1;
-    standing.firstEndedFrom = Math.min(standing.firstEndedFrom, performance.now());
-    standing.endedFrom = Math.min(standing.endedFrom, performance.now());
-  }
-
-  /** Whether a call may be rejected because the topic has ended. */
-  #mayHaveEnded(topic: string): boolean {
-    return this.standing(topic).endedFrom !== Infinity && !this.isSurelyExpired(topic);
   }
 
   /** Calls the hub. It may refuse the call where it has no room, or because the topic has ended. */
@@ -373,7 +285,10 @@ export class FiniteWorld {
     // The last element that its producer's source was pulled for is not published.
     if (cause?.code === "ERR_LIMIT" && refused !== undefined) this.#pulled.get(refused)?.pop();
     const isOwn = code === "ERR_FAILED" && cause?.message === "The source has failed.";
-    if (!isFull && !isOwn) this.#failures.push(error);
+    // A source fails when its topic has ended, and the topic is removed before the source knows that.
+    const mayBeRemoved = this.mayEvict || this.topics.some((topic) => this.standing(topic).removals > 0);
+    const isLate = code === "ERR_ENDED" && mayBeRemoved;
+    if (!isFull && !isOwn && !isLate) this.#failures.push(error);
   }
 
   #next(): number {
