@@ -287,7 +287,7 @@ export class FiniteWorld {
     const isOwn = code === "ERR_FAILED" && cause?.message === "The source has failed.";
     // A source fails when its topic has ended, and the topic is removed before the source knows that.
     const mayBeRemoved = this.mayEvict || this.topics.some((topic) => this.standing(topic).removals > 0);
-    const isLate = code === "ERR_ENDED" && mayBeRemoved;
+    const isLate = [code, cause?.code].includes("ERR_ENDED") && mayBeRemoved;
     if (!isFull && !isOwn && !isLate) this.#failures.push(error);
   }
 
