@@ -99,7 +99,11 @@ export class FiniteLedger {
     if (expired.length === this.#topics.length) expect(status).toBe(410);
     if (status === 204) {
       expect(wire).toBe("sse");
-      for (const [topic, { outcome }] of this.#had) expect(outcome, topic).toBeDefined();
+      // An `EventSource` stops after 204 alone, so it is not told of a topic that has expired beside others that it has read.
+      for (const [topic, had] of this.#had) {
+        if (mayBeExpired.includes(topic)) had.outcome ??= "missing";
+        expect(had.outcome, topic).toBeDefined();
+      }
       return;
     }
     // Where some have expired and the others have not begun, the answer is 404.
