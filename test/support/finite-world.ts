@@ -192,9 +192,11 @@ export class FiniteWorld {
     }
   }
 
-  /** Fills the memory of the hub, so that its oldest messages leave. */
-  fill(): void {
-    if (this.options.room === "1 MiB") void this.hub.topic<string>(FILLING).publish(LARGE);
+  /** Fills the memory of the hub, so that its oldest messages leave, after everything that is queued is sent. */
+  async fill(): Promise<void> {
+    if (this.options.room !== "1 MiB") return;
+    await flushed();
+    void this.hub.topic<string>(FILLING).publish(LARGE);
   }
 
   /** Lets time pass, after everything that is queued is sent: no server stands still for so long. */
