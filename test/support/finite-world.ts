@@ -124,6 +124,8 @@ export class FiniteWorld {
   }
 
   async delete(topic: string): Promise<void> {
+    // A producer learns of the end of its topic in the next turn, and of nothing if the topic is removed before.
+    if (this.standing(topic).producers > 0) await flushed();
     this.standing(topic).remove();
     await this.hub.topic(topic).delete();
   }
