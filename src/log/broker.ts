@@ -88,6 +88,8 @@ export interface History {
 export interface FiniteState {
   /** The time in milliseconds that it is kept after its end. */
   readonly ttlMs: number;
+  /** The offset after which it has begun: 0, or one that no message of an earlier topic of its name exceeds. */
+  readonly begunAfter: number;
   /**
    * Whether it has ended and is no longer kept. A broker MAY forget that as well: the topic has not begun then.
    */

@@ -9,9 +9,9 @@ import { root } from "../support/run.ts";
 const LONGEST_CHAIN: { readonly [room: string]: number } = {
   adapters: 6,
   "adapters/node": 6,
-  brokers: 8,
+  brokers: 12,
   "brokers/memory": 3,
-  "brokers/nats": 7,
+  "brokers/nats": 11,
   "brokers/redis": 6,
   client: 7,
   core: 2,

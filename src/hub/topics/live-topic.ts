@@ -202,11 +202,11 @@ export class LiveTopic implements Flushable {
     for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
   }
 
-  /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`. */
-  restart(epoch: string, offset: number): void {
+  /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`, also for the parameters. */
+  restart(epoch: string, offset: number, begunAfter?: number): void {
     this.sendUnsent();
     const wasWritten = this.isWritten;
-    this.log.restart(epoch, offset, now());
+    this.log.restart(epoch, offset, now(), begunAfter);
     if (!wasWritten) this.#context.onChange(this);
     this.#context.flusher.touch(this);
   }

@@ -1,4 +1,4 @@
-import { CometError, describe } from "../../core/errors.ts";
+import { CometError, describe, type CometErrorCode } from "../../core/errors.ts";
 import { afterTurn } from "../../core/turn.ts";
 import type { LeaseAnswer } from "../../log/broker.ts";
 import { Enumerator } from "../../stream/enumerator.ts";
@@ -146,9 +146,10 @@ export class Production {
   #finish({ outcome, failure }: SourceResult): void {
     this.#onOver();
     this.#lease?.release();
-    if (failure !== undefined && !isClosing(failure.error)) {
+    if (failure !== undefined && !hasCode(failure.error, "ERR_CLOSED")) {
       const what = `The producer of the topic ${describe(this.#topic.name)} has failed.`;
-      this.#sources.onError(new CometError("ERR_FAILED", what, { cause: failure.error }));
+      const isLost = hasCode(failure.error, "ERR_PRODUCER_LOST");
+      this.#sources.onError(isLost ? failure.error : new CometError("ERR_FAILED", what, { cause: failure.error }));
     }
     this.#resolve(outcome);
   }
@@ -163,11 +164,10 @@ export async function endAsStopped(topic: ProducedTopic): Promise<void> {
     await topic.end(STOPPED);
   } catch (error) {
     // Other code may have ended it first.
-    if (!(error instanceof CometError && error.code === "ERR_ENDED")) throw error;
+    if (!hasCode(error, "ERR_ENDED")) throw error;
   }
 }
 
-/** Whether a producer was interrupted by `hub.close`, which is no failure of its own. */
-function isClosing(error: unknown): boolean {
-  return error instanceof CometError && error.code === "ERR_CLOSED";
+function hasCode(error: unknown, code: CometErrorCode): boolean {
+  return error instanceof CometError && error.code === code;
 }

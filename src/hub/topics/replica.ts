@@ -176,7 +176,7 @@ export class Replica {
       }
       const isAnotherEpoch = history.epoch !== this.#log.epoch;
       if (isAnotherEpoch || history.floor > after) {
-        this.#topic.restart(history.epoch, history.floor);
+        this.#topic.restart(history.epoch, history.floor, history.finite?.begunAfter);
         this.#newest = undefined;
       }
       this.#mustVerifyNewest = false;

@@ -289,6 +289,7 @@ describe("hub.produce in several processes", () => {
     expect(await producing).toMatchObject({ outcome: "failed", code: "ERR_PRODUCER_LOST" });
     await until(() => source.closed === 1);
     expect(source.signal?.aborted).toBe(true);
+    expect(one.errors).toContainEqual(expect.objectContaining({ code: "ERR_PRODUCER_LOST" }));
     one.broker.restore();
     source.push("late");
     const again = await followHub(one.hub, "topic=t&wire=ndjson");
