@@ -48,6 +48,8 @@ export class Replica {
   #isLoaded = false;
   /** Whether the broker has said that the topic ends, and has begun. */
   #isFinite = false;
+  /** Whether the broker has said whether the topic ends: known since its beginning. */
+  #isKindKnown: boolean;
   /** Whether the newest message must be compared with the broker's, which may have lost it. */
   #mustVerifyNewest = false;
   /** The newest message, as the broker gave it. */
@@ -73,12 +75,13 @@ export class Replica {
     this.#log = topic.log;
     this.#link = link;
     this.#broker = link.broker;
+    this.#isKindKnown = link.broker.finite === undefined;
     this.#host = host;
   }
 
-  /** Whether the log has been read from the broker. */
+  /** Whether the log has been read from the broker, with what the broker knows of a topic that has begun. */
   get isLoaded(): boolean {
-    return this.#isLoaded;
+    return this.#isLoaded && (this.#isKindKnown || this.#log.headOffset === 0);
   }
 
   /**
@@ -187,6 +190,7 @@ export class Replica {
       }
       if (history.messages.length > 0 && history.head > this.#log.headOffset) continue;
       this.#isLoaded = true;
+      if (history.finite !== undefined || history.head > 0) this.#isKindKnown = true;
       this.#currentAt = askedAt;
       return;
     }
@@ -243,8 +247,8 @@ export class Replica {
         this.#newest = message;
         this.#topic.append(decoded, message.offset);
         this.#currentAt = now();
-        // Only a read says for how long the broker keeps it.
-        if (message.ended !== undefined && this.#topic.life === undefined) this.#scheduleRead();
+        // A notice does not say whether the topic ends.
+        if (!this.#isKindKnown) this.#scheduleRead();
         return;
       }
     }

@@ -51,6 +51,14 @@ export class ProducedReader {
     request.on("close", () => this.#over(request));
   }
 
+  /** What it has had, and where it is, for a report. */
+  get state(): string {
+    const { hubs } = this.#options;
+    const hub = this.#hub === undefined ? -1 : hubs.indexOf(this.#hub);
+    const where = this.#request === undefined ? "away" : `at hub ${hub}`;
+    return `${this.count} tokens of ${this.producer}, ${this.outcome}, ${where}`;
+  }
+
   /** Breaks the connection off. It comes back. */
   cut(): void {
     this.#request?.destroy();
