@@ -19,6 +19,8 @@ export class Life {
   /** The outcome that a call of a hub has returned. */
   outcome: string | undefined;
   mayEnd = false;
+  /** Whether `topic.end` was called. */
+  isEndCalled = false;
   readonly #counts = new Map<string, number>();
 
   constructor(number: number) {
@@ -104,6 +106,8 @@ export class SharedFiniteReader {
       return;
     }
     this.refusals.push(response.status);
+    // An `EventSource` that has the end already.
+    if (response.status === 204 && this.hasEnded) return;
     if (response.status === 404 || response.status === 410) this.isTold = true;
     else this.#fault(`is refused with ${response.status}: ${await response.text()}`);
   }

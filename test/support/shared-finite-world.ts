@@ -170,7 +170,7 @@ export class SharedFiniteWorld {
     const life = this.#life;
     const outcome = this.#random.pick(["complete", CODE, "stopped"] as const);
     const options = outcome === CODE ? { error: { code: CODE, message: "The quota is used up." } } : { outcome };
-    life.mayEnd = true;
+    life.mayEnd = life.isEndCalled = true;
     const hub = this.#hub;
     this.#call("end", async () => {
       try {
@@ -238,7 +238,8 @@ export class SharedFiniteWorld {
       this.faults.push(`A producer of life ${own.number} has the outcome ${outcome}, not ${own.outcome}.`);
     }
     own.outcome = outcome;
-    if (life === undefined || outcome !== "complete") return;
+    // Where a call of `end` was first, the source may not have emitted all.
+    if (life === undefined || outcome !== "complete" || life.isEndCalled) return;
     for (let n = 1; n <= count; n += 1) own.acknowledged.add(`${writer}:${n}`);
   }
 

@@ -107,6 +107,8 @@ export class Production {
   async #join(): Promise<void> {
     const topic = this.#topic;
     let release: () => void = () => undefined;
+    // This process may still have the topic of this name that another one has deleted.
+    await topic.refresh()?.catch(() => undefined);
     await new Promise<void>((resolve) => {
       const look = (): void => {
         if (topic.ended !== undefined || topic.isRemoved) resolve();
