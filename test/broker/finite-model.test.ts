@@ -48,7 +48,7 @@ describe.each([
     for (let i = 0; i < 3; i += 1) {
       const hub = new Hub({
         broker: await join(),
-        topics: (name) => ({ finite: true, ttlMs: name.startsWith("brief") ? 100 : 600_000 }),
+        topics: (name) => ({ finite: true, ttlMs: name.startsWith("brief") ? 100 : 200_000 }),
         onError: (error) => void errors.push(error as CometError),
       });
       closers.push(() => hub.close({ drainMs: 0 }));
