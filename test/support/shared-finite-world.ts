@@ -164,6 +164,7 @@ export class SharedFiniteWorld {
   }
 
   async #end(): Promise<void> {
+    if (this.#isBrief) await this.#anewIfEnded();
     // Readers know a life by its messages.
     if (this.#life.acknowledged.size === 0) await this.#publish(1);
     await this.#settleCalls();
