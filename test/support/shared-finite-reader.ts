@@ -21,6 +21,7 @@ export class Life {
   mayEnd = false;
   /** Whether `topic.end` was called. */
   isEndCalled = false;
+  isEndAcknowledged = false;
   readonly #counts = new Map<string, number>();
 
   constructor(number: number) {

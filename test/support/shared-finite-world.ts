@@ -176,7 +176,10 @@ export class SharedFiniteWorld {
     this.#call("end", async () => {
       try {
         await hub.topic(this.topic).end(options);
-        if (life.outcome !== undefined) this.faults.push(`Life ${life.number} ends twice.`);
+        // A producer may know the end before this call does.
+        const isOther = life.outcome !== undefined && life.outcome !== outcome;
+        if (life.isEndAcknowledged || isOther) this.faults.push(`Life ${life.number} ends twice.`);
+        life.isEndAcknowledged = true;
         life.outcome = outcome;
       } catch (error) {
         this.#allowEnded(error, true);
