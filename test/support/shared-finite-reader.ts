@@ -131,7 +131,7 @@ export class SharedFiniteReader {
       this.#check(follower.items[this.#absorbed] as WireItem);
     }
     if (!isOver) return;
-    if (follower.failure !== undefined) this.#fault(`has a broken stream: ${String(follower.failure)}`);
+    if (follower.failure !== undefined) this.#fault(`has a broken stream: ${(follower.failure as Error).message}`);
     this.#follower = undefined;
   }
 

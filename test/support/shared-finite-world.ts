@@ -75,7 +75,7 @@ export class SharedFiniteWorld {
       [2, "turns", () => turns(random.whole(1, 20))],
     ];
     let at = random.next() * acts.reduce((sum, [weight]) => sum + weight, 0);
-    const [, name, act] = acts.find(([weight]) => (at -= weight) < 0) ?? (acts[0] as (typeof acts)[number]);
+    const [, name, act] = acts.find(([weight]) => (at -= weight) < 0) ?? [0, "nothing", () => undefined];
     this.steps.push(name);
     await act();
     for (const reader of this.readers) reader.absorb();
@@ -234,7 +234,7 @@ export class SharedFiniteWorld {
   }
 
   /** Compares the outcome of a producer with its life's, unless another life has begun. */
-  #produced({ life = undefined, writer }: Producing, began: Life, count: number, result: StreamOutcome): void {
+  #produced({ life, writer }: Producing, began: Life, count: number, result: StreamOutcome): void {
     const own = life ?? began;
     if (own !== this.#life) return;
     const outcome = result.code ?? result.outcome;
