@@ -61,7 +61,7 @@ export class ProducerWatch {
   async #look(topic: LiveTopic): Promise<void> {
     let nextMs = SOON_MS;
     try {
-      if (isWaitedFor(topic)) nextMs = await this.#link.reads.run(() => this.#settle(topic));
+      if (isWaitedFor(topic)) nextMs = await this.#settle(topic);
     } catch (error) {
       this.#report(topic, error);
     }
@@ -75,7 +75,7 @@ export class ProducerWatch {
     const { name } = topic;
     const { bounds } = topic.settings;
     const end = endPublication({ topic: name, ...DIED });
-    const leftMs = topic.isAwaited ? undefined : await this.#link.settle(name, end, bounds);
+    const leftMs = topic.isAwaited ? undefined : await this.#link.reads.run(() => this.#link.settle(name, end, bounds));
     if (leftMs !== undefined) {
       this.#leased.add(topic);
       return leftMs + GRACE_MS;

@@ -393,3 +393,19 @@ describe("hub.produce in several processes", () => {
     expect((await producing).outcome).toBe("complete");
   });
 });
+
+test("a hub waits for hundreds of topics without a producer at once", async () => {
+  const [one, other] = sharedHubs(2) as [SharedHub, SharedHub];
+  // Reads that take their time wait for one another.
+  Object.defineProperty(other.broker, "gate", { get: () => new Promise((resolve) => setTimeout(resolve, 5)) });
+  const names = Array.from({ length: 200 }, (_, i) => `t${i}`);
+  const sources = names.map(() => new Source());
+  const producing = names.map((name, i) => one.hub.produce(name, (sources[i] as Source).factory, { leaseMs: 1000 }));
+  const readers = names.map((name) => collect(other.hub.topic(name).messages()).catch((error: unknown) => error));
+  await until(() => sources.every(({ calls }) => calls === 1));
+  one.broker.cut();
+  for (const outcome of await Promise.all(producing)) expect(outcome.code).toBe("ERR_PRODUCER_LOST");
+  for (const error of await Promise.all(readers)) {
+    expect(String((error as Error).message)).toContain("ERR_PRODUCER_LOST");
+  }
+});
