@@ -85,6 +85,10 @@ export class SharedFiniteWorld {
   async finish(): Promise<void> {
     await this.#settle();
     await this.#anewIfEnded();
+    // Readers know a life by its messages.
+    if (this.#life.outcome !== undefined && this.#life.acknowledged.size + this.#life.order.length === 0) {
+      await this.#delete();
+    }
     if (this.#life.outcome === undefined) {
       await this.#publish(1);
       await this.#settle();

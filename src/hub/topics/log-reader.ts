@@ -48,8 +48,8 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
 
   poll(): Step<TopicMessage<JsonValue>> {
     const { log } = this.#topic;
-    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#topic.isForgotten) throw forgotten(log.topic);
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#cursor === undefined) return this.#isClosed() ? END : WAIT;
     if (this.#cursor < log.floor) throw overflow(log.missed(this.#cursor, log.floor));
     if (this.#cursor < log.head) {

@@ -117,6 +117,8 @@ export class Production {
       release = topic.begin(look);
       // What the broker has now, and what is appended from now on: one of them has the end.
       topic.refresh()?.then(look, () => undefined);
+      // It was stopped before it was known that another process has the producer.
+      if (this.#controller.signal.aborted) void endAsStopped(topic).catch(() => undefined);
     });
     const outcome = topic.ended ?? { ...(topic.isRemoved ? STOPPED : LOST), position: topic.position };
     release();

@@ -214,6 +214,8 @@ export class Topics {
       },
       (cause: unknown) => {
         release();
+        // A topic that was deleted meanwhile is not read any more.
+        if (!this.#isClosed && topics.some(({ isForgotten }) => isForgotten)) return this.hold(names, positions, from);
         throw new CometError("ERR_BROKER", "The server cannot reach its message broker.", { cause });
       },
     );
@@ -247,6 +249,7 @@ export class Topics {
       if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
     } catch (cause) {
       release();
+      if (!this.#isClosed && topic.isForgotten) return this.current(name);
       if (cause instanceof CometError && cause.code === "ERR_CLOSED") throw cause;
       throw new CometError("ERR_BROKER", "The broker cannot be read.", { cause });
     }

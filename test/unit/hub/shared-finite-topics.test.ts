@@ -409,3 +409,22 @@ test("a hub waits for hundreds of topics without a producer at once", async () =
     expect(String((error as Error).message)).toContain("ERR_PRODUCER_LOST");
   }
 });
+
+test("a reader whose topic is deleted while the broker is read waits for the next one of its name", async () => {
+  const [one] = sharedHubs(1) as [SharedHub];
+  await one.hub.topic("t").publish("old");
+  let go: () => void = () => undefined;
+  one.broker.gate = new Promise<void>((resolve) => (go = resolve));
+  const following = followHub(one.hub, "topic=t&wire=ndjson");
+  const reading = collect(one.hub.topic("t").messages());
+  reading.catch(() => undefined);
+  await until(() => one.broker.reads === 1);
+  await one.hub.topic("t").delete();
+  go();
+  await expectCode("ERR_TOPIC_UNKNOWN", () => reading);
+  await one.hub.topic("t").publish("new");
+  const reader = await following;
+  await reader.has(1);
+  expect(reader.data).toEqual(["new"]);
+  reader.leave();
+});
