@@ -1,7 +1,7 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
 export { defineCometSource } from "./define-comet-source.ts";
 export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
-export type { FollowOptions } from "./follower.ts";
+export type { FollowOptions } from "./follow-options.ts";
 export type {
   CometCloseEvent,
   CometEndedEvent,
