@@ -88,6 +88,8 @@ export interface History {
 export interface FiniteState {
   /** The time in milliseconds that it is kept after its end. */
   readonly ttlMs: number;
+  /** The offset after which it has begun: 0, or one that no message of an earlier topic of its name exceeds. */
+  readonly begunAfter: number;
   /**
    * Whether it has ended and is no longer kept. A broker MAY forget that as well: the topic has not begun then.
    */
@@ -219,7 +221,7 @@ export interface Broker {
   /** Whether the offsets of each topic are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
   /** The part that keeps topics that end, if the broker has it. */
-  readonly finite?: FiniteTopics;
+  readonly finite?: FiniteTopics | undefined;
 
   /** Attaches the hub that the broker calls back. Called once, before every other method. */
   attach(host: BrokerHost): void;

@@ -42,6 +42,12 @@ function outcomeOf(entry: BrokerMessage | undefined): string | undefined {
   return entry?.ended === undefined ? undefined : (JSON.parse(entry.ended) as { outcome: string }).outcome;
 }
 
+/** Expects that no message of the topic's present life is missing, and that this can be seen. */
+function expectWhole({ floor, finite, messages }: History): void {
+  expect(floor).toBeLessThanOrEqual(finite?.begunAfter ?? -1);
+  expect(messages.every(({ offset }) => offset > (finite?.begunAfter ?? Infinity))).toBe(true);
+}
+
 /** Whether a reader with this position of a former life learns that what followed is gone. */
 function isGone(position: Position, { epoch, floor }: History): boolean {
   return position.epoch !== epoch || floor >= position.offset;
@@ -69,6 +75,7 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
       expect(jsonsOf(history)).toEqual(["1", "2", ""]);
       expect(history.messages.map(outcomeOf)).toEqual([undefined, undefined, "complete"]);
       expect(history).toMatchObject({ head: last.offset, finite: { ttlMs: 60_000, isExpired: false } });
+      expectWhole(history);
       await expectCode("ERR_ENDED", () => process.publish(topic, "late", kept));
       await expectCode("ERR_ENDED", () => process.publish(topic, "endless", wide));
       await expectCode("ERR_ENDED", () => process.publish(topic, ending("stopped"), kept));
@@ -96,7 +103,7 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
     for (const process of [a, b, c]) {
       expect((await process.read(unused, 0, kept)).finite).toBeUndefined();
       expect((await process.read(endless)).finite).toBeUndefined();
-      expect((await process.read(written)).finite).toEqual({ ttlMs: 60_000, isExpired: false });
+      expect((await process.read(written)).finite).toMatchObject({ ttlMs: 60_000, isExpired: false });
       const empty = await process.read(leased);
       expect(empty).toMatchObject({ messages: [], finite: { ttlMs: 60_000, isExpired: false } });
     }
@@ -127,6 +134,7 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
     const history = await a.readAll(topic, 0, short);
     expect(jsonsOf(history)).toEqual(["anew"]);
     expect(history).toMatchObject({ head: anew.offset, finite: { ttlMs: 1000, isExpired: false } });
+    expectWhole(history);
     expect(isGone(end, history)).toBe(true);
   });
 
@@ -227,6 +235,7 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
     await b.publish(topic, { ...publication("anew", { messageId: "id" }), fence: "second" }, kept);
     const history = await a.readAll(topic, 0, kept);
     expect(jsonsOf(history)).toEqual(["anew"]);
+    expectWhole(history);
     expect(isGone(stopped, history)).toBe(true);
     expect(await c.acquire(topic, "third", { restart: true })).toBe("held");
   });
@@ -253,6 +262,7 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
     await b.publish(topic, publication("anew", { messageId: "id" }), kept);
     const history = await c.readAll(topic, 0, kept);
     expect(jsonsOf(history)).toEqual(["anew"]);
+    expectWhole(history);
     expect(isGone(end, history)).toBe(true);
 
     const running = freshTopic("deleted");

@@ -27,6 +27,7 @@ interface HeldMessage {
 /** The life of a topic that ends. Times are those of the broker's clock. */
 interface MemoryLife {
   ttlMs: number;
+  readonly begunAfter: number;
   endedAt: number | undefined;
   lease: { readonly fence: string; until: number } | undefined;
 }
@@ -48,6 +49,8 @@ export class MemoryTopic {
   #held: (HeldMessage | undefined)[] = [];
   #empty = 0;
   #floor = 0;
+  /** The newest offset before it was last deleted. */
+  #base = 0;
   #bytes = 0;
 
   /** @param notify Called with each notice. */
@@ -152,6 +155,7 @@ export class MemoryTopic {
     const newest = this.#head === 0 ? undefined : { epoch: this.#epoch, offset: this.#head };
     this.#clear();
     this.#byMessageId.clear();
+    this.#base = this.#head;
     this.#life = undefined;
     return newest;
   }
@@ -168,7 +172,7 @@ export class MemoryTopic {
     if (this.#stateAt(now)?.isExpired === true) this.delete();
     const { ttlMs, maxAgeMs } = bounds;
     if (ttlMs !== undefined) {
-      this.#life ??= { ttlMs, endedAt: undefined, lease: undefined };
+      this.#life ??= { ttlMs, begunAfter: this.#base, endedAt: undefined, lease: undefined };
       if (this.#life.endedAt === undefined) this.#life.ttlMs = ttlMs;
     }
     this.#maxAgeMs = maxAgeMs;
@@ -184,8 +188,8 @@ export class MemoryTopic {
 
   #stateAt(now: number): FiniteState | undefined {
     if (this.#life === undefined) return undefined;
-    const { ttlMs, endedAt } = this.#life;
-    return { ttlMs, isExpired: endedAt !== undefined && now - endedAt > ttlMs };
+    const { ttlMs, begunAfter, endedAt } = this.#life;
+    return { ttlMs, begunAfter, isExpired: endedAt !== undefined && now - endedAt > ttlMs };
   }
 
   #at(offset: number): HeldMessage {
@@ -199,7 +203,7 @@ export class MemoryTopic {
     while (this.#head > this.#floor) {
       const { message, bytes } = this.#at(this.#floor + 1);
       const size = this.#head - this.#floor;
-      const isOver = size > room || (this.#bytes > maxBytes && size > 1);
+      const isOver = size > room || (this.#bytes > maxBytes && size > 1 + room - maxEntries);
       if (!isOver && message.at >= oldestAt) break;
       this.#held[this.#empty] = undefined;
       this.#empty += 1;

@@ -8,13 +8,14 @@
 
 import { CometError, describe } from "../../core/errors.ts";
 import { utf8Length } from "../../core/utf8.ts";
-import type { BrokerMessage } from "../../log/broker.ts";
-import type { Publication } from "../../log/entry.ts";
+import type { BrokerMessage, BrokerPublication } from "../../log/broker.ts";
+import { endPublication, type Publication } from "../../log/entry.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
-import { decodeEnd, endPublication } from "./topic-end.ts";
+import type { BrokerCodec } from "./broker-link.ts";
+import { decodeEnd, encodeEnd } from "./topic-end.ts";
 
 /**
  * Checks and encodes a message for publication.
@@ -87,17 +88,22 @@ function checkEvent(what: string, value: unknown): string | undefined {
   return event;
 }
 
+/** Returns a message, or the end of a topic, as a broker takes it. @param fence The producer's lease, if it has one. */
+function toBroker({ json, event, key, messageId, bytes, ended }: Publication, fence?: string): BrokerPublication {
+  return { json, event, key, messageId, bytes, ended: ended && encodeEnd(ended), fence };
+}
+
 /** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
 const MAX_RECEIVED_BYTES = 16_777_216;
 
 /**
- * Returns the decoder of a hub for messages from its broker. Other hubs may have a higher limit than this one.
+ * Returns the codec of a hub for messages of its broker. Other hubs may have a higher limit than this one.
  *
  * @param maxMessageBytes The size of the largest message that the hub publishes.
  */
-export function messageDecoder(maxMessageBytes: number): (topic: string, message: BrokerMessage) => Publication {
+export function brokerCodec(maxMessageBytes: number): BrokerCodec {
   const maxBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
-  return (topic, message) => decodeMessage(topic, message, maxBytes);
+  return { encode: toBroker, decode: (topic, message) => decodeMessage(topic, message, maxBytes) };
 }
 
 function decodeData(given: unknown, maxBytes: number): { readonly data: unknown; readonly json: string } {

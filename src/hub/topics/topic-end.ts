@@ -1,6 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { checkField } from "../../core/validate-field.ts";
-import type { Publication } from "../../log/entry.ts";
 import type { Outcome, TopicEnd } from "../../wire/item.ts";
 import type { EndOptions } from "../topic.ts";
 
@@ -33,11 +32,6 @@ function failureOf(error: unknown): { readonly code: string; readonly message: s
     throw new CometError("ERR_OPTION", `The message of an end's error must be ${limit}, not ${describe(message)}.`);
   }
   return { code: checkField("The code of an end's error", code, "ERR_OPTION") as string, message };
-}
-
-/** Returns the entry of the log that is a topic's end. It has no data. */
-export function endPublication(ended: TopicEnd): Publication {
-  return { json: "", text: undefined, event: undefined, key: undefined, messageId: undefined, bytes: 0, ended };
 }
 
 /** Encodes the end of a topic for a broker. */
