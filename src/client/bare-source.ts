@@ -8,8 +8,7 @@ import type {
   CometOpenEvent,
 } from "./comet-events.ts";
 import type { Outcome, Wire } from "../wire/item.ts";
-import type { WireFailure } from "./client-wire.ts";
-import type { FollowOptions } from "./follow-options.ts";
+import type { FollowOptions, WireFailure } from "./client-wire.ts";
 import { createFollower, type Follower } from "./follower.ts";
 
 /**

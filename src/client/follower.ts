@@ -1,8 +1,7 @@
 import { Backoff } from "../core/backoff.ts";
 import type { EndedItem, EndItem, EndReason, GapItem, MissingItem, OpenItem, Wire } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
-import { noWire, type ReceivedItem, type WireFailure } from "./client-wire.ts";
-import type { FollowOptions } from "./follow-options.ts";
+import { noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
 
 /** The item of a topic that has ended or is missing. */
 export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
