@@ -8,8 +8,8 @@ import type {
   CometOpenEvent,
 } from "./comet-events.ts";
 import type { Outcome, Wire } from "../wire/item.ts";
-import type { WireFailure } from "./client-wire.ts";
-import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
+import type { FollowOptions, WireFailure } from "./client-wire.ts";
+import { createFollower, type Follower } from "./follower.ts";
 
 /**
  * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
@@ -99,13 +99,16 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   #readyState: 0 | 1 | 2 = CONNECTING;
   #wire: Wire | undefined;
   #outcome: Outcome | undefined;
+  #isClosedByPage = false;
 
   constructor(url: string | URL, options: FollowOptions) {
     super();
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
-    const address = new URL(url, globalThis.location?.href);
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- workers have no document, and Node has no location.
+    const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
     // A frame would run `javascript:` in this page, whatever `fetch` and `EventSource` refuse.
     if (!/^https?:$/.test(address.protocol)) throw Object.assign(new TypeError(`No http: ${url}`), { code: "ERR_URL" });
+    // `fetch` refuses them. A relative address inherits those of the page.
+    address.username = address.password = "";
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
     for (const type of ["open", "message", "gap", "ended", "missing", "error", "close"]) {
@@ -114,7 +117,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
       );
     }
     const emit = (type: string, members: object): unknown =>
-      this.dispatchEvent(Object.assign(new Event(type), members));
+      this.#isClosedByPage || this.dispatchEvent(Object.assign(new Event(type), members));
     const fail = ({ code, detail, status }: WireFailure, retryMs: number | null): unknown =>
       emit("error", { code, detail, status, retryMs });
     const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
@@ -182,6 +185,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
 
   /** Closes the connection. It dispatches no event, and the source cannot be opened again. */
   close(): void {
+    this.#isClosedByPage = true;
     this.#readyState = CLOSED;
     this.follower.stop();
   }

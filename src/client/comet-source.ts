@@ -1,7 +1,6 @@
 import { BareSource, type AnyEvents } from "./bare-source.ts";
-import type { ClientWire } from "./client-wire.ts";
+import type { ClientWire, FollowOptions } from "./client-wire.ts";
 import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
-import type { FollowOptions } from "./follower.ts";
 import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
 import { ndjson } from "./wires/ndjson-wire.ts";

@@ -109,3 +109,7 @@ test.each([["comet-sockets/client", names]])("imports %s without a page", async 
   const code = `const client = await import("${name}"); client.defineCometSource(); console.log(Object.keys(client).sort().join());`;
   expect(await run(process.execPath, ["--input-type=module", "-e", code])).toBe(`${exported.join()}\n`);
 });
+
+test("marks the React module as one of the client, so that a server component that uses it fails with its name", () => {
+  expect(readFileSync(join(root, "dist/client/react.js"), "utf8")).toMatch(/^"use client";\n/);
+});
