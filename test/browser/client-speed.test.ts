@@ -63,6 +63,31 @@ describe.each(browserNames)("in %s", (name) => {
     expect(opened).toHaveLength(1);
   });
 
+  test("lets the page do other work while 10,000 messages arrive at once", async () => {
+    const { page } = used;
+    const { hub, origin } = await clientSite({ hub: { log: { maxEntries: 10_000 } } });
+    for (let number = 1; number <= 10_000; number += 1) await hub.topic("a").publish({ number });
+    await visit(page, origin);
+    // Each task of the channel is one in which the page could handle input. The listener works for 200 ms in all.
+    const count = `new Promise((resolve) => {
+      page.follow("a", "/events?topic=a&from=oldest", { wires: ["ndjson"] });
+      const { port1, port2 } = new MessageChannel();
+      let tasks = 0;
+      port1.onmessage = () => {
+        tasks += 1;
+        port2.postMessage(0);
+      };
+      let count = 0;
+      page.sources.a.addEventListener("message", () => {
+        if (count++ === 0) port2.postMessage(0);
+        const end = performance.now() + 1;
+        if (count % 50 === 0) while (performance.now() < end);
+        if (count === 10000) resolve(tasks);
+      });
+    })`;
+    expect(await page.evaluate(count)).toBeGreaterThan(10);
+  });
+
   test("gives a message every member of a MessageEvent, and cannot dispatch it again", async () => {
     const { page } = used;
     const { hub, origin } = await clientSite();

@@ -44,11 +44,11 @@ test.each([
   [
     "the client, with all wires",
     `import { CometSource } from "comet-sockets/client"; new CometSource("/live").onmessage = console.log;`,
-    // `Backoff`, which the brokers share, takes 75 bytes of it, and topics that end take 480. Light messages take 410, and an
-    // iteration that is no generator 50.
-    5_573,
+    // `Backoff`, which the brokers share, takes 75 bytes of it, and topics that end take 480. Light messages take 410, an
+    // iteration that is no generator 50, and the pauses of ndjson 115.
+    5_686,
   ],
-  ["the client, with ndjson", oneWire("ndjson"), 3_705],
+  ["the client, with ndjson", oneWire("ndjson"), 3_823],
   ["the client, with sse", oneWire("sse"), 3_262],
   ["the client, with comet", oneWire("comet"), 3_563],
   ["the client, with poll", oneWire("poll"), 3_556],
