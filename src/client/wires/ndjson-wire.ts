@@ -42,15 +42,16 @@ export const ndjson: ClientWire = {
         const lines = decoder.decode(value, { stream: true }).split("\n");
         lines[0] = rest + (lines[0] as string);
         rest = lines.pop() as string;
+        let i = 0;
         do {
           const beganAt = performance.now();
-          events.received(parseItems(lines.splice(0, SLICE_LINES)));
+          events.received(parseItems(lines.slice(i, (i += SLICE_LINES))));
           workMs += performance.now() - beganAt;
           if (workMs > SLICE_MS) {
             workMs = 0;
             await nextTask();
           }
-        } while (lines.length > 0 && !signal.aborted);
+        } while (i < lines.length && !signal.aborted);
         if (rest.length > MAX_LINE) {
           events.broken({ code: "ERR_FRAME", detail: "Line too long.", retryMs: null });
           return;
