@@ -46,9 +46,9 @@ test.each([
     `import { CometSource } from "comet-sockets/client"; new CometSource("/live").onmessage = console.log;`,
     // `Backoff`, which the brokers share, takes 75 bytes of it, and topics that end take 480. Light messages take 410, an
     // iteration that is no generator 50, and the pauses of ndjson 115.
-    5_686,
+    5_690,
   ],
-  ["the client, with ndjson", oneWire("ndjson"), 3_823],
+  ["the client, with ndjson", oneWire("ndjson"), 3_830],
   ["the client, with sse", oneWire("sse"), 3_262],
   ["the client, with comet", oneWire("comet"), 3_563],
   ["the client, with poll", oneWire("poll"), 3_556],
