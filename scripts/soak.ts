@@ -16,9 +16,11 @@ const soaks: { readonly [name: string]: string } = {
   storm: "thousands of clients reconnect at once",
   turn: "thousands of subscribers do not block the event loop",
   topics: "topics that were used once do not stay in memory",
+  finished: "finished streams take bounded memory, and slow nothing down",
   requests: "random and mutated requests crash nothing, leave nothing, and get coded answers",
   strangers: "anonymous clients that do their worst do not hurt well-behaved readers",
   brokers: "several processes on Redis and on NATS lose nothing, whatever is killed, cut and stalled",
+  produced: "streams that are produced once over several processes end for every reader",
   forever: "events through a forever iframe for as long as it lasts, in each browser",
   chaos: "a bad network, in each browser",
 };

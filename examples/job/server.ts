@@ -4,8 +4,8 @@
  *     PORT=4000 node examples/job/server.ts
  *
  * Kill it while an export runs, and start it again. The hub keeps its topics in this process, and they end with it. So the
- * pages reconnect, get the status 404 for the export, and show that it is lost. A broker will keep the topics of a process
- * that has crashed, and end them as failed; finite topics work without a broker alone for now.
+ * pages reconnect, get the status 404 for the export, and show that it is lost. For now, finite topics need a hub without
+ * a broker.
  */
 import { createServer } from "node:http";
 import { Hub } from "comet-sockets";

@@ -20,7 +20,7 @@ import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
 import type { ProduceOptions, StreamOutcome, StreamProducing } from "./published-streams.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
-import { messageDecoder } from "./topics/encode-message.ts";
+import { brokerCodec } from "./topics/encode-message.ts";
 import { currentPosition } from "./topics/current-position.ts";
 import { HubSourceTopics } from "./topics/hub-source-topic.ts";
 import { LogReader } from "./topics/log-reader.ts";
@@ -80,12 +80,12 @@ export class Hub implements StreamProducing {
     this.#capacity = new Capacity(settings);
     this.#settings = settings;
     const flusher = new Flusher(settings.flushSliceMs);
-    this.#link = broker && new BrokerLink(broker, onError, messageDecoder(settings.maxMessageBytes));
+    this.#link = broker && new BrokerLink(broker, onError, brokerCodec(settings.maxMessageBytes));
     this.#topics = new Topics(settings, flusher, sweeper, this.#link, (topic) => this.#subscriptions.forget(topic));
     this.#publisher = new Publisher(this.#topics, this.#link, this.#counters, settings.maxMessageBytes);
     this.#sources = new SourcePublisher(settings.flushSliceMs, onError);
     this.#sourceTopics = new HubSourceTopics(this.#topics, this.#publisher);
-    this.#producers = new Producers(this.#sources, this.#sourceTopics, broker !== undefined);
+    this.#producers = new Producers(this.#sources, this.#sourceTopics, broker);
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
     this.#presence = new Presences(settings, this.#subscriptions);
     this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters, sweeper);
@@ -95,6 +95,7 @@ export class Hub implements StreamProducing {
         this.#presence.restored();
       },
       (text) => this.#presence.signalled(text),
+      (name) => this.#topics.changed(name),
     );
   }
 
@@ -265,9 +266,10 @@ export class Hub implements StreamProducing {
     // the broker.
     // Sources go on during the drain, and end their topics while messages can still be published.
     this.#capacity.close(drainMs);
-    this.#producers.close();
+    this.#producers.refuse();
     await this.#subscriptions.drain(drainMs);
     await this.#sources.close();
+    this.#producers.close();
     this.#isClosed = true;
     this.#publisher.close();
     this.#topics.wakeReaders();

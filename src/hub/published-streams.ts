@@ -30,6 +30,13 @@ export interface ProduceOptions {
    * @default false
    */
   readonly restart?: boolean;
+  /**
+   * With a broker, the time in milliseconds, from 1000 to 3,600,000, after which a process is taken for dead that cannot
+   * reach the broker. The topic ends as failed then. It is renewed three times in this time.
+   *
+   * @default 10_000
+   */
+  readonly leaseMs?: number;
 }
 
 /** The outcome of a stream that was published into a topic: the result of `publishFrom` and `produce`. */

@@ -53,8 +53,8 @@ export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: 
   };
 }
 
-/** The time that a reader waits for a topic that ends to begin, by default. */
-const START_TIMEOUT_MS = 10_000;
+/** The time in milliseconds that a reader waits for a topic that ends to begin, by default. */
+export const START_TIMEOUT_MS = 10_000;
 
 /** The settings of a hub on which topics that end depend. */
 export interface FiniteDefaults {
@@ -78,12 +78,20 @@ export function checkFinite(
     if (ttlMs === undefined && startTimeoutMs === undefined) return undefined;
     throw new CometError("ERR_OPTION", "ttlMs and startTimeoutMs are options of topics that end: add finite: true.");
   }
-  if (broker !== undefined) {
-    const name = describe(broker.name);
-    throw new CometError("ERR_BROKER_CONFIG", `The broker ${name} does not keep topics that end.`);
-  }
-  return {
+  const settings = {
     ttlMs: assertInteger("ttlMs", ttlMs ?? log.maxAgeMs, 1, MAX_TIMER_MS),
     startTimeoutMs: assertInteger("startTimeoutMs", startTimeoutMs ?? START_TIMEOUT_MS, 0, MAX_TIMER_MS),
   };
+  if (broker !== undefined) assertKeeps(broker, settings);
+  return settings;
+}
+
+/** @throws {CometError} `ERR_BROKER_CONFIG` if a broker cannot keep such a topic. */
+function assertKeeps({ name, finite }: Broker, { ttlMs }: FiniteSettings): void {
+  if (finite === undefined) {
+    throw new CometError("ERR_BROKER_CONFIG", `The broker ${describe(name)} does not keep topics that end.`);
+  }
+  if (ttlMs <= finite.maxKeptMs) return;
+  const limit = `The broker ${describe(name)} keeps no message for longer than ${finite.maxKeptMs} ms`;
+  throw new CometError("ERR_BROKER_CONFIG", `${limit}, so ttlMs cannot be ${ttlMs}. Raise maxAgeMs of the broker.`);
 }

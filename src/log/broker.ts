@@ -19,10 +19,23 @@ export interface BrokerPublication {
   readonly messageId: string | undefined;
   /** The size of `json` in UTF-8 bytes, as it counts toward the bounds. */
   readonly bytes: number;
+  /** How the topic ends, as JSON, if this is its last entry. `json` is empty then, and `bytes` is 0. */
+  readonly ended?: string | undefined;
+  /** The producer's lease that must be in force, or the message is not published. */
+  readonly fence?: string | undefined;
+}
+
+/** The bounds that a broker trims a topic to. */
+export interface TopicBounds extends LogBounds {
+  /**
+   * The time in milliseconds that the topic is kept after its end. Set if it is a topic that ends; `maxAgeMs` is Infinity
+   * then.
+   */
+  readonly ttlMs?: number | undefined;
 }
 
 /** A message as a broker holds it. */
-export interface BrokerMessage extends Omit<BrokerPublication, "bytes"> {
+export interface BrokerMessage extends Omit<BrokerPublication, "bytes" | "fence"> {
   /** The number of the message in its topic. Offsets grow; only a dense broker leaves none out. */
   readonly offset: number;
   /** The time of publication by the broker's clock, in milliseconds since 1970. */
@@ -64,6 +77,91 @@ export interface History {
   readonly messages: readonly BrokerMessage[];
   /** The broker's clock, in milliseconds since 1970. */
   readonly now: number;
+  /**
+   * Set if it is a topic that ends and has begun: a hub has published to it with `ttlMs`, or has acquired its lease. Only
+   * of a broker with `finite`.
+   */
+  readonly finite?: FiniteState | undefined;
+}
+
+/** What a broker knows of a topic that ends. */
+export interface FiniteState {
+  /** The time in milliseconds that it is kept after its end. */
+  readonly ttlMs: number;
+  /** The offset after which it has begun: 0, or one that no message of an earlier topic of its name exceeds. */
+  readonly begunAfter: number;
+  /**
+   * Whether it has ended and is no longer kept. A broker MAY forget that as well: the topic has not begun then.
+   */
+  readonly isExpired: boolean;
+}
+
+/** A request for a producer's lease. */
+export interface LeaseRequest {
+  /** A name of the lease that no other one has. A repeated request with it has the same answer. */
+  readonly fence: string;
+  /** The time in milliseconds until the lease lapses, unless it is renewed. */
+  readonly leaseMs: number;
+  /** Whether to remove what the topic has from before, and to begin it anew. */
+  readonly restart: boolean;
+}
+
+/**
+ * The answer to a request for a lease. `held`: another producer has it, or had it until it lapsed and the topic has not
+ * ended yet. `ended`: the topic has ended and is kept.
+ */
+export type LeaseAnswer = "acquired" | "held" | "ended";
+
+/**
+ * The part of a broker that keeps topics that end, and the leases of their producers: at most one producer of each topic
+ * has a lease in force. A broker without this part has no `finite`, and a hub refuses such topics with `ERR_BROKER_CONFIG`.
+ *
+ * A broker with it
+ *
+ * - MUST publish nothing to a topic after its end: it rejects with `ERR_ENDED`. It resolves to the position of the first
+ *   message if that had the same `messageId`.
+ * - MUST keep the end and all messages within the bounds until `ttlMs` after the end. The end does not count toward the
+ *   bounds. A topic that has not ended is kept for at least a day after its last message or renewal. Neither lasts longer
+ *   than `maxKeptMs`.
+ * - MUST begin a topic anew, as if it had never been, with the first message or lease after it is deleted or expired.
+ * - MUST reject a message with a `fence` with `ERR_PRODUCER_LOST`, unless that lease is in force. A lease is in force until
+ *   it lapses by the broker's clock, the topic ends or is deleted, or `settle` has ended the topic. A broker whose server
+ *   cannot compare clocks MAY keep it in force until `settle` finds it lapsed.
+ * - MUST keep the state and the lease of a topic that has not ended over `renew`, and delete one that has ended.
+ */
+export interface FiniteTopics {
+  /** The longest time in milliseconds for which a message is kept, from its publication; Infinity if there is none. */
+  readonly maxKeptMs: number;
+
+  /**
+   * Acquires the lease of a topic's only producer, and notes that the topic has begun.
+   *
+   * @returns Rejects with `ERR_BROKER` if the lease is not acquired, and with `ERR_UNACKNOWLEDGED` if it may be.
+   */
+  acquire(topic: string, request: LeaseRequest, bounds: TopicBounds): Promise<LeaseAnswer>;
+
+  /**
+   * Puts off the time at which a lease lapses to `leaseMs` from now.
+   *
+   * @returns Rejects with `ERR_PRODUCER_LOST` if the lease is no longer in force.
+   */
+  renewLease(topic: string, fence: string, leaseMs: number): Promise<void>;
+
+  /**
+   * Ends a topic whose producer's lease has lapsed. Of several processes that call it, one publishes the end.
+   *
+   * @param end The end to publish.
+   * @returns Resolves to the time in milliseconds until the lease lapses unless it is renewed; to `undefined` if there is no
+   *   lease: the topic has ended, as it has after this, or has no producer.
+   */
+  settle(topic: string, end: BrokerPublication, bounds: TopicBounds): Promise<number | undefined>;
+
+  /**
+   * Deletes a topic with its messages, its end and its lease. Listeners are not notified.
+   *
+   * @returns Resolves to the position of its newest entry; `undefined` if there was none.
+   */
+  delete(topic: string): Promise<Position | undefined>;
 }
 
 /**
@@ -101,7 +199,7 @@ export interface BrokerHost {
  * - MUST reject `publish` with `ERR_BROKER` only if the message is not published and never will be, and with
  *   `ERR_UNACKNOWLEDGED` if it cannot know.
  * - MUST NOT publish a second message with a `messageId` that it received for that topic within the last `maxAgeMs`,
- *   whether it still holds the first or not. It resolves to the position of the first.
+ *   or `ttlMs` of a topic that ends, whether it still holds the first or not. It resolves to the position of the first.
  * - MUST trim a topic to its bounds, oldest first, and drop nothing else. It MAY hold a sixteenth or 256 messages more,
  *   and forget a topic that is empty and has no listener.
  * - MUST state in `floor` which messages may be gone. It MUST begin another epoch if messages that it has acknowledged
@@ -122,6 +220,8 @@ export interface Broker {
   readonly name: string;
   /** Whether the offsets of each topic are 1, 2, 3 ..., so that missing messages can be counted. */
   readonly isDense: boolean;
+  /** The part that keeps topics that end, if the broker has it. */
+  readonly finite?: FiniteTopics | undefined;
 
   /** Attaches the hub that the broker calls back. Called once, before every other method. */
   attach(host: BrokerHost): void;
@@ -130,9 +230,9 @@ export interface Broker {
    * Adds a message to a topic, and trims the topic.
    *
    * @returns Resolves to the message's position once the broker holds it. Rejects with `ERR_BROKER`,
-   *   `ERR_UNACKNOWLEDGED` or `ERR_CLOSED`, as the duties demand.
+   *   `ERR_UNACKNOWLEDGED` or `ERR_CLOSED`, as the duties demand; and with the codes of `FiniteTopics`.
    */
-  publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position>;
+  publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position>;
 
   /**
    * Reads the messages after an offset, as of now.
@@ -142,7 +242,7 @@ export interface Broker {
    *   Infinity if that is unknown. A broker that forgets the offsets of trimmed messages may conclude from it that no
    *   message is gone.
    */
-  read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History>;
+  read(topic: string, after: number, bounds: TopicBounds, current: number): Promise<History>;
 
   /**
    * Notifies `listener` of every message that is published to a topic after this resolves. Called once for each topic.

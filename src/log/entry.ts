@@ -36,6 +36,11 @@ export interface Publication {
   readonly ended?: TopicEnd | undefined;
 }
 
+/** Returns the last entry of a log: the end of its topic, which has no data. */
+export function endPublication(ended: TopicEnd): Publication {
+  return { json: "", text: undefined, event: undefined, key: undefined, messageId: undefined, bytes: 0, ended };
+}
+
 /** The memory of a message besides its texts: its object, its position's text and its place in the ring. */
 const ENTRY_OVERHEAD = 160;
 /** The memory of each text besides its characters, and of a place in an index by key or by id. */

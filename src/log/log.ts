@@ -59,6 +59,8 @@ export class Log implements MeteredLog {
   /** The index at which the newest hole ends, and its position. */
   #holeEnd = 0;
   #holeEndPosition = "";
+  /** The offset after which the topic has begun. */
+  #begunAfter = 0;
   /** The first index from which differences between indexes are numbers of messages. */
   #countedFrom = 0;
   #lostAt = -Infinity;
@@ -125,6 +127,11 @@ export class Log implements MeteredLog {
     return this.#headOffset;
   }
 
+  /** The index after which the topic has begun; `undefined` if the log does not know it. */
+  get begin(): number | undefined {
+    return this.indexOf(this.#epoch, this.#begunAfter);
+  }
+
   /** The offset of the newest message that the log no longer holds. */
   get floorOffset(): number {
     return this.#floorOffset;
@@ -152,6 +159,8 @@ export class Log implements MeteredLog {
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
   indexOf(epoch: string, offset: number): number | undefined {
     if (epoch !== this.#epoch || offset > this.#headOffset) return undefined;
+    // A client that has waited for the beginning has no other position.
+    if (offset === 0 && this.#begunAfter > 0) return this.begin;
     if (this.isDense) return Math.max(0, this.#head - (this.#headOffset - offset));
     if (offset < this.#floorOffset) return this.#countedFrom - 1;
     let low = this.#floor;
@@ -298,11 +307,19 @@ export class Log implements MeteredLog {
    * every follower reaches the hole.
    *
    * @param lostAt A time at or before which the lost messages were published, in milliseconds of the hub's clock.
+   * @param begunAfter The offset after which the topic has begun. If it is `offset` or later, none is lost.
    */
-  restart(epoch: string, offset: number, lostAt: number): void {
+  restart(epoch: string, offset: number, lostAt: number, begunAfter = 0): void {
     const isFirst = this.#head === 0;
+    const isEmpty = this.size === 0 && this.#headOffset === 0 && epoch === this.#epoch;
+    if (isEmpty && offset <= begunAfter) {
+      // It had not begun, so whoever follows it has missed nothing.
+      this.#headOffset = this.#floorOffset = this.#begunAfter = offset;
+      return;
+    }
     const isCounted = this.isDense && (isFirst || (epoch === this.#epoch && offset > this.#headOffset));
     this.clear();
+    this.#ended = undefined;
     // A hole of unknown size is one index wide, so that cursors still meet it.
     this.#head = this.#floor = this.#head + (isCounted ? offset - this.#headOffset : 1);
     this.#headOffset = this.#floorOffset = offset;
@@ -310,7 +327,8 @@ export class Log implements MeteredLog {
     this.#epoch = epoch;
     this.#prefix = undefined;
     // A first epoch that begins before its first message has lost nothing.
-    this.#lostAt = isFirst && offset === 0 ? -Infinity : lostAt;
+    this.#begunAfter = Math.min(begunAfter, offset);
+    this.#lostAt = isFirst && offset <= begunAfter ? -Infinity : lostAt;
     if (isFirst) return;
     this.#holeEndPosition = this.position(this.#head);
     this.#holeEnd = this.#head;

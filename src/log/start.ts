@@ -23,10 +23,11 @@ export type Start = "newest" | "oldest" | { readonly last: number } | { readonly
 /** The part of a log in which a start is found: see `Log`. */
 export interface StartedLog {
   readonly epoch: string;
+  /** The index after which the topic has begun; `undefined` if the log does not know it. */
+  readonly begin: number | undefined;
   readonly floor: number;
   readonly lastMessage: number;
   readonly lostAt: number;
-  indexOf(epoch: string, offset: number): number | undefined;
   entry(index: number): Entry;
 }
 
@@ -58,7 +59,7 @@ export function parseStart(text: string, code: CometErrorCode): Start {
  */
 export function startIndex(log: StartedLog, start: Start, newest: number): number | undefined {
   if (start === "newest") return newest;
-  const first = log.indexOf(log.epoch, 0);
+  const first = log.begin;
   if (start === "oldest") return first;
   if ("last" in start) {
     return Math.max(first ?? 0, log.lastMessage - start.last);

@@ -1,7 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { utf8Length } from "../../src/core/utf8.ts";
-import type { Broker, BrokerMessage, BrokerPublication, History, Notice } from "../../src/log/broker.ts";
+import type {
+  Broker,
+  BrokerMessage,
+  BrokerPublication,
+  FiniteTopics,
+  History,
+  LeaseAnswer,
+  Notice,
+  TopicBounds,
+} from "../../src/log/broker.ts";
 import type { Position } from "../../src/log/position.ts";
 import type { LogBounds } from "../../src/log/entry.ts";
 import type { TcpProxy } from "../support/tcp-proxy.ts";
@@ -27,6 +36,8 @@ export interface BrokerTraits {
   readonly hasServer: boolean;
   /** Whether its worlds have a `network`. */
   readonly hasNetwork: boolean;
+  /** Whether it has `finite`. */
+  readonly keepsFinite: boolean;
 }
 
 /** Bounds that trim nothing. */
@@ -43,6 +54,14 @@ export function publication(
   fields: Partial<Pick<BrokerPublication, "event" | "key" | "messageId">> = {},
 ): BrokerPublication {
   return { event: undefined, key: undefined, messageId: undefined, ...fields, json, bytes: utf8Length(json) };
+}
+
+/** Bounds of a topic that ends, and is kept for a minute. */
+export const kept: TopicBounds = { ...wide, maxAgeMs: Infinity, ttlMs: 60_000 };
+
+/** The end of a topic, with an outcome that tells it from others. */
+export function ending(outcome: string, fields: Partial<BrokerPublication> = {}): BrokerPublication {
+  return { ...publication(""), ended: JSON.stringify({ outcome }), ...fields };
 }
 
 /** Calls `act` for each number below `count`, in order, with at most `width` pending, and returns all results. */
@@ -110,7 +129,7 @@ export class Process {
     );
   }
 
-  publish(topic: string, message: BrokerPublication | string, bounds: LogBounds = wide): Promise<Position> {
+  publish(topic: string, message: BrokerPublication | string, bounds: TopicBounds = wide): Promise<Position> {
     const given = typeof message === "string" ? publication(message) : message;
     return this.#call(() => this.broker.publish(topic, given, bounds)).then((position) => {
       expect(position.epoch).toMatch(/^[A-Za-z0-9]{1,32}$/);
@@ -119,7 +138,7 @@ export class Process {
     });
   }
 
-  async read(topic: string, after = 0, bounds: LogBounds = wide, current = Infinity): Promise<History> {
+  async read(topic: string, after = 0, bounds: TopicBounds = wide, current = Infinity): Promise<History> {
     const history = await this.#call(() => this.broker.read(topic, after, bounds, current));
     const { epoch, floor, head, messages, now } = history;
     expect(epoch).toMatch(/^[A-Za-z0-9]{1,32}$/);
@@ -133,7 +152,7 @@ export class Process {
   }
 
   /** Reads all messages after an offset in pages. The other values are those of the first page. */
-  async readAll(topic: string, after = 0, bounds: LogBounds = wide): Promise<History> {
+  async readAll(topic: string, after = 0, bounds: TopicBounds = wide): Promise<History> {
     const first = await this.read(topic, after, bounds);
     const messages = [...first.messages];
     let page: History = first;
@@ -161,6 +180,26 @@ export class Process {
 
   renew(topic: string, epoch: string): Promise<void> {
     return this.#call(() => this.broker.renew(topic, epoch));
+  }
+
+  acquire(topic: string, fence: string, { leaseMs = 60_000, restart = false } = {}): Promise<LeaseAnswer> {
+    return this.#call(() => this.#finite.acquire(topic, { fence, leaseMs, restart }, kept));
+  }
+
+  renewLease(topic: string, fence: string, leaseMs = 60_000): Promise<void> {
+    return this.#call(() => this.#finite.renewLease(topic, fence, leaseMs));
+  }
+
+  settle(topic: string, bounds: TopicBounds = kept): Promise<number | undefined> {
+    return this.#call(() => this.#finite.settle(topic, ending("lost"), bounds));
+  }
+
+  delete(topic: string): Promise<Position | undefined> {
+    return this.#call(() => this.#finite.delete(topic));
+  }
+
+  get #finite(): FiniteTopics {
+    return this.broker.finite as FiniteTopics;
   }
 
   signal(text: string): void {

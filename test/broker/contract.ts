@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { boundsContract } from "./contract-bounds.ts";
 import { closeContract } from "./contract-close.ts";
+import { finiteContract } from "./contract-finite.ts";
 import { listenContract } from "./contract-listen.ts";
 import { messageIdContract } from "./contract-message-ids.ts";
 import { modelContract } from "./contract-model.ts";
@@ -24,7 +25,14 @@ export function brokerContract(
   open: () => Promise<BrokerWorld>,
   traits: Partial<BrokerTraits> = {},
 ): void {
-  const all: BrokerTraits = { trimsByBytes: true, renewsTopics: true, hasServer: true, hasNetwork: false, ...traits };
+  const all: BrokerTraits = {
+    trimsByBytes: true,
+    renewsTopics: true,
+    hasServer: true,
+    hasNetwork: false,
+    keepsFinite: false,
+    ...traits,
+  };
   describe(`the contract of brokers: ${name}`, () => {
     describe("order", () => orderContract(open));
     describe("values", () => valuesContract(open));
@@ -33,6 +41,7 @@ export function brokerContract(
     describe("listening", () => listenContract(open));
     describe("epochs", () => renewContract(open, all));
     describe("a model", () => modelContract(open, all));
+    if (all.keepsFinite) describe("topics that end", () => finiteContract(open, all));
     describe("close", () => closeContract(open));
     if (all.hasServer) describe("a server that is down for a while", () => restartContract(open));
     if (all.hasNetwork) describe("a network that fails", () => networkContract(open));

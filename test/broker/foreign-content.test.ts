@@ -5,7 +5,7 @@ import { CometError } from "../../src/index.ts";
 import { encodeMessage } from "../../src/hub/topics/encode-message.ts";
 import { followHub, notedHub, type Follower, type NotedHub } from "../support/hub.ts";
 import { until } from "../support/sources.ts";
-import { freshTopic } from "./contract-world.ts";
+import { ending, freshTopic, kept, Process, publication } from "./contract-world.ts";
 import {
   foreignNats,
   foreignRedis,
@@ -409,6 +409,93 @@ describe("content of another program in Redis", () => {
     const position = await world.publisher.hub.topic(world.topic).publish(6);
     await follower.has(2);
     expect(follower.items.at(-1)).toMatchObject({ id: position, data: 6 });
+  });
+
+  /** A process that has published to a topic that ends, with the lease `mine`. */
+  async function startProducer(): Promise<{
+    readonly topic: string;
+    readonly meta: string;
+    readonly process: Process;
+  }> {
+    const topic = freshTopic("leased");
+    const process = new Process(await redis.connect());
+    await process.acquire(topic, "mine");
+    await process.publish(topic, { ...publication("1", { messageId: "m" }), fence: "mine" }, kept);
+    return { topic, meta: `comet:{${topic}}:meta`, process };
+  }
+
+  test.each(["abc", "", "-1", "1e3", "60000000000000", "99999999999999"])(
+    "takes a recorded lease of %j for none",
+    async (lease) => {
+      const { topic, meta, process } = await startProducer();
+      await redis.command("HSET", meta, "lease", lease);
+      await expect(process.renewLease(topic, "mine")).rejects.toMatchObject({ code: "ERR_PRODUCER_LOST" });
+      expect(await process.settle(topic)).toBeUndefined();
+      expect(await process.acquire(topic, "other")).toBe("acquired");
+      await process.publish(topic, { ...publication("2"), fence: "other" }, kept);
+      expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
+      expect(process.ignored).toEqual([]);
+      await process.close();
+    },
+  );
+
+  test.each(["abc", "", "-1", "60000000000000", "99999999999999"])(
+    "takes a recorded end of %j for none",
+    async (ended) => {
+      const { topic, meta, process } = await startProducer();
+      await redis.command("HSET", meta, "ended", ended);
+      expect(await process.acquire(topic, "other")).toBe("held");
+      await process.publish(topic, "2", kept);
+      await process.publish(topic, ending("complete"), kept);
+      expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", "2", ""]);
+      await process.close();
+    },
+  );
+
+  test.each([
+    ["ttl", "abc"],
+    ["ttl", "0"],
+    ["ttl", ""],
+    ["life", ""],
+    ["life", "a\nb"],
+    ["life", "x".repeat(33)],
+  ])("takes a topic whose recorded %s is %j for one that does not end, and keeps it", async (field, value) => {
+    const { topic, meta, process } = await startProducer();
+    await redis.command("HSET", meta, field, value);
+    expect((await process.read(topic)).finite).toBeUndefined();
+    const once = publication("2", { messageId: "n" });
+    const second = await process.publish(topic, once, kept);
+    expect(await process.publish(topic, once, kept)).toEqual(second);
+    const { messages, finite } = await process.read(topic, 0, kept);
+    expect(messages.map(({ json }) => json)).toEqual(["1", "2"]);
+    expect(finite).toEqual({ ttlMs: 60_000, isExpired: false });
+    await process.close();
+  });
+
+  test.each(["5", "null", "{}", "[]", "true"])("reports an entry whose ended is %s as a fault", async (ended) => {
+    const { topic, process } = await startProducer();
+    const ear = await process.listen(topic);
+    await redis.store(topic, `{"ended":${ended}}`, "");
+    await process.publish(topic, "3", kept);
+    await until(() => ear.notices.length === 2);
+    const { messages } = await process.read(topic, 0, kept);
+    const faults = messages.map(({ fault }) => fault !== undefined);
+    expect(faults).toEqual([false, true, false]);
+    expect(ear.notices.map(({ message }) => message)).toEqual(messages.slice(1));
+    await process.close();
+  });
+
+  test("keeps the end and its time to live where another program adds entries", async () => {
+    const { topic, process } = await startProducer();
+    await process.publish(topic, ending("complete"), kept);
+    const log = `comet:{${topic}}:log`;
+    await redis.command("XADD", log, "*", "foo", "bar");
+    expect((await process.read(topic, 0, kept)).messages.map(({ json }) => json)).toEqual(["1", ""]);
+    expect(process.ignored).toHaveLength(1);
+    const left = Number(await redis.command("PTTL", log));
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThanOrEqual(75_000);
+    await process.close();
   });
 
   test("publishes again after another program has overwritten the position of a messageId", async () => {

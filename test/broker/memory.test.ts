@@ -21,7 +21,7 @@ function memoryWorld(): Promise<BrokerWorld> {
   });
 }
 
-brokerContract("memory", memoryWorld, { hasServer: false });
+brokerContract("memory", memoryWorld, { hasServer: false, keepsFinite: true });
 
 describe("the memory broker", () => {
   afterEach(() => void vi.useRealTimers());

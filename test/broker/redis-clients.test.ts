@@ -8,10 +8,13 @@ import { serverWorld } from "./server-world.ts";
 
 const password = "of ioredis";
 
-brokerContract("redis by ioredis", async () =>
-  serverWorld(await startRedis({ persistent: true, password }), (port) =>
-    redisBroker({ client: fromIoredis(new Redis({ host: "127.0.0.1", port, password, lazyConnect: true })) }),
-  ),
+brokerContract(
+  "redis by ioredis",
+  async () =>
+    serverWorld(await startRedis({ persistent: true, password }), (port) =>
+      redisBroker({ client: fromIoredis(new Redis({ host: "127.0.0.1", port, password, lazyConnect: true })) }),
+    ),
+  { keepsFinite: true },
 );
 
 brokerContract(
@@ -20,5 +23,5 @@ brokerContract(
     serverWorld(await startRedis(), (port) =>
       redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}`, RESP: 2 }) }),
     ),
-  { hasServer: false },
+  { hasServer: false, keepsFinite: true },
 );

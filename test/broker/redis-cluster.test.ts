@@ -31,7 +31,7 @@ brokerContract(
       },
     };
   },
-  { hasServer: false },
+  { hasServer: false, keepsFinite: true },
 );
 
 describe("the Redis broker on a cluster", () => {

@@ -11,7 +11,7 @@ import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { brokerContract } from "./contract.ts";
-import { freshTopic, inFlight, Process, publication, wide } from "./contract-world.ts";
+import { ending, freshTopic, inFlight, kept, Process, publication, wide } from "./contract-world.ts";
 import { impatient, serverWorld } from "./server-world.ts";
 
 type Options = Omit<RedisBrokerOptions, "client">;
@@ -22,8 +22,10 @@ brokerContract(
     serverWorld(await startRedis({ persistent: true }), (port) =>
       redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...impatient }),
     ),
-  { hasNetwork: true },
+  { hasNetwork: true, keepsFinite: true },
 );
+
+const DAY = 86_400_000;
 
 describe("the Redis broker", () => {
   const closing: (() => unknown)[] = [];
@@ -87,7 +89,7 @@ describe("the Redis broker", () => {
       expect(await ttl("meta")).toBeGreaterThan(49_000);
       const slots = names.map((name) => /\{[^}]*\}/.exec(name)?.[0]);
       expect(new Set(slots).size).toBe(1);
-      expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("1");
+      expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("2");
     });
 
     test("holds at most a sixteenth more than its bounds, and does not return that", async () => {
@@ -131,6 +133,88 @@ describe("the Redis broker", () => {
       await untilGone("kept:{gone}:meta");
       await sleep(500);
       expect(await a.publish("kept", "2", bounds)).toEqual({ epoch: kept.epoch, offset: 2 });
+    });
+
+    const ttlOf = async (key: string): Promise<number> => Number(await server.cli("PTTL", key));
+
+    test("keeps a topic for a day until its end, then for ttlMs, and its name for longer", async () => {
+      const a = await join({ prefix: "ends", topicTtlMs: 200_000 });
+      const [log, meta] = ["ends:{t}:log", "ends:{t}:meta"];
+      expect(await a.acquire("t", "fence")).toBe("acquired");
+      expect(await ttlOf(meta)).toBeGreaterThanOrEqual(DAY);
+      await a.publish("t", publication("1", { messageId: "m" }), kept);
+      for (const key of [log, meta]) expect(await ttlOf(key)).toBeGreaterThanOrEqual(DAY);
+      expect(await ttlOf("ends:{t}:id:m")).toBeLessThanOrEqual(60_000);
+      for (const key of [log, meta]) await server.cli("PEXPIRE", key, "50000");
+      await a.renewLease("t", "fence");
+      for (const key of [log, meta]) expect(await ttlOf(key)).toBeGreaterThanOrEqual(DAY);
+      await a.publish("t", ending("complete"), kept);
+      await a.read("t", 0, kept);
+      expect(await ttlOf(log)).toBeGreaterThan(30_000);
+      expect(await ttlOf(log)).toBeLessThanOrEqual(60_000);
+      expect(await ttlOf(meta)).toBeGreaterThan(230_000);
+      expect(await ttlOf(meta)).toBeLessThanOrEqual(260_000);
+    });
+
+    test("reports a topic as expired while it knows the name", async () => {
+      const a = await join({ prefix: "expired" });
+      const brief = { ...kept, ttlMs: 1 };
+      const end = await a.publish("t", ending("complete"), brief);
+      await untilGone("expired:{t}:log");
+      const expired = { epoch: end.epoch, floor: 1, head: 1, messages: [], finite: { ttlMs: 1, isExpired: true } };
+      expect(await a.read("t", 0, brief)).toMatchObject(expired);
+      await server.cli("XADD", "expired:{t}:log", "1-0", "foo", "bar");
+      expect(await a.read("t", 0, brief)).toMatchObject(expired);
+      const next = await a.publish("t", "1");
+      expect(next.offset).toBe(1);
+      expect(next.epoch).not.toBe(end.epoch);
+      expect((await a.read("t")).finite).toBeUndefined();
+    });
+
+    test("extends the time to live of a topic that ends while a process listens, and shortens none", async () => {
+      const a = await join({ prefix: "followed", topicTtlMs: 1000 });
+      await a.publish("t", "1", kept);
+      await a.listen("t");
+      const [log, meta] = ["followed:{t}:log", "followed:{t}:meta"];
+      await server.cli("PEXPIRE", log, "60000");
+      const end = performance.now() + 10_000;
+      while ((await ttlOf(log)) < DAY) {
+        if (performance.now() > end) expect.fail("the log is not kept");
+        await sleep(20);
+      }
+      expect(await ttlOf(meta)).toBeGreaterThanOrEqual(DAY);
+    });
+
+    test("keeps nothing for long of a topic that ends and has not begun", async () => {
+      const a = await join({ prefix: "unbegun", topicTtlMs: 10_000 });
+      await a.read("t", 0, kept);
+      expect(await ttlOf("unbegun:{t}:meta")).toBeGreaterThan(0);
+      expect(await ttlOf("unbegun:{t}:meta")).toBeLessThanOrEqual(12_500);
+    });
+
+    test("holds the newest message beside the end, however large it is", async () => {
+      const a = await join({ prefix: "giant" });
+      const little = { ...kept, maxBytes: 1024 };
+      const json = JSON.stringify("x".repeat(5000));
+      for (const each of ["1", json]) await a.publish("t", each, little);
+      await a.publish("t", ending("complete"), little);
+      expect((await a.readAll("t", 0, little)).messages.map((message) => message.json)).toEqual([json, ""]);
+    });
+
+    test("remembers the ids of one life of a topic, over renew", async () => {
+      const a = await join({ prefix: "lives" });
+      const once = publication("1", { messageId: "m" });
+      const first = await a.publish("t", once, kept);
+      await a.renew("t", first.epoch);
+      expect(await a.publish("t", once, kept)).toEqual(first);
+      await a.acquire("t", "fence", { restart: true });
+      const second = await a.publish("t", once, kept);
+      expect(second.epoch).not.toBe(first.epoch);
+      expect(await a.publish("t", once, kept)).toEqual(second);
+      await a.delete("t");
+      const third = await a.publish("t", once);
+      expect(third.epoch).not.toBe(second.epoch);
+      expect(await a.publish("t", once, kept)).toEqual(third);
     });
 
     test("begins another epoch in a stream without recorded offsets", async () => {
@@ -296,6 +380,19 @@ describe("the Redis broker", () => {
       const { offset } = await a.publish("t", "1");
       await other.cli("XADD", "comet:{t}:log", "*", "foo", "bar");
       expect((await a.publish("t", "2")).offset).toBe(offset + 1);
+      // A topic that ends, of which a process extends the time to live.
+      await b.listen("t");
+      expect(await a.acquire("t", "fence")).toBe("acquired");
+      await a.renewLease("t", "fence");
+      await a.publish("t", ending("complete"), kept);
+      expect(await b.settle("t")).toBeUndefined();
+      await b.delete("t");
+      await other.cli("HSET", "comet:{t}:meta", "life", "one", "ttl", "60000");
+      const longer = performance.now() + 10_000;
+      while (Number(await other.cli("PTTL", "comet:{t}:meta")) < DAY) {
+        if (performance.now() > longer) expect.fail("the topic is not kept");
+        await sleep(20);
+      }
       const denied = (await other.cli("ACL", "LOG")).split("\n").filter((line) => line.trim() !== "");
       expect(denied).toEqual([]);
     });
@@ -565,10 +662,15 @@ describe("the Redis broker", () => {
         a.listen("t"),
         a.renew("t", "none"),
         a.publish("t", "2"),
+        a.acquire("t", "fence"),
+        a.renewLease("t", "fence"),
+        a.settle("t"),
+        a.delete("t"),
       ]);
       expect(performance.now() - began).toBeLessThan(1000);
       const codes = all.map((each) => (each.status === "rejected" ? (each.reason as { code: string }).code : ""));
-      expect(codes).toEqual(["ERR_UNACKNOWLEDGED", "ERR_BROKER", "ERR_BROKER", "ERR_BROKER", "ERR_UNACKNOWLEDGED"]);
+      const [unknown, failed] = ["ERR_UNACKNOWLEDGED", "ERR_BROKER"];
+      expect(codes).toEqual([unknown, failed, failed, failed, ...new Array<string>(5).fill(unknown)]);
       other.thaw();
     });
 

@@ -1,12 +1,20 @@
 import { CometError } from "../../src/core/errors.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../src/log/broker.ts";
+import type {
+  Broker,
+  BrokerHost,
+  BrokerPublication,
+  FiniteTopics,
+  History,
+  Notice,
+  TopicBounds,
+} from "../../src/log/broker.ts";
 import type { Position } from "../../src/log/position.ts";
-import type { LogBounds } from "../../src/log/entry.ts";
 
 /** Wraps a broker, and fails as a test demands. */
 export class FaultyBroker implements Broker {
   readonly name = "faulty";
   readonly isDense: boolean;
+  readonly finite: FiniteTopics | undefined;
   readonly #broker: Broker;
   #host: BrokerHost | undefined;
   #isCut = false;
@@ -25,6 +33,14 @@ export class FaultyBroker implements Broker {
   constructor(broker: Broker) {
     this.#broker = broker;
     this.isDense = broker.isDense;
+    const { finite } = broker;
+    this.finite = finite && {
+      maxKeptMs: finite.maxKeptMs,
+      acquire: (topic, request, bounds) => this.#reach(() => finite.acquire(topic, request, bounds)),
+      renewLease: (topic, fence, leaseMs) => this.#reach(() => finite.renewLease(topic, fence, leaseMs)),
+      settle: (topic, end, bounds) => this.#reach(() => finite.settle(topic, end, bounds)),
+      delete: (topic) => this.#reach(() => finite.delete(topic)),
+    };
   }
 
   attach(host: BrokerHost): void {
@@ -43,12 +59,12 @@ export class FaultyBroker implements Broker {
     this.#host?.restored();
   }
 
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
+  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
     this.#assertThere();
     return this.#broker.publish(topic, message, bounds);
   }
 
-  async read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History> {
+  async read(topic: string, after: number, bounds: TopicBounds, current: number): Promise<History> {
     this.#assertThere();
     this.reads += 1;
     await this.gate;
@@ -86,7 +102,17 @@ export class FaultyBroker implements Broker {
     await this.#broker.close();
   }
 
+  async #reach<R>(call: () => Promise<R>): Promise<R> {
+    this.#assertThere();
+    return call();
+  }
+
   #assertThere(): void {
     if (this.#isCut) throw new CometError("ERR_BROKER", "There is no connection.");
   }
+}
+
+/** A broker that does not keep topics that end, as brokers of users may be. */
+export function withoutFinite(broker: Broker): Broker {
+  return Object.assign(broker, { finite: undefined });
 }

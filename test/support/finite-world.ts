@@ -1,335 +1,311 @@
-import { expect } from "vitest";
-import { isAdmission } from "../../src/hub/admission/decision.ts";
-import type { Connection } from "../../src/hub/delivery/connection.ts";
-import { Hub, type OverflowPolicy } from "../../src/index.ts";
-import type { Outcome } from "../../src/wire/item.ts";
-import { CometDecoder } from "./decoders/comet-decoder.ts";
-import type { Decoder } from "./decoders/decoder.ts";
-import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
-import { PollDecoder } from "./decoders/poll-decoder.ts";
-import { SseDecoder } from "./decoders/sse-decoder.ts";
-import type { WireItem } from "./decoders/wire-item.ts";
-import { FakeSink, flushed } from "./fake-sink.ts";
-import { placesOf, positionOf, samePlace, type Place } from "../soak/support/position.ts";
+import { expect, vi } from "vitest";
+import {
+  Enumeratee,
+  Enumerator,
+  Hub,
+  type Channel,
+  type CometError,
+  type EndOptions,
+  type OverflowPolicy,
+  type StreamOutcome,
+} from "../../src/index.ts";
+import type { Place } from "../soak/support/position.ts";
+import { flushed } from "./fake-sink.ts";
+import type { FiniteReader } from "./finite-reader.ts";
+import { FiniteRecord } from "./finite-record.ts";
+import { FiniteStanding } from "./finite-standing.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
-export const finiteWires = ["ndjson", "poll", "sse", "sse managed", "comet managed"] as const;
-export type FiniteWire = (typeof finiteWires)[number];
-
-/** One life of a topic: what was published to it, and how it ended. */
-interface Life {
-  readonly messages: number[];
-  outcome: Outcome | "deleted" | undefined;
+export interface FiniteWorldOptions {
+  readonly maxEntries: number;
+  readonly overflow: OverflowPolicy;
+  /** The time that a topic is kept after its end. */
+  readonly ttlMs: number;
+  /** The time that a reader waits for a topic to begin. */
+  readonly startTimeoutMs: number;
+  /** The room that the hub has: for everything, for two topics with messages, or for 1 MiB. */
+  readonly room: "plenty" | "two topics" | "1 MiB";
 }
 
-/** What a reader has had of one topic. */
-interface Had {
-  place: Place | undefined;
-  awaitsGap: boolean;
-  /** How many messages the policy `latest` has said that it leaves out of what follows. */
-  allowed: number;
-  outcome: Outcome | "missing" | undefined;
-}
+/** The data of a message. */
+export type FiniteMessage = { readonly topic: string; readonly number: number };
+
+/** A tenth of it is the period of the hub's sweeps. */
+const MAX_AGE_MS = 500;
+/** The topic whose messages fill the hub's memory, and one of them. */
+const FILLING = "filling";
+const LARGE = "x".repeat(400_000);
+
+/** What readers see in place of an `Error`. */
+const HIDDEN = { code: "ERR_FAILED", message: "The source of this topic has failed." };
 
 /** A hub whose topics end, a plain record of them, and readers that check everything that they are sent against it. */
 export class FiniteWorld {
   readonly hub: Hub;
-  readonly topics: readonly string[];
-  readonly overflow: OverflowPolicy;
+  readonly options: FiniteWorldOptions;
+  readonly record = new FiniteRecord();
   readonly readers: FiniteReader[] = [];
-  /** The lives of each topic, by epoch. */
-  readonly lives = new Map<string, Life>();
-  /** The present life of each topic. */
-  readonly #present = new Map<string, Life>();
+  readonly topics: readonly string[];
+  readonly #time: VirtualTime;
+  readonly #standings = new Map<string, FiniteStanding>();
+  /** What the newest producer of each topic has emitted. */
+  readonly #pulled = new Map<string, number[]>();
+  /** The sources of the producers that run. */
+  readonly #sources = new Map<string, Channel<undefined>>();
   #number = 0;
+  /** The calls of the hub that are not settled. */
+  #unsettled = 0;
+  readonly #failures: unknown[] = [];
 
-  constructor(topics: readonly string[], maxEntries: number, overflow: OverflowPolicy) {
+  constructor(topics: readonly string[], time: VirtualTime, options: FiniteWorldOptions) {
     this.topics = topics;
-    this.overflow = overflow;
+    this.#time = time;
+    this.options = options;
+    const { maxEntries, overflow, ttlMs, startTimeoutMs, room } = options;
     const forever = 2_000_000_000;
     this.hub = new Hub({
-      topics: () => ({ finite: true, ttlMs: forever, startTimeoutMs: forever }),
-      log: { maxEntries },
+      topics: (name) => name === FILLING || { finite: true, ttlMs, startTimeoutMs },
+      log: { maxEntries, maxAgeMs: MAX_AGE_MS },
       overflow,
       stallMs: forever,
       pollMs: forever,
+      maxConnectionAgeMs: forever,
       heartbeatMs: 0,
-      onError: (error) => expect.fail(String(error)),
+      ...(room === "two topics" ? { maxTopics: 2 } : {}),
+      ...(room === "1 MiB" ? { maxLogBytes: 1_048_576, maxMessageBytes: 1_048_576 } : {}),
+      onError: (error) => this.#reported(error),
     });
   }
 
   publish(topic: string, count: number): void {
-    for (let i = 0; i < count && this.#present.get(topic)?.outcome === undefined; i += 1) {
-      this.#number += 1;
-      const number = this.#number;
-      const life = this.#lifeOf(topic);
-      life.messages.push(number);
-      void this.hub
-        .topic<{ number: number }>(topic)
-        .publish({ number }, { key: String(number % 3) })
-        .then((position) => {
-          this.#note(topic, position, life);
-        });
+    for (let i = 0; i < count; i += 1) {
+      const number = this.#next();
+      const call = this.standing(topic).called();
+      void this.#attempt(
+        () => this.hub.topic<FiniteMessage>(topic).publish({ topic, number }, { key: String(number % 3) }),
+        (position) => {
+          const place = call(position);
+          this.record.published(topic, place, number);
+        },
+        this.standing(topic).mayHaveEnded,
+      );
     }
   }
 
-  async end(topic: string, outcome: Outcome): Promise<void> {
-    const life = this.#lifeOf(topic);
-    if (life.outcome !== undefined) return;
-    life.outcome = outcome;
-    this.#note(topic, await this.hub.topic(topic).end({ outcome }), life);
+  async end(topic: string, options: EndOptions): Promise<void> {
+    const call = this.standing(topic).called();
+    const time = performance.now();
+    await this.#attempt(
+      () => {
+        const ended = this.hub.topic(topic).end(options);
+        this.standing(topic).mayEnd();
+        return ended;
+      },
+      (position) => {
+        const { epoch, offset } = call(position);
+        // Readers see nothing of an `Error`.
+        const shown = options.error instanceof Error ? HIDDEN : options.error;
+        const { code, message } = (shown ?? {}) as { code?: string; message?: string };
+        const outcome = options.error === undefined ? (options.outcome ?? "complete") : "failed";
+        this.record.ended(topic, epoch, { offset, outcome, code, message });
+        if (this.standing(topic).restarts === 0) this.standing(topic).surelyEndedAt = time;
+      },
+      this.standing(topic).mayHaveEnded,
+    );
   }
 
-  isBegun(topic: string): boolean {
-    return this.#present.has(topic);
+  stop(topic: string): void {
+    this.standing(topic).mayEnd();
+    this.standing(topic).stops += 1;
+    const noRoom = ({ code }: CometError): void => {
+      expect([this.options.room, code]).toEqual(["two topics", "ERR_LIMIT"]);
+    };
+    void this.settles(this.hub.stop(topic), () => undefined, noRoom);
   }
 
   async delete(topic: string): Promise<void> {
-    const life = this.#present.get(topic);
-    if (life !== undefined) life.outcome ??= "deleted";
-    this.#present.delete(topic);
+    if (this.#isAwaited(topic)) return;
+    this.standing(topic).remove();
     await this.hub.topic(topic).delete();
+  }
+
+  /** Runs a producer, or joins the one that runs. */
+  produce(topic: string, restart: boolean): void {
+    if (restart && this.#isAwaited(topic)) return;
+    const standing = this.standing(topic);
+    const pulled: number[] = [];
+    let call: ((position: string) => Place) | undefined;
+    let removals = 0;
+    standing.producers += 1;
+    if (restart) {
+      this.standing(topic).mayEnd();
+      standing.remove();
+      standing.restarts += 1;
+      standing.stops += 1;
+    } else this.standing(topic).called();
+    const outcome = this.hub.produce(
+      topic,
+      () => {
+        this.#pulled.set(topic, pulled);
+        call = this.standing(topic).called();
+        removals = standing.removals;
+        const numbered = (): FiniteMessage => {
+          const number = this.#next();
+          pulled.push(number);
+          return { topic, number };
+        };
+        const emitted = Enumerator.unicast<undefined>((channel) => void this.#sources.set(topic, channel));
+        return emitted.through(Enumeratee.map(numbered));
+      },
+      { restart },
+    );
+    void this.settles(outcome, (result: StreamOutcome) => {
+      standing.producers -= 1;
+      if (restart) standing.restarts -= 1;
+      const { position, outcome: how, code, message } = result;
+      // It has joined another producer, or was stopped before it began.
+      if (call === undefined) return;
+      // It has published nothing: the topic had ended or was removed before.
+      if (position === undefined) return;
+      const { epoch, offset } = call(position);
+      this.record.pulled(topic, epoch, pulled);
+      // A topic that was removed has no end. Where there is no room, it may have none either, or be removed before its
+      // producer knows of its end.
+      const hasEnd = how === "complete" || (!this.mayEvict && standing.removals === removals);
+      if (hasEnd) this.record.ended(topic, epoch, { offset, outcome: how, code, message });
+    });
+  }
+
+  /** The source of a producer emits. */
+  emit(topic: string, count: number): void {
+    for (let i = 0; i < count; i += 1) this.#sources.get(topic)?.push(undefined);
+  }
+
+  /** The source of a producer ends or fails. */
+  finish(topic: string, fails: boolean): void {
+    const source = this.#sources.get(topic);
+    if (source === undefined) return;
+    this.#sources.delete(topic);
+    this.standing(topic).mayEnd();
+    if (!fails) source.end();
+    else {
+      this.standing(topic).hasFailed = true;
+      source.fail(new Error("The source has failed."));
+    }
+  }
+
+  /** Fills the memory of the hub, so that its oldest messages leave, after everything that is queued is sent. */
+  async fill(): Promise<void> {
+    if (this.options.room !== "1 MiB") return;
+    await flushed();
+    if (this.topics.some((topic) => this.#isAwaited(topic))) return;
+    void this.hub.topic<string>(FILLING).publish(LARGE);
+  }
+
+  /** Lets time pass, after everything that is queued is sent: no server stands still for so long. */
+  async pass(ms: number): Promise<void> {
+    await flushed();
+    this.#time.pass(ms);
   }
 
   /** Ends all topics, and lets every reader read until nothing more comes. */
   async settle(): Promise<void> {
-    for (const topic of this.topics) await this.end(topic, "complete");
+    for (const topic of this.topics) this.finish(topic, false);
+    await flushed();
     for (let round = 0; round < 40 && this.readers.some(({ isDone }) => !isDone); round += 1) {
+      for (const topic of this.topics) if (round < 2) await this.end(topic, {});
       for (const reader of this.readers) {
         reader.read();
-        await reader.connect("ndjson");
+        reader.connect("ndjson");
       }
       await flushed();
       for (const reader of this.readers) reader.take();
+      await this.pass(round < 8 ? 5 : 3000);
     }
-    for (const reader of this.readers) reader.expectDone();
+    await flushed();
+    // A reader of three topics may keep the hub from the third.
+    if (this.options.room === "two topics") for (const reader of this.readers) reader.cut(0);
+    else for (const reader of this.readers) reader.expectDone();
+    await this.pass(5000);
+    await flushed();
+    expect(this.#failures).toEqual([]);
+    expect(this.#unsettled, "calls of the hub that never settle").toBe(0);
+    this.record.verify((topic, outcome) => {
+      if (outcome === "stopped") return this.standing(topic).stops > 0;
+      return outcome === "failed" && (this.standing(topic).hasFailed || this.mayEvict);
+    });
     await this.hub.close({ drainMs: 0 });
+    expect(this.hub.stats().connections).toBe(0);
   }
 
-  #lifeOf(topic: string): Life {
-    let life = this.#present.get(topic);
-    if (life === undefined) this.#present.set(topic, (life = { messages: [], outcome: undefined }));
-    return life;
+  /** Removes the timers of this world from the virtual clock. */
+  dispose(): void {
+    vi.clearAllTimers();
   }
 
-  #note(topic: string, position: string, life: Life): void {
-    this.lives.set(`${topic} ${placesOf(position).get(topic)?.epoch ?? ""}`, life);
-  }
-}
-
-/** A reader of finite topics on any wire, which keeps its position as PROTOCOL.md says. */
-export class FiniteReader {
-  messages = 0;
-  missed = 0;
-  ends = 0;
-  isDone = false;
-  readonly #world: FiniteWorld;
-  readonly #had = new Map<string, Had>();
-  #sink: FakeSink | undefined;
-  #connection: Connection | undefined;
-  #decoder: Decoder | undefined;
-  #fed = 0;
-  #hasOpened = false;
-
-  constructor(world: FiniteWorld, topics: readonly string[]) {
-    this.#world = world;
-    for (const topic of topics)
-      this.#had.set(topic, { place: undefined, awaitsGap: false, allowed: 0, outcome: undefined });
-    world.readers.push(this);
+  standing(topic: string): FiniteStanding {
+    let standing = this.#standings.get(topic);
+    if (standing === undefined) {
+      standing = new FiniteStanding(topic, this.options.ttlMs, this.mayEvict);
+      this.#standings.set(topic, standing);
+    }
+    return standing;
   }
 
-  async connect(wire: FiniteWire): Promise<void> {
-    if (this.#sink !== undefined || this.isDone) return;
-    // Nobody could begin a topic while a request waits for that.
-    if (![...this.#had.keys()].some((topic) => this.#world.isBegun(topic))) return;
-    const [name = ""] = wire.split(" ");
-    const mode = wire.endsWith(" managed") ? "managed" : "plain";
-    const query = new URLSearchParams([
-      ["wire", name],
-      ["mode", mode],
-      ...[...this.#had.keys()].map((topic) => ["topic", topic]),
-    ]);
-    const position = positionOf(this.#places());
-    if (position !== "") query.set("lastEventId", position);
-    const request = { method: "GET", url: `/live?${query.toString()}`, headers: { get: () => null } };
-    const decision = await this.#world.hub._decide(request, () => ({}));
-    if (!isAdmission(decision)) {
-      expect([wire, decision.status]).toEqual(["sse", 204]);
-      for (const [topic, had] of this.#had) expect(had.outcome, topic).toBeDefined();
-      this.isDone = true;
+  /** Whether the hub may have removed a topic because it lacks room. */
+  get mayEvict(): boolean {
+    return this.options.room !== "plenty";
+  }
+
+  /**
+   * Whether a request waits for a topic to begin. The model removes none then: the hub does not tell a reader of a topic
+   * that was removed before its stream opens.
+   */
+  #isAwaited(topic: string): boolean {
+    return this.readers.some((reader) => reader.awaits(topic));
+  }
+
+  /** Calls the hub. It may refuse the call where it has no room, or because the topic has ended. */
+  async #attempt(call: () => Promise<string>, done: (position: string) => void, mayHaveEnded: boolean): Promise<void> {
+    let sent: Promise<string>;
+    try {
+      sent = call();
+    } catch (error) {
+      expect([this.options.room, (error as CometError).code]).toEqual(["two topics", "ERR_LIMIT"]);
       return;
     }
-    this.#hasOpened = false;
-    this.#decoder = this.#decoderOf(name, mode);
-    this.#fed = 0;
-    this.#sink = new FakeSink();
-    this.#connection = decision.open(this.#sink);
+    const ended = (error: CometError): void => {
+      expect([error.code, mayHaveEnded]).toEqual(["ERR_ENDED", true]);
+    };
+    await this.settles(sent, done, ended);
   }
 
-  /** The connection breaks, after a share of what was on its way. */
-  cut(share: number): void {
-    if (this.#sink === undefined) return;
-    this.take(share);
-    this.#over();
-  }
-
-  stall(): void {
-    if (this.#sink !== undefined) this.#sink.full = true;
-  }
-
-  read(): void {
-    if (this.#sink?.full !== true) return;
-    this.#sink.full = false;
-    this.#connection?.drained();
-  }
-
-  /** Reads a share of what has come. */
-  take(share = 1): void {
-    const sink = this.#sink;
-    if (sink === undefined || (sink.full && share === 1)) return;
-    const bytes = Buffer.concat(sink.bytes);
-    const to = this.#fed + Math.floor((bytes.length - this.#fed) * share);
-    this.#decoder?.feed(bytes.subarray(this.#fed, to));
-    this.#fed = to;
-    if (share === 1 && sink.state !== "open") {
-      this.#decoder?.end();
-      this.#over();
+  /** Awaits a call. What it or its check throws fails the test in the end. */
+  async settles<T>(call: Promise<T>, done: (value: T) => void, failed?: (error: CometError) => void): Promise<void> {
+    this.#unsettled += 1;
+    try {
+      await (failed === undefined ? call.then(done) : call.then(done, failed));
+    } catch (error) {
+      this.#failures.push(error);
     }
+    this.#unsettled -= 1;
   }
 
-  expectDone(): void {
-    expect(this.isDone).toBe(true);
-    for (const [topic, { outcome }] of this.#had) expect(outcome, topic).toBeDefined();
+  #reported(error: unknown): void {
+    const { code, cause, message } = error as CometError & { readonly cause?: CometError };
+    const isFull = this.options.room === "two topics" && [code, cause?.code].includes("ERR_LIMIT");
+    const refused = this.topics.find((topic) => message.includes(`"${topic}"`));
+    // The last element that its producer's source was pulled for is not published.
+    if (cause?.code === "ERR_LIMIT" && refused !== undefined) this.#pulled.get(refused)?.pop();
+    const isOwn = code === "ERR_FAILED" && cause?.message === "The source has failed.";
+    // A source fails when its topic has ended, and the topic is removed before the source knows that.
+    const mayBeRemoved = this.mayEvict || this.topics.some((topic) => this.standing(topic).removals > 0);
+    const isLate = [code, cause?.code].includes("ERR_ENDED") && mayBeRemoved;
+    if (!isFull && !isOwn && !isLate) this.#failures.push(error);
   }
 
-  #over(): void {
-    const connection = this.#connection;
-    this.#sink = this.#connection = this.#decoder = undefined;
-    connection?.gone();
-    for (const had of this.#had.values()) had.awaitsGap = false;
-  }
-
-  #decoderOf(wire: string, mode: "plain" | "managed"): Decoder {
-    const onItem = (item: WireItem): void => this.#check(item);
-    if (wire === "ndjson") return new NdjsonDecoder({ onItem });
-    if (wire === "poll") return new PollDecoder({ onItem });
-    if (wire === "sse") return new SseDecoder({ onItem, mode });
-    return new CometDecoder({ onItem, mode, callback: "parent.cometMessage" });
-  }
-
-  #places(): Map<string, Place> {
-    const places = new Map<string, Place>();
-    for (const [topic, { place }] of this.#had) if (place !== undefined) places.set(topic, place);
-    return places;
-  }
-
-  #check(item: WireItem): void {
-    if (item.type === "open") this.#open(item);
-    else if (item.type === "message") this.#message(item.id, item.data);
-    else if (item.type === "gap") this.#gap(item.topic, item.missed, placesOf(item.position).get(item.topic) as Place);
-    else if (item.type === "ended")
-      this.#ended(item.topic, item.outcome, placesOf(item.position).get(item.topic) as Place);
-    else if (item.type === "missing") this.#hadOf(item.topic).outcome ??= "missing";
-    else if (item.type === "end") this.#end(item.reason, placesOf(item.position));
-    else expect.fail(`The stream has an item ${item.type}.`);
-  }
-
-  #open({ states, position }: Extract<WireItem, { type: "open" }>): void {
-    expect(this.#hasOpened).toBe(false);
-    this.#hasOpened = true;
-    const places = placesOf(position);
-    for (const [topic, had] of this.#had) {
-      const here = places.get(topic) as Place;
-      expect(states[topic] === "fresh", topic).toBe(had.place === undefined && states[topic] !== "gap");
-      if (states[topic] === "recovered") expect(samePlace(here, had.place)).toBe(true);
-      had.awaitsGap = states[topic] === "gap";
-      had.allowed = 0;
-      if (states[topic] === "fresh") expect(here.offset).toBe(0);
-      if (!had.awaitsGap) had.place = here;
-      else had.place ??= { epoch: here.epoch, offset: 0 };
-    }
-  }
-
-  #message(id: string, data: unknown): void {
-    const places = placesOf(id);
-    const number = (data as { number?: number }).number ?? (JSON.parse(data as string) as { number: number }).number;
-    const topic = this.#topicOf(number);
-    const had = this.#hadOf(topic);
-    const place = places.get(topic) as Place;
-    expect(had.awaitsGap).toBe(false);
-    this.#move(had, place);
-    expect(this.#lifeAt(topic, place).messages[place.offset - 1]).toBe(number);
-    this.messages += 1;
-  }
-
-  #gap(topic: string, missed: number | null, here: Place): void {
-    const had = this.#hadOf(topic);
-    const before = had.place as Place;
-    if (missed === null) expect(here.epoch).not.toBe(before.epoch);
-    else {
-      expect(here.epoch).toBe(before.epoch);
-      expect(missed).toBeGreaterThan(0);
-      const moved = here.offset - before.offset;
-      if (this.#world.overflow === "latest" && (moved === 0 || !had.awaitsGap)) {
-        // It leaves out messages that an earlier gap has counted, and counts what it leaves out of those that follow.
-        expect(moved).toBeLessThanOrEqual(had.allowed);
-        had.allowed += missed - moved;
-      } else expect(moved).toBe(missed);
-      // The end of a topic is no message, and is never left out.
-      expect(here.offset).toBeLessThanOrEqual(this.#lifeAt(topic, here).messages.length);
-      this.missed += missed;
-    }
-    // Another life of the topic may end otherwise.
-    if (here.epoch !== before.epoch) had.outcome = undefined;
-    had.awaitsGap = false;
-    had.place = here;
-  }
-
-  #ended(topic: string, outcome: Outcome, here: Place): void {
-    const had = this.#hadOf(topic);
-    const life = this.#lifeAt(topic, here);
-    expect(had.awaitsGap).toBe(false);
-    if (had.outcome === undefined) this.#move(had, here);
-    else expect([here, outcome]).toEqual([had.place, had.outcome]);
-    expect(here.offset).toBe(life.messages.length + 1);
-    expect(outcome).toBe(life.outcome);
-    had.outcome = outcome;
-    this.ends += 1;
-  }
-
-  /** Goes on to the next place, or past messages that the policy `latest` has left out. */
-  #move(had: Had, here: Place): void {
-    expect(here.epoch).toBe(had.place?.epoch);
-    const hole = here.offset - (had.place?.offset ?? 0) - 1;
-    expect(hole).toBeGreaterThanOrEqual(0);
-    expect(hole).toBeLessThanOrEqual(had.allowed);
-    had.allowed -= hole;
-    had.place = here;
-  }
-
-  #end(reason: string, places: Map<string, Place>): void {
-    for (const [topic, had] of this.#had) {
-      expect(had.awaitsGap).toBe(false);
-      const here = places.get(topic);
-      // Of a deleted topic nothing more comes, not even what was under way.
-      if (here !== undefined && had.outcome !== "missing") expect(here).toEqual(had.place);
-    }
-    expect(["poll", "gone", "overflow", "recycle"]).toContain(reason);
-    if (reason === "gone") this.isDone = true;
-    if (reason === "gone") for (const [topic, { outcome }] of this.#had) expect(outcome, topic).toBeDefined();
-  }
-
-  #lifeAt(topic: string, { epoch }: Place): Life {
-    return this.#world.lives.get(`${topic} ${epoch}`) ?? expect.fail(`The epoch ${epoch} of ${topic} is unknown.`);
-  }
-
-  #topicOf(number: number): string {
-    for (const [key, { messages }] of this.#world.lives) {
-      if (messages.includes(number)) return key.slice(0, key.indexOf(" "));
-    }
-    return expect.fail(`Nobody has published ${number}.`);
-  }
-
-  #hadOf(topic: string): Had {
-    return this.#had.get(topic) ?? expect.fail(`The reader does not follow ${topic}.`);
+  #next(): number {
+    this.#number += 1;
+    return this.#number;
   }
 }

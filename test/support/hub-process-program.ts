@@ -2,6 +2,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { createClient } from "redis";
 import { nodeHandler } from "../../src/adapters/node/index.ts";
@@ -66,6 +67,22 @@ export interface Flooded {
   readonly longestMs: number;
 }
 
+/** A stream of numbered tokens, produced once over all processes. */
+export interface ProduceOrder {
+  readonly topic: string;
+  readonly tokens: number;
+  /** The pause after every four tokens. */
+  readonly pauseMs: number;
+  readonly leaseMs: number;
+}
+
+/** One token: its topic, its producer, and its number, from 0. */
+export interface Token {
+  readonly t: string;
+  readonly p: string;
+  readonly n: number;
+}
+
 export interface HubProcessState {
   readonly stats: HubStats;
   /** What `onError` was told of, but for the broker being away. */
@@ -97,7 +114,8 @@ function isAway(error: unknown): boolean {
 
 function onError(error: unknown): void {
   if (isAway(error)) lost += 1;
-  else errors.push(inspect(error));
+  // A process that was frozen for longer than its leases.
+  else if ((error as { code?: string }).code !== "ERR_PRODUCER_LOST") errors.push(inspect(error));
 }
 
 function brokerOf(order: ListenOrder): Promise<Broker> {
@@ -198,7 +216,27 @@ async function flood({ topic, count, bytes }: FloodOrder): Promise<Flooded> {
   return { published, codes, mostUnacknowledged, grownBytes, longestMs };
 }
 
+let producers = 0;
+
+/** Begins or joins a stream. */
+function produce({ topic, tokens, pauseMs, leaseMs }: ProduceOrder): void {
+  const source = async function* (signal: AbortSignal): AsyncGenerator<Token> {
+    const p = `${process.pid}-${(producers += 1)}`;
+    for (let n = 0; n < tokens; n += 1) {
+      yield { t: topic, p, n };
+      if (n % 4 === 3) await sleep(pauseMs, undefined, { signal });
+    }
+  };
+  // The type of the tokens is theirs, and no index signature.
+  void theHub().produce(topic, (signal) => source(signal) as AsyncIterable<never>, { leaseMs });
+}
+
 serveCalls({
+  produce,
+  stop: (topic: string) =>
+    theHub()
+      .stop(topic)
+      .catch(() => undefined),
   listen,
   publish,
   flood,

@@ -4,11 +4,21 @@ import type {
   FloodOrder,
   HubProcessState,
   ListenOrder,
+  ProduceOrder,
   Published,
   PublishOrder,
 } from "./hub-process-program.ts";
 
-export type { Engine, Flooded, HubProcessState, ListenOrder, Outgoing, Published } from "./hub-process-program.ts";
+export type {
+  Engine,
+  Flooded,
+  HubProcessState,
+  ListenOrder,
+  Outgoing,
+  ProduceOrder,
+  Published,
+  Token,
+} from "./hub-process-program.ts";
 
 const program = new URL("hub-process-program.ts", import.meta.url);
 const running = new Set<Child>();
@@ -24,6 +34,8 @@ export class HubProcess {
   #child: Child | undefined;
   #port: number;
   #isListening = false;
+  #isFrozen = false;
+  #runsSince = Infinity;
 
   constructor(order: ListenOrder) {
     this.#order = order;
@@ -47,6 +59,8 @@ export class HubProcess {
     running.add(child);
     this.#port = await child.call<number>("listen", { ...this.#order, port: this.#port });
     this.#isListening = true;
+    this.#isFrozen = false;
+    this.#runsSince = performance.now();
   }
 
   /** By signal 9. */
@@ -60,11 +74,19 @@ export class HubProcess {
 
   /** Stops the process where it is, and lets it go on. */
   freeze(): void {
+    this.#isFrozen = true;
     this.#child?.freeze();
   }
 
   thaw(): void {
     this.#child?.thaw();
+    this.#isFrozen = false;
+    this.#runsSince = performance.now();
+  }
+
+  /** Since when it runs, by `performance.now()`; Infinity while it does not. */
+  get runsSince(): number {
+    return this.#isListening && !this.#isFrozen ? this.#runsSince : Infinity;
   }
 
   /**
@@ -83,6 +105,16 @@ export class HubProcess {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Begins or joins a stream. Resolves once it has the order. */
+  produce(order: ProduceOrder): Promise<void> {
+    return this.#call("produce", order);
+  }
+
+  /** Stops a stream, wherever it is produced. */
+  stop(topic: string): Promise<void> {
+    return this.#call("stop", topic);
   }
 
   /** Resolves once each has been answered. */

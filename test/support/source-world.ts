@@ -11,7 +11,7 @@ import { HubCounters } from "../../src/hub/hub-stats.ts";
 import type { StreamOutcome } from "../../src/hub/published-streams.ts";
 import { Sweeper } from "../../src/hub/sweeper.ts";
 import { BrokerLink } from "../../src/hub/topics/broker-link.ts";
-import { messageDecoder } from "../../src/hub/topics/encode-message.ts";
+import { brokerCodec } from "../../src/hub/topics/encode-message.ts";
 import { HubSourceTopic } from "../../src/hub/topics/hub-source-topic.ts";
 import { Producers } from "../../src/hub/topics/producers.ts";
 import { SourcePublisher } from "../../src/hub/topics/publish-from.ts";
@@ -59,18 +59,19 @@ export class SourceWorld {
     const sweeper = new Sweeper(settings);
     const counters = new HubCounters();
     const capacity = new Capacity(settings);
-    const decode = messageDecoder(settings.maxMessageBytes);
-    this.link = this.broker && new BrokerLink(this.broker, settings.onError, decode);
+    const codec = brokerCodec(settings.maxMessageBytes);
+    this.link = this.broker && new BrokerLink(this.broker, settings.onError, codec);
     this.topics = new Topics(settings, flusher, sweeper, this.link, (topic) => subscriptions.forget(topic));
     this.publisher = new Publisher(this.topics, this.link, counters, settings.maxMessageBytes);
     this.sources = new SourcePublisher(settings.flushSliceMs, settings.onError);
     const find = (name: string): ProducedTopic => this.topic(name);
-    this.producers = new Producers(this.sources, { find, declare: find }, withBroker);
+    this.producers = new Producers(this.sources, { find, declare: find }, this.broker);
     const subscriptions = new Subscriptions(settings, capacity, flusher, sweeper, counters);
     this.#gate = new Gate(settings, capacity, this.topics, subscriptions, counters, sweeper);
     this.link?.attach(
       () => this.topics.restored(),
       () => undefined,
+      (name) => this.topics.changed(name),
     );
     onTestFinished(async () => {
       await subscriptions.drain(0);

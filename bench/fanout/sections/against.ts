@@ -2,6 +2,7 @@ import { fileURLToPath } from "node:url";
 import { median, quantile } from "../../../test/support/statistics.ts";
 import { figure, table } from "../../../test/support/table.ts";
 import { inFreshProcess } from "../../support/fresh-process.ts";
+import { verdict } from "../../support/verdict.ts";
 import { variantNamed } from "../catalogue.ts";
 import { ownDist } from "../servers/build.ts";
 import type { PairResult, PairSpec } from "../trials/pair.ts";
@@ -9,20 +10,12 @@ import type { Section } from "./section.ts";
 
 const CONNECTIONS = 1000;
 const LEAST_PAIRS = 7;
-/** The upper quartile of the ratios may be this much above the lower one; otherwise the machine was too busy for a comparison. */
-const MOST_SPREAD = 1.1;
 const names = ["ours", "ours-comet"];
 const common = { bytes: 100, warmUps: 30, intervalMs: 1 };
 const loads = [
   { ...common, name: "one", title: "one message a flush", perTurn: 1, publishes: 60 },
   { ...common, name: "ten", title: "ten messages a flush", perTurn: 10, publishes: 120 },
 ];
-
-function verdict(ratio: number, lower: number, upper: number): string {
-  if (upper > lower * MOST_SPREAD) return "invalid";
-  if (lower <= 1 && upper >= 1) return "within noise";
-  return `${Math.abs((ratio - 1) * 100).toFixed(1)} % ${ratio > 1 ? "more" : "less"}`;
-}
 
 /** The cost of a delivery beside that of another build, in pairs. */
 export const against: Section = {

@@ -2,6 +2,7 @@ import { median, quantile } from "../../../test/support/statistics.ts";
 import { table } from "../../../test/support/table.ts";
 import { inFreshProcess } from "../../support/fresh-process.ts";
 import { inRounds } from "../../support/rounds.ts";
+import { verdict } from "../../support/verdict.ts";
 import type { Section } from "./section.ts";
 
 const titles = {
@@ -40,11 +41,12 @@ export const tokens: Section = {
       ns.toFixed(0),
       ratio.toFixed(3),
       `${lower.toFixed(3)}-${upper.toFixed(3)}`,
+      way === "bare" ? "" : verdict(ratio, lower, upper),
     ]);
     console.log(
       `\n${count.toLocaleString("en")} tokens of 4 bytes from a generator to the reader of a Response, in one process: CPU a token, ${rounds} rounds\n`,
     );
-    console.log(table(["", "ns", "x bare", "quartiles"], lines));
+    console.log(table(["", "ns", "x bare", "quartiles", ""], lines));
     return { rounds, count, rows };
   },
 };

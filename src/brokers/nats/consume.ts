@@ -1,9 +1,8 @@
 import type { Msg } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
 import { unrefTimeout } from "../../core/timers.ts";
-import type { BrokerMessage } from "../../log/broker.ts";
 import { consumerName, createConsumer, deleteConsumer } from "./jetstream-api.ts";
-import { decodeMessage, fieldsOf } from "./message-codec.ts";
+import { decodeEntry, fieldsOf, type StoredEntry } from "./message-codec.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
 import type { NatsLink } from "./nats-link.ts";
 
@@ -28,11 +27,7 @@ interface PullRequest {
  * Reads messages of one subject, oldest first, by a consumer that exists only during this call. The consumer is always deleted: one that
  * remains costs the server memory for 5 s.
  */
-export async function consume(
-  link: NatsLink,
-  settings: NatsSettings,
-  request: ConsumeRequest,
-): Promise<BrokerMessage[]> {
+export async function consume(link: NatsLink, settings: NatsSettings, request: ConsumeRequest): Promise<StoredEntry[]> {
   const { subject, from, maxMessages, maxBytes, now } = request;
   const name = consumerName();
   const start = { deliver_policy: "by_start_sequence", opt_start_seq: from };
@@ -53,15 +48,15 @@ function pull(
   name: string,
   request: PullRequest,
   now: number,
-): Promise<BrokerMessage[]> {
-  const messages: BrokerMessage[] = [];
+): Promise<StoredEntry[]> {
+  const entries: StoredEntry[] = [];
   const inbox = link.inbox();
   return new Promise((resolve, reject) => {
     const end = (error?: CometError): void => {
       clearTimeout(timer);
       removeOnEnd();
       subscription.unsubscribe();
-      if (error === undefined) resolve(messages);
+      if (error === undefined) resolve(entries);
       else reject(error);
     };
     const receive = (message: Msg): void => {
@@ -72,8 +67,8 @@ function pull(
         end();
         return;
       }
-      messages.push(decodeMessage(offset, message.string(), fieldsOf(message.headers), now));
-      if (messages.length === request.batch) end();
+      entries.push(decodeEntry(offset, message.string(), fieldsOf(message.headers), now));
+      if (entries.length === request.batch) end();
     };
     const timer = unrefTimeout(
       () => end(new CometError("ERR_BROKER", `NATS did not send the messages of ${stream} within ${timeoutMs} ms.`)),

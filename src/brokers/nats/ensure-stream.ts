@@ -8,7 +8,7 @@ import {
   type StreamConfig,
   type StreamInfo,
 } from "./jetstream-api.ts";
-import type { NatsSettings } from "./nats-broker-options.ts";
+import { entriesLimit, type NatsSettings } from "./nats-broker-options.ts";
 import { NoRespondersError, type NatsLink } from "./nats-link.ts";
 import { beginEpoch, describeMark, markOf } from "./stream-epoch.ts";
 import type { Subjects } from "./subjects.ts";
@@ -98,7 +98,7 @@ function requiredConfig(settings: NatsSettings, subjects: Subjects): Omit<Stream
     discard: "old",
     storage: settings.storage,
     max_age: maxAge,
-    max_msgs_per_subject: settings.maxEntries,
+    max_msgs_per_subject: entriesLimit(settings),
     max_bytes: settings.maxStreamBytes ?? -1,
     duplicate_window: maxAge,
     allow_direct: true,

@@ -147,6 +147,18 @@ export function createConsumer(
   );
 }
 
+/** The messages to remove: all of a subject, those before a sequence, or all but the newest ones. By JetStream's names. */
+interface PurgeRequest {
+  readonly filter: string;
+  readonly seq?: number;
+  readonly keep?: number;
+}
+
+/** Removes messages of one subject. */
+export async function purge(link: NatsLink, { api, stream }: NatsSettings, request: PurgeRequest): Promise<void> {
+  await requestApi(link, `${api}.STREAM.PURGE.${stream}`, request, `purge ${request.filter}`);
+}
+
 /** Deletes a consumer without awaiting an answer. */
 export function deleteConsumer(link: NatsLink, { api, stream }: NatsSettings, name: string): void {
   link.send(`${api}.CONSUMER.DELETE.${stream}.${name}`, "");

@@ -60,6 +60,11 @@ export interface NatsSettings extends NetworkBrokerSettings {
   readonly replicas: number;
 }
 
+/** The entries of a topic that the stream holds: `maxEntries` messages, and an end, which does not count. */
+export function entriesLimit({ maxEntries }: NatsSettings): number {
+  return maxEntries + 1;
+}
+
 /** The shortest age that JetStream takes. */
 const MIN_AGE_MS = 100;
 

@@ -3,18 +3,18 @@ import { CometError } from "../../core/errors.ts";
 import { Semaphore } from "../../core/semaphore.ts";
 import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
 import { afterTurn } from "../../core/turn.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../log/broker.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
 import { FIRST_RETRY_MS } from "../network-broker-options.ts";
 import { ensureStream, tryPublishing } from "./ensure-stream.ts";
-import { bodyOf, JetStreamError, type ApiFailure } from "./jetstream-api.ts";
-import { encodeHeaders } from "./message-codec.ts";
+import { encodeHeaders, type StoredEntry } from "./message-codec.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
+import { NatsFinite } from "./nats-finite.ts";
 import { NatsLink } from "./nats-link.ts";
 import { NatsSubscription } from "./nats-subscription.ts";
 import { readHistory } from "./read-history.ts";
 import { ServerClock } from "./server-clock.ts";
+import { storeEntry } from "./store-entry.ts";
 import { StreamEpoch } from "./stream-epoch.ts";
 import { subjectsOf, type Subjects } from "./subjects.ts";
 
@@ -22,13 +22,6 @@ import { subjectsOf, type Subjects } from "./subjects.ts";
 const MAX_READS = 32;
 /** Attempts of a read, each of which another epoch may void. */
 const MAX_READ_ATTEMPTS = 3;
-
-/** JetStream's answer to a message. */
-interface Acknowledgement {
-  readonly seq: number;
-  readonly duplicate?: boolean;
-  readonly error?: ApiFailure;
-}
 
 /**
  * The broker on NATS JetStream. One stream holds the messages of all topics, with a subject for each topic; the offset of a message is its
@@ -41,6 +34,7 @@ interface Acknowledgement {
 export class NatsBroker implements Broker {
   readonly name = "nats";
   readonly isDense = false;
+  readonly finite: NatsFinite;
   readonly #settings: NatsSettings;
   readonly #subjects: Subjects;
   readonly #clock: ServerClock;
@@ -66,6 +60,11 @@ export class NatsBroker implements Broker {
       () => this.#openLink(),
       () => this.#changeEpoch(),
     );
+    this.finite = new NatsFinite(settings, {
+      subjects: this.#subjects,
+      open: () => ({ link: this.#openLink(), settings, epoch: this.#epoch, clock: this.#clock }),
+      refresh: () => this.#epoch.refresh(),
+    });
     this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
   }
 
@@ -89,23 +88,22 @@ export class NatsBroker implements Broker {
     });
   }
 
-  async publish(topic: string, message: BrokerPublication, _bounds: LogBounds): Promise<Position> {
+  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
     // Nothing is awaited before the request is sent, so messages keep the order of the calls.
     const link = this.#openLink();
-    const answer = link.request({
-      subject: this.#subjects.of(topic),
-      payload: message.json,
-      headers: encodeHeaders(topic, message, this.#clock.now()),
-      unanswered: "ERR_UNACKNOWLEDGED",
-    });
-    const body = bodyOf(await this.#checked(link, answer), "ERR_UNACKNOWLEDGED");
-    const { seq, duplicate, error } = body as Acknowledgement;
-    if (error !== undefined) throw new JetStreamError(error, "store a message");
-    if (!Number.isSafeInteger(seq)) throw new CometError("ERR_UNACKNOWLEDGED", "JetStream's answer has no sequence.");
-    return duplicate === true ? this.#epoch.positionOf(seq) : await this.#epoch.acknowledge(seq);
+    if (this.finite.concerns(topic, message, bounds)) return await this.finite.publish(topic, message, bounds);
+    // Notices show whether a topic ends, so only one without a listener is looked at.
+    const looking = this.#subscriptions.has(topic) ? undefined : this.finite.look(topic);
+    const headers = encodeHeaders(topic, message, this.#clock.now());
+    const storing = storeEntry(link, this.#subjects.of(topic), message.json, headers);
+    const stored = await this.#checked(link, storing);
+    if (stored.isDuplicate) return this.#epoch.positionOf(stored.offset);
+    const position = await this.#epoch.acknowledge(stored.offset);
+    if (looking === undefined || !(await looking)) return position;
+    return (await this.finite.confirm(topic, stored, message, bounds)) ?? position;
   }
 
-  read(topic: string, after: number, bounds: LogBounds, current: number): Promise<History> {
+  read(topic: string, after: number, bounds: TopicBounds, current: number): Promise<History> {
     const began = performance.now();
     return this.#reads.run(async () => {
       for (let attempt = 1; ; attempt += 1) {
@@ -118,16 +116,19 @@ export class NatsBroker implements Broker {
           epoch: this.#epoch,
           clock: this.#clock,
           subject: this.#subjects.of(topic),
+          leaseSubject: this.#subjects.leaseOf(topic),
+          known: this.finite.entries.knownState(topic),
           after,
           bounds,
           current: current + (performance.now() - began),
           base,
-          known: subscription?.known,
+          seen: subscription?.known,
         });
-        const history = await this.#checked(link, reading);
+        const { history, state } = await this.#checked(link, reading);
         // Parts of the answer may be of another epoch, or of another stream.
         if (history.epoch !== name && attempt < MAX_READ_ATTEMPTS) continue;
         subscription?.note(history.messages.at(-1));
+        this.finite.entries.note(topic, state);
         return history;
       }
     });
@@ -136,10 +137,12 @@ export class NatsBroker implements Broker {
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
     const link = this.#openLink();
     this.unlisten(topic);
-    const subscription = new NatsSubscription(this.#epoch, this.#clock, listener, () => {
+    const onForeign = (): void => {
       const foreign = `Another program has published to the live subject of the topic ${JSON.stringify(topic)} in NATS.`;
       this.#host?.ignored(new CometError("ERR_MESSAGE", foreign));
-    });
+    };
+    const accepts = (entry: StoredEntry): boolean => this.finite.entries.receive(topic, entry);
+    const subscription = new NatsSubscription(this.#epoch, this.#clock, listener, onForeign, accepts);
     this.#subscriptions.set(topic, subscription);
     this.#subscribe(link, topic, subscription);
     try {
@@ -249,6 +252,7 @@ export class NatsBroker implements Broker {
   /** The hub is notified of another epoch as of a loss, so that it reads all topics again. */
   #changeEpoch(): void {
     for (const subscription of this.#subscriptions.values()) subscription.reset();
+    this.finite.entries.clear();
     if (this.#isLossNotified) return;
     afterTurn(() => {
       if (this.#link === undefined || this.#isLossNotified) return;

@@ -1,6 +1,6 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import type { BrokerMessage, Notice } from "../../log/broker.ts";
-import { decodeMessage, fieldsOf, offsetIn } from "./message-codec.ts";
+import { decodeEntry, fieldsOf, offsetIn, type StoredEntry } from "./message-codec.ts";
 import type { ServerClock } from "./server-clock.ts";
 import type { StreamEpoch } from "./stream-epoch.ts";
 
@@ -14,13 +14,24 @@ export class NatsSubscription {
   readonly #epoch: StreamEpoch;
   readonly #listener: (notice: Notice) => void;
   readonly #onForeign: () => void;
+  readonly #accepts: (entry: StoredEntry) => boolean;
   readonly #clock: ServerClock;
   /** The offset of the last notice. */
   #last = 0;
   #known: Pick<BrokerMessage, "offset" | "at"> | undefined;
 
-  /** @param onForeign Called with a message that the server has not republished. */
-  constructor(epoch: StreamEpoch, clock: ServerClock, listener: (notice: Notice) => void, onForeign: () => void) {
+  /**
+   * @param onForeign Called with a message that the server has not republished.
+   * @param accepts Whether an entry is a message of the topic, and not a mark of a lease or a deletion.
+   */
+  constructor(
+    epoch: StreamEpoch,
+    clock: ServerClock,
+    listener: (notice: Notice) => void,
+    onForeign: () => void,
+    accepts: (entry: StoredEntry) => boolean,
+  ) {
+    this.#accepts = accepts;
     this.#epoch = epoch;
     this.#clock = clock;
     this.#listener = listener;
@@ -46,10 +57,12 @@ export class NatsSubscription {
       this.#onForeign();
       return;
     }
-    const decoded = decodeMessage(offset, message.string(), fieldsOf(headers), this.#clock.now());
+    const entry = decodeEntry(offset, message.string(), fieldsOf(headers), this.#clock.now());
+    const { message: decoded } = entry;
     const { name, base } = this.#epoch.current;
-    if (offset <= base) return;
-    const notice = { epoch: name, previous: previous > base ? previous : 0, message: decoded };
+    if (offset <= base || !this.#accepts(entry)) return;
+    const before = entry.previous ?? previous;
+    const notice = { epoch: name, previous: before > base ? before : 0, message: decoded };
     if (decoded.fault !== undefined) {
       // The hub reads the stored message, which shows whether the server has republished this one.
       this.#listener(notice);

@@ -16,6 +16,8 @@ export interface Subjects {
   /** The subject of announcements that another epoch has begun. */
   readonly epoch: string;
   of(topic: string): string;
+  /** The subject of the renewals of a producer's lease. No topic has it, since a topic's name is one token. */
+  leaseOf(topic: string): string;
   liveOf(topic: string): string;
 }
 
@@ -28,6 +30,7 @@ export function subjectsOf(prefix: string): Subjects {
     signal: `${prefix}-signal`,
     epoch: `${prefix}-epoch`,
     of: (topic) => `${prefix}.${topicToken(topic)}`,
+    leaseOf: (topic) => `${prefix}.${topicToken(topic)}.lease`,
     liveOf: (topic) => `${prefix}-live.${topicToken(topic)}`,
   };
 }

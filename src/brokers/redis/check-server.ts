@@ -1,12 +1,12 @@
 import { CometError } from "../../core/errors.ts";
+import { markScript, permissionsScript } from "./check-scripts.ts";
 import { isClusterClient, type RedisClient, type RedisClusterClient } from "./redis-client.ts";
 import type { TopicKeys } from "./redis-keys.ts";
 import type { RedisLink } from "./redis-link.ts";
 import { fieldsOf, isDenied, isWrongType, textOf } from "./replies.ts";
-import { markScript, permissionsScript } from "./scripts.ts";
 
 /** The version of the layout of all keys. Servers keep it, so a change of the layout needs another version. */
-const LAYOUT = "1";
+const LAYOUT = "2";
 /** The oldest supported version of Redis. */
 const OLDEST = [6, 2] as const;
 

@@ -15,26 +15,46 @@ export interface ReadAnswer extends Repair {
   readonly misplaced: readonly string[];
 }
 
+type EncodedFields = Pick<BrokerMessage, "event" | "key" | "messageId" | "ended">;
+
 /** The text that a position has in Redis, with the words of a repair. */
 const positionForm = /^([A-Za-z0-9]{1,32}) (\d{1,14})(?: (\w{1,14}))?$/;
+/** The answer of a script that is no position, with a number or the words of a repair. */
+const answerForm = /^([a-z]{1,14})(?:=(\d{1,14}))?(?: (\w{1,14}))?$/;
 const noticeForm = /^([A-Za-z0-9]{1,32}) (\d{1,14}) (\d{1,14}) ([^\n]*)\n/;
 const numberForm = /^\d{1,14}$/;
 
+/** The answer of a script that writes: a position, or a word with or without a number. */
+export interface WriteAnswer extends Repair {
+  readonly position: Position | undefined;
+  readonly word: string;
+  readonly number: number;
+}
+
 /**
- * Decodes the reply of the publish script. The formats here are those of `scripts.ts`, and processes of other versions use them too.
+ * Decodes the reply of a script that writes. The formats here are those of the scripts, and processes of other versions use them too.
  *
  * @throws {CometError} `ERR_UNACKNOWLEDGED` if it is none.
  */
-export function positionOf(reply: unknown): Position & Repair {
-  const match = positionForm.exec(textOf(reply));
-  if (match === null) throw new CometError("ERR_UNACKNOWLEDGED", "Redis's answer to a publish is not a position.");
-  const [, epoch = "", offset, repair = ""] = match;
-  return { epoch, offset: Number(offset), repair };
+export function writeAnswerOf(reply: unknown): WriteAnswer {
+  const text = textOf(reply);
+  const match = positionForm.exec(text);
+  if (match !== null) {
+    const [, epoch = "", offset, repair = ""] = match;
+    return { position: { epoch, offset: Number(offset) }, word: "", number: 0, repair };
+  }
+  const other = answerForm.exec(text);
+  if (other === null)
+    throw new CometError("ERR_UNACKNOWLEDGED", "Redis's answer to a write is not that of the script.");
+  const [, word = "", number = "0", repair = ""] = other;
+  return { position: undefined, word, number: Number(number), repair };
 }
 
 /** Decodes the reply of the read script. @throws {CometError} `ERR_BROKER` if it is none. */
 export function historyOf(reply: unknown): ReadAnswer {
-  const [epoch = "", floor = "", head = "", now = "", repair = "", ...parts] = Array.isArray(reply)
+  const [epoch = "", floor = "", head = "", now = "", repair = "", ttlMs = "0", expired = "", ...parts] = Array.isArray(
+    reply,
+  )
     ? reply.map(textOf)
     : [];
   if (![floor, head, now].every((each) => numberForm.test(each)) || parts.length % 4 !== 0) {
@@ -48,7 +68,8 @@ export function historyOf(reply: unknown): ReadAnswer {
     if (offset === undefined) misplaced.push(id);
     else messages.push(messageFrom(Number(offset), at, fields, json));
   }
-  const history = { epoch, floor: Number(floor), head: Number(head), messages, now: Number(now) };
+  const finite = ttlMs === "" ? undefined : { ttlMs: Number(ttlMs), begunAfter: 0, isExpired: expired !== "" };
+  const history = { epoch, floor: Number(floor), head: Number(head), messages, now: Number(now), finite };
   return { history, misplaced, repair };
 }
 
@@ -73,27 +94,27 @@ export function noticeOf(text: string): Notice | undefined {
 }
 
 /** Encodes the fields of a message other than its data. */
-export function encodeFields({ event, key, messageId }: Pick<BrokerMessage, "event" | "key" | "messageId">): string {
-  return JSON.stringify({ event, key, messageId });
+export function encodeFields({ event, key, messageId, ended }: EncodedFields): string {
+  return JSON.stringify({ event, key, messageId, ended });
 }
 
 function messageFrom(offset: number, at: string, fields: string, json: string): BrokerMessage {
   const decoded = fields === "{}" ? {} : parseFields(fields);
   if (decoded === undefined || !numberForm.test(at)) {
-    const none = { json: "", event: undefined, key: undefined, messageId: undefined };
+    const none = { json: "", event: undefined, key: undefined, messageId: undefined, ended: undefined };
     return { offset, at: 0, ...none, fault: "is not in the form of a hub: another program has written it" };
   }
-  const { event, key, messageId } = decoded;
-  return { offset, at: Number(at), json, event, key, messageId };
+  const { event, key, messageId, ended } = decoded;
+  return { offset, at: Number(at), json, event, key, messageId, ended };
 }
 
 /** Parses the fields of a message. The hub checks their content. Returns undefined if they are not texts. */
-function parseFields(text: string): Partial<Record<"event" | "key" | "messageId", string>> | undefined {
+function parseFields(text: string): Partial<EncodedFields> | undefined {
   try {
     const fields: unknown = JSON.parse(text);
     if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return undefined;
-    const { event, key, messageId } = fields as Record<string, unknown>;
-    const areTexts = [event, key, messageId].every((field) => field === undefined || typeof field === "string");
+    const { event, key, messageId, ended } = fields as Record<string, unknown>;
+    const areTexts = [event, key, messageId, ended].every((field) => field === undefined || typeof field === "string");
     return areTexts ? fields : undefined;
   } catch {
     return undefined;

@@ -1,17 +1,19 @@
 import { Backoff } from "../../core/backoff.ts";
-import { CometError } from "../../core/errors.ts";
+import { CometError, type CometErrorCode } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
-import type { Broker, BrokerHost, BrokerPublication, History, Notice } from "../../log/broker.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { Broker, BrokerHost, BrokerPublication, History, Notice, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
 import { FIRST_RETRY_MS } from "../network-broker-options.ts";
 import { checkClient } from "./check-client.ts";
-import { describeRepair, encodeFields, historyOf, noticeOf, positionOf } from "./message-codec.ts";
+import { describeRepair, historyOf, writeAnswerOf, type WriteAnswer } from "./message-codec.ts";
 import type { RedisSettings } from "./redis-broker-options.ts";
+import { RedisFinite, refusalOf } from "./redis-finite.ts";
 import { RedisKeys } from "./redis-keys.ts";
-import { RedisSession } from "./redis-session.ts";
-import { brokerError, isWrongType, publishError } from "./replies.ts";
+import { RedisSession, type RedisScriptName } from "./redis-session.ts";
+import { RedisSubscriptions } from "./redis-subscriptions.ts";
+import { brokerError, isWrongType, writeError } from "./replies.ts";
+import { boundsArgs, publishArgs, type PublishKind } from "./script-args.ts";
 import { wrongTypeError } from "./wrong-type-error.ts";
 
 /** The size of one answer to `read`, approximately. */
@@ -19,19 +21,8 @@ const ANSWER_ENTRIES = 1000;
 const ANSWER_BYTES = 1_048_576;
 /** The bytes of a pending message besides its data, approximately. */
 const ENVELOPE_BYTES = 512;
-/** Topics whose time to live is extended at a time. */
-const KEEP_BATCH = 100;
 /** The longest interval at which the time to live of topics is extended, in milliseconds: an hour. */
 const MAX_KEEP_MS = 3_600_000;
-
-/** A topic with a listener in this process, and the last notice that it was called with. */
-interface RedisSubscription {
-  readonly topic: string;
-  readonly meta: string;
-  readonly listener: (notice: Notice) => void;
-  epoch: string;
-  offset: number;
-}
 
 /**
  * The broker on Redis: a stream for each topic. A script adds each message to the stream, and publishes it to a channel. There is at
@@ -41,10 +32,14 @@ interface RedisSubscription {
 export class RedisBroker implements Broker {
   readonly name = "redis";
   readonly isDense = true;
+  readonly finite: RedisFinite = new RedisFinite(
+    (topic, script, args, action) => this.#write(topic, script, this.#stored(topic), args, action),
+    (topic, end, bounds) => this.#append(topic, end, bounds, "settle"),
+  );
   readonly #settings: RedisSettings;
+  readonly #topicTtl: string;
   readonly #keys: RedisKeys;
-  /** By channel. */
-  readonly #subscriptions = new Map<string, RedisSubscription>();
+  readonly #subscriptions = new RedisSubscriptions((topic, what) => this.#reportIgnored(topic, what));
   readonly #backoff: Backoff;
   #session: RedisSession | undefined;
   #host: BrokerHost | undefined;
@@ -61,6 +56,7 @@ export class RedisBroker implements Broker {
 
   private constructor(settings: RedisSettings) {
     this.#settings = settings;
+    this.#topicTtl = String(settings.topicTtlMs);
     this.#keys = new RedisKeys(settings.prefix);
     this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
   }
@@ -75,7 +71,9 @@ export class RedisBroker implements Broker {
       await broker.close();
       throw brokerError("connect", error);
     }
-    broker.#keeper = unrefInterval(() => void broker.#keepTopics(), Math.min(settings.topicTtlMs / 4, MAX_KEEP_MS));
+    const keep = (topic: string): Promise<unknown> => broker.#run("keep", broker.#stored(topic), []);
+    const keepMs = Math.min(settings.topicTtlMs / 4, MAX_KEEP_MS);
+    broker.#keeper = unrefInterval(() => void broker.#subscriptions.keep(keep), keepMs);
     return broker;
   }
 
@@ -88,57 +86,29 @@ export class RedisBroker implements Broker {
     });
   }
 
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
-    const session = this.#openSession();
-    const bytes = message.bytes + ENVELOPE_BYTES;
-    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#settings.maxPendingBytes) {
-      throw new CometError("ERR_BROKER", `Redis is slow: ${this.#pendingBytes} bytes of messages await its answer.`);
-    }
-    const { log, meta, channel } = this.#keys.topic(topic);
-    const keys = [log, meta, channel];
-    if (message.messageId !== undefined) keys.push(this.#keys.messageId(topic, message.messageId));
-    const args = [
-      ...[this.#nextEpoch(), message.json, encodeFields(message), message.bytes, bounds.maxEntries, bounds.maxBytes],
-      ...[bounds.maxAgeMs, this.#settings.topicTtlMs, session.publishCommand],
-    ].map(String);
-    this.#pendingBytes += bytes;
-    try {
-      const reply = await session.run(session.scripts.publish, keys, args, "ERR_UNACKNOWLEDGED");
-      const { epoch, offset, repair } = positionOf(reply);
-      this.#reportIgnored(topic, describeRepair(repair));
-      return { epoch, offset };
-    } catch (error) {
-      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), keys, error);
-      throw publishError(error);
-    } finally {
-      this.#pendingBytes -= bytes;
-    }
+  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
+    const { position, word } = await this.#append(topic, message, bounds, message.ended === undefined ? "" : "end");
+    if (position === undefined) throw refusalOf(topic, word);
+    return position;
   }
 
-  async read(topic: string, after: number, bounds: LogBounds): Promise<History> {
-    const session = this.#openSession();
-    const { log, meta } = this.#keys.topic(topic);
-    const args = [
-      ...[this.#nextEpoch(), after, bounds.maxEntries, bounds.maxBytes, bounds.maxAgeMs, this.#settings.topicTtlMs],
-      ...[ANSWER_ENTRIES, ANSWER_BYTES],
-    ].map(String);
+  async read(topic: string, after: number, bounds: TopicBounds): Promise<History> {
+    const args = [String(after), ...boundsArgs(bounds), String(ANSWER_ENTRIES), String(ANSWER_BYTES)];
     try {
-      const { history, misplaced, repair } = historyOf(await session.run(session.scripts.read, [log, meta], args));
+      const { history, misplaced, repair } = historyOf(await this.#run("read", this.#stored(topic), args));
       this.#reportIgnored(topic, describeRepair(repair));
       for (const id of misplaced) this.#reportIgnored(topic, `the entry ${id} of its log has an id that is no offset`);
-      this.#noteHead(this.#keys.topic(topic).channel, history);
+      this.#subscriptions.noteHead(this.#keys.topic(topic).channel, history.epoch, history.head);
       return history;
     } catch (error) {
-      if (isWrongType(error)) throw await wrongTypeError((...args) => session.send(...args), [log, meta], error);
       throw brokerError("read", error);
     }
   }
 
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
     const session = this.#openSession();
-    const { channel, meta } = this.#keys.topic(topic);
-    const subscription: RedisSubscription = { topic, meta, listener, epoch: "", offset: 0 };
-    this.#subscriptions.set(channel, subscription);
+    const { channel } = this.#keys.topic(topic);
+    const subscription = this.#subscriptions.add(channel, topic, listener);
     try {
       await session.subscribe([channel]);
     } catch (error) {
@@ -152,11 +122,8 @@ export class RedisBroker implements Broker {
   }
 
   async renew(topic: string, epoch: string): Promise<void> {
-    const session = this.#openSession();
-    const { log, meta } = this.#keys.topic(topic);
-    const args = [epoch, this.#nextEpoch(), String(this.#settings.topicTtlMs)];
     try {
-      await session.run(session.scripts.renew, [log, meta], args);
+      await this.#run("renew", this.#stored(topic), [epoch]);
     } catch (error) {
       throw brokerError("begin another epoch", error);
     }
@@ -178,6 +145,67 @@ export class RedisBroker implements Broker {
     this.#session = undefined;
   }
 
+  /** Adds an entry to a topic, or as `settle` does. */
+  async #append(
+    topic: string,
+    message: BrokerPublication,
+    bounds: TopicBounds,
+    kind: PublishKind,
+  ): Promise<WriteAnswer> {
+    const { publishCommand } = this.#openSession();
+    const bytes = message.bytes + (message.ended?.length ?? 0) + ENVELOPE_BYTES;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#settings.maxPendingBytes) {
+      throw new CometError("ERR_BROKER", `Redis is slow: ${this.#pendingBytes} bytes of messages await its answer.`);
+    }
+    const keys = [...this.#stored(topic), this.#keys.topic(topic).channel];
+    if (message.messageId !== undefined) keys.push(this.#keys.messageId(topic, message.messageId));
+    this.#pendingBytes += bytes;
+    try {
+      return await this.#write(topic, "publish", keys, publishArgs(message, bounds, publishCommand, kind), "publish");
+    } finally {
+      this.#pendingBytes -= bytes;
+    }
+  }
+
+  /** Runs a script that changes a topic. `action` names it in errors. */
+  async #write(
+    topic: string,
+    script: RedisScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    action: string,
+  ): Promise<WriteAnswer> {
+    try {
+      const answer = writeAnswerOf(await this.#run(script, keys, args, "ERR_UNACKNOWLEDGED"));
+      this.#reportIgnored(topic, describeRepair(answer.repair));
+      return answer;
+    } catch (error) {
+      throw writeError(action, error);
+    }
+  }
+
+  /** Runs a script on a topic, with the arguments that all of them have. */
+  async #run(
+    script: RedisScriptName,
+    keys: readonly string[],
+    args: readonly string[],
+    code?: CometErrorCode,
+  ): Promise<unknown> {
+    const session = this.#openSession();
+    try {
+      return await session.run(session.scripts[script], keys, [this.#nextEpoch(), this.#topicTtl, ...args], code);
+    } catch (error) {
+      if (isWrongType(error)) throw await wrongTypeError((...command) => session.send(...command), keys, error);
+      throw error;
+    }
+  }
+
+  /** The keys that all scripts on a topic have. */
+  #stored(topic: string): string[] {
+    const { log, meta } = this.#keys.topic(topic);
+    return [log, meta];
+  }
+
   /** The name of an epoch that has never been, in case the topic needs one. */
   #nextEpoch(): string {
     this.#epochs += 1;
@@ -192,7 +220,7 @@ export class RedisBroker implements Broker {
 
   async #connect(): Promise<void> {
     let end: { readonly error: unknown } | undefined;
-    const channels = [...this.#subscriptions.keys()];
+    const { channels } = this.#subscriptions;
     const session = await RedisSession.open(
       this.#settings,
       this.#keys,
@@ -210,7 +238,9 @@ export class RedisBroker implements Broker {
     if (end !== undefined) throw brokerError("connect", end.error);
     this.#session = session;
     this.#backoff.reset();
-    for (const channel of channels) if (!this.#subscriptions.has(channel)) this.#unsubscribe(channel);
+    for (const channel of channels) {
+      if (this.#subscriptions.get(channel) === undefined) this.#unsubscribe(channel);
+    }
   }
 
   #lose(error: unknown): void {
@@ -249,28 +279,8 @@ export class RedisBroker implements Broker {
 
   #receive(channel: string, text: string): void {
     const subscription = this.#subscriptions.get(channel);
-    if (subscription === undefined) {
-      if (channel === this.#keys.signals) this.#host?.signalled(text);
-      return;
-    }
-    const notice = noticeOf(text);
-    if (notice === undefined) {
-      this.#reportIgnored(subscription.topic, "a notice has no position");
-      return;
-    }
-    const { epoch, message } = notice;
-    if (epoch === subscription.epoch && message.offset <= subscription.offset) return;
-    if (message.fault === undefined) {
-      subscription.epoch = epoch;
-      subscription.offset = message.offset;
-    }
-    subscription.listener(notice);
-  }
-
-  /** Corrects the offset of the last notice if no such message is stored: another program has published the notice. */
-  #noteHead(channel: string, { epoch, head }: History): void {
-    const subscription = this.#subscriptions.get(channel);
-    if (subscription?.epoch === epoch) subscription.offset = Math.min(subscription.offset, head);
+    if (subscription !== undefined) this.#subscriptions.receive(subscription, text);
+    else if (channel === this.#keys.signals) this.#host?.signalled(text);
   }
 
   #reportIgnored(topic: string, what: string | undefined): void {
@@ -283,17 +293,5 @@ export class RedisBroker implements Broker {
     this.#subscriptions.delete(channel);
     // If it fails, the session ends soon, and the next one does not subscribe to the channel.
     this.#session?.unsubscribe(channel).catch(() => undefined);
-  }
-
-  /** Extends the time to live of the epochs and offsets of all topics with listeners. */
-  async #keepTopics(): Promise<void> {
-    const ms = String(Math.ceil(this.#settings.topicTtlMs * 1.25));
-    const metas = Array.from(this.#subscriptions.values(), ({ meta }) => meta);
-    for (let i = 0; i < metas.length; i += KEEP_BATCH) {
-      const session = this.#session;
-      if (session === undefined) return;
-      const kept = metas.slice(i, i + KEEP_BATCH).map((meta) => session.send(meta, ["PEXPIRE", meta, ms]));
-      await Promise.allSettled(kept);
-    }
   }
 }

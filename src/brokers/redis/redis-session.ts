@@ -3,6 +3,7 @@ import { randomName } from "../../core/random-name.ts";
 import { unrefTimeout } from "../../core/timers.ts";
 import { afterTurn } from "../../core/turn.ts";
 import { checkMark, checkPermissions, checkServer } from "./check-server.ts";
+import { acquireScript, deleteScript, renewLeaseScript } from "./finite-scripts.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Pending } from "./pending.ts";
 import type { RedisSettings } from "./redis-broker-options.ts";
@@ -10,18 +11,27 @@ import type { RedisKeys } from "./redis-keys.ts";
 import { createLink, type RedisLink } from "./redis-link.ts";
 import { brokerError, isDemoted } from "./replies.ts";
 import { ScriptRunner, type RedisScript } from "./script-runner.ts";
-import { broadcastScript, publishScript, readScript, renewScript } from "./scripts.ts";
+import { broadcastScript, keepScript, publishScript, readScript, renewScript } from "./scripts.ts";
 
 /** Channels of one command to subscribe. */
 const SUBSCRIBE_BATCH = 500;
 
+export type RedisScriptName = "publish" | "read" | "renew" | "keep" | "acquire" | "renewLease" | "delete" | "broadcast";
+
+/** The sources of the scripts that the server loads. */
+const sources: Readonly<Record<RedisScriptName, string>> = {
+  publish: publishScript,
+  read: readScript,
+  renew: renewScript,
+  keep: keepScript,
+  acquire: acquireScript,
+  renewLease: renewLeaseScript,
+  delete: deleteScript,
+  broadcast: broadcastScript,
+};
+
 /** The scripts that the server has loaded. */
-interface RedisScripts {
-  readonly publish: RedisScript;
-  readonly read: RedisScript;
-  readonly renew: RedisScript;
-  readonly broadcast: RedisScript;
-}
+type RedisScripts = Readonly<Record<RedisScriptName, RedisScript>>;
 
 /**
  * One life of the broker's connections: connected, checked, subscribed and probed by a heartbeat, until the first failure ends it. Each
@@ -165,12 +175,10 @@ export class RedisSession {
   async #prepare(): Promise<void> {
     await this.#link.connect();
     await checkServer(this.#link, this.#settings.client);
-    this.#scripts = {
-      publish: await this.#runner.load(publishScript),
-      read: await this.#runner.load(readScript),
-      renew: await this.#runner.load(renewScript),
-      broadcast: await this.#runner.load(broadcastScript),
-    };
+    const scripts = await Promise.all(
+      Object.entries(sources).map(async ([name, source]) => [name, await this.#runner.load(source)] as const),
+    );
+    this.#scripts = Object.fromEntries(scripts) as RedisScripts;
     const trial = this.#keys.topic(`rehearsal ${this.#id}`);
     await checkPermissions(this.#link, trial, this.#keys.messageId(`rehearsal ${this.#id}`, "0"));
     await checkMark(this.#link, this.#keys.mark);

@@ -70,15 +70,15 @@ export function brokerError(action: string, error: unknown): CometError {
 }
 
 /**
- * The error of a publish that failed: `ERR_UNACKNOWLEDGED` unless the server is known to have rejected the message, or the client is
- * known not to have sent it. Any other error must not become `ERR_BROKER` here: the application would publish the message twice.
+ * The error of a command that was to change something: `ERR_UNACKNOWLEDGED` unless the server is known to have rejected it, or the client
+ * is known not to have sent it. Any other error must not become `ERR_BROKER` here: the application would publish a message twice.
  */
-export function publishError(error: unknown): CometError {
+export function writeError(action: string, error: unknown): CometError {
   if (error instanceof CometError) return error;
   const message = messageOf(error);
   const isKnown = transient.test(message) || settled.test(message) || isUnsent(error);
-  if (isKnown) return brokerError("publish", error);
-  return new CometError("ERR_UNACKNOWLEDGED", `Redis did not acknowledge the message: ${message}`, { cause: error });
+  if (isKnown) return brokerError(action, error);
+  return new CometError("ERR_UNACKNOWLEDGED", `Redis did not acknowledge: ${action}: ${message}`, { cause: error });
 }
 
 function isUnsent(error: unknown): boolean {

@@ -124,9 +124,7 @@ export class Gate {
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const allowed = { ...stream, topics: grant.topics };
         callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
-        if (allowed.topics.every((topic) => this.#topics.isExpired(topic))) {
-          throw new CometError("ERR_TOPIC_EXPIRED", "The topic has ended, and its messages are no longer kept.");
-        }
+        if (allowed.topics.every((topic) => this.#topics.isExpired(topic))) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
         const given = grant.identity ?? options.identity;
@@ -150,11 +148,17 @@ export class Gate {
     claim: Claim,
   ): Decision | PromiseLike<Decision> {
     this.#capacity.assertRoom(claim);
-    const expired = stream.topics.filter((name) => this.#topics.isExpired(name));
-    const followed = stream.topics.filter((name) => !expired.includes(name));
+    const remembered = stream.topics.filter((name) => this.#topics.isExpired(name));
+    const kept = stream.topics.filter((name) => !remembered.includes(name));
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
-    const holding = callApplication(this.#settings, () => this.#topics.hold(followed, positions, stream.from));
-    return andThen(holding, ({ topics, release }) => {
+    const holding = callApplication(this.#settings, () => this.#topics.hold(kept, positions, stream.from));
+    return andThen(holding, ({ topics: held, release }) => {
+      const topics = held.filter(({ isExpired }) => !isExpired);
+      const expired = [...remembered, ...held.filter(({ isExpired }) => isExpired).map(({ name }) => name)];
+      if (topics.length === 0) {
+        release();
+        throw expiredTopic();
+      }
       if (isReadPlainSse(stream, topics)) {
         release();
         return { status: 204, headers: withoutType(headers), body: "" };
@@ -196,6 +200,10 @@ export class Gate {
       }
     });
   }
+}
+
+function expiredTopic(): CometError {
+  return new CometError("ERR_TOPIC_EXPIRED", "The topic has ended, and its messages are no longer kept.");
 }
 
 /** Returns whether a client resumes one of its topics. */

@@ -1,8 +1,8 @@
 import { CometError } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
-import type { Broker, BrokerMessage, BrokerPublication } from "../../log/broker.ts";
-import type { LogBounds, Publication } from "../../log/entry.ts";
+import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
+import type { Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
@@ -16,6 +16,19 @@ const MAX_READS = 64;
 const MAX_READS_BACK = 4;
 
 /**
+ * The beginning of a signal that a topic has begun or was deleted, which no notice shows. The name of the topic follows.
+ * Processes of any version exchange it, and anybody may forge it: it causes a read of the topic, and nothing else.
+ */
+const CHANGED = "comet topic changed 1 ";
+
+/** How a hub encodes messages for its broker, and decodes and checks those of the broker. */
+export interface BrokerCodec {
+  encode(message: Publication, fence?: string): BrokerPublication;
+  /** Throws an error if no hub could have published the message. */
+  decode(topic: string, message: BrokerMessage): Publication;
+}
+
+/**
  * A hub's link to its broker: whether it is connected, the unacknowledged messages, the reads under way.
  *
  * The hub publishes to and closes the broker only through it. Keep its bounds: they are the hub's backpressure toward a
@@ -27,17 +40,16 @@ export class BrokerLink {
   readonly reads: Semaphore = new Semaphore(MAX_READS);
   /** Bounds the reads of what the memory had no room for: see `readBack`. */
   readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
-  readonly #decode: (message: BrokerMessage) => Publication;
+  readonly #codec: BrokerCodec;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
   #isConnected = true;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
 
-  /** @param decode Decodes a message. Throws an error if no hub could have published it. */
-  constructor(broker: Broker, onError: OnError, decode: (message: BrokerMessage) => Publication) {
+  constructor(broker: Broker, onError: OnError, codec: BrokerCodec) {
     this.broker = broker;
-    this.#decode = decode;
+    this.#codec = codec;
     this.#onError = onError;
   }
 
@@ -54,9 +66,10 @@ export class BrokerLink {
    * Attaches the hub to the broker. Called once, before any other use of it.
    *
    * @param onRestored Called when the broker has reconnected: notices and signals may have been missed.
-   * @param onSignal Called with every signal of a process, this one included.
+   * @param onSignal Called with every signal of presence of a process, this one included.
+   * @param onChanged Called with the name of a topic that may have begun, or was deleted.
    */
-  attach(onRestored: () => void, onSignal: (text: string) => void): void {
+  attach(onRestored: () => void, onSignal: (text: string) => void, onChanged: (topic: string) => void): void {
     this.broker.attach({
       lost: (error) => {
         this.#isConnected = false;
@@ -69,7 +82,9 @@ export class BrokerLink {
         onRestored();
       },
       signalled: (text: unknown) => {
-        if (typeof text === "string") onSignal(text);
+        if (typeof text !== "string") return;
+        if (text.startsWith(CHANGED)) onChanged(text.slice(CHANGED.length));
+        else onSignal(text);
       },
       ignored: (error) => this.reportOnce(error.message, error),
     });
@@ -78,7 +93,7 @@ export class BrokerLink {
   /** Decodes a message of a topic. Returns undefined, and reports it once, if no hub could have published it. */
   decode(topic: string, epoch: string, message: BrokerMessage): Publication | undefined {
     try {
-      return this.#decode(message);
+      return this.#codec.decode(topic, message);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.reportSkipped(topic, epoch, `Message ${message.offset}`, reason, cause);
@@ -101,11 +116,12 @@ export class BrokerLink {
   }
 
   /**
-   * Publishes a message through the broker.
+   * Publishes a message, or the end of a topic, through the broker.
    *
+   * @param fence The lease of the message's producer, if it has one.
    * @returns Rejects as `Broker.publish` does, and with `ERR_BROKER` if 10,000 messages or 16 MiB are unacknowledged.
    */
-  async publish(topic: string, message: BrokerPublication, bounds: LogBounds): Promise<Position> {
+  async publish(topic: string, message: Publication, bounds: TopicBounds, fence?: string): Promise<Position> {
     const isFull =
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;
@@ -119,10 +135,28 @@ export class BrokerLink {
     this.#unacknowledged += 1;
     this.#unacknowledgedBytes += message.bytes;
     try {
-      return await this.broker.publish(topic, message, bounds);
+      return await this.broker.publish(topic, this.#codec.encode(message, fence), bounds);
     } finally {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;
+    }
+  }
+
+  /**
+   * Ends a topic whose producer has died: see `FiniteTopics.settle`. Only with a broker that has `finite`.
+   *
+   * @param end The end to publish.
+   */
+  async settle(topic: string, end: Publication, bounds: TopicBounds): Promise<number | undefined> {
+    return this.broker.finite?.settle(topic, this.#codec.encode(end), bounds);
+  }
+
+  /** Has every process read a topic that has begun without a message, or was deleted. Processes may miss it. */
+  announce(topic: string): void {
+    try {
+      this.broker.signal(CHANGED + topic);
+    } catch (error) {
+      this.#onError(error);
     }
   }
 

@@ -8,12 +8,14 @@
 
 import { CometError, describe } from "../../core/errors.ts";
 import { utf8Length } from "../../core/utf8.ts";
-import type { BrokerMessage } from "../../log/broker.ts";
-import type { Publication } from "../../log/entry.ts";
+import type { BrokerMessage, BrokerPublication } from "../../log/broker.ts";
+import { endPublication, type Publication } from "../../log/entry.ts";
 import { jsonLiteral } from "../../wire/literal.ts";
 import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
+import type { BrokerCodec } from "./broker-link.ts";
+import { decodeEnd, encodeEnd } from "./topic-end.ts";
 
 /**
  * Checks and encodes a message for publication.
@@ -53,8 +55,9 @@ export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: 
  * @param maxBytes The size of the largest message, its data as JSON in UTF-8 bytes.
  * @throws {CometError} `ERR_MESSAGE` if no hub could have published it.
  */
-export function decodeMessage(message: BrokerMessage, maxBytes: number): Publication {
+export function decodeMessage(topic: string, message: BrokerMessage, maxBytes: number): Publication {
   if (message.fault !== undefined) throw new CometError("ERR_MESSAGE", `It ${message.fault}.`);
+  if (message.ended !== undefined) return endPublication(decodeEnd(topic, message.ended));
   const { data, json } = decodeData(message.json, maxBytes);
   const event = checkField("Its event", message.event, "ERR_MESSAGE");
   if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
@@ -70,17 +73,22 @@ export function decodeMessage(message: BrokerMessage, maxBytes: number): Publica
   };
 }
 
+/** Returns a message, or the end of a topic, as a broker takes it. @param fence The producer's lease, if it has one. */
+function toBroker({ json, event, key, messageId, bytes, ended }: Publication, fence?: string): BrokerPublication {
+  return { json, event, key, messageId, bytes, ended: ended && encodeEnd(ended), fence };
+}
+
 /** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */
 const MAX_RECEIVED_BYTES = 16_777_216;
 
 /**
- * Returns the decoder of a hub for messages from its broker. Other hubs may have a higher limit than this one.
+ * Returns the codec of a hub for messages of its broker. Other hubs may have a higher limit than this one.
  *
  * @param maxMessageBytes The size of the largest message that the hub publishes.
  */
-export function messageDecoder(maxMessageBytes: number): (message: BrokerMessage) => Publication {
+export function brokerCodec(maxMessageBytes: number): BrokerCodec {
   const maxBytes = Math.max(MAX_RECEIVED_BYTES, maxMessageBytes);
-  return (message) => decodeMessage(message, maxBytes);
+  return { encode: toBroker, decode: (topic, message) => decodeMessage(topic, message, maxBytes) };
 }
 
 function decodeData(given: unknown, maxBytes: number): { readonly data: unknown; readonly json: string } {

@@ -41,6 +41,7 @@ export class FiniteLife {
     return () => (this.#onBegin = removed(this.#onBegin, notify));
   }
 
+  /** Notes its end. @param time The time of the end; -Infinity if it has expired already. */
   end(time: number): void {
     this.#endedAt = time;
   }

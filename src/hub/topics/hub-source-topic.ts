@@ -1,7 +1,9 @@
+import type { TopicBounds } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import { checkTopicName } from "../../log/position.ts";
 import type { StreamOutcome } from "../published-streams.ts";
 import type { FiniteSettings } from "./finite-life.ts";
+import type { Lease } from "./lease.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import type { End, ProducedTopic, ProducedTopics, SourceSender } from "./source-topic.ts";
 import type { Topics } from "./topics.ts";
@@ -9,13 +11,14 @@ import type { Topics } from "./topics.ts";
 /**
  * A topic of the hub, as a source that is published into it sees it.
  *
- * With a broker it only sends: the broker keeps an endless topic alive, and topics that end are refused.
+ * Of an endless topic of a broker it only sends: the broker keeps it alive, and no end is awaited.
  */
 export class HubSourceTopic implements ProducedTopic {
   readonly name: string;
   readonly #topics: Topics;
   readonly #publisher: SourceSender;
   readonly #finite: FiniteSettings | undefined;
+  #lease: Lease | undefined;
   /** The topic that `begin` keeps alive. */
   #begun: LiveTopic | undefined;
 
@@ -29,8 +32,9 @@ export class HubSourceTopic implements ProducedTopic {
 
   get isFinite(): boolean {
     const topic = this.#live;
+    if (topic === undefined) return this.#topics.isFinite(this.name, this.#finite);
     // A topic that is only asked for becomes finite with its first message.
-    return topic?.life !== undefined || (topic?.isWritten !== true && this.#finite !== undefined);
+    return topic.life !== undefined || (!topic.isWritten && this.#finite !== undefined);
   }
 
   get isAwaited(): boolean {
@@ -58,8 +62,22 @@ export class HubSourceTopic implements ProducedTopic {
     return log?.position(log.head);
   }
 
+  get bounds(): TopicBounds {
+    return this.#topics.boundsOf(this.name, this.#finite);
+  }
+
+  refresh(): Promise<void> | undefined {
+    if (!this.#topics.hasBroker) return undefined;
+    return this.#topics.current(this.name).then(({ release }) => release());
+  }
+
+  adopt(lease: Lease): void {
+    this.#lease = lease;
+    this.#topics.announce(this.name);
+  }
+
   begin(onChange: () => void): () => void {
-    if (this.#topics.hasBroker) return () => undefined;
+    if (this.#topics.hasBroker && !this.isFinite) return () => undefined;
     const topic = this.#topics.toPublish(this.name, this.#finite);
     this.#begun = topic;
     topic.addReader(onChange);
@@ -71,7 +89,8 @@ export class HubSourceTopic implements ProducedTopic {
   }
 
   send(message: Publication): string | Promise<string> {
-    return this.#publisher.send(this.name, message, this.#finite);
+    if (this.#lease?.isInForce === false) return Promise.reject(this.#lease.loss);
+    return this.#publisher.send(this.name, message, this.#finite, this.#lease?.fence);
   }
 
   paced(): Promise<void> | undefined {
@@ -80,7 +99,7 @@ export class HubSourceTopic implements ProducedTopic {
 
   end({ outcome, code, message }: End): Promise<string> {
     const options = outcome === "failed" ? { error: { code, message } } : { outcome };
-    return this.#publisher.end(this.name, options, this.#finite);
+    return this.#publisher.end(this.name, options, this.#finite, this.#lease?.fence);
   }
 
   delete(): Promise<void> {

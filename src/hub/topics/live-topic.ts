@@ -1,6 +1,7 @@
 import { now } from "../../core/clock.ts";
 import { added, membersOf, removed, type SmallSet } from "../../core/small-set.ts";
-import type { Entry, LogBounds, Publication } from "../../log/entry.ts";
+import type { TopicBounds } from "../../log/broker.ts";
+import type { Entry, Publication } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
 import type { Start } from "../../log/start.ts";
@@ -11,7 +12,7 @@ import { FiniteLife, type FiniteSettings } from "./finite-life.ts";
 
 /** The settings of a topic. Topics with the same options share them. */
 export interface TopicSettings {
-  readonly bounds: LogBounds;
+  readonly bounds: TopicBounds;
   /** Set if the topic ends. Nothing of it is too old until `ttlMs` after its end. */
   readonly finite: FiniteSettings | undefined;
   readonly overflow: OverflowPolicy;
@@ -105,7 +106,17 @@ export class LiveTopic implements Flushable {
     return this.log.head > 0;
   }
 
-  /** Makes it a topic that ends. Only before its first message. */
+  /** Whether its end has been appended, or it has expired before this process followed it. */
+  get isOver(): boolean {
+    return this.log.ended !== undefined || this.isExpired;
+  }
+
+  /** Whether it has ended and is no longer kept. */
+  get isExpired(): boolean {
+    return this.#life?.isExpired(now()) === true;
+  }
+
+  /** Makes it a topic that ends. */
   declare(settings: TopicSettings, finite: FiniteSettings): void {
     this.#settings = settings;
     this.#life = new FiniteLife(finite);
@@ -153,6 +164,7 @@ export class LiveTopic implements Flushable {
     memory.appended += 1;
     const wasWritten = this.isWritten;
     const entry = this.log.append(message, memory.appended, time, time - ageMs, offset);
+    this.#life?.begin();
     if (message.ended !== undefined) this.#life?.end(time - ageMs);
     if (!wasWritten) onChange(this);
     memory.enforce();
@@ -184,13 +196,17 @@ export class LiveTopic implements Flushable {
     return this.#pacing;
   }
 
-  /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`. */
-  restart(epoch: string, offset: number): void {
-    if (this.log.size > 0) {
-      for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
-    }
+  /** Sends what the next flush would, to the members of all groups, because the log is about to lose it. */
+  sendUnsent(): void {
+    if (this.log.size === 0) return;
+    for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
+  }
+
+  /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`, also for the parameters. */
+  restart(epoch: string, offset: number, begunAfter?: number): void {
+    this.sendUnsent();
     const wasWritten = this.isWritten;
-    this.log.restart(epoch, offset, now());
+    this.log.restart(epoch, offset, now(), begunAfter);
     if (!wasWritten) this.#context.onChange(this);
     this.#context.flusher.touch(this);
   }

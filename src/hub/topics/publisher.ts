@@ -1,5 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
-import type { Publication } from "../../log/entry.ts";
+import { endPublication, type Publication } from "../../log/entry.ts";
 import { positionPrefix } from "../../log/position.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { EndOptions, PublishOptions } from "../topic.ts";
@@ -9,18 +9,12 @@ import type { FiniteSettings } from "./finite-life.ts";
 import { topicEnd } from "./topic-end.ts";
 import type { Topics } from "./topics.ts";
 
-/** The end of a topic has no data. */
-const NO_DATA = {
-  json: "",
-  text: undefined,
-  event: undefined,
-  key: undefined,
-  messageId: undefined,
-  bytes: 0,
-} as const;
-
 function hasEnded(name: string): CometError {
   return new CometError("ERR_ENDED", `The topic ${describe(name)} has ended.`);
+}
+
+function endless(name: string): CometError {
+  return new CometError("ERR_OPTION", `The topic ${describe(name)} is endless: only one with finite: true ends.`);
 }
 
 /**
@@ -64,12 +58,13 @@ export class Publisher {
   /**
    * Publishes a message without waiting for subscribers: the caller is paced by other means.
    *
+   * @param fence The lease of a producer that the broker has given.
    * @returns The position after it; with a broker, once the broker holds it. Rejects as `publish` does.
    * @throws {CometError} `ERR_CLOSED`, and the codes of `Topics.toPublish`.
    */
-  send(name: string, message: Publication, finite?: FiniteSettings): string | Promise<string> {
+  send(name: string, message: Publication, finite?: FiniteSettings, fence?: string): string | Promise<string> {
     this.#assertOpen();
-    if (this.#link !== undefined) return this.#sendTo(this.#link, name, message);
+    if (this.#link !== undefined) return this.#sendTo(this.#link, name, message, finite, fence);
     const topic = this.#topics.toPublish(name, finite);
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return earlier.id;
@@ -78,26 +73,34 @@ export class Publisher {
     return topic.append(message).id;
   }
 
-  /** Implements `Topic.end`, which documents it. */
-  end(name: string, options: EndOptions, finite?: FiniteSettings): Promise<string> {
+  /** Implements `Topic.end`, which documents it. @param fence As of {@link send}. */
+  end(name: string, options: EndOptions, finite?: FiniteSettings, fence?: string): Promise<string> {
     this.#assertOpen();
     const ended = topicEnd(name, options);
-    if (this.#link !== undefined)
-      throw new CometError("ERR_BROKER_CONFIG", "The broker does not keep topics that end.");
+    if (this.#link !== undefined) {
+      if (!this.#topics.isFinite(name, finite)) throw endless(name);
+      return this.#sendTo(this.#link, name, endPublication(ended), finite, fence);
+    }
     const topic = this.#topics.toPublish(name, finite);
     if (topic.life === undefined) {
-      throw new CometError("ERR_OPTION", `The topic ${describe(name)} is endless: only one with finite: true ends.`);
+      throw endless(name);
     }
     if (topic.log.ended !== undefined) return Promise.reject(hasEnded(name));
-    return Promise.resolve(topic.append({ ...NO_DATA, ended }).id);
+    return Promise.resolve(topic.append(endPublication(ended)).id);
   }
 
   /** Implements `Topic.delete`, which documents it. */
-  delete(name: string): Promise<void> {
+  async delete(name: string): Promise<void> {
     this.#assertOpen();
-    if (this.#link !== undefined) throw new CometError("ERR_BROKER_CONFIG", "The broker cannot delete topics.");
+    if (this.#link !== undefined) {
+      const { name: broker, finite } = this.#link.broker;
+      if (finite === undefined) {
+        throw new CometError("ERR_BROKER_CONFIG", `The broker ${describe(broker)} cannot delete topics.`);
+      }
+      await finite.delete(name);
+      this.#link.announce(name);
+    }
     this.#topics.delete(name);
-    return Promise.resolve();
   }
 
   /** Makes `publish` and `end` throw `ERR_CLOSED` from now on. */
@@ -109,9 +112,15 @@ export class Publisher {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
-  async #sendTo(link: BrokerLink, name: string, message: Publication): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name));
-    this.#counters.published += 1;
+  async #sendTo(
+    link: BrokerLink,
+    name: string,
+    message: Publication,
+    finite: FiniteSettings | undefined,
+    fence: string | undefined,
+  ): Promise<string> {
+    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name, finite), fence);
+    if (message.ended === undefined) this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }
 

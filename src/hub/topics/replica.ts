@@ -1,8 +1,8 @@
 import { Backoff } from "../../core/backoff.ts";
 import { now } from "../../core/clock.ts";
 import { CometError } from "../../core/errors.ts";
-import type { OnError } from "../../core/on-error.ts";
-import type { Broker, BrokerMessage, History, Notice } from "../../log/broker.ts";
+import { afterTurn } from "../../core/turn.ts";
+import type { Broker, BrokerMessage, FiniteState, History, Notice } from "../../log/broker.ts";
 import type { Log } from "../../log/log.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { assertHistory, isNotice } from "./check-broker-input.ts";
@@ -12,6 +12,15 @@ import type { LiveTopic } from "./live-topic.ts";
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** What a replica needs of the topics of its hub. */
+export interface ReplicaHost {
+  /** Notes what the broker knows of a topic that ends. */
+  noteFinite(topic: LiveTopic, state: FiniteState): void;
+  /** Forgets a topic, and stops its replica: the broker has deleted it, or begun it anew. */
+  noteReplaced(topic: LiveTopic): void;
+  report(error: unknown): void;
 }
 
 /** The number of notices buffered during a read. Beyond it they are dropped, and the replica reads again. */
@@ -33,10 +42,12 @@ export class Replica {
   readonly #log: Log;
   readonly #link: BrokerLink;
   readonly #broker: Broker;
-  readonly #onError: OnError;
+  readonly #host: ReplicaHost;
   readonly #backoff = new Backoff({ firstMs: 100, maxMs: 5000 });
   #isListening = false;
   #isLoaded = false;
+  /** Whether the broker has said that the topic ends, and has begun. */
+  #isFinite = false;
   /** Whether the newest message must be compared with the broker's, which may have lost it. */
   #mustVerifyNewest = false;
   /** The newest message, as the broker gave it. */
@@ -57,12 +68,12 @@ export class Replica {
   #endBackoff: (() => void) | undefined;
   #isStopped = false;
 
-  constructor(topic: LiveTopic, link: BrokerLink, onError: OnError) {
+  constructor(topic: LiveTopic, link: BrokerLink, host: ReplicaHost) {
     this.#topic = topic;
     this.#log = topic.log;
     this.#link = link;
     this.#broker = link.broker;
-    this.#onError = onError;
+    this.#host = host;
   }
 
   /** Whether the log has been read from the broker. */
@@ -149,6 +160,13 @@ export class Replica {
       assertHistory(history, from);
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
       if (this.#isStopped) return;
+      if (this.#isReplaced(history)) {
+        // Readers get what has been appended in this turn.
+        await new Promise<void>(afterTurn);
+        for (const { resolve } of this.#waiters.splice(0)) resolve();
+        this.#host.noteReplaced(this.#topic);
+        return;
+      }
       if (this.#isLoaded && history.epoch === this.#log.epoch && !this.#stillHasNewest(history, verifies)) {
         // Without this a broker that keeps its epoch would be asked again and again, with no pause.
         if (renewed === history.epoch) throw new CometError("ERR_BROKER", "The broker has begun no other epoch.");
@@ -158,7 +176,7 @@ export class Replica {
       }
       const isAnotherEpoch = history.epoch !== this.#log.epoch;
       if (isAnotherEpoch || history.floor > after) {
-        this.#topic.restart(history.epoch, history.floor);
+        this.#topic.restart(history.epoch, history.floor, history.finite?.begunAfter);
         this.#newest = undefined;
       }
       this.#mustVerifyNewest = false;
@@ -172,6 +190,19 @@ export class Replica {
       this.#currentAt = askedAt;
       return;
     }
+  }
+
+  /** Notes what the broker knows of a topic that ends. Returns whether it is another topic than the one of this log. */
+  #isReplaced({ epoch, head, finite }: History): boolean {
+    if (finite === undefined) return this.#isFinite;
+    const topic = this.#topic;
+    const { ended, headOffset } = this.#log;
+    const isSame = epoch === this.#log.epoch && head === headOffset;
+    if (ended !== undefined && !isSame) return true;
+    if (ended === undefined && this.#isFinite && topic.isExpired !== finite.isExpired) return true;
+    this.#isFinite = true;
+    this.#host.noteFinite(topic, finite);
+    return false;
   }
 
   /** Whether the broker still has the newest message that it notified, if it should. */
@@ -206,12 +237,14 @@ export class Replica {
     const isNew = message.offset > headOffset;
     // A notice that follows an older message shows that the broker holds no more: after a long silence, or after a
     // loss. The read below finds out.
-    if (epoch === this.#log.epoch && isNew) {
+    if (epoch === this.#log.epoch && isNew && this.#log.ended === undefined) {
       const decoded = this.#link.decode(this.#log.topic, this.#log.epoch, message);
       if (decoded !== undefined && previous === headOffset) {
         this.#newest = message;
         this.#topic.append(decoded, message.offset);
         this.#currentAt = now();
+        // Only a read says for how long the broker keeps it.
+        if (message.ended !== undefined && this.#topic.life === undefined) this.#scheduleRead();
         return;
       }
     }
@@ -240,9 +273,9 @@ export class Replica {
 
   /** Reports a failed attempt. The broker link reports a lost broker once, for all replicas. */
   #reportFailure(error: unknown): void {
-    if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#onError(error);
+    if (!(error instanceof CometError && error.code === "ERR_BROKER")) this.#host.report(error);
     // The first failure may precede the loss of the connection that caused it.
-    else if (this.#link.isConnected && (this.#failures += 1) === 2) this.#onError(error);
+    else if (this.#link.isConnected && (this.#failures += 1) === 2) this.#host.report(error);
   }
 
   /** Waits for the backoff before the next attempt, unless `#endBackoff` ends it. */

@@ -104,6 +104,18 @@ export class SourceRun implements Consumer<unknown> {
 
   /** Opens the source, unless the topic, the hub or the signal forbids it: then it is closed unread. */
   begin(): void {
+    const known = this.#topic.isFinite ? this.#topic.refresh() : undefined;
+    if (known === undefined) this.#begin();
+    else {
+      known.then(
+        () => this.#begin(),
+        (error: unknown) => this.#refuse(FAILED, error),
+      );
+    }
+  }
+
+  #begin(): void {
+    if (this.#isDecided) return;
     const { name, ended } = this.#topic;
     if (this.#host.isClosed) this.#refuse(LOST, closedHub());
     else if (ended !== undefined) {
@@ -111,9 +123,9 @@ export class SourceRun implements Consumer<unknown> {
     } else this.#open();
   }
 
-  /** Stops the source because the hub closes or this process may produce no longer. */
-  interrupt(): void {
-    this.#halt(LOST, { error: closedHub() });
+  /** Stops the source because the hub closes, or because this process may produce no longer: the topic has failed. */
+  interrupt(error: CometError = closedHub()): void {
+    this.#halt(LOST, { error });
   }
 
   take(element: unknown): boolean {
@@ -221,8 +233,10 @@ export class SourceRun implements Consumer<unknown> {
         settle();
       },
       (error: unknown) => {
+        const code = error instanceof CometError ? error.code : undefined;
         // Other code has ended the topic, and its listener is not notified yet.
-        if (this.#topic.ended !== undefined) this.#halt(undefined);
+        if (code === "ERR_ENDED") this.#halt(undefined);
+        else if (code === "ERR_PRODUCER_LOST") this.interrupt(error as CometError);
         else {
           // The broker may still publish those that were sent after it. Nothing more is sent.
           this.#failure ??= { error };
@@ -270,6 +284,7 @@ export class SourceRun implements Consumer<unknown> {
     // A source that has ended is not complete if one of its last messages is missing.
     const own = end === COMPLETE && this.#failure !== undefined ? FAILED : end;
     const written = own !== undefined && this.#topic.isFinite ? await this.#write(own) : own;
+    if (own === undefined) await this.#knowEnd();
     const outcome = this.#topic.ended ?? { ...(written ?? STOPPED), position: this.#position ?? this.#topic.position };
     this.#release();
     this.#resolveResult({ outcome, ...(this.#failure === undefined ? {} : { failure: this.#failure }) });
@@ -282,10 +297,22 @@ export class SourceRun implements Consumer<unknown> {
       return end;
     } catch (error) {
       // Other code may have ended it first.
+      await this.#knowEnd();
       if (this.#topic.ended !== undefined) return this.#topic.ended;
       if (this.#failure !== undefined) this.#host.onError(error);
       this.#failure ??= { error };
-      return FAILED;
+      return end.outcome === "failed" ? end : FAILED;
+    }
+  }
+
+  /** Waits until it is known here that other code has ended the topic. */
+  async #knowEnd(): Promise<void> {
+    const { isFinite, ended, isRemoved } = this.#topic;
+    if (!isFinite || ended !== undefined || isRemoved) return;
+    try {
+      await this.#topic.refresh();
+    } catch {
+      // The broker cannot be read. The caller does without.
     }
   }
 

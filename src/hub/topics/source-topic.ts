@@ -4,11 +4,13 @@
  * `publish-from.ts` and `producers.ts` reach topics only by these interfaces: they never touch a log.
  */
 
+import type { TopicBounds } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { TopicEnd } from "../../wire/item.ts";
 import type { StreamOutcome } from "../published-streams.ts";
 import type { EndOptions, PublishOptions } from "../topic.ts";
 import type { FiniteSettings } from "./finite-life.ts";
+import type { Lease } from "./lease.ts";
 
 /** The end that a source gives its topic, as readers see it. */
 export type End = Omit<TopicEnd, "topic">;
@@ -33,12 +35,18 @@ export interface SourceTopic {
   readonly isFinite: boolean;
   /** Whether readers wait for the topic to begin. */
   readonly isAwaited: boolean;
-  /** The end of the topic, and the position after it, once it has ended. */
+  /** The end of the topic, and the position after it, once it has ended and this process knows. */
   readonly ended: StreamOutcome | undefined;
   /** Whether the topic that `begin` kept alive was deleted or has expired. A later one of its name is another topic. */
   readonly isRemoved: boolean;
   /** The topic's position now; `undefined` if only the broker knows it. */
   readonly position: string | undefined;
+  /**
+   * Waits until this process knows what the broker does; `undefined` where there is no broker.
+   *
+   * @returns Rejects with the broker's error if it could not be read.
+   */
+  refresh(): Promise<void> | undefined;
   /**
    * Creates the topic, notes that it has begun, and keeps it alive until the returned function is called, once.
    *
@@ -51,8 +59,8 @@ export interface SourceTopic {
   /**
    * Publishes a message.
    *
-   * @returns The position after it; with a broker, once the broker holds it. Rejects with `ERR_ENDED`, and as
-   *   `BrokerLink.publish` does.
+   * @returns The position after it; with a broker, once the broker holds it. Rejects with `ERR_ENDED`, with
+   *   `ERR_PRODUCER_LOST`, and as `BrokerLink.publish` does.
    * @throws {CometError} `ERR_CLOSED`, and the codes of `Topics.toPublish`.
    */
   send(message: Publication): string | Promise<string>;
@@ -61,15 +69,20 @@ export interface SourceTopic {
   /**
    * Ends a finite topic.
    *
-   * @returns The position after the end. Rejects, or throws, with `ERR_ENDED` or `ERR_CLOSED`.
+   * @returns The position after the end. Rejects, or throws, with `ERR_ENDED`, `ERR_PRODUCER_LOST` or `ERR_CLOSED`, and as
+   *   `BrokerLink.publish` does.
    */
   end(end: End): Promise<string>;
 }
 
 /** A topic that a producer fills. */
 export interface ProducedTopic extends SourceTopic {
-  /** Whether it has begun: by a producer, a source or a message. */
+  /** Whether it has begun, as far as this process knows: by a producer, a source or a message. */
   readonly hasBegun: boolean;
+  /** The bounds that a broker trims it to. */
+  readonly bounds: TopicBounds;
+  /** Publishes under a lease from now on, and has other processes know that the topic has begun. */
+  adopt(lease: Lease): void;
   /** Removes the topic, so that its name begins another epoch. */
   delete(): Promise<void>;
 }
@@ -89,7 +102,7 @@ export interface ProducedTopics {
 /** The part of `Publisher` that a source's topic needs. `Publisher` documents it. */
 export interface SourceSender {
   encode(data: unknown, options: PublishOptions): Publication;
-  send(name: string, message: Publication, finite?: FiniteSettings): string | Promise<string>;
-  end(name: string, options: EndOptions, finite?: FiniteSettings): Promise<string>;
+  send(name: string, message: Publication, finite?: FiniteSettings, fence?: string): string | Promise<string>;
+  end(name: string, options: EndOptions, finite?: FiniteSettings, fence?: string): Promise<string>;
   delete(name: string): Promise<void>;
 }

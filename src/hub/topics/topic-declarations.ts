@@ -1,7 +1,13 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { checkOverflow, type OverflowPolicy } from "../request-options.ts";
 import type { TopicDeclaration } from "../topic.ts";
-import { checkFinite, checkLogBounds, type FiniteDefaults, type TopicOptions } from "../topic-options.ts";
+import {
+  checkFinite,
+  checkLogBounds,
+  START_TIMEOUT_MS,
+  type FiniteDefaults,
+  type TopicOptions,
+} from "../topic-options.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import type { TopicSettings } from "./live-topic.ts";
 
@@ -71,9 +77,14 @@ export class TopicDeclarations {
     throw new CometError("ERR_OPTION", `The topic ${describe(name)} cannot be made to end: ${why}.`);
   }
 
+  /** Returns how a topic ends that the application has declared in another process. */
+  finite(ttlMs: number): FiniteSettings {
+    return { ttlMs, startTimeoutMs: START_TIMEOUT_MS };
+  }
+
   /** Returns the settings with which a topic ends. Its messages have no age until then. */
   withEnd(settings: TopicSettings, finite: FiniteSettings): TopicSettings {
-    return { ...settings, finite, bounds: { ...settings.bounds, maxAgeMs: Infinity } };
+    return { ...settings, finite, bounds: { ...settings.bounds, maxAgeMs: Infinity, ttlMs: finite.ttlMs } };
   }
 
   #settingsOf(options: TopicOptions): TopicSettings {

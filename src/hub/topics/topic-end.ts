@@ -1,6 +1,6 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { checkField } from "../../core/validate-field.ts";
-import type { TopicEnd } from "../../wire/item.ts";
+import type { Outcome, TopicEnd } from "../../wire/item.ts";
 import type { EndOptions } from "../topic.ts";
 
 /** The longest text of a failure that readers are shown, in UTF-16 code units. */
@@ -32,4 +32,28 @@ function failureOf(error: unknown): { readonly code: string; readonly message: s
     throw new CometError("ERR_OPTION", `The message of an end's error must be ${limit}, not ${describe(message)}.`);
   }
   return { code: checkField("The code of an end's error", code, "ERR_OPTION") as string, message };
+}
+
+/** Encodes the end of a topic for a broker. */
+export function encodeEnd({ topic: _, ...end }: TopicEnd): string {
+  return JSON.stringify(end);
+}
+
+/**
+ * Checks the end of a topic that a broker has, as strictly as one of this application. Other programs may have written to
+ * the broker.
+ *
+ * @throws {CometError} `ERR_MESSAGE` if no hub could have published it.
+ */
+export function decodeEnd(topic: string, json: unknown): TopicEnd {
+  try {
+    const given: unknown = typeof json === "string" ? JSON.parse(json) : undefined;
+    if (typeof given !== "object" || given === null) throw new TypeError("It is no JSON object.");
+    const { outcome = "", code, message } = given as Record<string, unknown>;
+    const error = outcome === "failed" ? { code, message } : undefined;
+    return topicEnd(topic, { outcome: outcome as Outcome, error });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CometError("ERR_MESSAGE", `Its end is invalid: ${reason}`, { cause });
+  }
 }

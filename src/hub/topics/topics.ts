@@ -2,10 +2,10 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { copyText } from "../../core/utf8.ts";
-import type { LogBounds } from "../../log/entry.ts";
+import type { TopicBounds } from "../../log/broker.ts";
 import { Log } from "../../log/log.ts";
 import { LogMemory, type MeteredLog } from "../../log/log-memory.ts";
-import type { Position, Positions } from "../../log/position.ts";
+import type { Positions } from "../../log/position.ts";
 import type { Start } from "../../log/start.ts";
 import type { Flusher } from "../flusher.ts";
 import type { HubSettings } from "../hub-settings.ts";
@@ -15,9 +15,8 @@ import type { BrokerLink } from "./broker-link.ts";
 import { ExpiredNames } from "./expired-names.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
-import { LiveTopic, type HeldTopics, type TopicContext } from "./live-topic.ts";
-import { lackingIn, readBack, type Lacking } from "./read-back.ts";
-import { Replica } from "./replica.ts";
+import { LiveTopic, type HeldTopics, type TopicContext, type TopicSettings } from "./live-topic.ts";
+import { Replicas, type ReplicatedTopics } from "./replicas.ts";
 import { TopicDeclarations } from "./topic-declarations.ts";
 
 /** The number of topics that one sweep checks. Topics that were checked longest ago come first. */
@@ -44,8 +43,8 @@ export class Topics {
   readonly #idleAsked = new IdleTopics<LiveTopic>();
   /** The topics that have been published to. */
   readonly #written = new Set<LiveTopic>();
-  /** The replica of each live topic, where there is a broker. */
-  readonly #replicas = new Map<LiveTopic, Replica>();
+  /** Set where there is a broker. */
+  readonly #replicas: Replicas | undefined;
   readonly #context: TopicContext;
   readonly #declarations: TopicDeclarations;
   readonly #expired = new ExpiredNames();
@@ -70,6 +69,14 @@ export class Topics {
     this.memory = new LogMemory(settings.maxLogBytes, (log) => this.#freeMemory(log));
     this.#context = { flusher, memory: this.memory, onChange: (topic) => this.#update(topic) };
     this.#declarations = new TopicDeclarations(settings);
+    const host: ReplicatedTopics = {
+      memory: this.memory,
+      declare: (topic, ttlMs) => {
+        if (topic.life === undefined) this.#declare(topic, this.#declarations.finite(ttlMs));
+      },
+      replace: (topic) => this.#forget(topic),
+    };
+    this.#replicas = link && new Replicas(link, host, settings.onError);
     sweeper.add((time) => this.#sweep(time));
   }
 
@@ -89,7 +96,7 @@ export class Topics {
 
   /** The number of topics that are replicas of the broker's. */
   get replicas(): number {
-    return this.#replicas.size;
+    return this.#replicas?.size ?? 0;
   }
 
   /**
@@ -111,7 +118,10 @@ export class Topics {
     return this.#declarations.declared(name, declared);
   }
 
-  /** Whether a topic of this name has ended and is no longer kept. The hub remembers the newest 10,000 of them. */
+  /**
+   * Whether a topic of this name has ended and is no longer kept. The hub remembers the newest 10,000 of them. With a broker
+   * it knows only once it holds the topic: see `LiveTopic.isExpired`.
+   */
   isExpired(name: string): boolean {
     return this.#expired.has(name);
   }
@@ -148,7 +158,13 @@ export class Topics {
    */
   toPublish(name: string, finite?: FiniteSettings): LiveTopic {
     const topic = this.#live.get(name) ?? this.#create(name);
-    if (finite !== undefined && topic.life === undefined) this.#declare(topic, finite);
+    if (finite !== undefined && topic.life === undefined) {
+      if (topic.isWritten) {
+        const why = "is endless and has messages: it cannot be made to end";
+        throw new CometError("ERR_OPTION", `The topic ${describe(name)} ${why}.`);
+      }
+      this.#declare(topic, finite);
+    }
     if (!topic.isWritten) {
       const excess = this.#written.size + 1 - this.#settings.maxTopics;
       this.#makeRoom(this.#idle, excess, (other) => other === topic, "maxTopics");
@@ -189,7 +205,12 @@ export class Topics {
     const ready = this.whenReady(topics, positions, from);
     if (ready === undefined) return { topics, release };
     return ready.then(
-      () => ({ topics, release }),
+      () => {
+        if (topics.every(({ isForgotten }) => !isForgotten)) return { topics, release };
+        // The broker has another topic of this name by now.
+        release();
+        return this.hold(names, positions, from);
+      },
       (cause: unknown) => {
         release();
         throw new CometError("ERR_BROKER", "The server cannot reach its message broker.", { cause });
@@ -205,45 +226,70 @@ export class Topics {
    * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
    */
   whenReady(topics: readonly LiveTopic[], positions: Positions, from?: Start): Promise<void> | undefined {
-    const link = this.#link;
-    if (link === undefined) return undefined;
-    const refreshing = topics.flatMap((topic) => this.#refresh(topic, positions.get(topic.name)) ?? []);
-    const lacking = (): Lacking[] =>
-      topics.flatMap((topic) => lackingIn(topic, positions.get(topic.name), from ?? topic.defaultStart) ?? []);
-    if (refreshing.length === 0) return this.#readBack(link, lacking());
-    return Promise.all(refreshing).then(() => this.#readBack(link, lacking()));
+    return this.#replicas?.whenReady(topics, positions, from);
   }
 
   /**
-   * Waits until a topic's log has everything that the broker has now.
+   * Keeps the topic of this name alive, and waits until its log has everything that the broker has now. Creates it if
+   * needed.
    *
-   * @returns Rejects with the broker's error if it could not be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   * @returns Rejects with `ERR_BROKER` if the broker cannot be read, and with `ERR_CLOSED` if the hub closes meanwhile.
+   * @throws {CometError} The codes of {@link getOrCreate}.
    */
-  async refresh(topic: LiveTopic): Promise<void> {
-    await this.#replicas.get(topic)?.refresh();
-    // A replica that is stopped has not read everything.
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+  async current(name: string): Promise<{ readonly topic: LiveTopic; readonly release: () => void }> {
+    const [topic] = this.getOrCreate([name]) as [LiveTopic];
+    const holder = (): void => undefined;
+    topic.addReader(holder);
+    const release = (): void => topic.removeReader(holder);
+    try {
+      await this.#replicas?.refresh(topic);
+      if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
+    } catch (cause) {
+      release();
+      if (cause instanceof CometError && cause.code === "ERR_CLOSED") throw cause;
+      throw new CometError("ERR_BROKER", "The broker cannot be read.", { cause });
+    }
+    if (!topic.isForgotten) return { topic, release };
+    release();
+    return this.current(name);
   }
 
-  /** Reads what the replica of a topic lacks, unless it is loaded and knows the position. */
-  #refresh(topic: LiveTopic, position: Position | undefined): Promise<void> | undefined {
-    const replica = this.#replicas.get(topic);
-    const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
-    return replica === undefined || (replica.isLoaded && isKnown) ? undefined : replica.refresh();
+  /**
+   * Returns the bounds of a topic, live or not.
+   *
+   * @param finite Set if the application declares that it ends.
+   * @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`; and any error of the application's `topics`.
+   */
+  boundsOf(name: string, finite?: FiniteSettings): TopicBounds {
+    return this.#settingsOf(name, finite).bounds;
   }
 
-  #readBack(link: BrokerLink, lacking: readonly Lacking[]): Promise<void> | undefined {
-    return lacking.length === 0 ? undefined : readBack(lacking, link, this.memory);
+  /** Returns whether a topic ends, live or not. Parameters and errors are those of {@link boundsOf}. */
+  isFinite(name: string, finite?: FiniteSettings): boolean {
+    return this.#settingsOf(name, finite).finite !== undefined;
   }
 
-  /** Returns the bounds of a topic, live or not. @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`. */
-  boundsOf(name: string): LogBounds {
-    return this.#live.get(name)?.settings.bounds ?? this.#declarations.of(name).bounds;
+  #settingsOf(name: string, finite: FiniteSettings | undefined): TopicSettings {
+    const settings = this.#live.get(name)?.settings ?? this.#declarations.of(name);
+    return finite === undefined || settings.finite !== undefined
+      ? settings
+      : this.#declarations.withEnd(settings, finite);
+  }
+
+  /** Has other processes know that a topic has begun without a message, or was deleted. */
+  announce(name: string): void {
+    this.#link?.announce(name);
+  }
+
+  /** Reads a topic that may have begun in another process, or was deleted there, if it is followed here. */
+  changed(name: string): void {
+    const topic = this.#live.get(name);
+    if (topic?.isFollowed === true) this.#replicas?.changed(topic);
   }
 
   /** Has all replicas read again, after the broker has reconnected. */
   restored(): void {
-    for (const replica of this.#replicas.values()) replica.restored();
+    this.#replicas?.restored();
   }
 
   /** Wakes all readers, because the hub is closed. */
@@ -254,15 +300,12 @@ export class Topics {
   /** Stops all replicas. The logs stay, so that readers can finish them. */
   close(): void {
     this.#isClosed = true;
-    for (const replica of this.#replicas.values()) replica.stop();
-    this.#replicas.clear();
+    this.#replicas?.close();
   }
 
   #use(topic: LiveTopic): void {
     topic.touchedAt = now();
-    if (this.#link !== undefined && !this.#isClosed && !this.#replicas.has(topic)) {
-      this.#replicas.set(topic, new Replica(topic, this.#link, this.#settings.onError));
-    }
+    this.#replicas?.add(topic);
     this.#live.set(topic.name, topic);
     this.#update(topic);
     this.#sweeper.start();
@@ -275,6 +318,7 @@ export class Topics {
     if (this.#live.get(topic.name) !== topic) return;
     if (topic.isWritten) this.#written.add(topic);
     if (!topic.isFollowed) (topic.isWritten ? this.#idle : this.#idleAsked).add(topic);
+    else this.#replicas?.followed(topic);
   }
 
   /**
@@ -296,7 +340,7 @@ export class Topics {
           `The hub has ${limit} (${this.#settings[limit]}) topics, all with subscribers.`,
         );
       }
-      if (topic.log.ended === undefined) this.#forget(topic);
+      if (topic.log.ended === undefined || this.#link !== undefined) this.#forget(topic);
       else this.#expire(topic);
     }
   }
@@ -305,7 +349,7 @@ export class Topics {
   #freeMemory(log: MeteredLog): void {
     const topic = log instanceof Log ? this.#live.get(log.topic) : undefined;
     // The broker has the messages, so the next reader gets them again.
-    const isReplica = topic !== undefined && this.#replicas.has(topic) && !topic.isFollowed;
+    const isReplica = topic !== undefined && this.#replicas?.has(topic) === true && !topic.isFollowed;
     const isOnlyEnd = topic?.log.ended !== undefined && topic.log.size === 1;
     if (topic?.log !== log) log.dropOldest();
     else if (isReplica) this.#forget(topic);
@@ -334,10 +378,10 @@ export class Topics {
     return this.#live.size > 0;
   }
 
-  /** Removes a topic that has ended, and remembers its name. */
+  /** Removes a topic that has ended, and remembers its name, unless a broker does. */
   #expire(topic: LiveTopic): void {
     this.#forget(topic);
-    this.#expired.add(topic.name);
+    if (this.#link === undefined) this.#expired.add(topic.name);
   }
 
   #forget(topic: LiveTopic): void {
@@ -346,19 +390,13 @@ export class Topics {
     this.#update(topic);
     this.#written.delete(topic);
     topic.log.clear();
-    this.#replicas.get(topic)?.stop();
-    this.#replicas.delete(topic);
+    this.#replicas?.remove(topic);
     if (!topic.isFollowed) return;
     topic.wakeReaders();
     this.#onForgotten(topic);
   }
 
-  /** Makes a topic one that ends. @throws {CometError} `ERR_OPTION` if it has messages and is one that does not. */
   #declare(topic: LiveTopic, finite: FiniteSettings): void {
-    if (topic.isWritten) {
-      const name = describe(topic.name);
-      throw new CometError("ERR_OPTION", `The topic ${name} is endless and has messages: it cannot be made to end.`);
-    }
     topic.declare(this.#declarations.withEnd(topic.settings, finite), finite);
   }
 

@@ -2,6 +2,7 @@ import type { Engine } from "../../support/hub-process.ts";
 import { TopicPublisher } from "./broker-publisher.ts";
 import { BrokerWorld } from "./broker-world.ts";
 import { sleep } from "./clock.ts";
+import { Deck } from "./deck.ts";
 import type { Random } from "./random.ts";
 import type { Tally } from "./tally.ts";
 
@@ -77,23 +78,6 @@ const hubHarm = ["hub killed", "hub frozen", "link cut", "link stalled", "link r
 
 function untriedIn(tally: Tally): string[] {
   return [...engineHarm, ...hubHarm].filter((kind) => tally.of(`harm ${kind}`) === 0);
-}
-
-/** Gives the members of a list in a random order, again and again: all of them come soon. */
-class Deck<T> {
-  readonly #all: readonly T[];
-  readonly #random: Random;
-  #left: T[] = [];
-
-  constructor(all: readonly T[], random: Random) {
-    this.#all = all;
-    this.#random = random;
-  }
-
-  next(): T {
-    if (this.#left.length === 0) this.#left = [...this.#all];
-    return this.#left.splice(this.#random.whole(0, this.#left.length - 1), 1)[0] as T;
-  }
 }
 
 /** Does harm to a world at random, and mends it: each hub and its connection one thing at a time, and the engine another. */

@@ -6,6 +6,9 @@ export interface ItemHandler {
   message(message: WireMessage): void;
   gap(item: ControlItems["gap"]): void;
   ended(item: ControlItems["end"]): void;
+  /** A topic has ended, or is missing. Where nobody expects it, it is an error. */
+  topicEnded?(item: ControlItems["ended"]): void;
+  missing?(item: ControlItems["missing"]): void;
   heartbeat(): void;
 }
 
@@ -87,6 +90,8 @@ function controlItem(name: string, item: unknown, handler: ItemHandler): void {
   if (name === "open") handler.open(item as ControlItems["open"]);
   else if (name === "gap") handler.gap(item as ControlItems["gap"]);
   else if (name === "end") handler.ended(item as ControlItems["end"]);
+  else if (name === "ended" && handler.topicEnded !== undefined) handler.topicEnded(item as ControlItems["ended"]);
+  else if (name === "missing" && handler.missing !== undefined) handler.missing(item as ControlItems["missing"]);
   else throw new Error(`There is no item ${name}.`);
 }
 

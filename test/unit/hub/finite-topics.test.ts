@@ -3,7 +3,8 @@ import { Hub, type HubOptions, type TopicOptions } from "../../../src/index.ts";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { flushed, open, type FakeSink } from "../../support/fake-sink.ts";
 import { followHub, notedHub, problemOf, request } from "../../support/hub.ts";
-import { until } from "../../support/sources.ts";
+import { withoutFinite } from "../../support/faulty-broker.ts";
+import { expectCode, until } from "../../support/sources.ts";
 
 const finite = { finite: true } as const;
 const declared = (options: TopicOptions = {}): HubOptions => ({ topics: () => ({ finite: true, ...options }) });
@@ -92,11 +93,17 @@ describe("a topic that ends", () => {
     expect(() => new Hub(declared({ startTimeoutMs: -1 })).topic("t").publish(1)).toThrow(throws);
   });
 
-  test("is refused with a broker that does not keep such topics", () => {
-    const { hub } = notedHub({ broker: new MemoryBrokers().join() });
-    const throws = expect.objectContaining({ code: "ERR_BROKER_CONFIG" }) as Error;
-    expect(() => hub.topic("t", finite)).toThrow(throws);
-    expect(() => hub.topic("t").end()).toThrow(throws);
+  test("is refused with a broker that does not keep such topics, or not for so long", async () => {
+    const memory = new MemoryBrokers();
+    const { hub } = notedHub({ broker: withoutFinite(memory.join()) });
+    await expectCode("ERR_BROKER_CONFIG", () => hub.topic("t", finite));
+    await expectCode("ERR_OPTION", () => hub.topic("t").end());
+    await expectCode("ERR_BROKER_CONFIG", () => hub.topic("t").delete());
+    const broker = memory.join();
+    const brief = notedHub({ broker: Object.assign(broker, { finite: { ...broker.finite, maxKeptMs: 1000 } }) });
+    await expectCode("ERR_BROKER_CONFIG", () => brief.hub.topic("t", { ...finite, ttlMs: 1001 }), /1000 ms.*maxAgeMs/);
+    await expectCode("ERR_BROKER_CONFIG", () => brief.hub.produce("t", () => ["a"], { ttlMs: 1001 }));
+    expect(brief.hub.topic("t", { ...finite, ttlMs: 1000 }).name).toBe("t");
   });
 
   test("keeps its end while its bounds drop messages, and a gap does not count it", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { Enumerator, Hub } from "../../../src/index.ts";
 import { open, type FakeSink } from "../../support/fake-sink.ts";
+import { withoutFinite } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, request, streams } from "../../support/hub.ts";
 import { collect, errorOf, expectCode, until } from "../../support/sources.ts";
 
@@ -151,8 +152,8 @@ describe("hub.produce", () => {
     expect(latter.position?.replace(/\d+$/, "")).not.toBe(former.position?.replace(/\d+$/, ""));
   });
 
-  test("is refused with a broker, and after close was called", async () => {
-    const { hub } = notedHub({ broker: new MemoryBrokers().join() });
+  test("is refused with a broker that does not keep topics that end, and after close was called", async () => {
+    const { hub } = notedHub({ broker: withoutFinite(new MemoryBrokers().join()) });
     await expectCode("ERR_BROKER_CONFIG", () => hub.produce("t", () => ["a"]));
     const alone = new Hub();
     const closing = alone.close({ drainMs: 0 });

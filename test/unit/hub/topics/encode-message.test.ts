@@ -27,7 +27,7 @@ test.each([
   ['"\\ud800"', '"\\ud800"'],
   [nested(500), nested(500)],
 ])("encodes %s from a broker again", (given, expected) => {
-  const { json, bytes } = decodeMessage(message(given), 65_536);
+  const { json, bytes } = decodeMessage("t", message(given), 65_536);
   expect(json).toBe(expected);
   expect(bytes).toBe(expected.length);
 });
@@ -49,10 +49,10 @@ test.each<[string, unknown, Partial<BrokerMessage>]>([
   ["an empty messageId", "1", { messageId: "" }],
   ["a messageId with a lone surrogate", "1", { messageId: "\udc00" }],
 ])("rejects a message from a broker with %s", async (_, json, fields) => {
-  await expectCode("ERR_MESSAGE", () => decodeMessage(message(json as string, fields), 4_000_000));
+  await expectCode("ERR_MESSAGE", () => decodeMessage("t", message(json as string, fields), 4_000_000));
 });
 
 test("rejects a message from a broker that is larger than its limit", async () => {
-  expect(decodeMessage(message('"éé"'), 6).bytes).toBe(6);
-  await expectCode("ERR_MESSAGE", () => decodeMessage(message('"éé"'), 5), /6 bytes.*limit is 5/);
+  expect(decodeMessage("t", message('"éé"'), 6).bytes).toBe(6);
+  await expectCode("ERR_MESSAGE", () => decodeMessage("t", message('"éé"'), 5), /6 bytes.*limit is 5/);
 });

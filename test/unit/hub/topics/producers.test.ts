@@ -152,9 +152,10 @@ describe("produce", () => {
     expectThrow("ERR_OPTION", () => producers.produce("t", tap.factory), /endless/);
     expectThrow("ERR_OPTION", () => producers.produce("f", ["a"] as never), /must be a function/);
     expectThrow("ERR_OPTION", () => producers.produce("f", tap.factory, { restart: 1 as never }), /true or false/);
-    const withBroker = new SourceWorld({}, true);
-    expectThrow("ERR_BROKER_CONFIG", () => withBroker.producers.produce("f", tap.factory));
-    expect([tap.calls, world.begun, withBroker.begun]).toEqual([0, [], []]);
+    for (const leaseMs of [999, 3_600_001, 1500.5, "2000" as never]) {
+      expectThrow("ERR_OPTION", () => producers.produce("f", tap.factory, { leaseMs }), /leaseMs/);
+    }
+    expect([tap.calls, world.begun]).toEqual([0, []]);
   });
 });
 
@@ -385,7 +386,7 @@ describe("closing", () => {
     const world = new SourceWorld();
     const tap = new Tap();
     const producing = world.producers.produce("f", tap.factory);
-    world.producers.close();
+    world.producers.refuse();
     expectThrow("ERR_CLOSED", () => world.producers.produce("f2", tap.factory));
     tap.push("a");
     tap.end();
