@@ -32,7 +32,19 @@ export type {
   TopicEncoder,
   TopicMessage,
 } from "./hub/topic.ts";
-export type { Broker, BrokerHost, BrokerMessage, BrokerPublication, History, Notice } from "./log/broker.ts";
+export type {
+  Broker,
+  BrokerHost,
+  BrokerMessage,
+  BrokerPublication,
+  FiniteState,
+  FiniteTopics,
+  History,
+  LeaseAnswer,
+  LeaseRequest,
+  Notice,
+  TopicBounds,
+} from "./log/broker.ts";
 export type { LogBounds } from "./log/entry.ts";
 export type { Position } from "./log/position.ts";
 export type { EndReason, OpenState, Wire } from "./wire/item.ts";

@@ -26,7 +26,8 @@ export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: stri
 
 /** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
-  readonly opened: (states: OpenItem["states"], wire: Wire) => void;
+  /** A connection has opened. `finite` has those of its topics that end. */
+  readonly opened: (states: OpenItem["states"], wire: Wire, finite: readonly string[]) => void;
   /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
   readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
   readonly gap: (gap: GapItem) => void;
@@ -170,7 +171,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       } else if (end) streamEnded(end);
     };
 
-    const opened = ({ position: begins, states, heartbeatMs }: OpenItem): void => {
+    const opened = ({ position: begins, states, heartbeatMs, finite = [] }: OpenItem): void => {
       const start = new ClientPosition(request.position);
       // A connection that replaces another opens at the position of its request. A server that lost its last messages
       // opens before it.
@@ -186,7 +187,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       openedAt = Date.now();
       idleTimeoutMs = 2 * heartbeatMs;
       self.check();
-      on.opened(states, wire.name);
+      on.opened(states, wire.name, finite);
     };
 
     const streamEnded = ({ reason, position: ends, retryMs }: EndItem): void => {

@@ -31,8 +31,8 @@ export interface ProduceOptions {
    */
   readonly restart?: boolean;
   /**
-   * With a broker, the time in milliseconds, from 1000 to 3,600,000, after which a process is taken for dead that cannot
-   * reach the broker. The topic ends as failed then. It is renewed three times in this time.
+   * With a broker, the time in milliseconds, from 1000 to 3,600,000, for which the producer's lease holds. It is renewed
+   * three times in this time. A process that cannot renew it has lost it, and the topic ends as failed.
    *
    * @default 10_000
    */
@@ -111,6 +111,11 @@ export interface StreamProducing {
    * then even if it ignores the signal, and nothing that it emits later is published. A source that arrives later is
    * closed unread.
    *
+   * With a broker it calls `factory` in one process, which holds a lease, and calls in other processes join it. A process
+   * that dies, or cannot reach the broker for `leaseMs`, loses the lease: the topic ends as `failed` with
+   * `ERR_PRODUCER_LOST` for the readers of all processes, and nothing that it publishes later is seen. If the broker cannot
+   * be reached at the beginning, the outcome is `failed`, and `factory` is not called.
+   *
    * A `factory` that throws, rejects or returns no source, and a source that fails, end the topic as `failed`. Readers get
    * the code `ERR_FAILED` and a fixed text; the error goes to `onError`. At `hub.close` a stream that is not complete after
    * the drain ends as `failed` with `ERR_PRODUCER_LOST`.
@@ -119,7 +124,8 @@ export interface StreamProducing {
    * @param factory Returns the source, or a promise of it. Its elements are strings or JSON; map other types.
    * @returns Resolves to the outcome when the topic has ended. Never rejects, so it need not be awaited.
    * @throws {CometError} At once: `ERR_TOPIC`, `ERR_TOPIC_UNKNOWN` for the name; `ERR_OPTION` for an endless topic or bad
-   *   arguments; `ERR_CLOSED` after `hub.close` was called; `ERR_BROKER_CONFIG` if the hub has a broker.
+   *   arguments; `ERR_CLOSED` after `hub.close` was called; `ERR_BROKER_CONFIG` if the hub's broker keeps no topics that
+   *   end, or not for `ttlMs`.
    * @example
    * ```ts
    * app.post("/answers/:id", (request, response) => {
@@ -137,7 +143,7 @@ export interface StreamProducing {
   /**
    * Stops the stream of a finite topic: its producer's signal aborts, its source is closed, and it ends as `stopped`.
    *
-   * It stops a source of `publishFrom` too, and ends a finite topic that has begun and that no source fills. It does
+   * With a broker it may be called in any process. It stops a source of `publishFrom` too, and ends a finite topic that has begun and that no source fills. It does
    * nothing to an endless topic, one that has ended and one that has not begun.
    *
    * @returns Resolves when the topic has ended. It rejects with the error if the end cannot be published, which is no

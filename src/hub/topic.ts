@@ -136,10 +136,12 @@ export interface Topic<Message, Sent = Message> extends StreamPublishing<Message
   end(options?: EndOptions): Promise<string>;
 
   /**
-   * Removes this topic with all messages. Its readers get an item `missing` (404), and `messages` fails with
+   * Removes this topic with all messages, in all processes that share a broker. Its readers get an item `missing` (404), and `messages` fails with
    * `ERR_TOPIC_UNKNOWN`. The name may be used again: it begins another epoch.
    *
-   * @returns Resolves when it is removed.
+   * @returns Resolves when it is removed; other processes notice soon after. Rejects with `ERR_BROKER_CONFIG` if the
+   *   hub's broker cannot delete, with `ERR_BROKER` if it cannot be reached, and with `ERR_UNACKNOWLEDGED` if it has not
+   *   answered: delete it again then.
    * @throws {CometError} `ERR_CLOSED` after the hub's `close`.
    */
   delete(): Promise<void>;

@@ -30,6 +30,8 @@ export interface OpenItem {
   readonly heartbeatMs: number;
   /** The topics that the client asked for and may not follow; absent if there are none. */
   readonly removed?: readonly string[];
+  /** The topics of the stream that end; absent if there are none. */
+  readonly finite?: readonly string[];
 }
 
 /** Messages of one topic are missing from the stream. */

@@ -99,6 +99,31 @@ describe.each(browserNames)("in %s", (name) => {
     expect(site.opened.at(-1)?.topics.toSorted()).toEqual(["a", "b", "c"]);
   });
 
+  test("gives a tab that joins while a finite topic runs all its messages", { timeout: 60_000 }, async () => {
+    const site = await clientSite({ hub: { ...quick, topics: (name) => name !== "answer" || { finite: true } } });
+    const answer = site.hub.topic<{ number: number }>("answer");
+    const numbers = async (page: Page): Promise<number[]> =>
+      (await recordOf(page, "tab")).all.map((item) =>
+        item.type === "gap" ? NaN : (item.data as { number: number }).number,
+      );
+    await answer.publish({ number: 1 });
+    const first = await openTab(site, ["answer", "chat"]);
+    await holds(first, "page.records.tab.messages === 1");
+    await answer.publish({ number: 2 });
+    await site.hub.topic("chat").publish({ number: 0 });
+    await holds(first, "page.records.tab.messages === 3");
+    const late = [await openTab(site, ["answer"]), await openTab(site, ["chat", "answer"])];
+    for (const page of late) await holds(page, "page.records.tab.messages === 2");
+    expect(site.hub.stats().connections).toBe(1);
+    await answer.publish({ number: 3 });
+    await answer.end();
+    await holds(late[0] as Page, "page.records.tab.closes.length === 1");
+    await holds(late[1] as Page, "page.records.tab.messages === 3");
+    for (const page of late) expect(await numbers(page)).toEqual([1, 2, 3]);
+    await holds(first, "page.records.tab.messages === 4");
+    expect((await numbers(first)).toSorted()).toEqual([0, 1, 2, 3]);
+  });
+
   test("loses nothing in any tab while six leaders close or crash", { timeout: 180_000 }, async () => {
     const site = await clientSite({ hub: quick });
     const wanted = (n: number): string[] => ["a", n % 2 === 0 ? "b" : "c"];

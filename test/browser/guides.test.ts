@@ -60,24 +60,6 @@ describe.each(browserNames)("in %s", (name) => {
     await shows(["The server refused the stream."]);
   });
 
-  test("answer.html shows an answer as it is written, and all of it after a reload", async () => {
-    const { page } = used;
-    const { origin } = await serveGuide("answers");
-    await page.goto(origin);
-    await holds(page, "document.forms.length === 1");
-    await page.evaluate(
-      "void ((document.forms[0].question.value = 'Why?'), setTimeout(() => document.forms[0].submit()))",
-    );
-    const isComplete = `document.getElementById("state")?.textContent === "complete" && !document.title.startsWith("old")`;
-    const answer = "document.getElementById('answer').textContent";
-    await holds(page, isComplete);
-    expect(await page.evaluate(answer)).toBe("You asked: Why?");
-    const url = await page.evaluate<string>("((document.title = 'old'), location.href)");
-    await page.goto(url);
-    await holds(page, isComplete);
-    expect(await page.evaluate(answer)).toBe("You asked: Why?");
-  });
-
   test("the comet wire and its page work under a content security policy", async () => {
     const { origin } = await serveGuide("csp");
     await used.page.goto(origin);

@@ -41,8 +41,6 @@ export class FiniteReader {
 
   connect(wire: FiniteWire): void {
     if (this.#sink !== undefined || this.#waiting !== undefined || this.isDone) return;
-    // A restart may remove a topic for which the request waits: see `FiniteWorld.#isAwaited`.
-    if (this.#topics.some((topic) => this.#world.standing(topic).restarts > 0)) return;
     const [name = "", mode = "plain"] = wire.split(" ");
     const query = new URLSearchParams([
       ["wire", name],
@@ -66,11 +64,6 @@ export class FiniteReader {
         this.#decided(asked, late);
       } else if (isAdmission(late)) late.release();
     });
-  }
-
-  /** Whether its request waits for a topic. */
-  awaits(topic: string): boolean {
-    return this.#waiting !== undefined && this.#topics.includes(topic);
   }
 
   /** The connection breaks, after a share of what was on its way. */

@@ -124,14 +124,14 @@ export class FiniteWorld {
   }
 
   async delete(topic: string): Promise<void> {
-    if (this.#isAwaited(topic)) return;
+    // A producer learns of the end of its topic in the next turn, and of nothing if the topic is removed before.
+    if (this.standing(topic).producers > 0) await flushed();
     this.standing(topic).remove();
     await this.hub.topic(topic).delete();
   }
 
   /** Runs a producer, or joins the one that runs. */
   produce(topic: string, restart: boolean): void {
-    if (restart && this.#isAwaited(topic)) return;
     const standing = this.standing(topic);
     const pulled: number[] = [];
     let call: ((position: string) => Place) | undefined;
@@ -198,7 +198,6 @@ export class FiniteWorld {
   async fill(): Promise<void> {
     if (this.options.room !== "1 MiB") return;
     await flushed();
-    if (this.topics.some((topic) => this.#isAwaited(topic))) return;
     void this.hub.topic<string>(FILLING).publish(LARGE);
   }
 
@@ -255,14 +254,6 @@ export class FiniteWorld {
   /** Whether the hub may have removed a topic because it lacks room. */
   get mayEvict(): boolean {
     return this.options.room !== "plenty";
-  }
-
-  /**
-   * Whether a request waits for a topic to begin. The model removes none then: the hub does not tell a reader of a topic
-   * that was removed before its stream opens.
-   */
-  #isAwaited(topic: string): boolean {
-    return this.readers.some((reader) => reader.awaits(topic));
   }
 
   /** Calls the hub. It may refuse the call where it has no room, or because the topic has ended. */

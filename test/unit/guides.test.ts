@@ -182,22 +182,6 @@ describe("publishing", () => {
     const long = await fetch(`${origin}/stories/${"7".repeat(201)}`, { method: "PUT", body: "{}", headers });
     expect([long.status, await long.json()]).toEqual([400, { code: "ERR_MESSAGE" }]);
   });
-
-  test("replays an unfinished answer from its beginning after a reload", async () => {
-    const { origin } = await serveGuide("answers");
-    const body = new URLSearchParams({ question: "What is a comet socket?" });
-    const response = await fetch(`${origin}/answers`, { method: "POST", body, redirect: "manual" });
-    const page = response.headers.get("location") ?? "";
-    expect(page).toMatch(/^\/answers\/[\da-f-]{36}$/);
-    const stream = `/live?topic=answer:${page.slice("/answers/".length)}&from=oldest`;
-    const before = await (await Follower.fetch(origin + stream)).has(2);
-    before.leave();
-    const after = await Follower.fetch(origin + stream);
-    const isDone = (item: WireItem): boolean => item.type === "message" && item.event === "done";
-    await until(() => after.items.some(isDone), 10_000);
-    expect(after.data).toEqual(["You ", "asked: ", "What ", "is ", "a ", "comet ", "socket?", "complete"]);
-    expect((await fetch(`${origin}/live?topic=answer:1`)).status).toBe(404);
-  });
 });
 
 describe("authorization", () => {

@@ -2,7 +2,7 @@ import { ClientPosition } from "../client-position.ts";
 import type { ReceivedItem } from "../client-wire.ts";
 
 /**
- * The topics of the connections that tabs share that have ended or are missing, so that they are known to be finite.
+ * The topics of the connections that tabs share that end, and the items of those that have ended or are missing.
  *
  * A topic ends for each tab on its own, while the connection goes on for the others. So a tab that joins later needs
  * the item again, but not before the connection has delivered all messages of the topic once more.
@@ -14,6 +14,11 @@ export class FiniteTopics {
 
   has(topic: string): boolean {
     return this.#names.has(topic);
+  }
+
+  /** Notes that a topic ends. */
+  add(topic: string): void {
+    this.#names.add(topic);
   }
 
   /** Keeps the item of a topic that is over. `position` is the whole position of its connection. */

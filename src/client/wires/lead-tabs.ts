@@ -150,7 +150,8 @@ export function leadTabs(
       const { id: at, gap } = self.recent.shift() as ReceivedItem;
       self.floor.keep(at ?? (gap as GapItem).position, true);
     };
-    const opened = (): void => {
+    const opened = (_: unknown, __: unknown, names: readonly string[]): void => {
+      for (const topic of names) finite.add(topic);
       self.isOpen = true;
       if (self === next) {
         shared?.follower.stop();

@@ -185,20 +185,28 @@ export class Connection implements Subscription, Member {
     this.#miss(this.#awaited.filter(({ isAwaited }) => isAwaited).map(({ log }) => log));
   }
 
-  /** Tells the client that one of its topics was removed, unless it has had the end of it. */
-  lose(log: Log): void {
+  /**
+   * Tells the client that one of its topics was removed, unless it has had the end of it.
+   *
+   * @param isOpening Whether nothing was sent yet, so that the client has had no end.
+   */
+  lose(log: Log, isOpening = false): void {
     const i = this.#group.logs.indexOf(log);
-    if (i === -1 || this.#over || this.#hasEnd(i)) return;
+    if (i === -1 || this.#over || (!isOpening && this.#hasEnd(i))) return;
     this.#backlog.forget(log);
     this.#miss([log]);
   }
 
-  /** Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics. */
-  open(resumePoints: readonly ResumePoint[], { removed, expired }: StreamClient): void {
+  /**
+   * Writes the beginning of the stream: its head, the `open` item, the opening gaps and the expired topics.
+   *
+   * @param finite The topics that end.
+   */
+  open(resumePoints: readonly ResumePoint[], { removed, expired }: StreamClient, finite: readonly string[]): void {
     const { format, logs } = this.#group;
     const heartbeatMs = format.heartbeat === "" ? 0 : this.#context.heartbeatMs;
-    const base = { states: this.states, position: this.position, heartbeatMs };
-    const item = removed.length === 0 ? base : { ...base, removed };
+    const lists = { ...(removed.length > 0 && { removed }), ...(finite.length > 0 && { finite }) };
+    const item = { states: this.states, position: this.position, heartbeatMs, ...lists };
     // Only the last item carries the position. A client that is cut off before it has received every gap resumes from
     // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);

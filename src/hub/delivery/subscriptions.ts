@@ -91,7 +91,7 @@ export class Subscriptions {
         awaited: topics.filter(({ isAwaited }) => isAwaited),
         ...this.#limitsOf(format.wire),
       });
-      this.#begin(connection, resumePoints, client, request.waits);
+      this.#begin(connection, topics, resumePoints, client, request.waits);
       return connection;
     } catch (error) {
       client.place.free(false);
@@ -102,11 +102,21 @@ export class Subscriptions {
   }
 
   /** Adds a connection, writes its beginning, and ends it at once where it has nothing to wait for. */
-  #begin(connection: Connection, resumePoints: readonly ResumePoint[], client: StreamClient, waits: boolean): void {
+  #begin(
+    connection: Connection,
+    topics: readonly LiveTopic[],
+    resumePoints: readonly ResumePoint[],
+    client: StreamClient,
+    waits: boolean,
+  ): void {
     this.connections.add(connection);
+    this.#sweeper.start();
     this.#counters.byWire[connection.wire] += 1;
     for (const observe of this.#observers) observe(connection, 1);
-    connection.open(resumePoints, client);
+    const finite = topics.filter(({ life }) => life !== undefined).map(({ name }) => name);
+    connection.open(resumePoints, client, finite);
+    // Other code may have removed a topic since the request was admitted.
+    for (const { isForgotten, log } of topics) if (isForgotten) connection.lose(log, true);
     if (!connection.over) {
       this.#announced.add(connection);
       this.#callHook(() => this.#settings.onOpen(connection));

@@ -178,7 +178,8 @@ export class Topics {
   /** Removes a topic with its log, if there is one of this name. Its name may begin anew. */
   delete(name: string): void {
     const topic = this.#live.get(name);
-    if (topic !== undefined) this.#forget(topic);
+    // One that has not begun has nothing to remove, and its readers go on waiting.
+    if (topic !== undefined && !topic.isAwaited) this.#forget(topic);
     this.#expired.delete(name);
   }
 

@@ -76,6 +76,7 @@ export function controlItem(name: keyof ControlItems, value: JsonValue): WireIte
   }
   if (name === "end" && !Object.hasOwn(reasons, item["reason"] as string)) item["reason"] = "recycle";
   if (name === "open" && Array.isArray(value["removed"])) item["removed"] = value["removed"];
+  if (name === "open" && Array.isArray(value["finite"])) item["finite"] = value["finite"];
   if (name === "open") item["states"] = knownStates(item["states"] as { readonly [topic: string]: string });
   return { type: name, ...item } as unknown as WireItem;
 }

@@ -1,5 +1,12 @@
 import { afterEach, expect, test } from "vitest";
-import { acrossTabs, CometSource, type EndItem, type Outcome, type ReceivedItem } from "../../../src/client/index.ts";
+import {
+  acrossTabs,
+  CometSource,
+  type EndItem,
+  type OpenItem,
+  type Outcome,
+  type ReceivedItem,
+} from "../../../src/client/index.ts";
 import { scriptedWire, type ScriptedConnection, type ScriptedWire } from "../../support/scripted-wire.ts";
 import { until } from "../../support/sources.ts";
 
@@ -61,6 +68,12 @@ function open(offsets: Readonly<Record<string, number>>): ReceivedItem {
   const position = topics.map((topic) => `${topic}=e.${offsets[topic]}`).join();
   return { open: { states, position, heartbeatMs: 0 } };
 }
+/** The same where all topics end. */
+function finiteOpen(offsets: Readonly<Record<string, number>>, state: "fresh" | "recovered" = "fresh"): ReceivedItem {
+  const finite = Object.keys(offsets);
+  const states = Object.fromEntries(finite.map((topic) => [topic, state]));
+  return { open: { ...(open(offsets).open as OpenItem), states, finite } };
+}
 const message = (topic: string, offset: number): ReceivedItem => ({
   id: `${topic}=e.${offset}`,
   data: `${topic}${offset}`,
@@ -117,6 +130,39 @@ test("sends a tab that joins after the end all messages and the end, from those 
   await until(() => isClosed(late));
   expect(late.items).toEqual(["a1", "a2", "a3", "a complete"]);
   expect([late.source.outcome, tabs.wire.last]).toEqual(["complete", first]);
+});
+
+test("sends a tab that joins while a topic runs all its messages, and the end", async () => {
+  const tabs = new Tabs();
+  const first = tabs.open("topic=a");
+  (await tabs.connection(["a"])).received([finiteOpen({ a: 0 }), message("a", 1), message("a", 2)]);
+  await until(() => first.items.length === 2);
+  const late = tabs.open("topic=a");
+  await until(() => late.items.length === 2);
+  tabs.wire.last.received([message("a", 3), ended("a", 4)]);
+  for (const tab of [first, late]) {
+    await until(() => isClosed(tab));
+    expect(tab.items).toEqual(["a1", "a2", "a3", "a complete"]);
+  }
+});
+
+test("fetches all messages for a tab that joins while a topic runs where the leader lacks some", async () => {
+  const tabs = new Tabs();
+  const first = tabs.open("topic=a&lastEventId=a=e.7");
+  const resumed = await tabs.connection(["a"]);
+  resumed.received([finiteOpen({ a: 7 }, "recovered"), message("a", 8)]);
+  await until(() => first.items.length === 1);
+  const late = tabs.open("topic=a");
+  const whole = await tabs.connection(["a"], [resumed]);
+  expect(whole.request.position).toBe("");
+  whole.received([
+    finiteOpen({ a: 0 }),
+    ...[1, 2, 3, 4, 5, 6, 7, 8].map((offset) => message("a", offset)),
+    ended("a", 9),
+  ]);
+  for (const tab of [first, late]) await until(() => isClosed(tab));
+  expect(first.items).toEqual(["a8", "a complete"]);
+  expect(late.items).toEqual(["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a complete"]);
 });
 
 test("sends a tab that joins after the end with from=newest the end alone", async () => {

@@ -408,6 +408,36 @@ describe("a deleted topic", () => {
     await hub.topic<string>("never").delete();
   });
 
+  test("keeps the requests that wait for its name, as does a restart", async () => {
+    const { hub } = notedHub(declared());
+    const waiting = open(hub, "topic=t");
+    await hub.topic("t").delete();
+    await hub.produce("t", () => ["a"], { restart: true });
+    await flushed();
+    expect((await waiting).sink.messages).toEqual(["a"]);
+  });
+
+  test.each([
+    ["published", 404, []],
+    ["ended", 410, []],
+    ["ended beside another", 410, ["x"]],
+  ] as const)("is told to a reader whose stream opens after it was %s and deleted", async (what, status, messages) => {
+    const { hub } = notedHub(declared());
+    const waiting = open(hub, what.includes("another") ? "topic=t&topic=u" : "topic=t");
+    await hub.topic<string>("t").publish("a");
+    if (status === 410) await hub.topic("t").end();
+    await hub.topic("t").delete();
+    const { sink } = await waiting;
+    if (what.includes("another")) {
+      await hub.topic("u").publish("x");
+      await hub.topic("u").end();
+    }
+    await flushed();
+    expect(named(sink, "missing")).toEqual([{ topic: "t", status }]);
+    expect(sink.messages).toEqual(messages);
+    expect(named(sink, "end")).toMatchObject([{ reason: "gone" }]);
+  });
+
   test("leaves a subscriber that lags its other topics", async () => {
     const { hub } = notedHub();
     const [t, u] = [hub.topic<string>("t"), hub.topic<string>("u")];
