@@ -9,7 +9,9 @@ import type {
 } from "./comet-events.ts";
 import type { Outcome, Wire } from "../wire/item.ts";
 import type { FollowOptions, WireFailure } from "./client-wire.ts";
+import { createMessage } from "./comet-message.ts";
 import { createFollower, type Follower } from "./follower.ts";
+import { ListenerTable } from "./listener-table.ts";
 
 /**
  * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
@@ -38,23 +40,12 @@ export type EventOf<Events, Type> = Type extends keyof OwnEvents
 
 export type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
 
+/** The types of {@link OwnEvents}. */
+const ownTypes = ["open", "gap", "ended", "missing", "error", "close"];
+
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
-
-/** Declares the listeners, typed by the names of events. */
-export interface BareSource<Events> {
-  addEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
-    options?: boolean | EventListenerOptions,
-  ): void;
-}
 
 /**
  * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires;
@@ -73,7 +64,6 @@ export interface BareSource<Events> {
  * @example
  * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- only the types of its methods are declared.
 export class BareSource<Events = AnyEvents> extends EventTarget {
   static readonly CONNECTING: 0 = CONNECTING;
   static readonly OPEN: 1 = OPEN;
@@ -83,23 +73,25 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   readonly CLOSED: 2 = CLOSED;
 
   /** The absolute address. */
-  readonly url: string;
-  readonly withCredentials: boolean;
-  onopen: ((event: CometOpenEvent) => void) | null = null;
-  onmessage:
+  declare readonly url: string;
+  declare readonly withCredentials: boolean;
+  declare onopen: ((event: CometOpenEvent) => void) | null;
+  declare onmessage:
     | ((event: CometMessageEvent<EventOf<Events, "message"> extends CometMessageEvent<infer D> ? D : never>) => void)
-    | null = null;
-  ongap: ((event: CometGapEvent) => void) | null = null;
-  onended: ((event: CometEndedEvent) => void) | null = null;
-  onmissing: ((event: CometMissingEvent) => void) | null = null;
-  onerror: ((event: CometErrorEvent) => void) | null = null;
-  onclose: ((event: CometCloseEvent) => void) | null = null;
+    | null;
+  declare ongap: ((event: CometGapEvent) => void) | null;
+  declare onended: ((event: CometEndedEvent) => void) | null;
+  declare onmissing: ((event: CometMissingEvent) => void) | null;
+  declare onerror: ((event: CometErrorEvent) => void) | null;
+  declare onclose: ((event: CometCloseEvent) => void) | null;
   /** @internal */
-  protected readonly follower: Follower;
+  declare protected readonly follower: Follower;
   #readyState: 0 | 1 | 2 = CONNECTING;
   #wire: Wire | undefined;
   #outcome: Outcome | undefined;
   #isClosedByPage = false;
+  /** The listeners of messages: to dispatch them as the browser does takes longer than everything else for a message. */
+  readonly #listeners = new ListenerTable();
 
   constructor(url: string | URL, options: FollowOptions) {
     super();
@@ -111,10 +103,10 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     address.username = address.password = "";
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
-    for (const type of ["open", "message", "gap", "ended", "missing", "error", "close"]) {
-      super.addEventListener(type, (event) =>
-        (this as never as Record<string, ((e: Event) => void) | null>)[`on${type}`]?.(event),
-      );
+    for (const type of ["message", ...ownTypes]) {
+      const name = `on${type}` as "onmessage";
+      this[name] = null;
+      this.addEventListener(type, (event) => this[name]?.(event as never));
     }
     const emit = (type: string, members: object): unknown =>
       this.#isClosedByPage || this.dispatchEvent(Object.assign(new Event(type), members));
@@ -133,10 +125,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         this.#wire = wire;
         emit("open", { states, wire });
       },
-      message: ({ event = "message", key, messageId, data }, lastEventId) => {
-        const message = new MessageEvent<unknown>(event, { data, lastEventId, origin: address.origin });
-        this.dispatchEvent(Object.assign(message, { key, messageId }));
-      },
+      message: (item, parts) => this.dispatchEvent(createMessage(item, parts, address.origin, this)),
       gap: ({ topic, missed }) => emit("gap", { topic, missed }),
       ended: ({ topic, outcome, code, message }) => emit("ended", { topic, outcome, code, message }),
       missing: ({ topic, status }) => emit("missing", { topic, status }),
@@ -160,6 +149,30 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
       },
     });
     this.follower.start();
+  }
+
+  override addEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    if (ownTypes.includes(type)) super.addEventListener(type, listener as EventListener, options);
+    else if (listener) this.#listeners.add(type, listener, Object(options) as AddEventListenerOptions);
+  }
+
+  override removeEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener as EventListener, options);
+    if (listener) this.#listeners.get(type)?.delete(listener);
+  }
+
+  override dispatchEvent(event: Event): boolean {
+    if (ownTypes.includes(event.type) && !(event instanceof MessageEvent)) return super.dispatchEvent(event);
+    this.#listeners.call(event, this);
+    return !event.defaultPrevented;
   }
 
   /** 0 while it connects or backs off, 1 while it is open, 2 once it is closed. */

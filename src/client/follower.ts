@@ -10,8 +10,8 @@ export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: stri
 export interface FollowEvents {
   /** A connection has opened. `finite` has those of its topics that end. */
   readonly opened: (states: OpenItem["states"], wire: Wire, finite: readonly string[]) => void;
-  /** A new message arrived. `position` is the whole position after it. */
-  readonly message: (item: ReceivedItem, position: string) => void;
+  /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
+  readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
   readonly gap: (gap: GapItem) => void;
   /** A topic has ended. Called once for each end, over any number of connections. */
   readonly ended: (ended: EndedItem) => void;
@@ -141,7 +141,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       if ("data" in item) {
         const id = item.id as string;
         // A message before the `open` item belongs to no stream.
-        if (self === current && position.keep(id)) on.message(item, position.size === 1 ? id : String(position));
+        if (self === current && position.keep(id)) on.message(item, [...position.values()]);
       } else if (error) broken(error);
       else if (opening) opened(opening);
       else if (self !== current) return;

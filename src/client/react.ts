@@ -5,6 +5,7 @@ import type { Outcome } from "../wire/item.ts";
 import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { forwardEvents } from "./forward-events.ts";
+import { reportUncaught } from "./report-uncaught.ts";
 
 /**
  * Options of {@link useComet}. The first component that follows an address opens its connection, with its own options.
@@ -138,8 +139,6 @@ function notify(onMessage: OnMessage | undefined, event: CometMessageEvent<never
   try {
     onMessage?.(event);
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    reportUncaught(error);
   }
 }

@@ -34,11 +34,13 @@ const web = {
   Event,
   EventTarget,
   Headers,
+  MessageChannel,
   MessageEvent,
   TextDecoder,
   URL,
   clearTimeout,
   fetch,
+  performance,
   queueMicrotask,
   setTimeout,
 };

@@ -11,9 +11,10 @@ const MAX_FAST = 9;
  *
  * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back;
  * the first to open wins, and the others are closed. If one fails at once, the page may not use it, and the next is
- * tried in its place; if it has delivered before, there is probably no network, and the attempt ends. A wire that was silent or failed twice while another delivered is skipped,
- * until the tab closes; all streams are, as soon as one of them is late, if there is a wire of complete responses. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
- * for all wires.
+ * tried in its place; if it has delivered before, there is probably no network, and the attempt ends. A wire that was
+ * silent or failed twice while another delivered is skipped, until the tab closes; all streams are, as soon as one of
+ * them is late, if there is a wire of complete responses. Its `name` is that of the wire in use. A refusal by the server
+ * ends the attempt, since it holds for all wires.
  *
  * @param wires The wires to try, the best first.
  * @param openTimeoutMs In milliseconds, from 0.
