@@ -102,6 +102,8 @@ export interface HubOptions {
    * The time in milliseconds that one turn of the event loop may be spent on flushing, from 1. The rest continues in
    * the next turn.
    *
+   * Sources of `publishFrom` and `produce` that never wait take this time as well, all together.
+   *
    * @default 10
    */
   readonly flushSliceMs?: number;

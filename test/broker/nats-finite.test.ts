@@ -1,8 +1,9 @@
 import { headers, connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { natsBroker, type NatsBrokerOptions } from "../../src/brokers/nats/index.ts";
 import type { CometError } from "../../src/index.ts";
 import type { Broker, FiniteTopics, LeaseAnswer, Notice } from "../../src/log/broker.ts";
+import { followHub, notedHub } from "../support/hub.ts";
 import { startNats, type NatsServer } from "../support/nats.ts";
 import { expectCode, until } from "../support/sources.ts";
 import { tcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
@@ -329,6 +330,18 @@ describe("topics that end on NATS", () => {
       },
     );
   });
+});
+
+test("a name that a hub has read can be produced and ended there", async () => {
+  const server = await startNats();
+  onTestFinished(() => server.close());
+  const { hub } = notedHub({ broker: await natsBroker({ connection: { servers: `127.0.0.1:${server.port}` } }) });
+  const reader = await followHub(hub, "topic=t&wire=ndjson");
+  await reader.begun();
+  expect((await hub.produce("t", () => ["a", "b"])).outcome).toBe("complete");
+  await reader.ended();
+  expect(reader.data).toEqual(["a", "b"]);
+  expect(reader.items.map(({ type }) => type)).toEqual(["open", "message", "message", "ended", "end"]);
 });
 
 function ignore(): void {

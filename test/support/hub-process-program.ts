@@ -112,10 +112,17 @@ function isAway(error: unknown): boolean {
   return (error as { code?: string }).code === "ERR_BROKER";
 }
 
+/** Whether a producer has failed since its process was frozen, or cut off from the broker. */
+function isLost(error: unknown): boolean {
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  return (
+    code === "ERR_PRODUCER_LOST" || (code === "ERR_FAILED" && /^ERR_(?:BROKER|UNACKNOWLEDGED)$/.test(cause?.code ?? ""))
+  );
+}
+
 function onError(error: unknown): void {
   if (isAway(error)) lost += 1;
-  // A process that was frozen for longer than its leases.
-  else if ((error as { code?: string }).code !== "ERR_PRODUCER_LOST") errors.push(inspect(error));
+  else if (!isLost(error)) errors.push(inspect(error));
 }
 
 function brokerOf(order: ListenOrder): Promise<Broker> {

@@ -33,8 +33,9 @@ export class HubSourceTopic implements ProducedTopic {
   get isFinite(): boolean {
     const topic = this.#live;
     if (topic === undefined) return this.#topics.isFinite(this.name, this.#finite);
-    // A topic that is only asked for becomes finite with its first message.
-    return topic.life !== undefined || (!topic.isWritten && this.#finite !== undefined);
+    if (topic.life !== undefined || this.#finite === undefined) return topic.life !== undefined;
+    // A topic that is only asked for becomes finite with its first message. That of a broker may have one already.
+    return !topic.isWritten || this.#topics.hasBroker;
   }
 
   get isAwaited(): boolean {

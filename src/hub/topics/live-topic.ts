@@ -103,7 +103,7 @@ export class LiveTopic implements Flushable {
 
   /** Whether it has ever had a message. Until then it is only a name that somebody has asked for. */
   get isWritten(): boolean {
-    return this.log.head > 0;
+    return this.log.headOffset > 0;
   }
 
   /** Whether its end has been appended, or it has expired before this process followed it. */

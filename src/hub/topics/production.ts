@@ -146,7 +146,9 @@ export class Production {
   #finish({ outcome, failure }: SourceResult): void {
     this.#onOver();
     this.#lease?.release();
-    if (failure !== undefined && !hasCode(failure.error, "ERR_CLOSED")) {
+    // Being closed with the hub, or ended by another process before the source began, is no failure.
+    const isOwn = !hasCode(failure?.error, "ERR_CLOSED") && !hasCode(failure?.error, "ERR_ENDED");
+    if (failure !== undefined && isOwn) {
       const what = `The producer of the topic ${describe(this.#topic.name)} has failed.`;
       const isLost = hasCode(failure.error, "ERR_PRODUCER_LOST");
       this.#sources.onError(isLost ? failure.error : new CometError("ERR_FAILED", what, { cause: failure.error }));

@@ -159,7 +159,7 @@ export class Topics {
   toPublish(name: string, finite?: FiniteSettings): LiveTopic {
     const topic = this.#live.get(name) ?? this.#create(name);
     if (finite !== undefined && topic.life === undefined) {
-      if (topic.isWritten) {
+      if (topic.isWritten && this.#link === undefined) {
         const why = "is endless and has messages: it cannot be made to end";
         throw new CometError("ERR_OPTION", `The topic ${describe(name)} ${why}.`);
       }
