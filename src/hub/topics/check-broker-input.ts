@@ -1,5 +1,5 @@
 import { CometError } from "../../core/errors.ts";
-import type { History, Notice } from "../../log/broker.ts";
+import type { FiniteState, History, Notice } from "../../log/broker.ts";
 
 /** The form of an epoch, which positions contain: PROTOCOL.md, section 2. */
 const epochForm = /^[A-Za-z0-9]{1,32}$/;
@@ -11,8 +11,8 @@ const epochForm = /^[A-Za-z0-9]{1,32}$/;
  * @throws {CometError} `ERR_BROKER` if it breaks the contract, which is a defect of the broker.
  */
 export function assertHistory(history: History, after: number): void {
-  const { epoch, floor, head, messages, now } = history;
-  const fault = faultOf(epoch, floor, head, now) ?? faultInMessages(messages, after, head);
+  const { epoch, floor, head, messages, now, finite } = history;
+  const fault = faultOf(epoch, floor, head, now) ?? faultInMessages(messages, after, head) ?? faultInState(finite);
   if (fault !== undefined) throw new CometError("ERR_BROKER", `The broker's answer is invalid: ${fault}.`);
 }
 
@@ -31,6 +31,13 @@ function faultInMessages(messages: History["messages"], after: number, head: num
     last = offset;
   }
   return undefined;
+}
+
+function faultInState(finite: unknown): string | undefined {
+  if (finite === undefined) return undefined;
+  const { ttlMs, begunAfter, isExpired } = Object(finite) as Partial<FiniteState>;
+  const isValid = isOffset(ttlMs) && isOffset(begunAfter) && typeof isExpired === "boolean";
+  return isValid ? undefined : "its state of a topic that ends is not valid";
 }
 
 /** Whether a value is a notice with a valid epoch and offsets. `decodeMessage` checks the content of its message. */

@@ -78,7 +78,7 @@ export class ProducerWatch {
     const leftMs = topic.isAwaited ? undefined : await this.#link.reads.run(() => this.#link.settle(name, end, bounds));
     if (leftMs !== undefined) {
       this.#leased.add(topic);
-      return leftMs + GRACE_MS;
+      return leftMs >= 0 ? leftMs + GRACE_MS : SOON_MS;
     }
     await this.#refresh(topic);
     // The broker has lost the lease, and with it the knowledge that a producer has died.

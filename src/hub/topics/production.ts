@@ -29,6 +29,7 @@ export class Production {
   #run: SourceRun | undefined;
   /** Gives up the producer of another process that this has joined. */
   #abandon: (() => void) | undefined;
+  #isAbandoned = false;
 
   /**
    * @param lease A lease to be acquired, if the topic is a broker's.
@@ -64,6 +65,7 @@ export class Production {
 
   /** Stops following the producer of another process, if it does. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#abandon?.();
   }
 
@@ -114,6 +116,7 @@ export class Production {
         if (topic.ended !== undefined || topic.isRemoved) resolve();
       };
       this.#abandon = resolve;
+      if (this.#isAbandoned) resolve();
       release = topic.begin(look);
       // What the broker has now, and what is appended from now on: one of them has the end.
       topic.refresh()?.then(look, () => undefined);

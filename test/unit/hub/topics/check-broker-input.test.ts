@@ -20,6 +20,8 @@ describe("a broker's answer", () => {
   test("is accepted if it keeps the contract", () => {
     expect(() => assertHistory(history, 0)).not.toThrow();
     expect(() => assertHistory({ ...history, messages: [] }, 2)).not.toThrow();
+    const finite = { ttlMs: 1, begunAfter: 0, isExpired: false };
+    expect(() => assertHistory({ ...history, finite }, 0)).not.toThrow();
   });
 
   test.each<[string, object]>([
@@ -32,6 +34,10 @@ describe("a broker's answer", () => {
     ["an unsafe head", { head: 2 ** 53 }],
     ["no time", { now: NaN }],
     ["no messages", { messages: null }],
+    ["a state that is none", { finite: null }],
+    ["a state without a time", { finite: { ttlMs: NaN, begunAfter: 0, isExpired: false } }],
+    ["a state without a beginning", { finite: { ttlMs: 1, begunAfter: -1, isExpired: false } }],
+    ["a state that is neither", { finite: { ttlMs: 1, begunAfter: 0, isExpired: "no" } }],
     ["messages in another order", { messages: [message(2), message(1)] }],
     ["a message twice", { messages: [message(1), message(1)] }],
     ["a message beyond its head", { messages: [message(3)] }],
