@@ -3,7 +3,7 @@ import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
 import { Enumerator, type Hub, type HubOptions, type StreamOutcome } from "../../../src/index.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, streams, type Follower, type NotedHub } from "../../support/hub.ts";
-import { collect, expectCode, until } from "../../support/sources.ts";
+import { collect, expectCode, turns, until } from "../../support/sources.ts";
 
 /** A hub in one of several processes, and the network between it and the broker. */
 interface SharedHub extends NotedHub {
@@ -420,13 +420,18 @@ test("a reader whose topic is deleted while the broker is read waits for the nex
   one.broker.gate = new Promise<void>((resolve) => (go = resolve));
   const { reads } = one.broker;
   // The hub reads the broker because it does not know the position.
-  const following = followHub(one.hub, "topic=t&wire=ndjson&lastEventId=t%3Dunknown.1");
+  const follow = (): Promise<Follower> => followHub(one.hub, "topic=t&wire=ndjson&lastEventId=t%3Dunknown.1");
+  const first = follow();
   await until(() => one.broker.reads === reads + 1);
+  // The second one waits for another read, which never begins.
+  const second = follow();
+  await turns(5);
   await one.hub.topic("t").delete();
   go();
   await one.hub.topic("t").publish("new");
-  const reader = await following;
-  await reader.has(1);
-  expect(reader.data).toEqual(["new"]);
-  reader.leave();
+  for (const reader of await Promise.all([first, second])) {
+    await reader.has(1);
+    expect(reader.data).toEqual(["new"]);
+    reader.leave();
+  }
 });
