@@ -468,7 +468,7 @@ describe("content of another program in Redis", () => {
     expect(await process.publish(topic, once, kept)).toEqual(second);
     const { messages, finite } = await process.read(topic, 0, kept);
     expect(messages.map(({ json }) => json)).toEqual(["1", "2"]);
-    expect(finite).toEqual({ ttlMs: 60_000, isExpired: false });
+    expect(finite).toMatchObject({ ttlMs: 60_000, isExpired: false });
     await process.close();
   });
 
