@@ -48,7 +48,7 @@ describe.each([
     for (let i = 0; i < 3; i += 1) {
       const hub = new Hub({
         broker: await join(),
-        topics: (name) => ({ finite: true, ttlMs: name.startsWith("brief") ? 100 : 200_000 }),
+        topics: () => ({ finite: true, ttlMs: 200_000 }),
         onError: (error) => void errors.push(error as CometError),
       });
       closers.push(() => hub.close({ drainMs: 0 }));
@@ -57,8 +57,7 @@ describe.each([
     const total = { lives: 0, ends: 0, refusals: 0 };
     for (let i = 0; i < sequences; i += 1) {
       const own = random.fork();
-      const isBrief = i % 3 === 2;
-      const world = new SharedFiniteWorld(hubs, own, `${isBrief ? "brief" : "kept"}${i}`, isBrief);
+      const world = new SharedFiniteWorld(hubs, own, `t${i}`);
       const count = own.whole(10, 25);
       try {
         for (let step = 0; step < count; step += 1) await world.step();

@@ -1,6 +1,5 @@
 import { CometError, type Hub, type StreamOutcome } from "../../src/index.ts";
 import type { Random } from "../soak/support/random.ts";
-import { request } from "./hub.ts";
 import { Life, readerWires, SharedFiniteReader, type Token } from "./shared-finite-reader.ts";
 import { turns, until } from "./sources.ts";
 
@@ -28,8 +27,6 @@ export class SharedFiniteWorld {
   readonly readers: readonly SharedFiniteReader[];
   readonly #hubs: readonly Hub[];
   readonly #random: Random;
-  /** Whether the topic is kept only for a moment after its end. */
-  readonly #isBrief: boolean;
   readonly #lives = new Map<number, Life>();
   readonly #calls = new Set<Promise<void>>();
   readonly #producing = new Set<Producing>();
@@ -39,8 +36,8 @@ export class SharedFiniteWorld {
   /** Lets sources end that wait until they are stopped. */
   #release: (() => void)[] = [];
 
-  constructor(hubs: readonly Hub[], random: Random, topic: string, isBrief: boolean) {
-    [this.#hubs, this.#random, this.topic, this.#isBrief] = [hubs, random, topic, isBrief];
+  constructor(hubs: readonly Hub[], random: Random, topic: string) {
+    [this.#hubs, this.#random, this.topic] = [hubs, random, topic];
     this.#life = this.#beginLife();
     this.readers = Array.from({ length: 4 }, (_, i) => {
       const fault = (what: string): void => void this.faults.push(`Reader ${i} ${what}.`);
@@ -68,7 +65,6 @@ export class SharedFiniteWorld {
       [1, "stop", () => this.#stop()],
       [1, "delete", () => this.#delete()],
       [1, "restart", () => this.#restart()],
-      [this.#isBrief ? 2 : 0, "expire", () => this.#anewIfEnded()],
       [6, "connect", () => this.#reader.connect(this.#hub, random.pick(readerWires))],
       [3, "cut", () => this.#reader.cut()],
       [2, "watch", () => this.#watch(this.#reader)],
@@ -84,24 +80,21 @@ export class SharedFiniteWorld {
   /** Ends the topic, lets every reader read to its end, and compares what they got with what the hubs returned. */
   async finish(): Promise<void> {
     await this.#settle();
-    await this.#anewIfEnded();
     // Readers know a life by its messages.
     if (this.#life.outcome !== undefined && this.#life.acknowledged.size + this.#life.order.length === 0) {
       await this.#delete();
     }
     if (this.#life.outcome === undefined) {
-      await this.#publish(1);
+      this.#publish(1);
       await this.#settle();
       await this.#end();
       await this.#settle();
     }
     const last = this.#life.number;
     for (const [i, reader] of this.readers.entries()) {
-      const refusals = reader.refusals.length;
       const isDone = (): boolean => {
         if (!reader.isIdle) return false;
         if (reader.hasEnded && reader.life === last && !reader.isTold) return true;
-        if (this.#isBrief && reader.refusals.length > refusals) return true;
         reader.connect(this.#hub, this.#random.pick(readerWires));
         return false;
       };
@@ -140,8 +133,7 @@ export class SharedFiniteWorld {
   }
 
   /** Publishes the next message of a publisher in the present life. */
-  async #publish(times: number): Promise<void> {
-    if (this.#isBrief) await this.#anewIfEnded();
+  #publish(times: number): void {
     const at = this.#random.whole(0, this.#hubs.length - 1);
     const hub = this.#hubs[at] as Hub;
     const life = this.#life;
@@ -168,9 +160,8 @@ export class SharedFiniteWorld {
   }
 
   async #end(): Promise<void> {
-    if (this.#isBrief) await this.#anewIfEnded();
     // Readers know a life by its messages.
-    if (this.#life.acknowledged.size === 0) await this.#publish(1);
+    if (this.#life.acknowledged.size === 0) this.#publish(1);
     await this.#settleCalls();
     const life = this.#life;
     const outcome = this.#random.pick(["complete", CODE, "stopped"] as const);
@@ -191,8 +182,7 @@ export class SharedFiniteWorld {
     });
   }
 
-  async #produce(): Promise<void> {
-    if (this.#isBrief) await this.#anewIfEnded();
+  #produce(): void {
     const [first, second] = [this.#hub, this.#hub];
     const kind = this.#random.pick(["ends", "fails", "waits"] as const);
     this.steps.push(kind);
@@ -251,9 +241,7 @@ export class SharedFiniteWorld {
     for (let n = 1; n <= count; n += 1) own.acknowledged.add(`${writer}:${n}`);
   }
 
-  async #stop(): Promise<void> {
-    // Otherwise it is unknown whether the topic had begun.
-    if (this.#isBrief) await this.#settleCalls();
+  #stop(): void {
     const [hub, life] = [this.#hub, this.#life];
     life.mayEnd = true;
     this.#call("stop", () => hub.stop(this.topic));
@@ -264,36 +252,6 @@ export class SharedFiniteWorld {
     this.#beginLife();
     await this.#hub.topic(this.topic).delete();
     await this.#until("the producers of a deleted topic to be over", () => this.#producing.size === 0);
-  }
-
-  /** Of a topic that is kept for a moment: waits until an ended life has expired, and begins another. */
-  async #anewIfEnded(): Promise<void> {
-    if (!this.#isBrief || !this.#life.mayEnd) return;
-    await this.#settle();
-    const { outcome, acknowledged } = this.#life;
-    if (outcome === undefined && acknowledged.size === 0 && this.#life.order.length === 0) {
-      // It was stopped before it had begun.
-      this.#life.mayEnd = false;
-      return;
-    }
-    let response = await this.#hub.fetch(request(`topic=${this.topic}&wire=ndjson`));
-    while (response.status === 200) {
-      await response.text();
-      response = await this.#hub.fetch(request(`topic=${this.topic}&wire=ndjson`));
-    }
-    const life = this.#beginLife();
-    // A hub may take the topic for expired before the broker does.
-    const hub = this.#hubs[0] as Hub;
-    const token = this.#next(life, "hub0");
-    for (;;) {
-      try {
-        await hub.topic<Token>(this.topic).publish(token);
-        life.acknowledged.add(`${token.writer}:${token.n}`);
-        return;
-      } catch (error) {
-        this.#allowEnded(error, true);
-      }
-    }
   }
 
   /** Waits until a reader has all that is acknowledged now, or its connection is over. */
