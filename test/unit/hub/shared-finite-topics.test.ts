@@ -185,7 +185,7 @@ describe("a topic that ends, in several processes", () => {
 });
 
 describe("hub.produce in several processes", () => {
-  const short = { leaseMs: 1000 };
+  const short = { leaseMs: 2000 };
 
   test("runs once, and calls in other processes have its outcome", async () => {
     const hubs = sharedHubs(3);
