@@ -64,11 +64,14 @@ function asked(): ReturnType<typeof readArgs> {
 }
 
 const { names, isFull, seed } = asked();
-const seconds = Math.floor(Math.min(MOST_SECONDS, MOST_SECONDS_OF_ALL / names.length));
-const limitSeconds = isFull ? FULL_SECONDS : seconds * GRACE;
 const failed: string[] = [];
 const start = performance.now();
 const since = (from: number): string => `${((performance.now() - from) / 1000).toFixed(1)} s`;
+
+/** Returns the time in seconds that the next soak in its short form may take: most of them take much less. */
+function secondsLeft(): number {
+  return Math.floor(Math.min(MOST_SECONDS, MOST_SECONDS_OF_ALL - (performance.now() - start) / 1000));
+}
 
 /** Kills a soak and the processes that it has started. */
 function kill({ pid }: ChildProcess): void {
@@ -77,6 +80,7 @@ function kill({ pid }: ChildProcess): void {
 
 /** Runs one soak. Resolves to whether it has passed. */
 async function run(name: string): Promise<boolean> {
+  const seconds = isFull ? FULL_SECONDS : secondsLeft();
   // A shell may raise its limit as far as the system allows; where that is not enough, the soak fails and says so.
   const limit = `[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge ${FILES} ] || ulimit -n ${FILES}`;
   const soak = spawn("sh", ["-c", `${limit}; exec "$@"`, "sh", process.execPath, `test/soak/${name}.ts`], {
@@ -91,9 +95,9 @@ async function run(name: string): Promise<boolean> {
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   const timer = setTimeout(() => {
-    console.log(`  killed: it may take ${isFull ? limitSeconds : seconds} s`);
+    console.log(`  killed: it may take ${seconds} s`);
     kill(soak);
-  }, limitSeconds * 1000);
+  }, seconds * (isFull ? 1 : GRACE) * 1000);
   const [code] = (await once(soak, "exit")) as [number | null];
   clearTimeout(timer);
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
