@@ -94,10 +94,13 @@ async function run(name: string): Promise<boolean> {
     process.exit(1);
   };
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
-  const timer = setTimeout(() => {
-    console.log(`  killed: it may take ${seconds} s`);
-    kill(soak);
-  }, seconds * (isFull ? 1 : GRACE) * 1000);
+  const timer = setTimeout(
+    () => {
+      console.log(`  killed: it may take ${seconds} s`);
+      kill(soak);
+    },
+    seconds * (isFull ? 1 : GRACE) * 1000,
+  );
   const [code] = (await once(soak, "exit")) as [number | null];
   clearTimeout(timer);
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
