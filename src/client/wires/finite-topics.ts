@@ -40,5 +40,6 @@ export class FiniteTopics {
 
 /** The position in one topic. */
 function partOf(position: string, topic: string): string | undefined {
-  return new ClientPosition(position).get(encodeURIComponent(topic));
+  const part = new ClientPosition(position).get(encodeURIComponent(topic));
+  return part && `${part.prefix}${part.offset}`;
 }
