@@ -51,7 +51,7 @@ test.each([
   ["the client, with ndjson", oneWire("ndjson"), 3_300],
   ["the client, with sse", oneWire("sse"), 2_860],
   ["the client, with comet", oneWire("comet"), 3_175],
-  ["the client, with poll", oneWire("poll"), 3_150],
+  ["the client, with poll", oneWire("poll"), 3_160],
   ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 3_205],
 ])("%s stays small", async (_, code, ceiling) => {
   const bytes = await sizeOf(code);
