@@ -7,7 +7,7 @@ import { isOvertaken, storeEntry, type Stored } from "./store-entry.ts";
 import type { Subjects } from "./subjects.ts";
 import { inEpoch, isExpired, readState, type TopicState } from "./topic-state.ts";
 
-/** What the broker gives to the parts that keep topics that end. */
+/** The parts of the broker that topics that end need. */
 export interface FiniteParts {
   readonly subjects: Subjects;
   /** Returns the open link and the parts that read it. @throws {CometError} If there is none. */

@@ -150,7 +150,7 @@ async function readPage(request: HistoryRequest, after: number): Promise<Page> {
   const held = oldest === undefined ? [] : entries.filter(({ message }) => message.offset >= oldest.message.offset);
   const gone = oldest === undefined ? head : oldest.message.offset - 1;
   const through = Math.max(last, Math.min(gone, head));
-  // What follows the end is no message.
+  // Entries after the end are no messages.
   const newest = through >= head && state.end !== undefined ? state.head : head;
   return { from, entries: held, oldest, head: newest, through, state, base };
 }

@@ -118,7 +118,7 @@ export class Production {
       this.#abandon = resolve;
       if (this.#isAbandoned) resolve();
       release = topic.begin(look);
-      // What the broker has now, and what is appended from now on: one of them has the end.
+      // The end is among the entries that the broker has now, or among those that are appended from now on.
       topic.refresh()?.then(look, () => undefined);
       // It was stopped before it was known that another process has the producer.
       if (this.#controller.signal.aborted) void endAsStopped(topic).catch(() => undefined);

@@ -14,7 +14,7 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** What a replica needs of the topics of its hub. */
+/** The part of a hub's topics that a replica needs. */
 export interface ReplicaHost {
   /** Notes what the broker knows of a topic that ends. */
   noteFinite(topic: LiveTopic, state: FiniteState): void;

@@ -10,7 +10,7 @@ import { ProducerWatch } from "./producer-watch.ts";
 import { lackingIn, readBack, type Lacking } from "./read-back.ts";
 import { Replica, type ReplicaHost } from "./replica.ts";
 
-/** What the replicas need of the topics of their hub. */
+/** The part of a hub's topics that its replicas need. */
 export interface ReplicatedTopics {
   readonly memory: LogMemory;
   /** Makes a topic one that ends, if it is none yet: the application has declared it in another process. */
