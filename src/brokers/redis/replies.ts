@@ -36,7 +36,7 @@ export function movedError(): CometError {
   return new CometError(
     "ERR_BROKER_CONFIG",
     "The client has moved its connection to another server by itself, so acknowledged messages may be lost unnoticed. " +
-      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient; for sentinels see docs/brokers.md.",
+      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient. With sentinels, use the option sentinel.",
   );
 }
 
