@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { createClient } from "redis";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
-import { fromIoredis } from "../support/ioredis-shim.ts";
+import { fromIoredis } from "../../examples/guides/ioredis.ts";
 import { startRedis } from "../support/redis.ts";
 import { brokerContract } from "./contract.ts";
 import { serverWorld } from "./server-world.ts";

@@ -6,7 +6,7 @@ import { createClient, createCluster } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions, type RedisClient } from "../../src/brokers/redis/index.ts";
 import { freePort } from "../support/free-port.ts";
-import { fromIoredis } from "../support/ioredis-shim.ts";
+import { fromIoredis } from "../../examples/guides/ioredis.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
