@@ -17,7 +17,7 @@ export function fromIoredisCluster(cluster: Cluster): RedisClusterClient {
       fromIoredisCluster(
         cluster.duplicate([], {
           lazyConnect: true,
-          enableOfflineQueue: false,
+          enableOfflineQueue: true,
           scaleReads: "master",
           shardedSubscribers: true,
           clusterRetryStrategy: () => null,

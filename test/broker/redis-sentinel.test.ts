@@ -68,7 +68,7 @@ describe("the option sentinel", () => {
     ],
     [{ sentinel: {}, client: createClient() }, /^Set client or sentinel, not both/],
   ])("is refused if it is invalid: %j", async (options, message) => {
-    await expectCode("ERR_OPTION", () => redisBroker(options as RedisBrokerOptions), message);
+    await expectCode("ERR_OPTION", () => redisBroker(options), message);
   });
 
   test.each<readonly [string, RedisSentinelOptions["createClient"], RegExp]>([
@@ -350,9 +350,9 @@ describe("a fail-over", () => {
     ],
     [
       "of a master that stands still for a while",
-      async (master) => {
-        await Promise.resolve(master.freeze());
-        return () => master.thaw();
+      (master) => {
+        master.freeze();
+        return Promise.resolve(() => master.thaw());
       },
     ],
   ];

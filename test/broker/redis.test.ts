@@ -494,7 +494,7 @@ describe("the Redis broker", () => {
         [{ client, maxPendingBytes: -1 }, /maxPendingBytes/],
       ];
       for (const [options, message] of wrong) {
-        await failed(() => redisBroker(options as RedisBrokerOptions), "ERR_OPTION", message);
+        await failed(() => redisBroker(options), "ERR_OPTION", message);
       }
     });
   });
