@@ -4,6 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 import { RedisProcess, startRedis, temporaryFolder, type RedisServer } from "./redis.ts";
 
+/** The interval at which a state is asked for, in milliseconds: each question is a process. */
+const POLL_MS = 100;
 /** The longest time for any step, in milliseconds. */
 const STEP_MS = 60_000;
 
@@ -67,7 +69,7 @@ export async function startRedisSentinel(replicas: number): Promise<RedisSentine
     // A server closes all connections when it becomes a replica.
     while (!(await condition().catch(() => false))) {
       if (Date.now() > deadline) throw new Error(`${what}:\n${await sentinel.cli("SENTINEL", "MASTER", name)}`);
-      await sleep(20);
+      await sleep(POLL_MS);
     }
   };
   /** The port of the master that the sentinel announced last. During a fail-over it answers clients with that of the next one. */
