@@ -3,6 +3,7 @@ import type { Position } from "../../log/position.ts";
 import { startIndex, type Start } from "../../log/start.ts";
 import type { OpenState } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../request-options.ts";
+import type { OlderStart } from "../topics/older-start.ts";
 
 /** The start of a connection in one topic. */
 export interface ResumePoint {
@@ -11,6 +12,8 @@ export interface ResumePoint {
   readonly cursor: number;
   /** The client's position, where it is not that of `cursor`. */
   readonly position?: string;
+  /** Whether it is behind the log, and begins with older messages. */
+  readonly isBehind?: boolean;
   /** The number of messages missing in a gap, `null` if it is unknown; `undefined` where there is no gap. */
   readonly missed: number | null | undefined;
 }
@@ -25,6 +28,7 @@ export interface ResumePoint {
  * @param position The client's position in this topic, if it has one; "unreadable" if it has one that is not the hub's.
  * @param from The start of a client without a position.
  * @param newest The index after which a connection starts that wants only new messages.
+ * @param older Its start among the messages that the broker holds before those of the log, if it starts there.
  */
 export function resumePoint(
   log: Log,
@@ -32,7 +36,10 @@ export function resumePoint(
   from: Start,
   policy: OverflowPolicy,
   newest: number,
+  older?: OlderStart,
 ): ResumePoint {
+  const isPassedOver = older?.missed !== undefined && policy === "skip";
+  if (older !== undefined && !isPassedOver) return pointBehind(log, older, position === undefined);
   if (position === undefined) {
     const index = startIndex(log, from, newest);
     if (index === undefined) return { state: "gap", cursor: beforeKept(log, from, policy), missed: null };
@@ -41,6 +48,13 @@ export function resumePoint(
   }
   const index = position === "unreadable" ? undefined : log.indexOf(position.epoch, position.offset);
   return resumeAt(log, index, policy, policy === "skip" ? Math.max(newest, log.floor) : log.floor);
+}
+
+/** Returns the start of a connection among older messages. Its log may hold them by now. */
+function pointBehind(log: Log, { after, missed }: OlderStart, isNew: boolean): ResumePoint {
+  const cursor = log.placeOf(after);
+  const state = missed !== undefined ? "gap" : isNew ? "fresh" : "recovered";
+  return { state, cursor, position: log.positionAt(after), missed, isBehind: cursor < log.floor };
 }
 
 /**

@@ -119,7 +119,7 @@ export class Publisher {
     finite: FiniteSettings | undefined,
     fence: string | undefined,
   ): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name, finite), fence);
+    const { epoch, offset } = await link.publish(name, message, this.#topics.historyOf(name, finite), fence);
     if (message.ended === undefined) this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }
