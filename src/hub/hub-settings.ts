@@ -23,7 +23,16 @@ import { checkLogBounds } from "./topic-options.ts";
 export type HubSettings = Required<
   Omit<
     HubOptions,
-    "log" | "history" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "trustedProxies" | "onOpen" | "onClose"
+    | "log"
+    | "history"
+    | "broker"
+    | "presence"
+    | "authorize"
+    | "callbacks"
+    | "cors"
+    | "trustedProxies"
+    | "onOpen"
+    | "onClose"
   >
 > & {
   readonly isCallback: (callback: string) => boolean;

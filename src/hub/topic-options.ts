@@ -54,11 +54,7 @@ export interface TopicOptions extends FiniteOptions {
  * @param option The name of the option: `log` or `history`.
  * @throws {CometError} `ERR_OPTION`.
  */
-export function checkLogBounds(
-  option: string,
-  given: Partial<LogBounds> | undefined,
-  fallback: LogBounds,
-): LogBounds {
+export function checkLogBounds(option: string, given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
   const bound = (name: keyof LogBounds, min: number, max: number): number =>
     assertInteger(`${option}.${name}`, given?.[name] ?? fallback[name], min, max);
   return {

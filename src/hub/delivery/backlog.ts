@@ -113,7 +113,7 @@ export class Backlog {
     if (this.#policies[i] === "latest") return cursor < end ? this.#newest(cursors, i, end) : undefined;
     if (!isPassed) return undefined;
     if (this.#policies[i] === "resume") {
-      if (log.older === undefined) return "overflow";
+      if (!isOlder(log, cursors.positions[i] as string)) return "overflow";
       this.#isBehind[i] = true;
       return this.#older(cursors, i);
     }
@@ -129,11 +129,9 @@ export class Backlog {
     for (;;) {
       const position = cursors.positions[i] as string;
       const offset = offsetOf(position);
-      const isKnown = position === log.positionAt(offset);
-      if (!isKnown || offset >= log.floorOffset || log.older === undefined) {
-        // It has reached the log, or nobody has the messages in between any more.
+      if (!isOlder(log, position)) {
         this.#isBehind[i] = false;
-        if (isKnown) cursors.move(i, log.placeOf(offset));
+        if (position === log.positionAt(offset)) cursors.move(i, log.placeOf(offset));
         return undefined;
       }
       const page = this.#page?.covers(offset) === true ? this.#page : log.older.page(offset);
@@ -180,4 +178,10 @@ export class Backlog {
     this.#counters.skipped += missed ?? 0;
     return utf8(format.control("gap", item, cursors.position));
   }
+}
+
+/** Whether a position is before the messages of a log, where its broker may hold what follows. */
+function isOlder(log: Log, position: string): log is Log & { readonly older: OlderMessages } {
+  const offset = offsetOf(position);
+  return log.older !== undefined && offset < log.floorOffset && position === log.positionAt(offset);
 }

@@ -42,12 +42,28 @@ export function resumePoint(
   if (older !== undefined && !isPassedOver) return pointBehind(log, older, position === undefined);
   if (position === undefined) {
     const index = startIndex(log, from, newest);
+    const passed = passedStart(log, index, from === "oldest" ? log.begunAfter : undefined);
+    if (passed !== undefined) return pointBehind(log, passed, true);
     if (index === undefined) return { state: "gap", cursor: beforeKept(log, from, policy), missed: null };
     const point = resumeAt(log, index, policy, log.floor);
     return point.state === "recovered" ? { ...point, state: "fresh" } : point;
   }
   const index = position === "unreadable" ? undefined : log.indexOf(position.epoch, position.offset);
+  const passed = passedStart(log, index, position === "unreadable" ? undefined : position.offset);
+  if (passed !== undefined) return pointBehind(log, passed, false);
   return resumeAt(log, index, policy, policy === "skip" ? Math.max(newest, log.floor) : log.floor);
+}
+
+/**
+ * Returns the start of a connection that the log has passed since its request was admitted. The broker had the messages
+ * then; if it has dropped them, a gap follows.
+ *
+ * @param offset The offset after which it starts, if that is known.
+ */
+function passedStart(log: Log, index: number | undefined, offset: number | undefined): OlderStart | undefined {
+  if (log.older === undefined || index === undefined || index >= log.floor || index < log.holeEnd) return undefined;
+  const after = offset ?? (log.isDense ? log.floorOffset - (log.floor - index) : undefined);
+  return after === undefined ? undefined : { after: Math.max(after, log.begunAfter), missed: undefined };
 }
 
 /** Returns the start of a connection among older messages. Its log may hold them by now. */
