@@ -156,9 +156,9 @@ describe("the start refuses", () => {
 
 describe("an empty file", () => {
   test("becomes that of the broker", async () => {
-    const { path, open } = newFolder();
-    writeFileSync(path, "");
-    expect(await (await open()).publish("t", publication("1"), wide)).toMatchObject({ offset: 1 });
+    const file = newFolder();
+    writeFileSync(file.path, "");
+    expect(await (await file.open()).publish("t", publication("1"), wide)).toMatchObject({ offset: 1 });
   });
 
   test("is created once by processes that start at the same time", async () => {

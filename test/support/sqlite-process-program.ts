@@ -96,6 +96,8 @@ const handlers = {
     process.setuid?.(65_534);
   },
   close: (): Promise<void> => broker().close(),
+  /** Has it outlive its parent's connection if something keeps it alive. */
+  endAlone: (): void => void process.off("disconnect", exit),
 };
 
 process.on("message", ({ id, name, argument }: { id: number; name: keyof typeof handlers; argument: never }) => {
@@ -106,4 +108,8 @@ process.on("message", ({ id, name, argument }: { id: number; name: keyof typeof 
       (error: unknown) => process.send?.({ id, error: `${codeOf(error)} ${(error as Error).message}` }),
     );
 });
-process.on("disconnect", () => process.exit());
+process.on("disconnect", exit);
+
+function exit(): never {
+  process.exit();
+}

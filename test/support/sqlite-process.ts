@@ -72,6 +72,10 @@ export class SqliteProcess {
     return code;
   }
 
+  get isRunning(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
   /** Lets it end by itself: nothing but the broker keeps it alive. */
   release(): void {
     this.#process.disconnect();
@@ -88,8 +92,9 @@ export class SqliteProcess {
   /** Kills it, and resolves when all that it has sent is received. */
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-    const closed = once(this.#process, "close");
+    const received = this.#process.connected ? once(this.#process, "disconnect") : undefined;
+    const gone = once(this.#process, "exit");
     this.#process.kill("SIGKILL");
-    await closed;
+    await Promise.all([gone, received]);
   }
 }

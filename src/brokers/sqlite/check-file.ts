@@ -36,6 +36,8 @@ export function checkFile(path: string): void {
   }
   if (header.length < HEADER_BYTES) throw damagedError(path, "it ends within its header");
   const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
+  // The first page is written before those that it counts; until all are, the log has them too.
+  if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
   // The number of pages is valid if the file was last written by a version of SQLite that maintains it.
   const pages = header.readUInt32BE(24) === header.readUInt32BE(92) ? header.readUInt32BE(28) : 0;
   if (file.size < pages * pageBytes) {

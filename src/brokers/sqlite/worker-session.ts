@@ -18,6 +18,9 @@ import type {} from "./worker.ts";
 /** The batches of calls that the worker may have at a time: one that it runs, and the next one. Later calls wait here. */
 const MAX_BATCHES = 2;
 
+/** The time in milliseconds that the start of a thread may take, and the recovery of a large log. */
+const START_MS = 10_000;
+
 interface PendingCall {
   readonly call: WorkerCall;
   readonly resolve: (value: unknown) => void;
@@ -86,7 +89,7 @@ export class WorkerSession {
       });
     });
     // The check of a large file takes long.
-    if (!mustCheck) this.#expectAnswer();
+    if (!mustCheck) this.#expectAnswer(START_MS);
   }
 
   /** Whether nothing can be sent any more. */
@@ -124,8 +127,7 @@ export class WorkerSession {
     this.#queued = [];
     if (this.#sent.length === 0) this.#expectAnswer();
     this.#sent.push(batch);
-    const sentAt = performance.timeOrigin + performance.now();
-    this.#post({ type: "calls", calls: batch.map(({ call }) => call), sentAt });
+    this.#post({ type: "calls", calls: batch.map(({ call }) => call), sentAt: Date.now() });
   }
 
   #receive(message: FromWorker): void {
@@ -166,9 +168,9 @@ export class WorkerSession {
     }
   }
 
-  #expectAnswer(): void {
+  #expectAnswer(moreMs: number = 0): void {
     clearTimeout(this.#watchdog);
-    const limit = this.#timeoutMs * 2;
+    const limit = this.#timeoutMs * 2 + moreMs;
     this.#watchdog = unrefTimeout(() => {
       this.#end(`The worker thread has not answered within ${limit} ms.`);
       void this.#worker.terminate();

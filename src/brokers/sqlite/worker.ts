@@ -82,7 +82,9 @@ class Worker {
   }
 
   #answer(calls: readonly WorkerCall[], sentAt: number): void {
-    const deadline = sentAt - performance.timeOrigin + this.#options.timeoutMs;
+    // The clock may be set in between; that the calls have waited here too matters more.
+    const waitedMs = Math.max(0, Date.now() - sentAt);
+    const deadline = performance.now() + Math.max(0, this.#options.timeoutMs - waitedMs);
     const answers: Answer[] = [];
     const errors: unknown[] = [];
     const put = (those: readonly WorkerCall[], theirs: readonly Answer[]): void => {
