@@ -13,6 +13,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "brokers/memory": 3,
   "brokers/nats": 11,
   "brokers/redis": 6,
+  "brokers/sqlite": 11,
   client: 7,
   core: 2,
   html: 3,
