@@ -21,6 +21,7 @@ const soaks: { readonly [name: string]: string } = {
   strangers: "anonymous clients that do their worst do not hurt well-behaved readers",
   brokers: "several processes on Redis and on NATS lose nothing, whatever is killed, cut and stalled",
   sqlite: "a process that is killed while it writes to a SQLite file loses nothing that it has acknowledged",
+  restart: "a server that keeps its topics in a SQLite file is restarted, and its clients miss nothing",
   produced: "streams that are produced once over several processes end for every reader",
   forever: "events through a forever iframe for as long as it lasts, in each browser",
   chaos: "a bad network, in each browser",
