@@ -51,7 +51,7 @@ process.once("exit", () => {
 });
 
 /** The user that runs the server: it refuses to run as root. */
-const owner = (): { readonly uid: number; readonly gid: number } | undefined => {
+export const serverOwner = (): { readonly uid: number; readonly gid: number } | undefined => {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string): number => Number(execFileSync("id", [flag, "postgres"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
@@ -61,7 +61,7 @@ const owner = (): { readonly uid: number; readonly gid: number } | undefined => 
 export function serverFolder(label: string): string {
   const folder = mkdtempSync(join(tmpdir(), `comet-${label}-`));
   folders.add(folder);
-  const user = owner();
+  const user = serverOwner();
   if (user !== undefined) chownSync(folder, user.uid, user.gid);
   return folder;
 }
@@ -72,7 +72,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const program = systemPath("postgres");
   const folder = serverFolder("postgres");
   const data = join(folder, "data");
-  const user = owner() ?? {};
+  const user = serverOwner() ?? {};
   const initial = [
     "-D",
     data,

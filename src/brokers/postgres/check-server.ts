@@ -100,7 +100,7 @@ async function create(run: Run, schema: string): Promise<void> {
 
 async function checkRights(run: Run, schema: string): Promise<void> {
   const rows = await run(
-    "SELECT f AS function FROM json_array_elements_text($2::json) f " +
+    "SELECT f AS function FROM json_array_elements_text($2::text::json) f " +
       "WHERE NOT coalesce(has_function_privilege(to_regprocedure(quote_ident($1) || '.' || f), 'EXECUTE'), false)",
     [schema, JSON.stringify(functions)],
   );

@@ -80,7 +80,7 @@ export class NewsFeed {
     const ids = [...this.#followed.ids];
     for (let i = 0; i < ids.length; i += FOLLOW_BATCH) {
       const some = JSON.stringify(ids.slice(i, i + FOLLOW_BATCH));
-      await this.#session.read("SELECT comet.keep($1::json)::text", [some]).catch(() => undefined);
+      await this.#session.read("SELECT comet.keep($1::text::json)::text", [some]).catch(() => undefined);
     }
   }
 
@@ -125,7 +125,7 @@ export class NewsFeed {
   }
 
   async #resolve(names: readonly string[]): Promise<void> {
-    const rows = await this.#session.read("SELECT comet.follow($1::json) AS answer", [JSON.stringify(names)]);
+    const rows = await this.#session.read("SELECT comet.follow($1::text::json) AS answer", [JSON.stringify(names)]);
     for (const [i, found] of followedOf(rows, names.length).entries()) {
       if (this.#followed.resolve(names[i] as string, found)) this.#due.add(found.id);
     }
@@ -171,7 +171,7 @@ export class NewsFeed {
       JSON.stringify(Array.from(asked.values(), ({ after }) => after)),
       ...[ANSWER_ENTRIES, ANSWER_BYTES],
     ];
-    const rows = await this.#session.probe("SELECT * FROM comet.fetch($1::json, $2::json, $3, $4)", values);
+    const rows = await this.#session.probe("SELECT * FROM comet.fetch($1::text::json, $2::text::json, $3, $4)", values);
     if (isAll) this.#pollLater(Math.max(this.#pollMs, (performance.now() - began) / POLL_SHARE));
     if (this.#isOver) return;
     const news = newsOf(rows);

@@ -128,7 +128,7 @@ export class PublishQueue {
       const session = this.#session();
       if (session === undefined) throw new CometError("ERR_BROKER", "There is no connection to PostgreSQL.");
       const values = [lockMs, JSON.stringify(runs.map(encodeRun))];
-      const rows = await session.write("SELECT comet.publish($1, $2::json) AS answer", values);
+      const rows = await session.write("SELECT comet.publish($1, $2::text::json) AS answer", values);
       answers = runAnswersOf(rows, runs.length);
     } catch (error) {
       const isLast = lockMs === LONE_LOCK_MS;

@@ -2,7 +2,7 @@
 export const readSql = `
 -- Resolves the names of topics that a process follows, and notes that they are used. Answers a list of [id, epoch, head].
 CREATE OR REPLACE FUNCTION comet.follow(p_names json) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 BEGIN
   INSERT INTO comet.topic (name)
     SELECT n.name COLLATE "C" FROM json_array_elements_text(p_names) AS n (name)
@@ -54,7 +54,7 @@ $$;
 CREATE OR REPLACE FUNCTION comet.read(
   p_name text, p_after bigint, p_max_entries bigint, p_max_bytes bigint, p_max_age bigint, p_entries integer, p_bytes integer
 ) RETURNS TABLE (c1 text, c2 text, c3 text, c4 text, c5 text, c6 text, c7 text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 DECLARE
   v comet.topic;
 BEGIN

@@ -2,7 +2,7 @@
 export const stateSql = `
 -- Begins another epoch if the present one is p_epoch. Deletes a topic that has ended.
 CREATE OR REPLACE FUNCTION comet.renew(p_name text, p_epoch text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_name);
 BEGIN
@@ -12,7 +12,7 @@ END $$;
 
 -- Gives a producer the lease of a topic. Answers acquired, held or ended.
 CREATE OR REPLACE FUNCTION comet.acquire(p_name text, p_fence text, p_lease_ms bigint, p_restart boolean, p_ttl bigint) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_name);
 BEGIN
@@ -28,7 +28,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION comet.renew_lease(p_name text, p_fence text, p_lease_ms bigint) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_name);
 BEGIN
@@ -40,7 +40,7 @@ END $$;
 
 -- Deletes a topic. Answers [epoch, number] of its newest entry, or nothing.
 CREATE OR REPLACE FUNCTION comet.delete(p_name text) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_name);
   newest json;

@@ -54,7 +54,7 @@ export class Upkeep {
     const ids = JSON.stringify([...this.#published]);
     this.#published.clear();
     for (let removed = ROWS; removed >= ROWS && !this.#isOver;) {
-      const rows = await this.#session.write("SELECT comet.clean($1::json, $2) AS answer", [ids, ROWS]);
+      const rows = await this.#session.write("SELECT comet.clean($1::text::json, $2) AS answer", [ids, ROWS]);
       removed = Number(rows[0]?.["answer"]);
     }
   }
