@@ -332,11 +332,12 @@ describe("topic.publish with a transaction", () => {
     const topic = freshTopic("transfers");
     const followers = await Promise.all(hubs.map(({ hub }) => followHub(hub, `topic=${topic}&from=oldest`)));
     const transfers = one.hub.topic<{ amount: number }>(topic);
-    const nothing: undefined = await transact(async (client) => {
+    const results: undefined[] = [];
+    await transact(async (client) => {
       await client.query("UPDATE account SET balance = balance - 10 WHERE id = 2");
-      return transfers.publish({ amount: 10 }, { key: "2", transaction: client });
+      results.push(await transfers.publish({ amount: 10 }, { key: "2", transaction: client }));
     });
-    expect(nothing).toBeUndefined();
+    expect(results).toEqual([undefined]);
     await errorOf(() =>
       transact(async (client) => {
         await transfers.publish({ amount: 11 }, { transaction: client });
@@ -362,7 +363,9 @@ describe("topic.publish with a transaction", () => {
     const alone = notedHub().hub.topic<string>("alone");
     await expectCode("ERR_OPTION", async () => alone.publish("x", { transaction: client }), /the hub has none/);
     const memory = new Hub({ broker: new MemoryBrokers().join() });
-    closing.push(() => memory.close({ drainMs: 0 }));
+    closing.push(async () => {
+      await memory.close({ drainMs: 0 });
+    });
     const shared = memory.topic<string>("memory");
     await expectCode("ERR_OPTION", async () => shared.publish("x", { transaction: client }), /"memory" has no/);
   });

@@ -29,7 +29,6 @@ export class PendingConnects {
         // It may be as stale as the network was.
         if (!this.#idle.includes(request)) return;
         forget();
-        client.on("error", () => undefined);
         client.release(true);
       },
       () => forget(),
@@ -37,6 +36,9 @@ export class PendingConnects {
   }
 
   async #connect(): Promise<PostgresClient> {
-    return await this.#pool.connect();
+    const client = await this.#pool.connect();
+    // It may break before it is used: its first statement fails then.
+    client.on("error", () => undefined);
+    return client;
   }
 }

@@ -92,6 +92,8 @@ export class PostgresSession {
   async #start(connects: PendingConnects): Promise<void> {
     const { connectTimeoutMs } = this.#settings;
     const requests = [connects.request(), connects.request()];
+    // One may fail while another is awaited.
+    for (const request of requests) request.catch(() => undefined);
     let timer: Timer | undefined;
     const failure = new Promise<never>((_, reject) => {
       this.#rejectStart = reject;
