@@ -1,4 +1,4 @@
-import { CometError } from "../../core/errors.ts";
+import { CometError, describe } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
 import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
@@ -146,6 +146,22 @@ export class BrokerLink {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;
     }
+  }
+
+  /**
+   * Adds a message to a transaction of the application: see `TransactionalTopics.publish`.
+   *
+   * @returns Rejects with `ERR_OPTION` if the broker has no transactions.
+   */
+  async publishIn(transaction: unknown, topic: string, message: Publication, bounds: TopicBounds): Promise<void> {
+    const { name, transactional } = this.broker;
+    if (transactional === undefined) {
+      throw new CometError(
+        "ERR_OPTION",
+        `The broker ${describe(name)} has no transactions: publish without transaction.`,
+      );
+    }
+    await transactional.publish(transaction, topic, this.#codec.encode(message), bounds);
   }
 
   /**
