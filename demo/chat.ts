@@ -44,8 +44,9 @@ async function answer(topic: Topic<ChatMessage>, request: IncomingMessage, respo
   try {
     sendJson(response, 201, { id: await topic.publish({ name, text, at: Date.now() }, { messageId }) });
   } catch (error) {
-    if (!(error instanceof CometError && error.code === "ERR_CLOSED")) throw error;
-    sendProblem(response, 503, "The server is shutting down.");
+    if (!(error instanceof CometError && /^ERR_(?:CLOSED|BROKER|UNACKNOWLEDGED)$/.test(error.code))) throw error;
+    // The page tries again with the same `messageId`.
+    sendProblem(response, 503, error.code === "ERR_CLOSED" ? "The server is shutting down." : "The file is not there.");
   }
 }
 

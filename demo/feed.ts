@@ -45,10 +45,16 @@ export class Feed<Message> {
   async #publish(signal: AbortSignal): Promise<void> {
     try {
       for await (const message of this.#source.through(Enumeratee.abortable(signal))) {
-        await this.#topic.publish(message);
+        // A reading that the file has no room for is gone; the next one may find some.
+        await this.#topic.publish(message).catch(report);
       }
     } catch (error) {
       if (!signal.aborted && !(error instanceof CometError && error.code === "ERR_CLOSED")) console.error(error);
     }
   }
+}
+
+function report(error: unknown): void {
+  if (!(error instanceof CometError && error.code === "ERR_BROKER")) throw error;
+  console.error(error.message);
 }

@@ -1,4 +1,4 @@
-import { Hub, type TopicOptions } from "comet-sockets";
+import { Hub, type Broker, type TopicOptions } from "comet-sockets";
 import { jobTopics } from "../examples/job/exports.ts";
 import { answerTopic } from "./answers.ts";
 import { readings, type Reading } from "./clock.ts";
@@ -21,8 +21,10 @@ export interface DemoHub {
   close(drainMs: number): Promise<void>;
 }
 
-export function createHub(): DemoHub {
+/** @param broker What keeps the topics while the demo restarts. Without one they are in memory. */
+export function createHub(broker?: Broker): DemoHub {
   const hub = new Hub({
+    ...(broker === undefined ? {} : { broker }),
     topics: (name) => topics.get(name) ?? (jobTopics(name) || answerTopic(name)),
     // Also the retention of a topic without subscribers: a client that returns within a day learns which messages it missed.
     log: { maxAgeMs: DAY_MS },

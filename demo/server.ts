@@ -1,5 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
+import type { Broker } from "comet-sockets";
 import { createHub } from "./hub.ts";
 import { isLocalHost } from "./local-host.ts";
 import { PAGE_POLICY } from "./policies.ts";
@@ -18,8 +19,9 @@ export interface Demo {
   close(): Promise<void>;
 }
 
-export function createDemo(): Demo {
-  const demoHub = createHub();
+/** @param broker What keeps the topics while the demo restarts. Without one they are in memory. */
+export function createDemo(broker?: Broker): Demo {
+  const demoHub = createHub(broker);
   const routes = createRoutes(demoHub.hub);
   const server = createServer((request, response) => {
     response.setHeader("content-security-policy", PAGE_POLICY);

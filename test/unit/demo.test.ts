@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, describe, expect, onTestFinished, test } from "vitest";
 import { root } from "../support/run.ts";
 import { useDemo } from "../support/demo.ts";
 import { until } from "../support/sources.ts";
@@ -172,9 +172,13 @@ test("only the demo's own pages start and cancel exports", async () => {
 });
 
 describe("the program", () => {
+  const folder = mkdtempSync(join(tmpdir(), "comet-sockets-demo-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
   async function start(
     port: string,
     cwd = root,
+    file = join(mkdtempSync(join(folder, "run-")), "comet.db"),
   ): Promise<{
     output: () => string;
     errors: () => string;
@@ -182,7 +186,10 @@ describe("the program", () => {
     stop: (signal: NodeJS.Signals) => void;
   }> {
     // The compiled package is what `npm run demo` runs; the tests build it before.
-    const child = spawn(process.execPath, [join(cwd, "demo/main.ts")], { env: { ...process.env, PORT: port }, cwd });
+    const child = spawn(process.execPath, [join(cwd, "demo/main.ts")], {
+      env: { ...process.env, PORT: port, DEMO_FILE: file },
+      cwd,
+    });
     onTestFinished(() => void child.kill("SIGKILL"));
     let output = "";
     let errors = "";
@@ -210,11 +217,48 @@ describe("the program", () => {
     },
   );
 
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "keeps the chat and its readers' places over a restart (%s)",
+    async (signal) => {
+      const file = join(mkdtempSync(join(folder, "run-")), "comet.db");
+      const first = await start("0", root, file);
+      const send = async (origin: string, text: string): Promise<string> => {
+        const body = JSON.stringify({ name: "Ada", text, messageId: text });
+        const response = await fetch(`${origin}/chat/messages`, { method: "POST", body });
+        return ((await response.json()) as { id: string }).id;
+      };
+      const origin = first.output().slice(6).trim();
+      const place = await send(origin, "one");
+      await send(origin, "two");
+      first.stop(signal);
+      await first.ended;
+      const second = await start("0", root, file);
+      const again = second.output().slice(6).trim();
+      const query = `topic=chat&wire=poll&lastEventId=${encodeURIComponent(place)}`;
+      const answer = await (await fetch(`${again}/live?${query}`)).text();
+      expect(answer).toContain('"states":{"chat":"recovered"}');
+      expect(answer).toContain('"text":"two"');
+      expect(answer).not.toContain('"text":"one"');
+      second.stop("SIGTERM");
+      expect(await second.ended).toBe(0);
+    },
+  );
+
+  test("does not touch a file of another program", async () => {
+    const file = join(folder, "notes.txt");
+    writeFileSync(file, "Buy milk. ".repeat(100));
+    const { output, errors, ended } = await start("0", root, file);
+    expect([await ended, output()]).toEqual([1, ""]);
+    expect(errors()).toContain(file);
+    expect(readFileSync(file, "utf8")).toBe("Buy milk. ".repeat(100));
+  });
+
   test.each([
     ["SIGINT, as from a terminal, to all its processes", "SIGINT", -1],
     ["SIGTERM to npm alone", "SIGTERM", 1],
   ] as const)("stops on %s under npm run demo", async (_, signal, sign) => {
-    const options = { env: { ...process.env, PORT: "0" }, cwd: root, detached: true };
+    const env = { ...process.env, PORT: "0", DEMO_FILE: join(folder, "npm.db") };
+    const options = { env, cwd: root, detached: true };
     const npm = spawn("npm", ["run", "--silent", "--ignore-scripts", "demo"], options);
     onTestFinished(() => {
       try {
