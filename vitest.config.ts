@@ -10,6 +10,7 @@ export default defineConfig({
       { find: /^comet-sockets\/client$/, replacement: source("src/client/index.ts") },
       { find: /^comet-sockets\/react$/, replacement: source("src/client/react.ts") },
       { find: /^comet-sockets\/memory$/, replacement: source("src/brokers/memory/index.ts") },
+      { find: /^comet-sockets\/sqlite$/, replacement: source("src/brokers/sqlite/index.ts") },
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
       { find: /^comet-sockets\/nats$/, replacement: source("src/brokers/nats/index.ts") },
       { find: /^comet-sockets\/postgres$/, replacement: source("src/brokers/postgres/index.ts") },

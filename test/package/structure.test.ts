@@ -14,6 +14,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "brokers/nats": 11,
   "brokers/postgres": 9,
   "brokers/redis": 6,
+  "brokers/sqlite": 11,
   client: 7,
   core: 2,
   html: 3,

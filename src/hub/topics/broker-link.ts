@@ -12,8 +12,8 @@ const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
 const MAX_REPORTED = 10_000;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
-/** The number of clients for which messages are read at a time that the memory had no room for. */
-const MAX_READS_BACK = 4;
+/** The number of pages that are read at a time for readers which are behind the logs. */
+const MAX_OLDER_READS = 8;
 
 /**
  * The beginning of a signal that a topic has begun or was deleted, which no notice shows. The name of the topic follows.
@@ -38,8 +38,8 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
-  /** Bounds the reads of what the memory had no room for: see `readBack`. */
-  readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
+  /** Bounds the reads of older messages: see `OlderPages`. */
+  readonly olderReads: Semaphore = new Semaphore(MAX_OLDER_READS);
   readonly #codec: BrokerCodec;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
@@ -105,6 +105,12 @@ export class BrokerLink {
   reportSkipped(topic: string, epoch: string, what: string, reason: string, cause?: unknown): void {
     const text = `${what} of the topic ${JSON.stringify(topic)} in the broker is skipped: ${reason}`;
     this.reportOnce(`${topic} ${epoch} ${what}`, new CometError("ERR_MESSAGE", text, { cause }));
+  }
+
+  /** Reports once that a dense topic has no messages between two offsets in the broker. */
+  reportRemoved(topic: string, epoch: string, before: number, after: number): void {
+    const what = after === before + 2 ? `Message ${before + 1}` : `Messages ${before + 1} to ${after - 1}`;
+    this.reportSkipped(topic, epoch, what, "Another program has removed what the broker held.");
   }
 
   /** Reports an error to `onError`, unless one with the same key was reported. */

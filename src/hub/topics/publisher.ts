@@ -133,7 +133,7 @@ export class Publisher {
         "transaction needs a broker that keeps it, as postgresBroker does: the hub has none.",
       );
     }
-    await this.#link.publishIn(transaction, name, message, this.#topics.boundsOf(name, finite));
+    await this.#link.publishIn(transaction, name, message, this.#topics.historyOf(name, finite));
     return undefined;
   }
 
@@ -144,7 +144,7 @@ export class Publisher {
     finite: FiniteSettings | undefined,
     fence: string | undefined,
   ): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name, finite), fence);
+    const { epoch, offset } = await link.publish(name, message, this.#topics.historyOf(name, finite), fence);
     if (message.ended === undefined) this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }
