@@ -17,7 +17,7 @@ export interface RedisSentinel {
   readonly servers: readonly RedisServer[];
   /** The present master. */
   master(): Promise<RedisServer>;
-  /** Disconnects the replicas from the master, until one of them is the master, so that they lack what is written from now on. */
+  /** Waits for all replicas, and disconnects them from the master, until one of them is the master, so that they lack what is written from now on. */
   isolate(): Promise<void>;
   /** Has the sentinel begin a planned fail-over. */
   failOver(): Promise<void>;
@@ -53,15 +53,16 @@ export async function startRedisSentinel(replicas: number): Promise<RedisSentine
         `dir ${folder.path}`,
         `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`,
       ],
-      ...[`sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 5000`],
+      ...[`sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 3000`],
     ];
     writeFileSync(file, `${lines.join("\n")}\n`);
   };
   const sentinel = new RedisProcess(port, [file, "--sentinel"]);
   const start = async (): Promise<void> => {
     await sentinel.start();
-    // It asks the servers often, so that a fail-over takes about a second.
-    const periods = ["INFO-PERIOD", "PING-PERIOD", "ASK-PERIOD", "PUBLISH-PERIOD"].flatMap((period) => [period, "100"]);
+    // It asks the servers often, so that a fail-over takes about two seconds. It pings them as usual: a replica that is slow to answer five
+    // pings is not promoted.
+    const periods = ["INFO-PERIOD", "ASK-PERIOD", "PUBLISH-PERIOD"].flatMap((period) => [period, "100"]);
     await sentinel.cli("SENTINEL", "DEBUG", ...periods, "TILT-PERIOD", "100");
   };
   const reaches = async (what: string, condition: () => Promise<boolean>): Promise<void> => {
@@ -98,6 +99,11 @@ export async function startRedisSentinel(replicas: number): Promise<RedisSentine
     master,
     isolate: async () => {
       const current = await master();
+      // A replica that is older than the last fail-over would bring back an epoch that is over.
+      await reaches("The replicas are not up to date", async () => {
+        const online = (await current.cli("INFO", "replication")).match(/^slave\d+:.*state=online/gm);
+        return online?.length === servers.length - 1;
+      });
       // The master needs no password, and so refuses a replica that sends one.
       await all(without(current), "CONFIG", "SET", "masterauth", "none");
       await current.cli("CLIENT", "KILL", "TYPE", "replica");
