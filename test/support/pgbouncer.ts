@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -43,6 +43,7 @@ export async function startPgBouncer(serverPort: number): Promise<PgBouncer> {
       const exited = once(child, "exit");
       stop();
       await exited;
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

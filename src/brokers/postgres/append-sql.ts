@@ -77,6 +77,9 @@ BEGIN
   WHERE id = t.id;
 END $$;
 
+-- Rows are always found by an index: a plan that was made while a table was small must not scan it once it is large. With scans
+-- disabled, plans look expensive, and would be compiled.
+--
 -- Adds messages to one topic, and raises its floor when it exceeds its bounds by a sixteenth.
 --
 -- p_kind is empty, 'end' for an end (p_ended, with one empty json), or 'settle' for an end if the lease has lapsed.
@@ -85,7 +88,7 @@ END $$;
 CREATE OR REPLACE FUNCTION comet.append(
   p_topic text, p_jsons text[], p_events text[], p_keys text[], p_ids text[],
   p_max_entries bigint, p_max_bytes bigint, p_max_age bigint, p_ttl bigint, p_kind text, p_ended text, p_fence text
-) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_topic);
   word text;
@@ -113,7 +116,10 @@ BEGIN
     FROM (
       SELECT x.i, s.number, CASE WHEN x.id IS NULL THEN 1 ELSE row_number() OVER (PARTITION BY x.id ORDER BY x.i) END AS place
       FROM unnest(p_ids) WITH ORDINALITY AS x (id, i)
-      LEFT JOIN comet.seen s ON s.topic = t.id AND s.message_id = x.id AND s.until >= t.used AND s.number > t.base
+      LEFT JOIN LATERAL (
+        SELECT s.number FROM comet.seen s
+        WHERE s.topic = t.id AND s.message_id = x.id AND s.until >= t.used AND s.number > t.base LIMIT 1
+      ) s ON true
     ) y;
     IF word IS NOT NULL THEN fresh := '{}'; END IF;
     added := cardinality(fresh);
@@ -173,7 +179,10 @@ BEGIN
       END ORDER BY x.i) INTO positions
     FROM unnest(p_ids) WITH ORDINALITY AS x (id, i)
     LEFT JOIN unnest(fresh) WITH ORDINALITY AS f (i, place) ON f.i = x.i
-    LEFT JOIN comet.seen s ON s.topic = t.id AND s.message_id = x.id AND s.until >= t.used AND s.number > t.base;
+    LEFT JOIN LATERAL (
+      SELECT s.number, s.epoch FROM comet.seen s
+      WHERE s.topic = t.id AND s.message_id = x.id AND s.until >= t.used AND s.number > t.base LIMIT 1
+    ) s ON true;
   END IF;
   RETURN json_build_object('w', word, 'i', t.id, 'e', t.epoch, 'n', before + 1, 'a', t.at, 'd', positions, 'c', added);
 END $$;

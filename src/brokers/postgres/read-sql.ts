@@ -29,32 +29,38 @@ END $$;
 -- topic is gone. Trimmed messages are read as well while their rows are there.
 CREATE OR REPLACE FUNCTION comet.fetch(p_ids json, p_after json, p_entries integer, p_bytes integer)
 RETURNS TABLE (topic text, number text, epoch text, head text, at text, event text, key text, message_id text, ended text, json text)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY
   WITH k AS MATERIALIZED (
     SELECT i.v::bigint AS id, a.v::bigint AS after
     FROM json_array_elements_text(p_ids) WITH ORDINALITY AS i (v, o)
     JOIN json_array_elements_text(p_after) WITH ORDINALITY AS a (v, o) USING (o)
   ), t AS MATERIALIZED (
-    SELECT k.id, k.after, t.epoch, t.head, t.start, t.previous_epoch FROM k LEFT JOIN comet.topic t ON t.id = k.id WHERE t.id IS NULL OR t.head <> k.after
+    SELECT k.id, k.after, t.epoch, t.head, t.start, t.previous_epoch
+    FROM k LEFT JOIN LATERAL (SELECT * FROM comet.topic t WHERE t.id = k.id LIMIT 1) t ON true
+    WHERE t.id IS NULL OR t.head <> k.after
   ), m AS (
     SELECT x.*, sum(x.size) OVER (ORDER BY x.topic, x.number) - x.size AS before_it FROM (
-      SELECT m.topic, m.number, m.at, m.event, m.key, m.message_id, m.ended, m.json, octet_length(m.json) AS size
-      FROM t JOIN comet.message m ON m.topic = t.id AND m.number > t.after AND m.number <= t.head
-      ORDER BY m.topic, m.number LIMIT p_entries
+      SELECT m.* FROM t CROSS JOIN LATERAL (
+        SELECT m.topic, m.number, m.at, m.event, m.key, m.message_id, m.ended, m.json, octet_length(m.json) AS size
+        FROM comet.message m WHERE m.topic = t.id AND m.number > t.after AND m.number <= t.head ORDER BY m.number LIMIT p_entries
+      ) m ORDER BY m.topic, m.number LIMIT p_entries
     ) x
   )
   SELECT t.id::text, NULL, t.epoch, t.head::text, t.start::text, t.previous_epoch, NULL, NULL, NULL, NULL FROM t
   UNION ALL
   (SELECT m.topic::text, m.number::text, NULL, NULL, m.at::text, m.event, m.key, m.message_id, m.ended, m.json
-  FROM m WHERE m.before_it < p_bytes ORDER BY m.topic, m.number)
-$$;
+  FROM m WHERE m.before_it < p_bytes ORDER BY m.topic, m.number);
+END $$;
 
 -- Reads a page of a topic. The first row has the epoch, the floor, the head, the time, and ttl, base and expired of a topic that ends. The
 -- other rows have number, time, event, key, message id, end and data of a message. Bounds are those of the reader.
 CREATE OR REPLACE FUNCTION comet.read(
   p_name text, p_after bigint, p_max_entries bigint, p_max_bytes bigint, p_max_age bigint, p_entries integer, p_bytes integer
 ) RETURNS TABLE (c1 text, c2 text, c3 text, c4 text, c5 text, c6 text, c7 text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '800ms' SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   v comet.topic;
 BEGIN
@@ -86,9 +92,11 @@ BEGIN
     FROM t
   ), m AS (
     SELECT x.*, sum(x.size) OVER (ORDER BY x.number) - x.size AS before_it FROM (
-      SELECT m.number, m.at, m.event, m.key, m.message_id, m.ended, m.json, octet_length(m.json) AS size
-      FROM t CROSS JOIN f JOIN comet.message m ON m.topic = t.id AND m.number > greatest(f.floor, p_after) AND m.number <= t.head
-      ORDER BY m.number LIMIT p_entries
+      SELECT m.* FROM t CROSS JOIN f CROSS JOIN LATERAL (
+        SELECT m.number, m.at, m.event, m.key, m.message_id, m.ended, m.json, octet_length(m.json) AS size
+        FROM comet.message m WHERE m.topic = t.id AND m.number > greatest(f.floor, p_after) AND m.number <= t.head
+        ORDER BY m.number LIMIT p_entries
+      ) m
     ) x
   )
   SELECT t.epoch, f.floor::text, t.head::text, t.now::text, t.ttl::text, t.base::text, CASE WHEN t.expired THEN 'expired' END FROM t, f

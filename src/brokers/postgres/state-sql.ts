@@ -53,14 +53,15 @@ END $$;
 -- Removes the rows of trimmed messages of some topics, at most p_rows. Answers their number. Rows stay for a second, since other processes
 -- may be yet to notify their listeners of them.
 CREATE OR REPLACE FUNCTION comet.clean(p_ids json, p_rows integer) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   removed bigint;
 BEGIN
-  DELETE FROM comet.message m USING (
-    SELECT m.topic, m.number FROM json_array_elements_text(p_ids) i JOIN comet.topic t ON t.id = i::bigint
-    JOIN comet.message m ON m.topic = t.id AND m.number <= t.floor AND m.at < comet.clock() - 1000 LIMIT p_rows
-  ) d WHERE m.topic = d.topic AND m.number = d.number;
+  DELETE FROM comet.message WHERE ctid = ANY (ARRAY(
+    SELECT m.ctid FROM json_array_elements_text(p_ids) i CROSS JOIN LATERAL (
+      SELECT m.ctid FROM comet.topic t JOIN comet.message m ON m.topic = t.id AND m.number <= t.floor AND m.at < comet.clock() - 1000
+      WHERE t.id = i::bigint ORDER BY m.number LIMIT p_rows
+    ) m LIMIT p_rows));
   GET DIAGNOSTICS removed = ROW_COUNT;
   RETURN removed::text;
 END $$;
@@ -68,7 +69,7 @@ END $$;
 -- Trims the next topics by age and by their bounds, and forgets those that are empty and have not been used for p_unused_ms. One process
 -- does it at a time, and begins anew p_pause_ms after the last topic. Answers 'more', or 'done' if there is nothing to do now.
 CREATE OR REPLACE FUNCTION comet.sweep(p_topics integer, p_rows integer, p_pause_ms bigint, p_unused_ms bigint) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   s comet.server;
   t comet.topic;
@@ -106,8 +107,9 @@ BEGIN
         UPDATE comet.topic SET floor = reached, floor_total = greatest(floor_total, least(reached_total, total)) WHERE id = t.id;
         t.floor := reached;
       END IF;
-      DELETE FROM comet.message m WHERE m.topic = t.id AND m.number IN (
-        SELECT n.number FROM comet.message n WHERE n.topic = t.id AND n.number <= t.floor AND n.at < clock - 1000 ORDER BY n.number LIMIT left_rows);
+      DELETE FROM comet.message WHERE ctid = ANY (ARRAY(
+        SELECT n.ctid FROM comet.message n
+        WHERE n.topic = t.id AND n.number <= t.floor AND n.at < clock - 1000 ORDER BY n.number LIMIT left_rows));
       GET DIAGNOSTICS removed = ROW_COUNT;
       left_rows := left_rows - removed;
       DELETE FROM comet.seen e WHERE e.topic = t.id AND (e.until < clock OR e.number <= t.base);
