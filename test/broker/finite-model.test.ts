@@ -8,6 +8,7 @@ import type { Broker } from "../../src/log/broker.ts";
 import { Random, seedOfRun } from "../soak/support/random.ts";
 import { startNats } from "../support/nats.ts";
 import { startRedis } from "../support/redis.ts";
+import { sqliteFolder } from "../support/sqlite.ts";
 import { SharedFiniteWorld } from "../support/shared-finite-world.ts";
 
 // `SEED` repeats the steps of a run. Their timing remains the server's.
@@ -25,6 +26,11 @@ const startMemory: Start = () => {
   const memory = new MemoryBrokers();
   return Promise.resolve(() => memory.join());
 };
+const startSqlite: Start = () => {
+  const file = sqliteFolder();
+  closers.push(() => file.close());
+  return Promise.resolve(() => file.open());
+};
 const startRedisServer: Start = async () => {
   const server = await startRedis();
   closers.push(() => server.close());
@@ -38,6 +44,7 @@ const startNatsServer: Start = async () => {
 
 describe.each([
   ["memory", startMemory, 60],
+  ["sqlite", startSqlite, 30],
   ["redis", startRedisServer, 15],
   ["nats", startNatsServer, 15],
 ] as const)("three hubs on %s", (_, start, sequences) => {

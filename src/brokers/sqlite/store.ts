@@ -21,7 +21,6 @@ export interface WriteOutcome {
   readonly answers: readonly Answer[];
   /** What is new for the listeners of this process, if they had been notified of all before. */
   readonly found: Found | undefined;
-  readonly ignored: readonly string[];
   /** The last `seq`, if other processes are to be woken. */
   readonly wakeAt: number | undefined;
 }
@@ -42,6 +41,7 @@ export class Store {
   readonly #signals: SignalTable;
   readonly #sweep: Sweep;
   #seq: number;
+  readonly #ignored: string[] = [];
 
   constructor(database: Database, { topicTtlMs, clock = Date.now }: StoreOptions) {
     this.database = database;
@@ -74,7 +74,7 @@ export class Store {
     const isNew = tx.seq > base.seq || tx.signal > base.signal;
     const isCurrent = mayNotify && base.seq === seq && base.signal === signal;
     const found = isCurrent ? this.listeners.ofOwn(tx) : undefined;
-    return { answers, found, ignored: tx.ignored, wakeAt: isNew ? tx.seq : undefined };
+    return { answers, found, wakeAt: isNew ? tx.seq : undefined };
   }
 
   /**
@@ -118,6 +118,11 @@ export class Store {
       this.#seq = Math.max(this.#seq, state.seq);
       return this.listeners.next(state);
     });
+  }
+
+  /** Content of other programs that was removed since the last call, in words. */
+  takeIgnored(): readonly string[] {
+    return this.#ignored.splice(0);
   }
 
   /** Removes what is too old from topics that nobody publishes to. Returns whether there is more to remove. */
@@ -166,6 +171,7 @@ export class Store {
     });
     if (result.tx.base.seq !== this.#seq) this.database.noteContention();
     this.#seq = result.tx.seq;
+    this.#ignored.push(...result.tx.ignored);
     return result;
   }
 

@@ -103,7 +103,7 @@ class Worker {
         const outcome = this.#store.write(writes, deadline, this.#undelivered < MAX_UNDELIVERED);
         put(writes, outcome.answers);
         ({ found, wakeAt } = outcome);
-        this.#sendNews(found, outcome.ignored);
+        this.#sendNews(found);
       } catch (error) {
         put(
           writes,
@@ -117,6 +117,7 @@ class Worker {
         const outcome = this.#store.read(reads, deadline);
         put(reads, outcome.answers);
         if (outcome.error !== undefined) errors.push(outcome.error);
+        this.#sendNews();
       } catch (error) {
         put(
           reads,
@@ -136,12 +137,13 @@ class Worker {
   #pump(): void {
     if (this.#isClosed || this.#undelivered >= MAX_UNDELIVERED) return;
     const found = this.#store.next(soon());
-    this.#sendNews(found, []);
+    this.#sendNews(found);
     if (found.isMore) setImmediate(() => this.#attempt(() => this.#pump()));
   }
 
-  #sendNews(found: Found | undefined, ignored: readonly string[]): void {
+  #sendNews(found?: Found): void {
     const { notices = [], signals = [] } = found ?? {};
+    const ignored = this.#store.takeIgnored();
     if (notices.length === 0 && signals.length === 0 && ignored.length === 0) return;
     this.#undelivered += 1;
     this.#send({ type: "news", news: { notices, signals, ignored } });
