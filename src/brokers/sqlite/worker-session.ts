@@ -143,8 +143,12 @@ export class WorkerSession {
         this.#post({ type: "delivered" });
         if (!this.#isClosing) this.#host.news(message.news);
         break;
+      case "closed":
+        void this.#worker.terminate();
+        break;
       case "failed":
         this.#endWith({ error: errorOf(message.error), isDamaged: message.isDamaged });
+        void this.#worker.terminate();
     }
   }
 

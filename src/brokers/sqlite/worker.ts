@@ -74,8 +74,10 @@ class Worker {
   #receive(message: ToWorker): void {
     if (this.#isClosed) return;
     if (message.type === "calls") this.#answer(message.calls, message.sentAt);
-    else if (message.type === "close") this.#close();
-    else {
+    else if (message.type === "close") {
+      this.#close();
+      this.#send({ type: "closed" });
+    } else {
       this.#undelivered -= 1;
       this.#attempt(() => this.#pump());
     }
@@ -128,7 +130,6 @@ class Worker {
     }
     this.#send({ type: "answers", answers });
     if (wakeAt !== undefined) this.#waker.wakeOthers(wakeAt);
-    // A worker that ends sends nothing afterwards.
     for (const error of errors) this.#recover(error);
     if (wakeAt !== undefined && found === undefined) this.#attempt(() => this.#pump());
   }
@@ -190,8 +191,8 @@ class Worker {
 
   #fail(error: unknown): void {
     if (this.#isClosed) return;
-    this.#send(failure(error));
     this.#close();
+    this.#send(failure(error));
   }
 
   #close(): void {
@@ -200,7 +201,6 @@ class Worker {
     clearInterval(this.#keeper);
     clearTimeout(this.#sweeper);
     this.#store.database.close();
-    this.#port.close();
   }
 
   #send(message: FromWorker): void {
@@ -223,7 +223,6 @@ async function start(port: MessagePort, options: WorkerOptions): Promise<void> {
     new Worker(await import("node:sqlite"), options, port);
   } catch (error) {
     port.postMessage(failure(openError(options.path, error)));
-    port.close();
   }
 }
 
