@@ -29,7 +29,7 @@ type ReadOnlyCall = ReadCall & { readonly op: "read" };
 
 /** The topics whose time to be forgotten is put off in one transaction, and the ids that are forgotten in one. */
 const KEPT_TOPICS = 500;
-const FORGOTTEN_IDS = 1000;
+const FORGOTTEN_IDS = 5000;
 
 /** An open file with all that is prepared for it. Each method runs one transaction, or two. */
 export class Store {
@@ -129,8 +129,8 @@ export class Store {
   sweep(deadline: number): boolean {
     if (!this.database.read(deadline, () => this.#sweep.isDue)) return false;
     return this.#transact(deadline, (tx) => {
-      this.#topics.forgetIds(tx, FORGOTTEN_IDS);
-      return this.#sweep.run(tx);
+      const areMoreIds = this.#topics.forgetIds(tx, FORGOTTEN_IDS);
+      return this.#sweep.run(tx) || areMoreIds;
     }).answers;
   }
 

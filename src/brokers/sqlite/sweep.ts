@@ -13,19 +13,24 @@ export class Sweep {
   readonly #topicTtlMs: number;
   readonly #topics: TopicTable;
   readonly #messages: MessageTable;
-  readonly #isDue: () => unknown;
+  readonly #isDue: () => boolean;
 
   constructor(database: Database, topics: TopicTable, messages: MessageTable, topicTtlMs: number, clock: () => number) {
     this.#topicTtlMs = topicTtlMs;
     this.#topics = topics;
     this.#messages = messages;
-    const statement = database.prepare("SELECT 1 FROM topic WHERE due <= ? LIMIT 1");
-    this.#isDue = () => statement.get(Math.floor(clock()));
+    const statement = database.prepare(
+      "SELECT EXISTS (SELECT 1 FROM topic WHERE due <= ?) OR EXISTS (SELECT 1 FROM seen WHERE until < ?) AS due",
+    );
+    this.#isDue = () => {
+      const now = Math.floor(clock());
+      return (statement.get(now, now) as { due: number }).due !== 0;
+    };
   }
 
   /** Whether there may be something to remove. */
   get isDue(): boolean {
-    return this.#isDue() !== undefined;
+    return this.#isDue();
   }
 
   /** Sweeps once. Returns whether more is due. */
