@@ -87,10 +87,15 @@ describe("a topic that is published to", () => {
     const world = new World();
     world.publish("t", 12_000, wide);
     world.publish("t", 1, { ...wide, maxEntries: 10 });
-    expect(world.read("t", 0, wide).floor).toBe(5000);
-    world.publish("t", 2, { ...wide, maxEntries: 10 });
-    world.publish("t", 1, { ...wide, maxEntries: 10 });
-    expect(world.read("t", 0, wide)).toMatchObject({ floor: 11_994, head: 12_004 });
+    expect(world.read("t", 0, wide).floor).toBe(1002);
+    for (let i = 0; i < 20; i += 1) world.publish("t", 1, { ...wide, maxEntries: 10 });
+    expect(world.read("t", 0, wide)).toMatchObject({ floor: 12_011, head: 12_021 });
+  });
+
+  test("keeps to its bounds when much is published at a time", () => {
+    const world = new World();
+    for (let i = 0; i < 5; i += 1) world.publish("t", 10_000, { ...wide, maxEntries: 10 });
+    expect(world.read("t", 0, wide)).toMatchObject({ floor: 49_990, head: 50_000 });
   });
 });
 

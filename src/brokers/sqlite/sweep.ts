@@ -60,7 +60,7 @@ export class Sweep {
     else {
       const maxAgeMs = row.age ?? Infinity;
       const bounds = { maxEntries: Infinity, maxBytes: Infinity, maxAgeMs };
-      trim(row, bounds, { now, settled: Number.MAX_SAFE_INTEGER }, this.#messages);
+      trim(row, bounds, { now, settled: Number.MAX_SAFE_INTEGER, added: [] }, this.#messages);
       // Those that were trimmed before, and kept for other processes.
       this.#messages.deleteUpTo(row.id, row.floor);
     }
