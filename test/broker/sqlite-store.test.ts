@@ -4,7 +4,7 @@ import { openDatabase } from "../../src/brokers/sqlite/open-database.ts";
 import { Store } from "../../src/brokers/sqlite/store.ts";
 import type { WriteCall } from "../../src/brokers/sqlite/worker-protocol.ts";
 import type { History, TopicBounds } from "../../src/log/broker.ts";
-import { sqliteFolder } from "../support/sqlite.ts";
+import { sqliteFolder, type SqliteFolder } from "../support/sqlite.ts";
 import { ending, kept, publication, wide } from "./contract-world.ts";
 
 const HOUR_MS = 3_600_000;
@@ -14,10 +14,13 @@ const DAY_MS = 24 * HOUR_MS;
 class World {
   readonly store: Store;
   now = 1_800_000_000_000;
+  readonly file: SqliteFolder;
   readonly #path: string;
 
-  constructor(topicTtlMs = DAY_MS) {
-    const file = sqliteFolder();
+  /** @param former The file of another store. */
+  constructor(topicTtlMs = DAY_MS, former?: SqliteFolder) {
+    const file = former ?? sqliteFolder();
+    this.file = file;
     const options = { path: file.path, synchronous: "normal", timeoutMs: 1000, topicTtlMs, mustCheck: false } as const;
     const database = openDatabase(sqlite, options);
     this.store = new Store(database, { topicTtlMs, clock: () => this.now });
@@ -81,6 +84,10 @@ describe("a topic that is published to", () => {
     expect(head).toBe(3000);
     expect(messages.length).toBe(head - floor);
     expect(messages.length).toBeLessThanOrEqual(110);
+    // Those that were kept for other processes go soon.
+    world.now += 10_001;
+    world.sweep();
+    expect(world.count("message")).toBeLessThanOrEqual(110);
   });
 
   test("is trimmed by no more rows at a time than a commit may take long for", () => {
@@ -97,6 +104,16 @@ describe("a topic that is published to", () => {
     for (let i = 0; i < 5; i += 1) world.publish("t", 10_000, { ...wide, maxEntries: 10 });
     expect(world.read("t", 0, wide)).toMatchObject({ floor: 49_990, head: 50_000 });
   });
+});
+
+test("a process that is behind when it begins to listen is not notified of earlier messages", () => {
+  const writer = new World();
+  const { store } = new World(DAY_MS, writer.file);
+  writer.publish("t", 5, wide);
+  store.read([{ op: "listen", topic: "t", id: 1 }], Infinity);
+  writer.publish("t", 1, wide);
+  expect(store.next(Infinity).notices).toMatchObject([{ id: 1, notice: { previous: 5, message: { offset: 6 } } }]);
+  expect(store.next(Infinity)).toMatchObject({ notices: [], isMore: false });
 });
 
 describe("the sweep", () => {
