@@ -13,6 +13,7 @@ export default defineConfig({
       { find: /^comet-sockets\/sqlite$/, replacement: source("src/brokers/sqlite/index.ts") },
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
       { find: /^comet-sockets\/nats$/, replacement: source("src/brokers/nats/index.ts") },
+      { find: /^comet-sockets\/postgres$/, replacement: source("src/brokers/postgres/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },

@@ -12,6 +12,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   brokers: 12,
   "brokers/memory": 3,
   "brokers/nats": 11,
+  "brokers/postgres": 9,
   "brokers/redis": 6,
   "brokers/sqlite": 11,
   client: 7,
