@@ -26,7 +26,7 @@ export class SignalTable {
     this.#insert.run(tx.signal, tx.now, JSON.stringify(text));
   }
 
-  /** The signals after one, up to another one. Those of other programs are empty. */
+  /** The signals after one, up to another one. Signals of other programs are empty. */
   after(id: number, last: number, count: number): { readonly id: number; readonly text: string }[] {
     const rows = this.#after.all(id, last, count) as unknown as { id: number; text: string }[];
     return rows.map((row) => ({ id: row.id, text: decode(row.text) }));

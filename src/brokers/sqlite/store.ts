@@ -19,7 +19,7 @@ export interface StoreOptions {
 /** The outcome of calls that write. */
 export interface WriteOutcome {
   readonly answers: readonly Answer[];
-  /** What is new for the listeners of this process, if they had been notified of all before. */
+  /** The notices of these calls for the listeners of this process, if they had been notified of all before. */
   readonly found: Found | undefined;
   /** The last `seq`, if other processes are to be woken. */
   readonly wakeAt: number | undefined;
@@ -125,7 +125,7 @@ export class Store {
     return this.#ignored.splice(0);
   }
 
-  /** Removes what is too old from topics that nobody publishes to. Returns whether there is more to remove. */
+  /** Removes what is too old from topics that are not published to. Returns whether there is more to remove. */
   sweep(deadline: number): boolean {
     if (!this.database.read(deadline, () => this.#sweep.isDue)) return false;
     return this.#transact(deadline, (tx) => {

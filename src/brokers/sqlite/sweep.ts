@@ -8,7 +8,7 @@ import type { Transaction } from "./transaction.ts";
 /** The topics that one sweep looks at. */
 const MOST_TOPICS = 64;
 
-/** Removes what is too old from topics that nobody publishes to, a bounded number of topics and rows at a time. */
+/** Removes what is too old from topics that are not published to, a bounded number of topics and rows at a time. */
 export class Sweep {
   readonly #topicTtlMs: number;
   readonly #topics: TopicTable;
@@ -61,7 +61,7 @@ export class Sweep {
       const maxAgeMs = row.age ?? Infinity;
       const bounds = { maxEntries: Infinity, maxBytes: Infinity, maxAgeMs };
       trim(row, bounds, { now, settled: Number.MAX_SAFE_INTEGER, added: [] }, this.#messages);
-      // Those that were trimmed before, and kept for other processes.
+      // Messages that were trimmed before were kept for other processes.
       this.#messages.deleteUpTo(row.id, row.floor);
     }
     if (row.floor >= row.head && isUnused) {

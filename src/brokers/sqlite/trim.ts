@@ -4,7 +4,7 @@ import type { Transaction } from "./transaction.ts";
 import { SLACK, hasEnded, maxAgeOf, type TopicRow } from "./topic-row.ts";
 
 /**
- * The most rows that are deleted at a time, besides two for each that is added. What is left is deleted the next time. With large messages
+ * The most rows that are deleted at a time, besides two for each that is added. The others are deleted the next time. With large messages
  * a thousand take a tenth of a second, for which every process waits.
  */
 export const MOST_ROWS = 1000;

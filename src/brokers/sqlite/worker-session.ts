@@ -27,7 +27,7 @@ interface PendingCall {
   readonly reject: (error: CometError) => void;
 }
 
-/** How a session ended. */
+/** The end of a session, with its reason. */
 export interface SessionEnd {
   readonly error: CometError;
   readonly isDamaged: boolean;

@@ -30,7 +30,7 @@ const SWEEP_MS = 10_000;
 const SWEEP_MORE_MS = 100;
 /** The longest interval at which topics with listeners are kept, in milliseconds: an hour. */
 const MAX_KEEP_MS = 3_600_000;
-/** The time in milliseconds for which work that nobody waits for waits for the lock. */
+/** The time in milliseconds for which background work waits for the lock. */
 const SHORT_WAIT_MS = 100;
 
 /** The file of a broker, and the calls of its main thread. */
@@ -161,7 +161,7 @@ class Worker {
     }, ms);
   }
 
-  /** Runs work that nobody waits for. */
+  /** Runs background work. */
   #attempt(work: () => void): void {
     if (this.#isClosed) return;
     try {
@@ -213,7 +213,7 @@ function failure(error: unknown): FromWorker {
   return { type: "failed", ...plainError(error), isDamaged: isDamaged(cause) };
 }
 
-/** The deadline of work that nobody waits for. */
+/** The deadline of background work. */
 function soon(): number {
   return performance.now() + SHORT_WAIT_MS;
 }
