@@ -10,6 +10,7 @@ import { Random, seedOfRun } from "../soak/support/random.ts";
 import { startNats } from "../support/nats.ts";
 import { startPostgres } from "../support/postgres.ts";
 import { startRedis } from "../support/redis.ts";
+import { sqliteFolder } from "../support/sqlite.ts";
 import { SharedFiniteWorld } from "../support/shared-finite-world.ts";
 
 // `SEED` repeats the steps of a run. Their timing remains the server's.
@@ -26,6 +27,11 @@ type Start = () => Promise<() => Broker | Promise<Broker>>;
 const startMemory: Start = () => {
   const memory = new MemoryBrokers();
   return Promise.resolve(() => memory.join());
+};
+const startSqlite: Start = () => {
+  const file = sqliteFolder();
+  closers.push(() => file.close());
+  return Promise.resolve(() => file.open());
 };
 const startRedisServer: Start = async () => {
   const server = await startRedis();
@@ -45,6 +51,7 @@ const startPostgresServer: Start = async () => {
 
 describe.each([
   ["memory", startMemory, 60],
+  ["sqlite", startSqlite, 30],
   ["redis", startRedisServer, 15],
   ["nats", startNatsServer, 15],
   ["postgres", startPostgresServer, 15],

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { connect, headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { createClient } from "redis";
 import { natsBroker } from "../../src/brokers/nats/index.ts";
@@ -5,6 +7,7 @@ import { redisBroker } from "../../src/brokers/redis/index.ts";
 import type { Broker } from "../../src/log/broker.ts";
 import { startNats } from "../support/nats.ts";
 import { startRedis } from "../support/redis.ts";
+import { sqliteFolder } from "../support/sqlite.ts";
 
 /** A server with brokers of hubs, and another program that may write to everything in it. */
 export interface ForeignWriter {
@@ -99,4 +102,57 @@ export async function foreignNats(): Promise<ForeignNats> {
       await server.close();
     },
   };
+}
+
+export interface ForeignSqlite extends ForeignWriter {
+  execute(sql: string): void;
+}
+
+/** A SQLite file with another program. */
+export function foreignSqlite(): Promise<ForeignSqlite> {
+  const file = sqliteFolder();
+  let opened: DatabaseSync | undefined;
+  // The first broker creates the tables.
+  const database = (): DatabaseSync => {
+    opened ??= new DatabaseSync(file.path, { timeout: 5000 });
+    return opened;
+  };
+  const wake = (text: string): void => writeFileSync(`${file.path}-mark`, text);
+  const execute = (sql: string): void => {
+    database().exec(sql);
+    wake("");
+  };
+  return Promise.resolve({
+    execute,
+    connect: () => file.open(),
+    store: (topic, fields, data) => {
+      database().exec("BEGIN IMMEDIATE");
+      database().exec("UPDATE state SET seq = seq + 1");
+      database().prepare("UPDATE topic SET head = head + 1 WHERE name = ? AND former = 0").run(topic);
+      database()
+        .prepare(
+          "INSERT INTO message (seq, topic, number, at, before, fields, json) " +
+            "SELECT state.seq, topic.id, topic.head, ?, topic.total, ?, ? FROM state, topic WHERE name = ? AND former = 0",
+        )
+        .run(Date.now(), fields, data, topic);
+      execute("COMMIT");
+      return Promise.resolve();
+    },
+    fields: (fields) => JSON.stringify(fields),
+    isComplete: () => true,
+    notify: (_, text) => {
+      wake(text);
+      return Promise.resolve();
+    },
+    signal: (text) => {
+      database().exec("BEGIN IMMEDIATE; UPDATE state SET signal = signal + 1");
+      database().prepare("INSERT INTO signal (id, at, text) SELECT signal, ?, ? FROM state").run(Date.now(), text);
+      execute("COMMIT");
+      return Promise.resolve();
+    },
+    close: async () => {
+      opened?.close();
+      await file.close();
+    },
+  });
 }

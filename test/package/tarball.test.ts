@@ -70,6 +70,9 @@ describe("the tarball", () => {
       "dist/client.global.js.map",
       "dist/adapters/node/index.js",
       "dist/brokers/redis/index.js",
+      "dist/brokers/sqlite/index.js",
+      // The worker thread loads it by its address.
+      "dist/brokers/sqlite/worker.js",
       "dist/brokers/nats/index.js",
     ]) {
       expect(files.map(({ path }) => path)).toContain(entry);

@@ -3,7 +3,7 @@ import { uptime } from "node:os";
 import type { Mark } from "./mark-file.ts";
 import type { StateRow } from "./state-table.ts";
 
-/** What the file system and the operating system say of a file when it is opened. */
+/** The facts about a file that the systems around it know when it is opened. */
 export interface Origin {
   /** The file's identity, which a copy or a restored file does not have. */
   readonly file: string;

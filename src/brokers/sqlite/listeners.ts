@@ -6,7 +6,7 @@ import { messageOf } from "./row-codec.ts";
 import type { SignalTable } from "./signal-table.ts";
 import type { AddedMessage, Transaction } from "./transaction.ts";
 
-/** What is new in the file for the listeners of this process. */
+/** New content of the file for the listeners of this process. */
 export interface Found {
   readonly notices: { readonly id: number; readonly notice: Notice }[];
   readonly signals: string[];

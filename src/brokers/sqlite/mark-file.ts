@@ -53,7 +53,7 @@ export class MarkFile {
     }
   }
 
-  /** Whether the file was removed or replaced since it was opened, so that writes to it wake nobody. */
+  /** Whether the file was removed or replaced since it was opened, so that writes to it wake no process. */
   isReplaced(): boolean {
     if (this.#file === undefined) return !existsSync(this.path);
     try {

@@ -31,8 +31,8 @@ export class MessageIds {
     this.#add.run(life, messageId, epoch, offset, Math.min(until, Number.MAX_SAFE_INTEGER));
   }
 
-  /** Forgets ids that need not be remembered any longer, at most `count`. */
-  forget(now: number, count: number): void {
-    this.#forget.run(now, count);
+  /** Forgets ids that need not be remembered any longer, at most `count`. Returns whether they were as many. */
+  forget(now: number, count: number): boolean {
+    return Number(this.#forget.run(now, count).changes) === count;
   }
 }

@@ -23,15 +23,26 @@ export class SignalTable {
   add(tx: Transaction, text: string): void {
     tx.signal += 1;
     tx.signals.push(text);
-    this.#insert.run(tx.signal, tx.now, text);
+    this.#insert.run(tx.signal, tx.now, JSON.stringify(text));
   }
 
+  /** The signals after one, up to another one. Signals of other programs are empty. */
   after(id: number, last: number, count: number): { readonly id: number; readonly text: string }[] {
-    return this.#after.all(id, last, count) as unknown as { id: number; text: string }[];
+    const rows = this.#after.all(id, last, count) as unknown as { id: number; text: string }[];
+    return rows.map((row) => ({ id: row.id, text: decode(row.text) }));
   }
 
   /** Deletes the signals that are too many or too old. */
   trim({ signal, now }: Transaction): void {
     this.#trim.run(signal - MAX_SIGNALS, now - MAX_AGE_MS);
+  }
+}
+
+/** Node 22.13 ends a text at its first NUL, so signals are stored as JSON. */
+function decode(json: string): string {
+  try {
+    return String(JSON.parse(json));
+  } catch {
+    return "";
   }
 }

@@ -10,7 +10,7 @@ export interface SqliteBrokerOptions {
    */
   readonly path: string;
   /**
-   * What an acknowledged message survives. `full`: each commit is flushed to disk, so it survives a crash of the machine. `normal`: it
+   * The failures that an acknowledged message survives. `full`: each commit is flushed to disk, so it survives a crash of the machine. `normal`: it
    * survives the death of the process; a crash of the machine may cost the last moments, and all topics then begin another epoch.
    *
    * @default "full"

@@ -19,9 +19,8 @@ export interface StoreOptions {
 /** The outcome of calls that write. */
 export interface WriteOutcome {
   readonly answers: readonly Answer[];
-  /** What is new for the listeners of this process, if they had been notified of all before. */
+  /** The notices of these calls for the listeners of this process, if they had been notified of all before. */
   readonly found: Found | undefined;
-  readonly ignored: readonly string[];
   /** The last `seq`, if other processes are to be woken. */
   readonly wakeAt: number | undefined;
 }
@@ -30,7 +29,7 @@ type ReadOnlyCall = ReadCall & { readonly op: "read" };
 
 /** The topics whose time to be forgotten is put off in one transaction, and the ids that are forgotten in one. */
 const KEPT_TOPICS = 500;
-const FORGOTTEN_IDS = 1000;
+const FORGOTTEN_IDS = 5000;
 
 /** An open file with all that is prepared for it. Each method runs one transaction, or two. */
 export class Store {
@@ -42,6 +41,7 @@ export class Store {
   readonly #signals: SignalTable;
   readonly #sweep: Sweep;
   #seq: number;
+  readonly #ignored: string[] = [];
 
   constructor(database: Database, { topicTtlMs, clock = Date.now }: StoreOptions) {
     this.database = database;
@@ -74,7 +74,7 @@ export class Store {
     const isNew = tx.seq > base.seq || tx.signal > base.signal;
     const isCurrent = mayNotify && base.seq === seq && base.signal === signal;
     const found = isCurrent ? this.listeners.ofOwn(tx) : undefined;
-    return { answers, found, ignored: tx.ignored, wakeAt: isNew ? tx.seq : undefined };
+    return { answers, found, wakeAt: isNew ? tx.seq : undefined };
   }
 
   /**
@@ -120,12 +120,17 @@ export class Store {
     });
   }
 
-  /** Removes what is too old from topics that nobody publishes to. Returns whether there is more to remove. */
+  /** Content of other programs that was removed since the last call, in words. */
+  takeIgnored(): readonly string[] {
+    return this.#ignored.splice(0);
+  }
+
+  /** Removes what is too old from topics that are not published to. Returns whether there is more to remove. */
   sweep(deadline: number): boolean {
     if (!this.database.read(deadline, () => this.#sweep.isDue)) return false;
     return this.#transact(deadline, (tx) => {
-      this.#topics.forgetIds(tx, FORGOTTEN_IDS);
-      return this.#sweep.run(tx);
+      const areMoreIds = this.#topics.forgetIds(tx, FORGOTTEN_IDS);
+      return this.#sweep.run(tx) || areMoreIds;
     }).answers;
   }
 
@@ -166,6 +171,7 @@ export class Store {
     });
     if (result.tx.base.seq !== this.#seq) this.database.noteContention();
     this.#seq = result.tx.seq;
+    this.#ignored.push(...result.tx.ignored);
     return result;
   }
 

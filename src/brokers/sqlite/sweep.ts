@@ -8,24 +8,29 @@ import type { Transaction } from "./transaction.ts";
 /** The topics that one sweep looks at. */
 const MOST_TOPICS = 64;
 
-/** Removes what is too old from topics that nobody publishes to, a bounded number of topics and rows at a time. */
+/** Removes what is too old from topics that are not published to, a bounded number of topics and rows at a time. */
 export class Sweep {
   readonly #topicTtlMs: number;
   readonly #topics: TopicTable;
   readonly #messages: MessageTable;
-  readonly #isDue: () => unknown;
+  readonly #isDue: () => boolean;
 
   constructor(database: Database, topics: TopicTable, messages: MessageTable, topicTtlMs: number, clock: () => number) {
     this.#topicTtlMs = topicTtlMs;
     this.#topics = topics;
     this.#messages = messages;
-    const statement = database.prepare("SELECT 1 FROM topic WHERE due <= ? LIMIT 1");
-    this.#isDue = () => statement.get(Math.floor(clock()));
+    const statement = database.prepare(
+      "SELECT EXISTS (SELECT 1 FROM topic WHERE due <= ?) OR EXISTS (SELECT 1 FROM seen WHERE until < ?) AS due",
+    );
+    this.#isDue = () => {
+      const now = Math.floor(clock());
+      return (statement.get(now, now) as { due: number }).due !== 0;
+    };
   }
 
   /** Whether there may be something to remove. */
   get isDue(): boolean {
-    return this.#isDue() !== undefined;
+    return this.#isDue();
   }
 
   /** Sweeps once. Returns whether more is due. */
@@ -55,8 +60,8 @@ export class Sweep {
     else {
       const maxAgeMs = row.age ?? Infinity;
       const bounds = { maxEntries: Infinity, maxBytes: Infinity, maxAgeMs };
-      trim(row, bounds, { now, settled: Number.MAX_SAFE_INTEGER }, this.#messages);
-      // Those that were trimmed before, and kept for other processes.
+      trim(row, bounds, { now, settled: Number.MAX_SAFE_INTEGER, added: [] }, this.#messages);
+      // Messages that were trimmed before were kept for other processes.
       this.#messages.deleteUpTo(row.id, row.floor);
     }
     if (row.floor >= row.head && isUnused) {

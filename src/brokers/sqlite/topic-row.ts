@@ -50,7 +50,7 @@ export function isInForce({ fence, lease }: TopicRow, wanted: string, now: numbe
   return fence === wanted && lease !== null && lease > now;
 }
 
-/** The age in milliseconds at which its messages are trimmed. That of a topic that ends has no bound. */
+/** The age in milliseconds at which its messages are trimmed. A topic that ends has no such bound. */
 export function maxAgeOf({ ttl }: TopicRow, maxAgeMs: number): number {
   return ttl === null ? maxAgeMs : Infinity;
 }

@@ -171,9 +171,9 @@ export class Topics {
     if (tx.messageIds > 0) this.forgetIds(tx, tx.messageIds * 2 + MORE_IDS);
   }
 
-  /** Forgets message ids that need not be remembered any longer. */
-  forgetIds({ now }: Transaction, count: number): void {
-    this.#ids.forget(now, count);
+  /** Forgets message ids that need not be remembered any longer. Returns whether there may be more. */
+  forgetIds({ now }: Transaction, count: number): boolean {
+    return this.#ids.forget(now, count);
   }
 
   /** The row of a topic. One that no hub can have written is replaced by a new one. */

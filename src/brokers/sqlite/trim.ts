@@ -1,9 +1,13 @@
 import type { LogBounds } from "../../log/entry.ts";
 import type { MessageTable } from "./message-table.ts";
+import type { Transaction } from "./transaction.ts";
 import { SLACK, hasEnded, maxAgeOf, type TopicRow } from "./topic-row.ts";
 
-/** The most rows that are deleted at a time. What is left is deleted the next time. */
-export const MOST_ROWS = 5000;
+/**
+ * The most rows that are deleted at a time, besides two for each that is added. The others are deleted the next time. With large messages
+ * a thousand take a tenth of a second, for which every process waits.
+ */
+export const MOST_ROWS = 1000;
 /** The rows that are looked at together. */
 const LOOK_AHEAD = 64;
 /**
@@ -15,7 +19,7 @@ const LOOK_AHEAD = 64;
 export function trim(
   row: TopicRow,
   bounds: LogBounds,
-  { now, settled }: { readonly now: number; readonly settled: number },
+  { now, settled, added }: Pick<Transaction, "now" | "settled" | "added">,
   messages: MessageTable,
 ): boolean {
   const { id, head, total } = row;
@@ -28,7 +32,7 @@ export function trim(
     total - row.gone <= maxBytes * SLACK &&
     now - row.since <= maxAgeMs * SLACK;
   if (isWithin || head === row.floor) return true;
-  const last = row.floor + MOST_ROWS;
+  const last = row.floor + MOST_ROWS + 2 * added.length;
   let floor = Math.min(last, Math.max(row.floor, head - maxEntries));
   let count = 1;
   for (;;) {

@@ -59,7 +59,9 @@ export type FromWorker =
   /** The answers to the oldest batch of calls, in the same order. */
   | { readonly type: "answers"; readonly answers: readonly Answer[] }
   | { readonly type: "news"; readonly news: News }
-  /** The worker has failed, before or after it was opened, and ends. */
+  /** The worker has closed the file, and may be terminated. */
+  | { readonly type: "closed" }
+  /** The same, since it has failed, before or after the file was opened. */
   | { readonly type: "failed"; readonly error: PlainError; readonly isDamaged: boolean };
 
 /** The options of the worker. */

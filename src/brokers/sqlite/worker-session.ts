@@ -27,7 +27,7 @@ interface PendingCall {
   readonly reject: (error: CometError) => void;
 }
 
-/** How a session ended. */
+/** The end of a session, with its reason. */
 export interface SessionEnd {
   readonly error: CometError;
   readonly isDamaged: boolean;
@@ -143,8 +143,12 @@ export class WorkerSession {
         this.#post({ type: "delivered" });
         if (!this.#isClosing) this.#host.news(message.news);
         break;
+      case "closed":
+        void this.#worker.terminate();
+        break;
       case "failed":
         this.#endWith({ error: errorOf(message.error), isDamaged: message.isDamaged });
+        void this.#worker.terminate();
     }
   }
 

@@ -30,7 +30,7 @@ const SWEEP_MS = 10_000;
 const SWEEP_MORE_MS = 100;
 /** The longest interval at which topics with listeners are kept, in milliseconds: an hour. */
 const MAX_KEEP_MS = 3_600_000;
-/** The time in milliseconds for which work that nobody waits for waits for the lock. */
+/** The time in milliseconds for which background work waits for the lock. */
 const SHORT_WAIT_MS = 100;
 
 /** The file of a broker, and the calls of its main thread. */
@@ -74,8 +74,10 @@ class Worker {
   #receive(message: ToWorker): void {
     if (this.#isClosed) return;
     if (message.type === "calls") this.#answer(message.calls, message.sentAt);
-    else if (message.type === "close") this.#close();
-    else {
+    else if (message.type === "close") {
+      this.#close();
+      this.#send({ type: "closed" });
+    } else {
       this.#undelivered -= 1;
       this.#attempt(() => this.#pump());
     }
@@ -103,7 +105,7 @@ class Worker {
         const outcome = this.#store.write(writes, deadline, this.#undelivered < MAX_UNDELIVERED);
         put(writes, outcome.answers);
         ({ found, wakeAt } = outcome);
-        this.#sendNews(found, outcome.ignored);
+        this.#sendNews(found);
       } catch (error) {
         put(
           writes,
@@ -117,6 +119,7 @@ class Worker {
         const outcome = this.#store.read(reads, deadline);
         put(reads, outcome.answers);
         if (outcome.error !== undefined) errors.push(outcome.error);
+        this.#sendNews();
       } catch (error) {
         put(
           reads,
@@ -127,7 +130,6 @@ class Worker {
     }
     this.#send({ type: "answers", answers });
     if (wakeAt !== undefined) this.#waker.wakeOthers(wakeAt);
-    // A worker that ends sends nothing afterwards.
     for (const error of errors) this.#recover(error);
     if (wakeAt !== undefined && found === undefined) this.#attempt(() => this.#pump());
   }
@@ -136,12 +138,13 @@ class Worker {
   #pump(): void {
     if (this.#isClosed || this.#undelivered >= MAX_UNDELIVERED) return;
     const found = this.#store.next(soon());
-    this.#sendNews(found, []);
+    this.#sendNews(found);
     if (found.isMore) setImmediate(() => this.#attempt(() => this.#pump()));
   }
 
-  #sendNews(found: Found | undefined, ignored: readonly string[]): void {
+  #sendNews(found?: Found): void {
     const { notices = [], signals = [] } = found ?? {};
+    const ignored = this.#store.takeIgnored();
     if (notices.length === 0 && signals.length === 0 && ignored.length === 0) return;
     this.#undelivered += 1;
     this.#send({ type: "news", news: { notices, signals, ignored } });
@@ -158,7 +161,7 @@ class Worker {
     }, ms);
   }
 
-  /** Runs work that nobody waits for. */
+  /** Runs background work. */
   #attempt(work: () => void): void {
     if (this.#isClosed) return;
     try {
@@ -188,8 +191,8 @@ class Worker {
 
   #fail(error: unknown): void {
     if (this.#isClosed) return;
-    this.#send(failure(error));
     this.#close();
+    this.#send(failure(error));
   }
 
   #close(): void {
@@ -198,7 +201,6 @@ class Worker {
     clearInterval(this.#keeper);
     clearTimeout(this.#sweeper);
     this.#store.database.close();
-    this.#port.close();
   }
 
   #send(message: FromWorker): void {
@@ -211,7 +213,7 @@ function failure(error: unknown): FromWorker {
   return { type: "failed", ...plainError(error), isDamaged: isDamaged(cause) };
 }
 
-/** The deadline of work that nobody waits for. */
+/** The deadline of background work. */
 function soon(): number {
   return performance.now() + SHORT_WAIT_MS;
 }
@@ -221,7 +223,6 @@ async function start(port: MessagePort, options: WorkerOptions): Promise<void> {
     new Worker(await import("node:sqlite"), options, port);
   } catch (error) {
     port.postMessage(failure(openError(options.path, error)));
-    port.close();
   }
 }
 
