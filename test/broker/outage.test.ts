@@ -14,11 +14,14 @@ afterAll(() => {
 test.each(["stopped", "stalled"] as const)(
   "keeps clients, rejects in time, buffers little and recovers without help when the broker is %s",
   async (how) => {
-    // These runs mostly wait, so they run side by side.
-    const all = engines.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));
-    for (const { violations, text } of await Promise.all(all)) {
-      reports.push(text);
-      expect(violations).toEqual([]);
+    // These runs mostly wait, so two run side by side. With more the machine would be what makes them late.
+    for (let i = 0; i < engines.length; i += 2) {
+      const pair = engines.slice(i, i + 2);
+      const runs = pair.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));
+      for (const { violations, text } of await Promise.all(runs)) {
+        reports.push(text);
+        expect(violations).toEqual([]);
+      }
     }
   },
 );

@@ -15,7 +15,13 @@ test("matches docs/options.md with the types: npm run docs:options", () => {
 
 test("documents every exported type of options", () => {
   const entries = ["index", "stream/index", "client/index", "client/react", "adapters/node/index"];
-  const brokers = ["brokers/memory/index", "brokers/redis/index", "brokers/nats/index"];
+  const brokers = [
+    "brokers/memory/index",
+    "brokers/redis/index",
+    "brokers/nats/index",
+    "brokers/sqlite/index",
+    "brokers/postgres/index",
+  ];
   const names = [...entries, ...brokers].flatMap((entry) =>
     [...readFileSync(join(root, "src", `${entry}.ts`), "utf8").matchAll(/\b[A-Z]\w*(?:Options|Init|Bounds)\b/g)].map(
       String,

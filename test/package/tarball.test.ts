@@ -74,6 +74,7 @@ describe("the tarball", () => {
       // The worker thread loads it by its address.
       "dist/brokers/sqlite/worker.js",
       "dist/brokers/nats/index.js",
+      "dist/brokers/postgres/index.js",
     ]) {
       expect(files.map(({ path }) => path)).toContain(entry);
     }
@@ -270,6 +271,28 @@ describe("at run time", () => {
       for (const name of clients) rmSync(join(folder, "node_modules", name));
       await Promise.all([redis.close(), nats.close()]);
     }
+  });
+
+  test.each(nodeVersions)("keeps topics in a SQLite file, or says what it needs, on Node %s", async (version) => {
+    const code = `
+      import { Hub } from "comet-sockets";
+      import { sqliteBroker } from "comet-sockets/sqlite";
+      const path = ${JSON.stringify(join(folder, "kept.db"))} + process.version;
+      try {
+        const one = new Hub({ broker: await sqliteBroker({ path }) });
+        const position = await one.topic("a").publish("before");
+        await one.topic("a").publish("missed");
+        await one.close({ drainMs: 0 });
+        const other = new Hub({ broker: await sqliteBroker({ path }) });
+        const url = "http://hub.test/?topic=a&wire=poll&lastEventId=" + encodeURIComponent(position);
+        const [open, message] = await (await other.fetch(new Request(url))).json();
+        console.log(open.open.states.a, message.data);
+        await other.close({ drainMs: 0 });
+      } catch ({ code, message }) {
+        console.log(code, message.includes("22.13"));
+      }`;
+    const expected = version.startsWith("20.") ? "ERR_BROKER_CONFIG true\n" : "recovered missed\n";
+    expect(await printed(version, code)).toBe(expected);
   });
 
   test("fails to import only the hook without React", async () => {

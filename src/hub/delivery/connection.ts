@@ -14,7 +14,7 @@ import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
 
-/** The delay in milliseconds with which a client comes back that was reading older messages when the broker failed. */
+/** The reconnection delay in milliseconds of a client that was reading older messages when the broker failed. */
 const RETRY_MS = 1000;
 
 /** The dependencies that all connections of a hub share. */
@@ -332,7 +332,7 @@ export class Connection implements Subscription, Member {
       this.#awaitsPage = false;
       this.#serveLater();
     } catch {
-      // The client comes back with its position. Its request is refused until the broker can be read.
+      // The client reconnects with its position. Its request is refused until the broker can be read.
       this.end("recycle", RETRY_MS);
     }
   }

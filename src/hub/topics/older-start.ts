@@ -12,7 +12,7 @@ export interface OlderStart {
 }
 
 /**
- * The most messages that are counted, where the offsets do not tell how many there are between two of them. A reader that
+ * The most messages that are counted, where the offsets do not show how many there are between two of them. A reader that
  * asks for more of the last ones gets those of the log, after a gap.
  */
 const MAX_COUNTED = 10_000;
@@ -66,7 +66,7 @@ async function startAfter(log: Log, older: OlderMessages, after: number): Promis
 }
 
 /**
- * Finds the start before so many of the newest older messages, where offsets do not tell how many are between two of them:
+ * Finds the start before so many of the newest older messages, where offsets do not show how many are between two of them:
  * it counts those after a guess, and guesses lower until there are enough.
  */
 async function startCounted(log: Log, older: OlderMessages, count: number): Promise<OlderStart | undefined> {
