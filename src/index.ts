@@ -31,6 +31,7 @@ export type {
   TopicDeclaration,
   TopicEncoder,
   TopicMessage,
+  TransactionPublishOptions,
 } from "./hub/topic.ts";
 export type {
   Broker,
@@ -44,6 +45,7 @@ export type {
   LeaseRequest,
   Notice,
   TopicBounds,
+  TransactionalTopics,
 } from "./log/broker.ts";
 export type { LogBounds } from "./log/entry.ts";
 export type { Position } from "./log/position.ts";

@@ -58,6 +58,13 @@ export interface HubOptions {
    */
   readonly log?: Partial<LogBounds>;
   /**
+   * The bounds to which the broker keeps each topic, which may be much wider than those of the log in memory. A client
+   * that is behind the log is sent the older messages from the broker. Only with a broker.
+   *
+   * @default the bounds of the topic's log
+   */
+  readonly history?: Partial<LogBounds>;
+  /**
    * The broker that joins this hub to hubs of other processes, such as `await redisBroker(...)`. Without one the hub is
    * alone, and its logs are in memory. A broker belongs to one hub, and `hub.close` closes it.
    *

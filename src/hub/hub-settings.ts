@@ -23,11 +23,22 @@ import { checkLogBounds } from "./topic-options.ts";
 export type HubSettings = Required<
   Omit<
     HubOptions,
-    "log" | "broker" | "presence" | "authorize" | "callbacks" | "cors" | "trustedProxies" | "onOpen" | "onClose"
+    | "log"
+    | "history"
+    | "broker"
+    | "presence"
+    | "authorize"
+    | "callbacks"
+    | "cors"
+    | "trustedProxies"
+    | "onOpen"
+    | "onClose"
   >
 > & {
   readonly isCallback: (callback: string) => boolean;
   readonly log: LogBounds;
+  /** What the application says of it. Each topic has its own bounds. */
+  readonly history: Partial<LogBounds> | undefined;
   readonly broker: Broker | undefined;
   readonly presence: Required<PresenceOptions>;
   readonly authorize: HubOptions["authorize"];
@@ -51,7 +62,8 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     topics: assertFunction("topics", options.topics ?? (() => true)),
     authorize: options.authorize === undefined ? undefined : assertFunction("authorize", options.authorize),
     authorizeTimeoutMs: time("authorizeTimeoutMs", 5000, 1),
-    log: checkLogBounds(options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
+    log: checkLogBounds("log", options.log, { maxEntries: 4096, maxBytes: 4_194_304, maxAgeMs: 300_000 }),
+    history: options.history,
     broker: checkBroker(options.broker),
     overflow: checkOverflow(options.overflow ?? "resume"),
     heartbeatMs: options.heartbeatMs === 0 ? 0 : time("heartbeatMs", 15_000, 50),

@@ -17,7 +17,7 @@ import { respond } from "./respond.ts";
 import type { Subscription } from "./subscription.ts";
 import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
-import type { MessagesOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
+import type { MessagesOptions, PublishOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
 import type { ProduceOptions, StreamOutcome, StreamProducing } from "./published-streams.ts";
 import { BrokerLink } from "./topics/broker-link.ts";
 import { brokerCodec } from "./topics/encode-message.ts";
@@ -123,8 +123,14 @@ export class Hub implements StreamProducing {
     const encoder = "encoder" in options ? assertFunction("The encoder of a topic", options.encoder) : undefined;
     return {
       name,
-      publish: (message, publishOptions = {}) =>
-        this.#publisher.publish(name, encoder === undefined ? message : encoder(message), publishOptions, finite),
+      // The two overloads: the promise is of a position, or of nothing with a transaction.
+      publish: ((message: unknown, publishOptions: PublishOptions = {}) =>
+        this.#publisher.publish(
+          name,
+          encoder === undefined ? message : encoder(message),
+          publishOptions,
+          finite,
+        )) as Topic<unknown, JsonValue>["publish"],
       publishFrom: (source, sourceOptions = {}) =>
         this.#sources.publishFrom(this.#sourceTopics.find(name, finite), source, sourceOptions, encoder),
       end: (endOptions = {}) => this.#publisher.end(name, endOptions, finite),

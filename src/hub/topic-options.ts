@@ -40,17 +40,57 @@ export interface FiniteOptions {
 export interface TopicOptions extends FiniteOptions {
   /** The bounds of the topic's log. A bound that is left out is the hub's. */
   readonly log?: Partial<LogBounds>;
+  /**
+   * The bounds to which the broker keeps the topic. A bound that is left out is the hub's. Only with a broker.
+   */
+  readonly history?: Partial<LogBounds>;
   /** The policy for slow subscribers of this topic. The hub's by default. */
   readonly overflow?: OverflowPolicy;
 }
 
-/** Checks the bounds of a log. @throws {CometError} `ERR_OPTION`. */
-export function checkLogBounds(given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
+/**
+ * Checks the bounds of a log, or of a history.
+ *
+ * @param option The name of the option: `log` or `history`.
+ * @throws {CometError} `ERR_OPTION`.
+ */
+export function checkLogBounds(option: string, given: Partial<LogBounds> | undefined, fallback: LogBounds): LogBounds {
+  const bound = (name: keyof LogBounds, min: number, max: number): number =>
+    assertInteger(`${option}.${name}`, given?.[name] ?? fallback[name], min, max);
   return {
-    maxEntries: assertInteger("log.maxEntries", given?.maxEntries ?? fallback.maxEntries, 1, 2 ** 24),
-    maxBytes: assertInteger("log.maxBytes", given?.maxBytes ?? fallback.maxBytes, 1024, Number.MAX_SAFE_INTEGER),
-    maxAgeMs: assertInteger("log.maxAgeMs", given?.maxAgeMs ?? fallback.maxAgeMs, 1, MAX_TIMER_MS),
+    maxEntries: bound("maxEntries", 1, 2 ** 24),
+    maxBytes: bound("maxBytes", 1024, Number.MAX_SAFE_INTEGER),
+    maxAgeMs: bound("maxAgeMs", 1, MAX_TIMER_MS),
   };
+}
+
+/** The settings on which the bounds of a topic's history depend. */
+export interface HistoryDefaults {
+  /** The bounds of the topic's log. */
+  readonly log: LogBounds;
+  /** What the hub's options say of the history. */
+  readonly history: Partial<LogBounds> | undefined;
+  readonly broker: Broker | undefined;
+}
+
+/**
+ * Checks the bounds of a topic's history: those of its log, where nothing else is said.
+ *
+ * @throws {CometError} `ERR_OPTION` if there is no broker to keep it, or if a bound is below the log's.
+ */
+export function checkHistory(
+  given: Partial<LogBounds> | undefined,
+  { log, history, broker }: HistoryDefaults,
+): LogBounds {
+  if (given === undefined && history === undefined) return log;
+  if (broker === undefined) throw new CometError("ERR_OPTION", "history is kept by a broker: add one, or set log.");
+  const checked = checkLogBounds("history", { ...history, ...given }, log);
+  for (const name of ["maxEntries", "maxBytes", "maxAgeMs"] as const) {
+    if (checked[name] >= log[name]) continue;
+    const why = `history.${name} (${checked[name]}) must not be below log.${name} (${log[name]})`;
+    throw new CometError("ERR_OPTION", `${why}: a process would keep more than the broker.`);
+  }
+  return checked;
 }
 
 /** The time in milliseconds that a reader waits for a topic that ends to begin, by default. */

@@ -29,6 +29,15 @@ export interface PublishOptions {
   readonly messageId?: string;
 }
 
+/** Options of a message that is published in a transaction of the application. */
+export interface TransactionPublishOptions extends PublishOptions {
+  /**
+   * The application's transaction, in the form that the hub's broker takes: with `postgresBroker`, the client of `pg` on which `BEGIN` was
+   * run.
+   */
+  readonly transaction: object;
+}
+
 /** A message as `messages` emits it. */
 export interface TopicMessage<Sent> extends PublishOptions {
   /** The topic's position after this message. */
@@ -93,6 +102,27 @@ export interface PresenceChange {
 /** A named, ordered sequence of messages. `hub.topic` returns it. */
 export interface Topic<Message, Sent = Message> extends StreamPublishing<Message> {
   readonly name: string;
+
+  /**
+   * Publishes a message in a transaction of the application: if and only if that transaction commits, and in the order of commits.
+   *
+   * It resolves to `undefined` when the message is part of the transaction, since its position is known only after the commit. The commit
+   * skips a message silently whose `messageId` was published before. The commit fails if the topic has ended by then: with
+   * `postgresBroker`, by an error with the SQLSTATE `CM410` and the message `ERR_ENDED: ...`, and the whole transaction is rolled back.
+   *
+   * @returns Rejects with `ERR_OPTION` if the hub has no broker, or one without transactions, or if `transaction` is no transaction of it;
+   *   with `ERR_BROKER`, which has the server's error as `cause`, if the message is not part of the transaction, which has failed then; with
+   *   `ERR_UNACKNOWLEDGED` if the server does not answer: roll the transaction back.
+   * @throws {CometError} At once, as without a transaction: `ERR_ENCODER`, `ERR_MESSAGE`, `ERR_CLOSED`.
+   * @example
+   * ```ts
+   * await client.query("BEGIN");
+   * await client.query("UPDATE account SET balance = balance - $1 WHERE id = $2", [amount, from]);
+   * await transfers.publish({ from, amount }, { transaction: client });
+   * await client.query("COMMIT");
+   * ```
+   */
+  publish(message: Message, options: TransactionPublishOptions): Promise<undefined>;
 
   /**
    * Publishes a message: every subscriber on every wire gets it, after all messages published before it.

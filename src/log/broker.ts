@@ -165,6 +165,27 @@ export interface FiniteTopics {
 }
 
 /**
+ * The part of a broker that publishes in transactions of the application, if its server keeps the application's data as well. A broker
+ * without this part has no `transactional`, and a hub refuses the option `transaction` of `publish` with `ERR_OPTION`.
+ *
+ * A broker with it
+ *
+ * - MUST publish a message that it received with a transaction if and only if that transaction commits, with all duties of a message
+ *   that `publish` receives. It assigns the offset at the commit, so that no reader misses a message that commits late.
+ * - MUST make the commit fail if the topic has ended by then. It skips a message silently whose `messageId` it has received before.
+ */
+export interface TransactionalTopics {
+  /**
+   * Adds a message to a transaction. Neither the end of a topic nor a `fence` is passed.
+   *
+   * @param transaction What the application has passed to `publish`: its handle of the transaction.
+   * @returns Resolves when the message is part of the transaction. Rejects with `ERR_OPTION` if that is no handle of one, with `ERR_BROKER`
+   *   if the server refuses the message, with `ERR_UNACKNOWLEDGED` if it does not answer, and with `ERR_CLOSED`.
+   */
+  publish(transaction: unknown, topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<void>;
+}
+
+/**
  * The hub's side of the contract. A broker calls these methods from a turn of its own, never from within one of its own
  * methods.
  */
@@ -222,6 +243,8 @@ export interface Broker {
   readonly isDense: boolean;
   /** The part that keeps topics that end, if the broker has it. */
   readonly finite?: FiniteTopics | undefined;
+  /** The part that publishes in transactions of the application, if the broker has it. */
+  readonly transactional?: TransactionalTopics | undefined;
 
   /** Attaches the hub that the broker calls back. Called once, before every other method. */
   attach(host: BrokerHost): void;

@@ -78,12 +78,6 @@ export class LogMemory {
     return ranked;
   }
 
-  /** Ranks a log anew whose oldest message is older than before. */
-  extended(ranked: RankedLog): void {
-    ranked.at = ranked.log.oldestAt ?? ranked.at;
-    this.#siftUp(ranked.index);
-  }
-
   /** Removes a log that has lost its last message. */
   emptied({ index }: RankedLog): void {
     this.#messageBytes -= LOG_OVERHEAD;

@@ -3,6 +3,7 @@ import type { TopicEnd } from "../wire/item.ts";
 import { heldBytes, type Entry, type LogBounds, type Publication } from "./entry.ts";
 import type { LogMemory, MeteredLog, RankedLog } from "./log-memory.ts";
 import { Newest } from "./newest.ts";
+import type { OlderMessages } from "./older.ts";
 import { positionPrefix } from "./position.ts";
 import type { Piece } from "./tape.ts";
 import { Tapes } from "./tapes.ts";
@@ -16,12 +17,6 @@ export interface LogOptions {
   readonly isDense: boolean;
   /** The memory that this log shares with others. */
   readonly memory: LogMemory;
-}
-
-/** A message that a log has dropped, with the offset and the time that it had. */
-export interface OlderMessage extends Publication {
-  readonly offset: number;
-  readonly at: number;
 }
 
 /** The ring of a log that has had no message yet. */
@@ -44,6 +39,8 @@ export class Log implements MeteredLog {
   readonly topic: string;
   /** Whether offsets are 1, 2, 3 ..., so that the log knows the offsets of messages that it has dropped. */
   readonly isDense: boolean;
+  /** The messages before those of the log, if a broker may hold them. Set by the replica of its topic. */
+  older: OlderMessages | undefined;
   #bounds: LogBounds;
   #epoch: string;
   /** The beginning of its positions. A log without messages does not keep it. */
@@ -71,7 +68,6 @@ export class Log implements MeteredLog {
   #reportedHeld = 0;
   /** Its place among the logs that have messages. */
   #rank: RankedLog | undefined;
-  #isShortened = false;
   #ended: TopicEnd | undefined;
   #byMessageId: Map<string, Entry> | undefined;
   readonly #newest: Newest | undefined;
@@ -132,14 +128,14 @@ export class Log implements MeteredLog {
     return this.indexOf(this.#epoch, this.#begunAfter);
   }
 
+  /** The offset after which the topic has begun. */
+  get begunAfter(): number {
+    return this.#begunAfter;
+  }
+
   /** The offset of the newest message that the log no longer holds. */
   get floorOffset(): number {
     return this.#floorOffset;
-  }
-
-  /** Whether the memory had no room for messages right before those of the log. */
-  get isShortened(): boolean {
-    return this.#isShortened && this.#floor > this.#holeEnd;
   }
 
   /** The index at which the newest hole ends; 0 if there is none. This process has no message of a hole. */
@@ -153,7 +149,7 @@ export class Log implements MeteredLog {
    */
   position(index: number): string {
     if (index === this.#holeEnd && index > 0) return this.#holeEndPosition;
-    return (this.#prefix ?? positionPrefix(this.topic, this.#epoch)) + String(this.#offsetAt(index));
+    return this.positionAt(this.#offsetAt(index));
   }
 
   /** Returns the index that a position names; `undefined` if the position is of another epoch or ahead of this log. */
@@ -171,6 +167,21 @@ export class Log implements MeteredLog {
       else high = middle - 1;
     }
     return low;
+  }
+
+  /**
+   * Returns the index of a reader that has read up to an offset of this epoch. It is below the floor if the log does not
+   * hold all messages after it.
+   */
+  placeOf(offset: number): number {
+    if (offset >= this.#floorOffset) return this.indexOf(this.#epoch, offset) ?? this.#head;
+    const index = this.isDense ? this.#head - (this.#headOffset - offset) : 0;
+    return Math.max(0, Math.min(index, this.#floor - 1));
+  }
+
+  /** Returns the position after an offset of this epoch. */
+  positionAt(offset: number): string {
+    return (this.#prefix ?? positionPrefix(this.topic, this.#epoch)) + String(offset);
   }
 
   /** Returns the number of messages from one index to another; `null` if it is unknown. */
@@ -266,40 +277,11 @@ export class Log implements MeteredLog {
     if (beyond !== undefined) this.#newest?.remove(beyond);
     else if (this.size > 0) {
       const oldest = this.entry(this.#floor + 1);
-      this.#isShortened = true;
       this.#drop(oldest);
       this.#newest?.remove(oldest);
       this.#tapes?.trim();
     }
     this.#report();
-  }
-
-  /**
-   * Puts back messages that the log dropped because the memory was full, with the indexes that they had. The newest of
-   * them must be the one at the floor. The memory may exceed its bound by them, until it is enforced again.
-   */
-  prepend(messages: readonly OlderMessage[]): void {
-    for (const message of messages.toReversed()) {
-      const isNext = this.isShortened && (!this.isDense || message.offset === this.#floorOffset);
-      if (!isNext) break;
-      if (this.size === this.#ring.length) this.#grow();
-      const index = this.#floor;
-      const isEmpty = this.size === 0;
-      const order = isEmpty ? 0 : this.entry(index + 1).order - 1;
-      const at = Math.min(message.at, isEmpty ? this.#lostAt : this.entry(index + 1).at);
-      const held = heldBytes(message);
-      this.#prefix ??= positionPrefix(this.topic, this.#epoch);
-      const id = this.#prefix + String(message.offset);
-      const entry: Entry = { ended: undefined, ...message, id, index, order, at, held };
-      this.#ring[index & (this.#ring.length - 1)] = entry;
-      this.#floor = index - 1;
-      this.#floorOffset = message.offset - 1;
-      this.#lostAt = this.#floor === 0 ? -Infinity : at;
-      this.#bytes += entry.bytes;
-      this.#held += held;
-    }
-    this.#report();
-    if (this.#rank !== undefined) this.#memory.extended(this.#rank);
   }
 
   /**
@@ -339,7 +321,11 @@ export class Log implements MeteredLog {
     this.#trim({ ...this.#bounds, maxAgeMs: 0 }, Infinity);
     this.#tapes?.clear();
     this.#ring = emptyRing as (Entry | undefined)[];
-    this.#isShortened = false;
+  }
+
+  /** Whether it keeps a message of this key that is newer than an offset. Only of a log that keeps the newest of each key. */
+  hasNewer(key: string, offset: number): boolean {
+    return (this.#newest?.of(key)?.offset ?? 0) > offset;
   }
 
   /** Returns the newest messages of their keys that have left the ring, of those after an index, oldest first. */

@@ -31,6 +31,11 @@ export class Newest {
     return this.#beyond === 0 ? undefined : this.#byKey.values().next().value;
   }
 
+  /** Returns the newest message of a key. */
+  of(key: string): Entry | undefined {
+    return this.#byKey.get(key);
+  }
+
   add(entry: Entry, key: string): void {
     const older = this.#byKey.get(key);
     if (older !== undefined) this.#remove(key, older);

@@ -51,6 +51,11 @@ export function positionPrefix(topic: string, epoch: string): string {
   return `${encodeURIComponent(topic)}=${epoch}.`;
 }
 
+/** Returns the offset of a hub's own position in one topic. */
+export function offsetOf(position: string): number {
+  return Number(position.slice(position.lastIndexOf(".") + 1));
+}
+
 /**
  * Parses a client's position: PROTOCOL.md, section 2.
  *

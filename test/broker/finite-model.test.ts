@@ -2,11 +2,13 @@ import { createClient } from "redis";
 import { afterAll, describe, expect, test } from "vitest";
 import { MemoryBrokers } from "../../src/brokers/memory/memory-brokers.ts";
 import { natsBroker } from "../../src/brokers/nats/index.ts";
+import { postgresBroker } from "../../src/brokers/postgres/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
 import { Hub, type CometError } from "../../src/index.ts";
 import type { Broker } from "../../src/log/broker.ts";
 import { Random, seedOfRun } from "../soak/support/random.ts";
 import { startNats } from "../support/nats.ts";
+import { startPostgres } from "../support/postgres.ts";
 import { startRedis } from "../support/redis.ts";
 import { SharedFiniteWorld } from "../support/shared-finite-world.ts";
 
@@ -35,11 +37,17 @@ const startNatsServer: Start = async () => {
   closers.push(() => server.close());
   return () => natsBroker({ connection: { servers: `127.0.0.1:${server.port}` } });
 };
+const startPostgresServer: Start = async () => {
+  const server = await startPostgres();
+  closers.push(() => server.close());
+  return () => postgresBroker({ pool: server.pool() });
+};
 
 describe.each([
   ["memory", startMemory, 60],
   ["redis", startRedisServer, 15],
   ["nats", startNatsServer, 15],
+  ["postgres", startPostgresServer, 15],
 ] as const)("three hubs on %s", (_, start, sequences) => {
   test("give every reader each life of a topic in order, with its outcome or a notice of its loss", async () => {
     const join = await start();

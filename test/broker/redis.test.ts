@@ -6,7 +6,7 @@ import { createClient, createCluster } from "redis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { redisBroker, type RedisBrokerOptions, type RedisClient } from "../../src/brokers/redis/index.ts";
 import { freePort } from "../support/free-port.ts";
-import { fromIoredis } from "../support/ioredis-shim.ts";
+import { fromIoredis } from "../../examples/guides/ioredis.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
@@ -494,7 +494,7 @@ describe("the Redis broker", () => {
         [{ client, maxPendingBytes: -1 }, /maxPendingBytes/],
       ];
       for (const [options, message] of wrong) {
-        await failed(() => redisBroker(options as RedisBrokerOptions), "ERR_OPTION", message);
+        await failed(() => redisBroker(options), "ERR_OPTION", message);
       }
     });
   });

@@ -10,6 +10,8 @@ import { turns } from "../support/sources.ts";
 const PROCESSES = 3;
 const CLIENTS = 4;
 const overflows = ["resume", "skip"] as const;
+/** The most messages that the broker keeps, where the logs keep 8: as many, more, and all. */
+const histories = [8, 30, 100_000] as const;
 const queries = ["wire=ndjson", "wire=sse&mode=managed", "wire=comet&mode=managed"] as const;
 
 type Op =
@@ -36,6 +38,12 @@ const ops: fc.Arbitrary<Op[]> = fc.array(
   ),
   { minLength: 5, maxLength: 40 },
 );
+
+const world = fc.record({
+  maxEntries: fc.constantFrom(...histories),
+  isDense: fc.boolean(),
+  page: fc.constantFrom(1, 3, 500),
+});
 
 /** A client that connects to any hub, disconnects, and keeps its items and its position. */
 class Client {
@@ -111,65 +119,74 @@ function check(had: Client["had"], last: number): void {
 
 test("delivers every message once and in order, or a gap, when hubs lose their broker", async () => {
   await fc.assert(
-    fc.asyncProperty(ops, fc.constantFrom(...overflows), async (some, overflow) => {
-      const shared = new MemoryBrokers();
-      const brokers = Array.from({ length: PROCESSES }, () => new FaultyBroker(shared.join()));
-      const errors: unknown[] = [];
-      const hubs = brokers.map(
-        (broker) => new Hub({ broker, overflow, log: { maxEntries: 8 }, onError: (error) => errors.push(error) }),
-      );
-      const cut = new Set<number>();
-      const clients = Array.from({ length: CLIENTS }, () => new Client());
-      let published = 0;
-      let position = "";
-      const publish = async (process: number): Promise<void> => {
-        if (cut.has(process)) {
-          await expect(hubs[process]?.topic("t").publish(-1)).rejects.toMatchObject({ code: "ERR_BROKER" });
-          return;
-        }
-        position = (await hubs[process]?.topic("t").publish(published)) ?? "";
-        published += 1;
-      };
-      const restore = (process: number): void => {
-        const broker = brokers[process] as FaultyBroker;
-        broker.loses = 0;
-        if (cut.delete(process)) broker.restore();
-      };
-      try {
-        for (const one of some) {
-          if (one.op === "publish") for (let i = 0; i < one.count; i += 1) await publish(one.process);
-          else if (one.op === "lose") (brokers[one.process] as FaultyBroker).loses = one.count;
-          else if (one.op === "restore") restore(one.process);
-          else if (one.op === "cut") {
-            if (!cut.has(one.process)) brokers[one.process]?.cut();
-            cut.add(one.process);
-          } else if (one.op === "join") await clients[one.client]?.join(hubs[one.process] as Hub, one.query);
-          else if (one.op === "leave") clients[one.client]?.leave();
-          else if (one.op === "settle") await turns();
-          else if (position !== "") {
-            const there = brokers.find((_, i) => !cut.has(i));
-            await there?.renew("t", /=(\w+)\./.exec(position)?.[1] as string);
+    fc.asyncProperty(
+      ops,
+      fc.constantFrom(...overflows),
+      world,
+      async (some, overflow, { maxEntries, isDense, page }) => {
+        const shared = new MemoryBrokers();
+        const brokers = Array.from({ length: PROCESSES }, () => new FaultyBroker(shared.join(), { isDense, page }));
+        const errors: unknown[] = [];
+        const bounds = { log: { maxEntries: 8 }, history: { maxEntries } };
+        const hubs = brokers.map(
+          (broker) => new Hub({ broker, overflow, ...bounds, onError: (error) => errors.push(error) }),
+        );
+        const isAllKept = maxEntries === histories.at(-1) && overflow === "resume";
+        const cut = new Set<number>();
+        const clients = Array.from({ length: CLIENTS }, () => new Client());
+        let published = 0;
+        let position = "";
+        const publish = async (process: number): Promise<void> => {
+          if (cut.has(process)) {
+            await expect(hubs[process]?.topic("t").publish(-1)).rejects.toMatchObject({ code: "ERR_BROKER" });
+            return;
           }
-        }
-        for (let process = 0; process < PROCESSES; process += 1) restore(process);
-        const end = performance.now() + 30_000;
-        const isBehind = (one: Client): boolean => one.take().at(-1) !== published - 1;
-        // A skipping client may receive a gap up to the newest message: it must then receive the next one.
-        for (let looks = 0; looks === 0 || clients.some(isBehind); looks += 1) {
-          if (performance.now() > end) expect.fail(`had ${JSON.stringify(clients.map(({ had }) => had))}`);
-          for (const [i, one] of clients.entries()) {
-            if (isBehind(one) && one.isOver) await one.join(hubs[i % PROCESSES] as Hub, queries[0]);
+          position = (await hubs[process]?.topic("t").publish(published)) ?? "";
+          published += 1;
+        };
+        const restore = (process: number): void => {
+          const broker = brokers[process] as FaultyBroker;
+          broker.loses = 0;
+          if (cut.delete(process)) broker.restore();
+        };
+        try {
+          for (const one of some) {
+            if (one.op === "publish") for (let i = 0; i < one.count; i += 1) await publish(one.process);
+            else if (one.op === "lose") (brokers[one.process] as FaultyBroker).loses = one.count;
+            else if (one.op === "restore") restore(one.process);
+            else if (one.op === "cut") {
+              if (!cut.has(one.process)) brokers[one.process]?.cut();
+              cut.add(one.process);
+            } else if (one.op === "join") await clients[one.client]?.join(hubs[one.process] as Hub, one.query);
+            else if (one.op === "leave") clients[one.client]?.leave();
+            else if (one.op === "settle") await turns();
+            else if (position !== "") {
+              const there = brokers.find((_, i) => !cut.has(i));
+              await there?.renew("t", /=(\w+)\./.exec(position)?.[1] as string);
+            }
           }
-          if (looks % 20 === 0) await publish(0);
-          await new Promise((resolve) => setTimeout(resolve, 1));
+          for (let process = 0; process < PROCESSES; process += 1) restore(process);
+          const end = performance.now() + 30_000;
+          const isBehind = (one: Client): boolean => one.take().at(-1) !== published - 1;
+          // A skipping client may receive a gap up to the newest message: it must then receive the next one.
+          for (let looks = 0; looks === 0 || clients.some(isBehind); looks += 1) {
+            if (performance.now() > end) expect.fail(`had ${JSON.stringify(clients.map(({ had }) => had))}`);
+            for (const [i, one] of clients.entries()) {
+              if (isBehind(one) && one.isOver) await one.join(hubs[i % PROCESSES] as Hub, queries[0]);
+            }
+            if (looks % 20 === 0) await publish(0);
+            await new Promise((resolve) => setTimeout(resolve, 1));
+          }
+          for (const { had } of clients) check(had, published - 1);
+          const isRenewed = some.some(({ op }) => op === "renew");
+          if (isAllKept && !isRenewed) for (const { had } of clients) expect(had).toEqual([...Array(published).keys()]);
+          expect(errors.every((error) => (error as { code?: string }).code === "ERR_BROKER")).toBe(true);
+        } finally {
+          for (const one of clients) one.leave();
+          await Promise.all(hubs.map((hub) => hub.close({ drainMs: 0 })));
         }
-        for (const { had } of clients) check(had, published - 1);
-        expect(errors.every((error) => (error as { code?: string }).code === "ERR_BROKER")).toBe(true);
-      } finally {
-        for (const one of clients) one.leave();
-        await Promise.all(hubs.map((hub) => hub.close({ drainMs: 0 })));
-      }
-    }),
-    { numRuns: 150 },
+      },
+    ),
+    { numRuns: 300 },
   );
 });

@@ -2,7 +2,7 @@
  * Hubs in several processes on one broker. While hubs and the broker are killed and the connections between them fail, no client loses an
  * acknowledged message or receives it twice; an outage of ten seconds costs no client its connection; a process that is stuck does not hold
  * up the others; messages that two processes publish to one topic have one order. The short form has fewer messages and clients, an outage
- * of eight seconds, and does every kind of harm too. `node test/soak/brokers.ts [redis|nats ...]`; `MESSAGES`, `CLIENTS` and `PER_SECOND`
+ * of eight seconds, and does every kind of harm too. `node test/soak/brokers.ts [redis|nats|postgres ...]`; `MESSAGES`, `CLIENTS` and `PER_SECOND`
  * change the first part.
  */
 import type { Engine } from "../support/hub-process.ts";

@@ -25,14 +25,25 @@ export class FaultyBroker implements Broker {
   /** Each read throws this error, if there is one. */
   failure: unknown;
   reads = 0;
+  /** The most messages of one page. */
+  readonly #page: number;
+  /** The offsets after which messages were read, and the most reads that were under way at a time. */
+  readonly askedAfter: number[] = [];
+  mostReads = 0;
+  #reading = 0;
   /** The number of notices so far, dropped ones included. */
   told = 0;
   listens = 0;
   isClosed = false;
 
-  constructor(broker: Broker) {
+  /** @param options Whether it counts its messages, and the most messages of one page. */
+  constructor(
+    broker: Broker,
+    { isDense = broker.isDense, page = Infinity }: { isDense?: boolean; page?: number } = {},
+  ) {
     this.#broker = broker;
-    this.isDense = broker.isDense;
+    this.isDense = isDense;
+    this.#page = page;
     const { finite } = broker;
     this.finite = finite && {
       maxKeptMs: finite.maxKeptMs,
@@ -67,9 +78,17 @@ export class FaultyBroker implements Broker {
   async read(topic: string, after: number, bounds: TopicBounds, current: number): Promise<History> {
     this.#assertThere();
     this.reads += 1;
-    await this.gate;
-    if (this.failure !== undefined) throw this.failure;
-    return this.#broker.read(topic, after, bounds, current);
+    this.askedAfter.push(after);
+    this.#reading += 1;
+    this.mostReads = Math.max(this.mostReads, this.#reading);
+    try {
+      await this.gate;
+      if (this.failure !== undefined) throw this.failure;
+      const history = await this.#broker.read(topic, after, bounds, current);
+      return { ...history, messages: history.messages.slice(0, this.#page) };
+    } finally {
+      this.#reading -= 1;
+    }
   }
 
   async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {

@@ -4,16 +4,18 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
+import pg from "pg";
 import { createClient } from "redis";
 import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { natsBroker } from "../../src/brokers/nats/index.ts";
+import { postgresBroker } from "../../src/brokers/postgres/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
 import { Hub, type HubStats } from "../../src/index.ts";
 import type { Broker } from "../../src/log/broker.ts";
 import { serveCalls } from "../soak/support/child.ts";
 import { liveBytes } from "./memory.ts";
 
-export type Engine = "redis" | "nats";
+export type Engine = "redis" | "nats" | "postgres";
 
 export interface ListenOrder {
   readonly engine: Engine;
@@ -131,6 +133,11 @@ function brokerOf(order: ListenOrder): Promise<Broker> {
     const client = createClient({ url: `redis://127.0.0.1:${brokerPort}` });
     client.on("error", () => undefined);
     return redisBroker({ client, timeoutMs, heartbeatMs, connectTimeoutMs: timeoutMs });
+  }
+  if (order.engine === "postgres") {
+    const pool = new pg.Pool({ host: "127.0.0.1", port: brokerPort, user: "postgres", database: "postgres" });
+    pool.on("error", () => undefined);
+    return postgresBroker({ pool, timeoutMs, heartbeatMs, connectTimeoutMs: timeoutMs });
   }
   const connection = { servers: `127.0.0.1:${brokerPort}`, ignoreClusterUpdates: true };
   return natsBroker({ connection, timeoutMs, connectTimeoutMs: timeoutMs, heartbeatMs, log: { maxEntries } });

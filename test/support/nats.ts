@@ -1,9 +1,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect as openSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "@nats-io/transport-node";
 import { freePort } from "./free-port.ts";
 import { ensureSystemPackages, systemPath } from "./system-packages.ts";
 
@@ -29,6 +30,8 @@ export interface NatsServer {
   close(): Promise<void>;
 }
 
+/** The longest time for a cluster to agree, in milliseconds. */
+const CLUSTER_MS = 60_000;
 const running = new Set<ChildProcess>();
 const folders = new Set<string>();
 
@@ -87,6 +90,57 @@ export async function startNats({ jetStream = true, configuration = "" }: NatsSe
   };
 }
 
+/** A cluster of servers with JetStream. */
+export interface NatsCluster {
+  readonly servers: readonly NatsServer[];
+  /** Their addresses. */
+  readonly addresses: readonly string[];
+  /** The server that leads a stream. */
+  leaderOf(stream: string): Promise<NatsServer>;
+  close(): Promise<void>;
+}
+
+/** Starts three servers. Resolves when JetStream has a leader. */
+export async function startNatsCluster(): Promise<NatsCluster> {
+  const routePorts = await Promise.all(Array.from({ length: 3 }, freePort));
+  const routes = routePorts.map((port) => `"nats://127.0.0.1:${port}"`).join(", ");
+  const servers = await Promise.all(
+    routePorts.map((port, i) => {
+      const cluster = `cluster { name: test, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
+      return startNats({ configuration: `server_name: "server-${i}"\n${cluster}` });
+    }),
+  );
+  const addresses = servers.map(({ port }) => `127.0.0.1:${port}`);
+  const admin = await connect({ servers: addresses, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  /** Asks until there is an answer that is no error. */
+  const ask = async <Answer>(verb: string, isRight: (answer: Answer) => boolean): Promise<Answer> => {
+    const deadline = Date.now() + CLUSTER_MS;
+    for (;;) {
+      const answer = await admin.request(`$JS.API.${verb}`, "", { timeout: 1000 }).then(
+        (message) => message.json<Answer & { readonly error?: unknown }>(),
+        () => undefined,
+      );
+      if (answer !== undefined && answer.error === undefined && isRight(answer)) return answer;
+      if (Date.now() > deadline) throw new Error(`The cluster does not answer ${verb}: ${JSON.stringify(answer)}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  await ask("INFO", () => true);
+  return {
+    servers,
+    addresses,
+    leaderOf: async (stream) => {
+      type Answer = { readonly cluster?: { readonly leader?: string } };
+      const { cluster } = await ask<Answer>(`STREAM.INFO.${stream}`, (answer) => answer.cluster?.leader !== undefined);
+      return servers[Number(cluster?.leader?.replace("server-", ""))] as NatsServer;
+    },
+    close: async () => {
+      await admin.close();
+      await Promise.all(servers.map((server) => server.close()));
+    },
+  };
+}
+
 /** Waits until the server, JetStream included, reports that it is ready, and takes connections. */
 async function ready(child: ChildProcess, port: number, output: () => string): Promise<void> {
   for (let tries = 0; tries < 400; tries += 1) {
@@ -98,7 +152,7 @@ async function ready(child: ChildProcess, port: number, output: () => string): P
 }
 
 async function accepts(port: number): Promise<boolean> {
-  const socket = connect(port, "127.0.0.1");
+  const socket = openSocket(port, "127.0.0.1");
   const connected = await new Promise<boolean>((resolve) => {
     socket.once("connect", () => resolve(true));
     socket.once("error", () => resolve(false));

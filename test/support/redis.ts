@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,56 +50,89 @@ process.once("exit", () => {
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const { persistent = false, password, settings = [] } = options;
   const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), "comet-redis-"));
-  folders.add(folder);
+  const folder = temporaryFolder("comet-redis-");
   const keep = persistent ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--save", "", "--appendonly", "no"];
   const auth = password === undefined ? [] : ["--requirepass", password];
-  const args = ["--port", port, "--bind", "127.0.0.1", "--dir", folder, ...keep, ...auth, ...settings].map(String);
-  let child: ChildProcess | undefined;
-
-  const start = async (): Promise<void> => {
-    const started = spawn(systemPath("redis-server"), args, { stdio: ["ignore", "pipe", "inherit"] });
-    running.add(started);
-    started.once("exit", () => running.delete(started));
-    let output = "";
-    started.stdout.on("data", (bytes: Buffer) => (output = `${output}${bytes.toString()}`.slice(-4000)));
-    child = started;
-    await untilAnswering(port, () => {
-      if (started.exitCode !== null) throw new Error(`redis-server ended with ${started.exitCode}:\n${output}`);
-    });
-  };
-  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
-    const ended = child;
-    child = undefined;
-    if (ended === undefined || ended.exitCode !== null || ended.signalCode !== null) return;
-    const exited = once(ended, "exit");
-    ended.kill(signal);
-    await exited;
-  };
-
-  await start();
+  const args = ["--port", port, "--bind", "127.0.0.1", "--dir", folder.path, ...keep, ...auth, ...settings];
+  const server = new RedisProcess(port, args.map(String));
+  await server.start();
+  const login = password === undefined ? [] : ["-a", password, "--no-auth-warning"];
   return {
     port,
     url: `redis://${password === undefined ? "" : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
     get pid() {
-      return child?.pid;
+      return server.pid;
     },
-    stop: () => end("SIGTERM"),
-    kill: () => end("SIGKILL"),
-    start,
-    freeze: () => void child?.kill("SIGSTOP"),
-    thaw: () => void child?.kill("SIGCONT"),
-    cli: async (...command) => {
-      const login = password === undefined ? [] : ["-a", password, "--no-auth-warning"];
-      const { stdout } = await promisify(execFile)("redis-cli", ["-p", String(port), ...login, ...command]);
-      return stdout.trimEnd();
-    },
+    stop: () => server.end("SIGTERM"),
+    kill: () => server.end("SIGKILL"),
+    start: () => server.start(),
+    freeze: () => server.signal("SIGSTOP"),
+    thaw: () => server.signal("SIGCONT"),
+    cli: (...command) => server.cli(...login, ...command),
     close: async () => {
-      await end("SIGKILL");
-      rmSync(folder, { recursive: true, force: true });
-      folders.delete(folder);
+      await server.end("SIGKILL");
+      folder.remove();
     },
   };
+}
+
+/** A folder that is removed at the latest when this process ends. */
+export function temporaryFolder(prefix: string): { readonly path: string; readonly remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), prefix));
+  folders.add(path);
+  const remove = (): void => {
+    rmSync(path, { recursive: true, force: true });
+    folders.delete(path);
+  };
+  return { path, remove };
+}
+
+/** A `redis-server`, which may run as a sentinel. */
+export class RedisProcess {
+  readonly #port: number;
+  readonly #args: readonly string[];
+  #child: ChildProcess | undefined;
+
+  constructor(port: number, args: readonly string[]) {
+    this.#port = port;
+    this.#args = args;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when it answers. */
+  async start(): Promise<void> {
+    const started = spawn(systemPath("redis-server"), this.#args, { stdio: ["ignore", "pipe", "inherit"] });
+    running.add(started);
+    started.once("exit", () => running.delete(started));
+    let output = "";
+    started.stdout.on("data", (bytes: Buffer) => (output = `${output}${bytes.toString()}`.slice(-4000)));
+    this.#child = started;
+    await untilAnswering(this.#port, () => {
+      if (started.exitCode !== null) throw new Error(`redis-server ended with ${started.exitCode}:\n${output}`);
+    });
+  }
+
+  async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const ended = this.#child;
+    this.#child = undefined;
+    if (ended === undefined || ended.exitCode !== null || ended.signalCode !== null) return;
+    const exited = once(ended, "exit");
+    ended.kill(signal);
+    await exited;
+  }
+
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Runs a command by `redis-cli`, and returns its output. */
+  async cli(...command: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)("redis-cli", ["-p", String(this.#port), ...command]);
+    return stdout.trimEnd();
+  }
 }
 
 /** A Redis Cluster of three servers without replicas. */
@@ -109,20 +142,17 @@ export interface RedisCluster {
 }
 
 export async function startRedisCluster(options: RedisServerOptions = {}): Promise<RedisCluster> {
-  const servers: RedisServer[] = [];
+  const servers = await Promise.all(Array.from({ length: 3 }, () => startRedisMember(options)));
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.close()));
+  };
   try {
-    for (let i = 0; i < 3; i += 1) servers.push(await startRedisMember(options));
     await formCluster(servers);
   } catch (error) {
-    for (const server of servers) await server.close();
+    await close();
     throw error;
   }
-  return {
-    servers,
-    close: async () => {
-      for (const server of servers) await server.close();
-    },
-  };
+  return { servers, close };
 }
 
 async function startRedisMember(options: RedisServerOptions): Promise<RedisServer> {
@@ -182,72 +212,4 @@ function ping(port: number): Promise<string> {
     socket.on("error", () => undefined);
     socket.once("close", () => resolve(""));
   });
-}
-
-/** A master, a replica, and a sentinel that watches them. */
-export interface RedisSentinel {
-  /** The name of the master. */
-  readonly name: string;
-  readonly port: number;
-  readonly servers: readonly RedisServer[];
-  /** Makes the replica the master. Resolves when the old master has become its replica, with the same data. */
-  failOver(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export async function startRedisSentinel(): Promise<RedisSentinel> {
-  const name = "main";
-  const master = await startRedis();
-  const replica = await startRedis({ settings: ["--replicaof", `127.0.0.1 ${master.port}`] });
-  const folder = mkdtempSync(join(tmpdir(), "comet-sentinel-"));
-  folders.add(folder);
-  const port = await freePort();
-  const file = join(folder, "sentinel.conf");
-  const lines = [
-    ...[`port ${port}`, "bind 127.0.0.1", `dir ${folder}`, `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`],
-    ...[`sentinel down-after-milliseconds ${name} 1000`, `sentinel failover-timeout ${name} 2000`],
-  ];
-  writeFileSync(file, `${lines.join("\n")}\n`);
-  const child = spawn(systemPath("redis-server"), [file, "--sentinel"], { stdio: "ignore" });
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-  const cli = async (...command: string[]): Promise<string> =>
-    (await promisify(execFile)("redis-cli", ["-p", String(port), ...command])).stdout;
-  const reaches = async (what: string, condition: () => Promise<boolean>): Promise<void> => {
-    const deadline = Date.now() + START_MS * 3;
-    // A server closes all connections when it becomes a replica.
-    while (!(await condition().catch(() => false))) {
-      if (Date.now() > deadline) throw new Error(`${what}:\n${await cli("SENTINEL", "MASTER", name)}`);
-      await sleep(50);
-    }
-  };
-  await untilAnswering(port, () => undefined);
-  await reaches("The sentinel does not find the replica", async () =>
-    (await cli("SENTINEL", "REPLICAS", name)).includes(`127.0.0.1:${replica.port}\n`),
-  );
-  let [current, other] = [master, replica];
-  return {
-    name,
-    port,
-    servers: [master, replica],
-    failOver: async () => {
-      // A sentinel refuses while it does not consider the replica healthy, or an earlier fail-over is not over.
-      await reaches("The sentinel refuses to fail over", async () =>
-        (await cli("SENTINEL", "FAILOVER", name)).includes("OK"),
-      );
-      await reaches("The replica does not become the master", async () =>
-        (await cli("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)).includes(`\n${other.port}\n`),
-      );
-      await reaches("The old master does not become a replica", async () =>
-        (await current.cli("INFO", "replication")).includes("master_link_status:up"),
-      );
-      [current, other] = [other, current];
-    },
-    close: async () => {
-      child.kill("SIGKILL");
-      for (const server of [master, replica]) await server.close();
-      rmSync(folder, { recursive: true, force: true });
-      folders.delete(folder);
-    },
-  };
 }

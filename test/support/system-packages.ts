@@ -41,6 +41,13 @@ const needs = {
     debianPackage: "nats-server",
     startsDaemon: true,
   },
+  postgres: {
+    candidates: ["/usr/lib/postgresql/*/bin/postgres", "postgres"],
+    debianPackage: "postgresql",
+    variable: "POSTGRES",
+    startsDaemon: true,
+  },
+  pgbouncer: { candidates: ["pgbouncer", "/usr/sbin/pgbouncer"], debianPackage: "pgbouncer", startsDaemon: true },
   openssl: { candidates: ["openssl"], debianPackage: "openssl" },
   Xvfb: { candidates: ["Xvfb"], debianPackage: "xvfb" },
   fonts: {

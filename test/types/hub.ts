@@ -34,6 +34,8 @@ export const sent: Enumerator<TopicMessage<string>> = hub
   .topic("a", { encoder: (date: Date) => date.toISOString() })
   .messages();
 export const published: Promise<string> = hub.topic<Story>("a").publish({ title: "x" }, { event: "e" });
+declare const transaction: { query(): unknown };
+export const committed: Promise<undefined> = hub.topic<Story>("a").publish({ title: "x" }, { transaction, key: "k" });
 export const streamed: Promise<StreamOutcome>[] = [
   hub.topic<Story>("a").publishFrom(Enumerator.of({ title: "x" }), { signal: new AbortController().signal }),
   hub.topic<string>("a").publishFrom(new ReadableStream<string>()),
@@ -50,6 +52,10 @@ void hub.produce("a", () => 7);
 
 // @ts-expect-error another type of message
 void hub.topic<Story>("a").publish({ name: "x" });
+// @ts-expect-error -- with a transaction there is no position
+export const early: Promise<string> = hub.topic<Story>("a").publish({ title: "x" }, { transaction });
+// @ts-expect-error -- the name of no transaction
+void hub.topic<Story>("a").publish({ title: "x" }, { transaction: "client" });
 // @ts-expect-error neither a string nor JSON
 hub.topic<Date>("a");
 // @ts-expect-error an encoder gives JSON

@@ -3,6 +3,7 @@ import { subscribe } from "node:diagnostics_channel";
 import type { Socket } from "node:net";
 import { connect, errors, type NatsConnection, type NodeConnectionOptions } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
+import { isCertificateError } from "../certificate-error.ts";
 
 /** The observer of the sockets that are made during a dial. */
 const dialling = new AsyncLocalStorage<(socket: Socket) => void>();
@@ -60,7 +61,9 @@ export function asCometError(error: unknown): CometError {
   if ([InvalidArgumentError, InvalidSubjectError, TypeError].some((type) => error instanceof type)) {
     return new CometError("ERR_OPTION", `The NATS client rejects the option connection: ${reason}.`, { cause: error });
   }
-  if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError) {
+  const { AuthorizationError, UserAuthenticationExpiredError } = errors;
+  const isRefused = [AuthorizationError, UserAuthenticationExpiredError].some((type) => error instanceof type);
+  if (isRefused || isCertificateError(error)) {
     return new CometError("ERR_BROKER_CONFIG", `The NATS server refuses the client: ${reason}.`, { cause: error });
   }
   return new CometError("ERR_BROKER", `The NATS server cannot be reached: ${reason}.`, { cause: error });

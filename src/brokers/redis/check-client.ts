@@ -1,5 +1,4 @@
-import { isClusterClient, type RedisClient, type RedisClusterClient } from "./redis-client.ts";
-import { copyClient, destroy } from "./redis-link.ts";
+import { copyClient, destroy, isClusterClient, type RedisClient, type RedisClusterClient } from "./redis-client.ts";
 import { isDenied, movedError, textOf } from "./replies.ts";
 
 /** The session over which the server is asked to close a connection. */

@@ -25,8 +25,8 @@ export async function checkServer(link: RedisLink, client: RedisClient | RedisCl
   }
   if (mode === "cluster" && !isClusterClient(client)) {
     throw configError(
-      "This is a server of a Redis Cluster: client must be made by createCluster of the package redis. Other clients of a cluster, " +
-        "as that of ioredis, cannot be used, since they move their connections by themselves.",
+      "This is a server of a Redis Cluster: client must be made by createCluster of the package redis, or by the adapter for the Cluster " +
+        "of ioredis in docs/brokers.md.",
     );
   }
   if (role === "replica" || role === "slave") {

@@ -4,7 +4,8 @@ import { RedisBroker } from "./redis-broker.ts";
 
 export type { NetworkBrokerOptions } from "../network-broker-options.ts";
 export type { RedisBrokerOptions } from "./redis-broker-options.ts";
-export type { RedisClient, RedisClusterClient, RedisListener, RedisOverrides } from "./redis-client.ts";
+export type { RedisAddress, RedisClient, RedisClusterClient, RedisListener, RedisOverrides } from "./redis-client.ts";
+export type { RedisSentinelOptions } from "./redis-sentinel-options.ts";
 
 /**
  * Connects to Redis from 6.2, or Valkey, so that hubs in several processes share their topics, and checks the server's version, role,

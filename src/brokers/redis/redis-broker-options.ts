@@ -1,16 +1,33 @@
-import { CometError, describe } from "../../core/errors.ts";
+import { CometError } from "../../core/errors.ts";
 import { assertInteger } from "../../core/options.ts";
-import { assertForm, checkNetworkBrokerOptions, type NetworkBrokerOptions } from "../network-broker-options.ts";
+import {
+  assertForm,
+  checkNetworkBrokerOptions,
+  type NetworkBrokerOptions,
+  type NetworkBrokerSettings,
+} from "../network-broker-options.ts";
+import { assertClient } from "./assert-client.ts";
 import type { RedisClient, RedisClusterClient } from "./redis-client.ts";
+import { checkSentinelOptions, type RedisSentinelOptions } from "./redis-sentinel-options.ts";
+import type { RedisSettings } from "./redis-settings.ts";
+import { SentinelClient } from "./sentinel-client.ts";
 
-/** Options of {@link redisBroker}: how a hub uses a Redis server or cluster. Times are whole milliseconds. */
+/**
+ * Options of {@link redisBroker}: how a hub uses a Redis server or cluster. Times are whole milliseconds. Either `client` or `sentinel` is
+ * required.
+ */
 export interface RedisBrokerOptions extends NetworkBrokerOptions {
   /**
    * A client of the application, with its address, TLS and authentication: by `createClient` or `createCluster` of the package `redis`.
    * It stays the application's, connected or not. The broker copies it by `duplicate()`, into two connections for a server or two for
    * each server of a cluster, and closes only the copies.
    */
-  readonly client: RedisClient | RedisClusterClient;
+  readonly client?: RedisClient | RedisClusterClient;
+  /**
+   * The sentinels that name the master, instead of `client`. Each connection asks them when it is made, stays with that server, and ends
+   * when a sentinel names another one. The broker then reconnects, and checks whether messages are lost.
+   */
+  readonly sentinel?: RedisSentinelOptions;
   /**
    * The beginning of the names of all keys and channels: 1 to 64 letters, digits and `_ . : / -`. Each application on the same server
    * needs a prefix of its own, also with another database number, since all databases share the channels.
@@ -27,17 +44,12 @@ export interface RedisBrokerOptions extends NetworkBrokerOptions {
   readonly topicTtlMs?: number;
 }
 
-/** {@link RedisBrokerOptions}, checked and complete. */
-export type RedisSettings = Required<RedisBrokerOptions>;
-
-/** The methods that are called of any client. */
-const clientMethods = ["duplicate", "on", "connect", "sendCommand", "subscribe", "unsubscribe", "destroy"] as const;
-
 /** @throws {CometError} `ERR_OPTION`. */
 export function checkRedisOptions(options: RedisBrokerOptions): RedisSettings {
+  const network = checkNetworkBrokerOptions("redisBroker", options);
   return {
-    ...checkNetworkBrokerOptions("redisBroker", options),
-    client: assertClient(options.client),
+    ...network,
+    client: clientOf(options, network),
     prefix: assertForm(
       "prefix",
       options.prefix ?? "comet",
@@ -48,32 +60,14 @@ export function checkRedisOptions(options: RedisBrokerOptions): RedisSettings {
   };
 }
 
-/** The further methods that are called of the client of a cluster. */
-const clusterMethods = ["sSubscribe", "sUnsubscribe"] as const;
-
-function assertClient(client: unknown): RedisClient | RedisClusterClient {
-  const methods = typeof client === "object" && client !== null ? (client as Readonly<Record<string, unknown>>) : {};
-  const has = (name: string): boolean => typeof methods[name] === "function";
-  if (has("getSentinelNode") || has("getMasterNode")) {
-    throw new CometError(
-      "ERR_OPTION",
-      "client must not be made by createSentinel: such a client moves its connections to another server by itself, and acknowledged " +
-        "messages would be lost unnoticed. docs/brokers.md has a client that asks the sentinels at each connect.",
-    );
-  }
-  const needed = "slots" in methods ? [...clientMethods, ...clusterMethods] : clientMethods;
-  const missing = needed.filter((name) => !has(name));
-  if (missing.length === 0) return client as RedisClient | RedisClusterClient;
-  if (methods["isCluster"] === true) {
-    throw new CometError(
-      "ERR_OPTION",
-      "The client of a Redis Cluster must be made by createCluster of the package redis.",
-    );
-  }
-  const found = missing.length < needed.length ? `one without ${missing.join(", ")}` : describe(client);
+function clientOf(
+  { client, sentinel }: RedisBrokerOptions,
+  { connectTimeoutMs }: NetworkBrokerSettings,
+): RedisClient | RedisClusterClient {
+  if (sentinel === undefined) return assertClient("client", client);
+  if (client === undefined) return new SentinelClient(checkSentinelOptions(sentinel, connectTimeoutMs));
   throw new CometError(
     "ERR_OPTION",
-    `client must be a client of the package redis, or have the same methods, not ${found}. ` +
-      "docs/brokers.md has an adapter for ioredis and iovalkey.",
+    "Set client or sentinel, not both: with sentinel, sentinel.createClient makes the clients.",
   );
 }

@@ -1,6 +1,12 @@
 /** Receives each message of a subscribed channel: two texts, or their bytes. */
 export type RedisListener = (message: unknown, channel: unknown) => void;
 
+/** The address of a server: the options of a socket that `createClient` of the package `redis` takes. */
+export interface RedisAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
 /** Options that differ in the copies of a client, if it has them: commands have no time limit but the broker's. */
 export interface RedisOverrides {
   readonly commandOptions: { readonly timeout: 0 };
@@ -43,4 +49,30 @@ export interface RedisClusterClient {
 /** Distinguishes the client of a cluster from that of a server. */
 export function isClusterClient(client: RedisClient | RedisClusterClient): client is RedisClusterClient {
   return "slots" in client;
+}
+
+/** Commands have no time limit of the client: the session has its own. */
+export const overrides: RedisOverrides = { commandOptions: { timeout: 0 } };
+
+/** Copies the client of a server. The copy is not connected yet. */
+export function copyClient(client: RedisClient): RedisClient {
+  return client.duplicate({ ...overrides, maintNotifications: "disabled" });
+}
+
+/** Connects a client. One that is destroyed while it connects may have a connection afterwards, and is destroyed again. */
+export async function connectOrDestroy(
+  client: { connect(): Promise<unknown>; destroy(): void },
+  owner: { readonly isClosed: boolean },
+): Promise<void> {
+  await client.connect();
+  if (owner.isClosed) destroy(client);
+}
+
+/** Destroys a client. Some throw if they have no connection. */
+export function destroy(client: { destroy(): void }): void {
+  try {
+    client.destroy();
+  } catch {
+    // There was no connection to close.
+  }
 }

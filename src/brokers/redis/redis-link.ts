@@ -1,11 +1,14 @@
 import { CometError } from "../../core/errors.ts";
 import { hashTagPerOwner } from "./hash-slot.ts";
 import {
+  connectOrDestroy,
+  copyClient,
+  destroy,
   isClusterClient,
+  overrides,
   type RedisClient,
   type RedisClusterClient,
   type RedisListener,
-  type RedisOverrides,
 } from "./redis-client.ts";
 import { fieldsOf, movedError, textOf } from "./replies.ts";
 
@@ -36,9 +39,6 @@ export interface RedisLink {
   /** Closes all connections at once, and rejects pending commands. No callback is called afterwards. */
   close(): void;
 }
-
-/** Commands have no time limit of the client: the session has its own. */
-const overrides: RedisOverrides = { commandOptions: { timeout: 0 } };
 
 /**
  * Copies the application's client. The copies are not connected yet.
@@ -219,28 +219,5 @@ class ClusterLink implements RedisLink {
   close(): void {
     this.#isClosed = true;
     destroy(this.#cluster);
-  }
-}
-
-/** Connects a client. One that is destroyed while it connects may have a connection afterwards, and is destroyed again. */
-async function connectOrDestroy(
-  client: { connect(): Promise<unknown>; destroy(): void },
-  link: { readonly isClosed: boolean },
-): Promise<void> {
-  await client.connect();
-  if (link.isClosed) destroy(client);
-}
-
-/** Copies the client of a server. The copy is not connected yet. */
-export function copyClient(client: RedisClient): RedisClient {
-  return client.duplicate({ ...overrides, maintNotifications: "disabled" });
-}
-
-/** Destroys a client. Some throw if they have no connection. */
-export function destroy(client: { destroy(): void }): void {
-  try {
-    client.destroy();
-  } catch {
-    // There was no connection to close.
   }
 }

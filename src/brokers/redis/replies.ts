@@ -1,4 +1,5 @@
 import { CometError } from "../../core/errors.ts";
+import { isCertificateError } from "../certificate-error.ts";
 
 /** Replies of a server that did not run the command, and may run it later. */
 const transient =
@@ -36,7 +37,7 @@ export function movedError(): CometError {
   return new CometError(
     "ERR_BROKER_CONFIG",
     "The client has moved its connection to another server by itself, so acknowledged messages may be lost unnoticed. " +
-      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient; for sentinels see docs/brokers.md.",
+      "Use a client whose copies emit error or end when their connection breaks, such as that of createClient. With sentinels, use the option sentinel.",
   );
 }
 
@@ -63,7 +64,7 @@ export function isDenied(error: unknown): boolean {
 export function brokerError(action: string, error: unknown): CometError {
   if (error instanceof CometError) return error;
   const message = messageOf(error);
-  if (settled.test(message) || mismatch.test(message)) {
+  if (settled.test(message) || mismatch.test(message) || isCertificateError(error)) {
     return new CometError("ERR_BROKER_CONFIG", `Redis refuses to ${action}: ${message}`, { cause: error });
   }
   return new CometError("ERR_BROKER", `Redis did not ${action}: ${message}`, { cause: error });

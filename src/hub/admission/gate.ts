@@ -152,7 +152,7 @@ export class Gate {
     const kept = stream.topics.filter((name) => !remembered.includes(name));
     const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
     const holding = callApplication(this.#settings, () => this.#topics.hold(kept, positions, stream.from));
-    return andThen(holding, ({ topics: held, release }) => {
+    return andThen(holding, ({ topics: held, starts, release }) => {
       const topics = held.filter(({ isExpired }) => !isExpired);
       const expired = [...remembered, ...held.filter(({ isExpired }) => isExpired).map(({ name }) => name)];
       if (topics.length === 0) {
@@ -168,7 +168,8 @@ export class Gate {
         // The broker and the publisher may have taken their time.
         assertNotExpired(grant);
         const { removed, expiresAt } = grant;
-        const client = { identity: claim.identity, context, overflow, removed, expired, startBy, expiresAt, place };
+        const { identity } = claim;
+        const client = { identity, context, overflow, removed, expired, starts, startBy, expiresAt, place };
         return {
           headers,
           wire: stream.format.wire,

@@ -1,10 +1,12 @@
 import { joinBytes } from "../../core/bytes.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
+import type { OlderMessages, OlderPage } from "../../log/older.ts";
+import { offsetOf } from "../../log/position.ts";
 import type { Format } from "../../wire/format.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
-import { readBatch, readNewest } from "./batch.ts";
+import { readBatch, readNewest, readOlder } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
 
@@ -28,6 +30,11 @@ export class Backlog {
    * passed over.
    */
   readonly #reportedAtOpen: number[] | undefined;
+  /** Whether the connection is behind the log of each topic, and is served pages of older messages. */
+  readonly #isBehind: boolean[];
+  /** The offset in a log after which it needs a page, and the page, once that is read. */
+  #wanted: { readonly older: OlderMessages; readonly after: number } | undefined;
+  #page: OlderPage | undefined;
   /** The topics that were removed: nothing more is sent of them. */
   #forgotten: readonly Log[] = [];
 
@@ -41,7 +48,10 @@ export class Backlog {
     this.#source = source;
     this.#policies = policies;
     this.#counters = counters;
-    const reported = resumePoints.map(({ missed }, i) => (policies[i] === "latest" ? (missed ?? 0) : 0));
+    this.#isBehind = resumePoints.map(({ isBehind }) => isBehind === true);
+    const reported = resumePoints.map(({ missed }, i) =>
+      policies[i] === "latest" && this.#isBehind[i] === false ? (missed ?? 0) : 0,
+    );
     this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
   }
 
@@ -57,10 +67,10 @@ export class Backlog {
   /**
    * Returns the next piece of what follows the cursors up to `limits`, and moves the cursors past it.
    *
-   * @returns The bytes, which may be empty; "overflow" if the policy of a topic ends the stream; `undefined` if there is
-   *   nothing to send.
+   * @returns The bytes, which may be empty; "overflow" if the policy of a topic ends the stream; "older" if the next piece
+   *   must be read first by {@link load}; `undefined` if there is nothing to send.
    */
-  next(cursors: Cursors, limits: readonly number[]): Uint8Array | "overflow" | undefined {
+  next(cursors: Cursors, limits: readonly number[]): Uint8Array | "overflow" | "older" | undefined {
     for (let i = 0; i < this.#source.logs.length; i += 1) {
       const piece = this.#applyPolicy(cursors, i, limits[i] as number);
       if (piece !== undefined) return piece;
@@ -71,17 +81,29 @@ export class Backlog {
   }
 
   /**
+   * Reads the page of older messages that `next` needs.
+   *
+   * @returns Rejects with the broker's error if it could not be read.
+   */
+  async load(): Promise<void> {
+    const { older, after } = this.#wanted as { readonly older: OlderMessages; readonly after: number };
+    this.#page = await older.load(after);
+  }
+
+  /**
    * Applies a topic's policy if its log has passed the cursor, or if its backlog is to be conflated. Passes holes over
    * with a gap.
    */
-  #applyPolicy(cursors: Cursors, i: number, limit: number): Uint8Array | "overflow" | undefined {
+  #applyPolicy(cursors: Cursors, i: number, limit: number): Uint8Array | "overflow" | "older" | undefined {
     const log = this.#source.logs[i] as Log;
-    const cursor = cursors.indexes[i] as number;
-    const isPassed = cursor < log.floor;
-    if (isPassed && this.#forgotten.includes(log)) {
+    if ((cursors.indexes[i] as number) < log.floor && this.#forgotten.includes(log)) {
       cursors.move(i, log.floor);
       return undefined;
     }
+    const older = this.#isBehind[i] === true ? this.#older(cursors, i) : undefined;
+    if (older !== undefined) return older;
+    const cursor = cursors.indexes[i] as number;
+    const isPassed = cursor < log.floor;
     if (cursor < log.holeEnd) {
       // No process has these messages any more, so reconnecting would gain nothing: the stream goes on after a gap.
       cursors.move(i, log.holeEnd);
@@ -90,11 +112,45 @@ export class Backlog {
     const end = Math.max(limit, log.floor);
     if (this.#policies[i] === "latest") return cursor < end ? this.#newest(cursors, i, end) : undefined;
     if (!isPassed) return undefined;
-    if (this.#policies[i] === "resume") return "overflow";
+    if (this.#policies[i] === "resume") {
+      if (!isOlder(log, cursors.positions[i] as string)) return "overflow";
+      this.#isBehind[i] = true;
+      return this.#older(cursors, i);
+    }
     // The end of a topic is never skipped.
     const newest = Math.max(Math.min(end, log.lastMessage), log.floor);
     cursors.move(i, newest);
     return this.#gap(i, newest - cursor, cursors);
+  }
+
+  /** Returns messages of a topic that its log no longer holds, until the cursor has reached the log. */
+  #older(cursors: Cursors, i: number): Uint8Array | "older" | undefined {
+    const log = this.#source.logs[i] as Log;
+    for (;;) {
+      const position = cursors.positions[i] as string;
+      const offset = offsetOf(position);
+      if (!isOlder(log, position)) {
+        this.#isBehind[i] = false;
+        if (position === log.positionAt(offset)) cursors.move(i, log.placeOf(offset));
+        return undefined;
+      }
+      const page = this.#page?.covers(offset) === true ? this.#page : log.older.page(offset);
+      this.#page = undefined;
+      if (page === undefined) {
+        this.#wanted = { older: log.older, after: offset };
+        return "older";
+      }
+      if (page.floor > offset) {
+        cursors.move(i, log.placeOf(page.floor), log.positionAt(page.floor));
+        return this.#gap(i, log.isDense ? page.floor - offset : null, cursors);
+      }
+      const before = cursors.copy();
+      const backlog = { log, page, isNewestOnly: this.#policies[i] === "latest" };
+      const { bytes, messages, missed } = readOlder(this.#source.format, backlog, cursors, i);
+      this.#counters.delivered += messages;
+      if (missed > 0) return joinBytes([this.#gap(i, missed, before), bytes]);
+      if (messages > 0) return bytes;
+    }
   }
 
   /** Returns the newest messages of a topic of policy `latest`, after a gap that counts the others. */
@@ -122,4 +178,10 @@ export class Backlog {
     this.#counters.skipped += missed ?? 0;
     return utf8(format.control("gap", item, cursors.position));
   }
+}
+
+/** Whether a position is before the messages of a log, where its broker may hold what follows. */
+function isOlder(log: Log, position: string): log is Log & { readonly older: OlderMessages } {
+  const offset = offsetOf(position);
+  return log.older !== undefined && offset < log.floorOffset && position === log.positionAt(offset);
 }

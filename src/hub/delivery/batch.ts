@@ -10,6 +10,8 @@ import { joinBytes } from "../../core/bytes.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Entry } from "../../log/entry.ts";
 import type { Log } from "../../log/log.ts";
+import type { OlderMessage, OlderPage } from "../../log/older.ts";
+import { offsetOf } from "../../log/position.ts";
 import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import { messageFrame, type Format } from "../../wire/format.ts";
@@ -118,6 +120,52 @@ export function readNewest(
   if (batch.size < MAX_BLOCK) cursors.move(i, limit);
   const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };
   return { bytes, messages, missed: (cursors.indexes[i] as number) - from - messages };
+}
+
+/** A backlog of older messages. */
+export interface OlderBacklog {
+  readonly log: Log;
+  readonly page: OlderPage;
+  /** Whether to leave out messages with newer ones of their keys in the page or the log. */
+  readonly isNewestOnly: boolean;
+}
+
+/**
+ * Reads the messages of a page after the cursor of a topic, as many as make one write, and moves the cursor past them.
+ * `bytes` is empty if there are none.
+ */
+export function readOlder(
+  format: Format,
+  { log, page, isNewestOnly }: OlderBacklog,
+  cursors: Cursors,
+  i: number,
+): NewestBatch {
+  const batch = new BatchBuilder(format);
+  const rest = page.messages.slice(page.firstAfter(offsetOf(cursors.positions[i] as string)));
+  const stale = isNewestOnly ? staleOf(log, rest) : new Set<OlderMessage>();
+  let missed = 0;
+  for (const message of rest) {
+    if (batch.size >= MAX_BLOCK) break;
+    cursors.move(i, log.placeOf(message.offset), message.id);
+    if (stale.has(message)) missed += 1;
+    else batch.addText(messageFrame(format, message, format.idsNameAllTopics ? cursors.position : message.id));
+  }
+  if (batch.size < MAX_BLOCK) cursors.move(i, log.placeOf(page.through), log.positionAt(page.through));
+  const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };
+  return { bytes, messages, missed };
+}
+
+/** Returns the messages that have newer ones of their keys. */
+function staleOf(log: Log, messages: readonly OlderMessage[]): Set<OlderMessage> {
+  const stale = new Set<OlderMessage>();
+  const keys = new Set<string>();
+  for (const message of messages.toReversed()) {
+    const { key, offset } = message;
+    if (key === undefined) continue;
+    if (keys.has(key) || log.hasNewer(key, offset)) stale.add(message);
+    keys.add(key);
+  }
+  return stale;
 }
 
 /**

@@ -14,6 +14,9 @@ import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
 
+/** The delay in milliseconds with which a client comes back that was reading older messages when the broker failed. */
+const RETRY_MS = 1000;
+
 /** The dependencies that all connections of a hub share. */
 export interface ConnectionContext {
   readonly heartbeatMs: number;
@@ -87,6 +90,8 @@ export class Connection implements Subscription, Member {
   #startBy: number;
   /** Whether the client was not told yet which topics have not begun. */
   #isPatient = true;
+  /** Whether it waits for a page of older messages. */
+  #awaitsPage = false;
   /** Whether the stream ends as soon as it is caught up. */
   #endsWhenCaughtUp = false;
   #over = false;
@@ -211,11 +216,11 @@ export class Connection implements Subscription, Member {
     // its old position, and gets them again.
     const lastGap = resumePoints.findLastIndex(({ missed }) => missed !== undefined);
     let text = format.head + format.control("open", item, lastGap === -1 ? item.position : "");
-    resumePoints.forEach(({ missed, cursor }, i) => {
+    resumePoints.forEach(({ missed, cursor, position }, i) => {
       if (missed === undefined) return;
       const log = logs[i] as Log;
       this.#context.counters.skipped += missed ?? 0;
-      const gap = { topic: log.topic, missed, position: log.position(cursor) };
+      const gap = { topic: log.topic, missed, position: position ?? log.position(cursor) };
       text += format.control("gap", gap, i === lastGap ? item.position : "");
     });
     for (const topic of expired) text += format.control("missing", { topic, status: 410 }, "");
@@ -228,9 +233,7 @@ export class Connection implements Subscription, Member {
    */
   drained(): void {
     this.stalledSince = Infinity;
-    if (this.#over || this.#cursors === undefined) return;
-    this.#group.serveLater(this);
-    this.#context.flusher.enqueue(this.#group);
+    this.#serveLater();
   }
 
   /**
@@ -303,11 +306,35 @@ export class Connection implements Subscription, Member {
       // Any write may call the application, which may publish or open a connection: the place moves.
       const piece = this.#backlog.next(this.#cursors, this.#group[place]);
       if (piece === undefined) return true;
+      if (piece === "older") {
+        void this.#awaitPage();
+        return false;
+      }
       if (piece === "overflow") this.end("overflow", 0);
       else this.#write(piece);
       this.#endIfDone(1);
     }
     return false;
+  }
+
+  #serveLater(): void {
+    if (this.#over || this.#cursors === undefined) return;
+    this.#group.serveLater(this);
+    this.#context.flusher.enqueue(this.#group);
+  }
+
+  /** Goes on once the next page of older messages has been read. */
+  async #awaitPage(): Promise<void> {
+    if (this.#awaitsPage) return;
+    this.#awaitsPage = true;
+    try {
+      await this.#backlog.load();
+      this.#awaitsPage = false;
+      this.#serveLater();
+    } catch {
+      // The client comes back with its position. Its request is refused until the broker can be read.
+      this.end("recycle", RETRY_MS);
+    }
   }
 
   /** Whether it has sent all of its topics up to their ends. */

@@ -3,6 +3,7 @@ import type { Position } from "../../log/position.ts";
 import { startIndex, type Start } from "../../log/start.ts";
 import type { OpenState } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../request-options.ts";
+import type { OlderStart } from "../topics/older-start.ts";
 
 /** The start of a connection in one topic. */
 export interface ResumePoint {
@@ -11,6 +12,8 @@ export interface ResumePoint {
   readonly cursor: number;
   /** The client's position, where it is not that of `cursor`. */
   readonly position?: string;
+  /** Whether it is behind the log, and begins with older messages. */
+  readonly isBehind?: boolean;
   /** The number of messages missing in a gap, `null` if it is unknown; `undefined` where there is no gap. */
   readonly missed: number | null | undefined;
 }
@@ -25,6 +28,7 @@ export interface ResumePoint {
  * @param position The client's position in this topic, if it has one; "unreadable" if it has one that is not the hub's.
  * @param from The start of a client without a position.
  * @param newest The index after which a connection starts that wants only new messages.
+ * @param older Its start among the messages that the broker holds before those of the log, if it starts there.
  */
 export function resumePoint(
   log: Log,
@@ -32,15 +36,41 @@ export function resumePoint(
   from: Start,
   policy: OverflowPolicy,
   newest: number,
+  older?: OlderStart,
 ): ResumePoint {
+  const isPassedOver = older?.missed !== undefined && policy === "skip";
+  if (older !== undefined && !isPassedOver) return pointBehind(log, older, position === undefined);
   if (position === undefined) {
     const index = startIndex(log, from, newest);
+    const passed = passedStart(log, index, from === "oldest" ? log.begunAfter : undefined);
+    if (passed !== undefined) return pointBehind(log, passed, true);
     if (index === undefined) return { state: "gap", cursor: beforeKept(log, from, policy), missed: null };
     const point = resumeAt(log, index, policy, log.floor);
     return point.state === "recovered" ? { ...point, state: "fresh" } : point;
   }
   const index = position === "unreadable" ? undefined : log.indexOf(position.epoch, position.offset);
+  const passed = passedStart(log, index, position === "unreadable" ? undefined : position.offset);
+  if (passed !== undefined) return pointBehind(log, passed, false);
   return resumeAt(log, index, policy, policy === "skip" ? Math.max(newest, log.floor) : log.floor);
+}
+
+/**
+ * Returns the start of a connection that the log has passed since its request was admitted. The broker had the messages
+ * then; if it has dropped them, a gap follows.
+ *
+ * @param offset The offset after which it starts, if that is known.
+ */
+function passedStart(log: Log, index: number | undefined, offset: number | undefined): OlderStart | undefined {
+  if (log.older === undefined || index === undefined || index >= log.floor || index < log.holeEnd) return undefined;
+  const after = offset ?? (log.isDense ? log.floorOffset - (log.floor - index) : undefined);
+  return after === undefined ? undefined : { after: Math.max(after, log.begunAfter), missed: undefined };
+}
+
+/** Returns the start of a connection among older messages. Its log may hold them by now. */
+function pointBehind(log: Log, { after, missed }: OlderStart, isNew: boolean): ResumePoint {
+  const cursor = log.placeOf(after);
+  const state = missed !== undefined ? "gap" : isNew ? "fresh" : "recovered";
+  return { state, cursor, position: log.positionAt(after), missed, isBehind: cursor < log.floor };
 }
 
 /**

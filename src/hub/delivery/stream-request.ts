@@ -3,6 +3,7 @@ import type { Start } from "../../log/start.ts";
 import type { Format } from "../../wire/format.ts";
 import type { Place } from "../capacity.ts";
 import type { OverflowPolicy } from "../request-options.ts";
+import type { OlderStarts } from "../topics/older-start.ts";
 
 /**
  * A request for a stream, parsed and checked. `admission` makes it, and `Subscriptions` opens it.
@@ -33,6 +34,8 @@ export interface StreamClient {
   readonly removed: readonly string[];
   /** The topics that it asked for and that have expired. */
   readonly expired: readonly string[];
+  /** Its starts among older messages, for the topics whose logs it is behind. */
+  readonly starts: OlderStarts;
   /** The time until which it waits for topics that have not begun, in milliseconds of the hub's clock. */
   readonly startBy: number;
   /** The time at which its permission ends, in milliseconds since 1970; `null` if it does not end. */

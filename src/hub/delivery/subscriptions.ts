@@ -80,7 +80,7 @@ export class Subscriptions {
       const { format } = request;
       const policies = topics.map(({ settings }) => client.overflow ?? settings.overflow);
       group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
-      const resumePoints = resumePointsOf(topics, request, policies, group);
+      const resumePoints = resumePointsOf(topics, request, client, policies, group);
       this.#counters.opened += 1;
       connection = new Connection(this.#context, sink, {
         id: this.#counters.opened,
@@ -217,6 +217,7 @@ export class Subscriptions {
 function resumePointsOf(
   topics: readonly LiveTopic[],
   { positions, from }: StreamRequest,
+  { starts }: StreamClient,
   policies: readonly OverflowPolicy[],
   group: Group,
 ): ResumePoint[] {
@@ -226,6 +227,6 @@ function resumePointsOf(
     const { name, log } = topic;
     const position = positions === "unreadable" ? positions : positions.get(name);
     const start = from ?? topic.defaultStart;
-    return resumePoint(log, position, start, policies[i] as OverflowPolicy, newest[i] as number);
+    return resumePoint(log, position, start, policies[i] as OverflowPolicy, newest[i] as number, starts.get(name));
   });
 }

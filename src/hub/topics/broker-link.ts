@@ -1,4 +1,4 @@
-import { CometError } from "../../core/errors.ts";
+import { CometError, describe } from "../../core/errors.ts";
 import type { OnError } from "../../core/on-error.ts";
 import { Semaphore } from "../../core/semaphore.ts";
 import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
@@ -12,8 +12,8 @@ const MAX_UNACKNOWLEDGED_BYTES = 16_777_216;
 const MAX_REPORTED = 10_000;
 /** The number of concurrent reads, so that ten thousand topics do not hit a broker that has just recovered. */
 const MAX_READS = 64;
-/** The number of clients for which messages are read at a time that the memory had no room for. */
-const MAX_READS_BACK = 4;
+/** The number of pages that are read at a time for readers which are behind the logs. */
+const MAX_OLDER_READS = 8;
 
 /**
  * The beginning of a signal that a topic has begun or was deleted, which no notice shows. The name of the topic follows.
@@ -38,8 +38,8 @@ export class BrokerLink {
   readonly broker: Broker;
   /** Bounds the reads of replicas. */
   readonly reads: Semaphore = new Semaphore(MAX_READS);
-  /** Bounds the reads of what the memory had no room for: see `readBack`. */
-  readonly readsBack: Semaphore = new Semaphore(MAX_READS_BACK);
+  /** Bounds the reads of older messages: see `OlderPages`. */
+  readonly olderReads: Semaphore = new Semaphore(MAX_OLDER_READS);
   readonly #codec: BrokerCodec;
   readonly #onError: OnError;
   readonly #reported = new Set<string>();
@@ -107,6 +107,12 @@ export class BrokerLink {
     this.reportOnce(`${topic} ${epoch} ${what}`, new CometError("ERR_MESSAGE", text, { cause }));
   }
 
+  /** Reports once that a dense topic has no messages between two offsets in the broker. */
+  reportRemoved(topic: string, epoch: string, before: number, after: number): void {
+    const what = after === before + 2 ? `Message ${before + 1}` : `Messages ${before + 1} to ${after - 1}`;
+    this.reportSkipped(topic, epoch, what, "Another program has removed what the broker held.");
+  }
+
   /** Reports an error to `onError`, unless one with the same key was reported. */
   reportOnce(key: string, error: CometError): void {
     if (this.#reported.has(key)) return;
@@ -140,6 +146,22 @@ export class BrokerLink {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;
     }
+  }
+
+  /**
+   * Adds a message to a transaction of the application: see `TransactionalTopics.publish`.
+   *
+   * @returns Rejects with `ERR_OPTION` if the broker has no transactions.
+   */
+  async publishIn(transaction: unknown, topic: string, message: Publication, bounds: TopicBounds): Promise<void> {
+    const { name, transactional } = this.broker;
+    if (transactional === undefined) {
+      throw new CometError(
+        "ERR_OPTION",
+        `The broker ${describe(name)} has no transactions: publish without transaction.`,
+      );
+    }
+    await transactional.publish(transaction, topic, this.#codec.encode(message), bounds);
   }
 
   /**

@@ -64,7 +64,7 @@ export class HubSourceTopic implements ProducedTopic {
   }
 
   get bounds(): TopicBounds {
-    return this.#topics.boundsOf(this.name, this.#finite);
+    return this.#topics.historyOf(this.name, this.#finite);
   }
 
   refresh(): Promise<void> | undefined {

@@ -1,7 +1,7 @@
 import { now } from "../../core/clock.ts";
 import { added, membersOf, removed, type SmallSet } from "../../core/small-set.ts";
 import type { TopicBounds } from "../../log/broker.ts";
-import type { Entry, Publication } from "../../log/entry.ts";
+import type { Entry, LogBounds, Publication } from "../../log/entry.ts";
 import { Log } from "../../log/log.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
 import type { Start } from "../../log/start.ts";
@@ -9,10 +9,14 @@ import type { Wake } from "../../stream/run.ts";
 import type { Flushable, Flusher, Follower } from "../flusher.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { FiniteLife, type FiniteSettings } from "./finite-life.ts";
+import type { OlderStarts } from "./older-start.ts";
 
 /** The settings of a topic. Topics with the same options share them. */
 export interface TopicSettings {
-  readonly bounds: TopicBounds;
+  /** The bounds of the log. */
+  readonly bounds: LogBounds;
+  /** The bounds to which the broker keeps the topic: those of the log or wider. The log's, if there is no broker. */
+  readonly history: TopicBounds;
   /** Set if the topic ends. Nothing of it is too old until `ttlMs` after its end. */
   readonly finite: FiniteSettings | undefined;
   readonly overflow: OverflowPolicy;
@@ -254,5 +258,7 @@ export class LiveTopic implements Flushable {
 /** Topics that are kept alive until `release` is called, once. */
 export interface HeldTopics {
   readonly topics: readonly LiveTopic[];
+  /** The reader's starts among older messages, for the topics whose logs it is behind. */
+  readonly starts: OlderStarts;
   readonly release: () => void;
 }

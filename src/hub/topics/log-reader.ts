@@ -1,12 +1,14 @@
 import { CometError, describe } from "../../core/errors.ts";
 import type { Entry } from "../../log/entry.ts";
-import { parsePositions, type Position } from "../../log/position.ts";
+import type { OlderMessages, OlderPage } from "../../log/older.ts";
+import { offsetOf, parsePositions, type Position } from "../../log/position.ts";
 import { isStart, parseStart, startIndex, type Start } from "../../log/start.ts";
 import { END, WAIT, type Run, type Step, type Wake } from "../../stream/run.ts";
 import type { TopicEnd } from "../../wire/item.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import type { TopicMessage } from "../topic.ts";
 import type { LiveTopic } from "./live-topic.ts";
+import type { OlderStart, OlderStarts } from "./older-start.ts";
 import type { Topics } from "./topics.ts";
 
 /**
@@ -20,8 +22,13 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   readonly #topic: LiveTopic;
   readonly #wake: Wake;
   readonly #isClosed: () => boolean;
-  /** The index of the last message read; `undefined` while it waits for the log. */
+  /** The index of the last message read, and its offset; `undefined` while it waits for the log. */
   #cursor: number | undefined;
+  #offset = 0;
+  #epoch = "";
+  /** The page that it reads while it is behind the log, and whether one is on its way. */
+  #page: OlderPage | undefined;
+  #isLoading = false;
   /** The number of messages missing before the next one, `null` if it is unknown; `undefined` where none is missing. */
   #missed: number | null | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -51,15 +58,11 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     if (this.#topic.isForgotten) throw forgotten(log.topic);
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#cursor === undefined) return this.#isClosed() ? END : WAIT;
-    if (this.#cursor < log.floor) throw overflow(log.missed(this.#cursor, log.floor));
-    if (this.#cursor < log.head) {
-      const entry = log.entry(this.#cursor + 1);
-      if (entry.ended !== undefined) return afterEnd(entry.ended);
-      this.#cursor += 1;
-      const message = messageOf(entry, this.#missed);
-      this.#missed = undefined;
-      return message;
+    if (this.#cursor < log.floor) {
+      const step = this.#pollOlder();
+      if (step !== undefined) return step;
     }
+    if (this.#cursor < log.head) return this.#take(log.entry(this.#cursor + 1), this.#cursor + 1);
     if (log.ended !== undefined) return afterEnd(log.ended);
     return this.#isClosed() ? END : WAIT;
   }
@@ -69,10 +72,55 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#topic.removeReader(this.#wake);
   }
 
-  async #beginWhenReady(ready: Promise<void>, from: Position | Start): Promise<void> {
+  /** Returns the next message, or the end of the run. */
+  #take(message: TakenMessage, index: number): Step<TopicMessage<JsonValue>> {
+    if (message.ended !== undefined) return afterEnd(message.ended);
+    this.#cursor = index;
+    this.#offset = message.offset;
+    const missed = this.#missed;
+    this.#missed = undefined;
+    return messageOf(message, missed);
+  }
+
+  /** Returns the next step of a reader that is behind the log; `undefined` once it has reached the log. */
+  #pollOlder(): Step<TopicMessage<JsonValue>> | undefined {
+    const { log } = this.#topic;
+    const { older } = log;
+    if (older === undefined || this.#epoch !== log.epoch) throw overflow(log.missed(this.#cursor ?? 0, log.floor));
+    while (this.#offset < log.floorOffset) {
+      const offset = this.#offset;
+      if (this.#page?.covers(offset) !== true) this.#page = older.page(offset);
+      if (this.#page === undefined) {
+        void this.#load(older, offset);
+        return WAIT;
+      }
+      const { floor, messages, through } = this.#page;
+      if (floor > offset) throw overflow(log.isDense ? floor - offset : null);
+      const message = messages[this.#page.firstAfter(offset)];
+      if (message !== undefined) return this.#take(message, log.placeOf(message.offset));
+      this.#offset = through;
+    }
+    this.#page = undefined;
+    this.#cursor = log.placeOf(this.#offset);
+    return undefined;
+  }
+
+  async #load(older: OlderMessages, after: number): Promise<void> {
+    if (this.#isLoading) return;
+    this.#isLoading = true;
     try {
-      await ready;
-      this.#begin(from);
+      this.#page = await older.load(after);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#isLoading = false;
+    if (!this.#isClosedByReader) this.#wake();
+  }
+
+  async #beginWhenReady(ready: Promise<OlderStarts>, from: Position | Start): Promise<void> {
+    try {
+      const starts = await ready;
+      this.#begin(from, starts.get(this.#topic.name));
     } catch (error) {
       this.#failure = { error };
     }
@@ -80,10 +128,19 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
   }
 
   /** @throws {CometError} `ERR_OVERFLOW` if the log does not know a position. */
-  #begin(from: Position | Start): void {
+  #begin(from: Position | Start, older?: OlderStart): void {
     const { log } = this.#topic;
+    this.#epoch = log.epoch;
+    if (older !== undefined) {
+      // Of a reader with a position nothing may be missing.
+      this.#offset = isPosition(from) ? from.offset : older.after;
+      this.#cursor = log.placeOf(this.#offset);
+      this.#missed = older.missed;
+      return;
+    }
     if (isPosition(from)) {
       this.#cursor = log.indexOf(from.epoch, from.offset);
+      this.#offset = from.offset;
       if (this.#cursor !== undefined) return;
       const why = "from is a position of another epoch, so the messages after it are unknown.";
       throw new CometError("ERR_OVERFLOW", why);
@@ -92,8 +149,12 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     this.#cursor = Math.max(index ?? log.floor, log.floor);
     if (index === undefined) this.#missed = null;
     else if (index < log.floor) this.#missed = log.missed(index, log.floor);
+    this.#offset = offsetOf(log.position(this.#cursor));
   }
 }
+
+/** A message of the log, or an older one. */
+type TakenMessage = Pick<Entry, "id" | "json" | "event" | "key" | "messageId" | "ended" | "offset">;
 
 /** Returns the start or the position that `from` is. @throws {CometError} `ERR_OPTION`, `ERR_POSITION`. */
 function parseFrom({ name }: LiveTopic, from: unknown): Position | Start {
@@ -127,7 +188,7 @@ function overflow(missed: number | null): CometError {
 }
 
 function messageOf(
-  { id, json, event, key, messageId }: Entry,
+  { id, json, event, key, messageId }: TakenMessage,
   missed: number | null | undefined,
 ): TopicMessage<JsonValue> {
   return {

@@ -2,7 +2,7 @@ import { CometError, describe } from "../../core/errors.ts";
 import { endPublication, type Publication } from "../../log/entry.ts";
 import { positionPrefix } from "../../log/position.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import type { EndOptions, PublishOptions } from "../topic.ts";
+import type { EndOptions, PublishOptions, TransactionPublishOptions } from "../topic.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { encodeMessage } from "./encode-message.ts";
 import type { FiniteSettings } from "./finite-life.ts";
@@ -44,8 +44,16 @@ export class Publisher {
    *
    * @param finite Set if the topic is declared to end.
    */
-  publish(name: string, data: unknown, options: PublishOptions, finite?: FiniteSettings): Promise<string> {
+  publish(
+    name: string,
+    data: unknown,
+    options: PublishOptions | TransactionPublishOptions,
+    finite?: FiniteSettings,
+  ): Promise<string | undefined> {
     this.#assertOpen();
+    if ("transaction" in options && (options.transaction as unknown) !== undefined) {
+      return this.#publishIn(options.transaction, name, this.encode(data, options), finite);
+    }
     const sent = this.send(name, this.encode(data, options), finite);
     return typeof sent === "string" ? this.#paced(name, sent) : sent.then((position) => this.#paced(name, position));
   }
@@ -112,6 +120,23 @@ export class Publisher {
     if (this.#isClosed) throw new CometError("ERR_CLOSED", "The hub is closed.");
   }
 
+  /** Publishes a message when a transaction of the application commits. */
+  async #publishIn(
+    transaction: object,
+    name: string,
+    message: Publication,
+    finite: FiniteSettings | undefined,
+  ): Promise<undefined> {
+    if (this.#link === undefined) {
+      throw new CometError(
+        "ERR_OPTION",
+        "transaction needs a broker that keeps it, as postgresBroker does: the hub has none.",
+      );
+    }
+    await this.#link.publishIn(transaction, name, message, this.#topics.boundsOf(name, finite));
+    return undefined;
+  }
+
   async #sendTo(
     link: BrokerLink,
     name: string,
@@ -119,7 +144,7 @@ export class Publisher {
     finite: FiniteSettings | undefined,
     fence: string | undefined,
   ): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.boundsOf(name, finite), fence);
+    const { epoch, offset } = await link.publish(name, message, this.#topics.historyOf(name, finite), fence);
     if (message.ended === undefined) this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }

@@ -7,6 +7,7 @@ import type { Log } from "../../log/log.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import { assertHistory, isNotice } from "./check-broker-input.ts";
 import type { LiveTopic } from "./live-topic.ts";
+import { tailOf } from "./tail.ts";
 
 /** A caller of `refresh`. */
 interface Waiter {
@@ -147,6 +148,7 @@ export class Replica {
   async #readPages(): Promise<void> {
     const broker = this.#broker;
     const { topic } = this.#log;
+    const { bounds } = this.#topic.settings;
     if (!this.#isListening) {
       await broker.listen(topic, (notice) => this.#onNotice(notice));
       this.#isListening = true;
@@ -159,8 +161,7 @@ export class Replica {
       const after = this.#log.headOffset;
       const verifies = this.#mustVerifyNewest && this.#newest !== undefined;
       const from = verifies ? after - 1 : after;
-      const history = await broker.read(topic, from, this.#topic.settings.bounds, askedAt - this.#currentAt);
-      assertHistory(history, from);
+      const history = await this.#read(from, askedAt - this.#currentAt);
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
       if (this.#isStopped) return;
       if (this.#isReplaced(history)) {
@@ -178,13 +179,17 @@ export class Replica {
         continue;
       }
       const isAnotherEpoch = history.epoch !== this.#log.epoch;
-      if (isAnotherEpoch || history.floor > after) {
-        this.#topic.restart(history.epoch, history.floor, history.finite?.begunAfter);
+      let { floor } = history;
+      if (isAnotherEpoch || floor > after) {
+        if (isAnotherEpoch && this.#leavesOlder) floor = await tailOf(history, bounds, (next) => this.#read(next));
+        // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `stop` may have run during the read.
+        if (this.#isStopped) return;
+        this.#topic.restart(history.epoch, floor, history.finite?.begunAfter);
         this.#newest = undefined;
       }
       this.#mustVerifyNewest = false;
-      // The page begins after `from`; the new epoch's messages before it were not asked for.
-      if (isAnotherEpoch && from > history.floor) continue;
+      // The page begins after `from`: it lacks messages of the new epoch, or has some that the log leaves to the broker.
+      if (isAnotherEpoch && (from > history.floor || floor > history.floor)) continue;
       for (const message of history.messages) {
         if (message.offset > this.#log.headOffset) this.#appendRead(message, history.now - message.at);
       }
@@ -194,6 +199,18 @@ export class Replica {
       this.#currentAt = askedAt;
       return;
     }
+  }
+
+  async #read(after: number, current = Infinity): Promise<History> {
+    const history = await this.#broker.read(this.#log.topic, after, this.#topic.settings.history, current);
+    assertHistory(history, after);
+    return history;
+  }
+
+  /** Whether the broker keeps more than the log, so that the log need not begin with the oldest message. */
+  get #leavesOlder(): boolean {
+    const { bounds, history, isDense } = this.#topic.settings;
+    return isDense && (history.maxEntries > bounds.maxEntries || history.maxBytes > bounds.maxBytes);
   }
 
   /** Notes what the broker knows of a topic that ends. Returns whether it is another topic than the one of this log. */
@@ -265,8 +282,7 @@ export class Replica {
     const { topic, epoch, headOffset } = this.#log;
     const { offset } = message;
     if (this.#topic.settings.isDense && offset > headOffset + 1) {
-      const lost = offset === headOffset + 2 ? `Message ${offset - 1}` : `Messages ${headOffset + 1} to ${offset - 1}`;
-      this.#link.reportSkipped(topic, epoch, lost, "Another program has removed what the broker held.");
+      this.#link.reportRemoved(topic, epoch, headOffset, offset);
       this.#topic.restart(epoch, offset - 1);
     }
     this.#newest = message;

@@ -7,7 +7,8 @@ import type { Start } from "../../log/start.ts";
 import type { BrokerLink } from "./broker-link.ts";
 import type { LiveTopic } from "./live-topic.ts";
 import { ProducerWatch } from "./producer-watch.ts";
-import { lackingIn, readBack, type Lacking } from "./read-back.ts";
+import { OlderPages } from "./older-pages.ts";
+import { isBehind, olderStart, type OlderStart, type OlderStarts, type ReaderPlace } from "./older-start.ts";
 import { Replica, type ReplicaHost } from "./replica.ts";
 
 /** The part of a hub's topics that its replicas need. */
@@ -47,7 +48,10 @@ export class Replicas implements ReplicaHost {
   /** Begins the replica of a topic, if it has none. */
   add(topic: LiveTopic): void {
     if (!this.#isClosed && !this.#replicas.has(topic)) {
-      this.#replicas.set(topic, new Replica(topic, this.#link, this));
+      const replica = new Replica(topic, this.#link, this);
+      const { memory } = this.#topics;
+      topic.log.older = new OlderPages({ topic, link: this.#link, memory, refresh: () => replica.refresh() });
+      this.#replicas.set(topic, replica);
     }
   }
 
@@ -75,12 +79,17 @@ export class Replicas implements ReplicaHost {
   }
 
   /** Implements `Topics.whenReady`, which documents it. */
-  whenReady(topics: readonly LiveTopic[], positions: Positions, from: Start | undefined): Promise<void> | undefined {
+  whenReady(
+    topics: readonly LiveTopic[],
+    positions: Positions,
+    from: Start | undefined,
+  ): Promise<OlderStarts> | undefined {
     const refreshing = topics.flatMap((topic) => this.#refreshFor(topic, positions.get(topic.name)) ?? []);
-    const lacking = (): Lacking[] =>
-      topics.flatMap((topic) => lackingIn(topic, positions.get(topic.name), from ?? topic.defaultStart) ?? []);
-    if (refreshing.length === 0) return this.#readBack(lacking());
-    return Promise.all(refreshing).then(() => this.#readBack(lacking()));
+    const places = (): ReaderPlace[] => topics.map((topic) => positions.get(topic.name) ?? from ?? topic.defaultStart);
+    if (refreshing.length > 0) return Promise.all(refreshing).then(() => startsOf(topics, places()));
+    const known = places();
+    const isAnyBehind = topics.some(({ log }, i) => isBehind(log, known[i] as ReaderPlace));
+    return isAnyBehind ? startsOf(topics, known) : undefined;
   }
 
   /** Has all replicas read again, after the broker has reconnected. */
@@ -130,8 +139,15 @@ export class Replicas implements ReplicaHost {
     const isKnown = position === undefined || topic.log.indexOf(position.epoch, position.offset) !== undefined;
     return replica === undefined || (replica.isLoaded && isKnown && !topic.isOver) ? undefined : replica.refresh();
   }
+}
 
-  #readBack(lacking: readonly Lacking[]): Promise<void> | undefined {
-    return lacking.length === 0 ? undefined : readBack(lacking, this.#link, this.#topics.memory);
+/** Returns the starts of a reader in the topics whose logs it is behind. */
+async function startsOf(topics: readonly LiveTopic[], places: readonly ReaderPlace[]): Promise<OlderStarts> {
+  const starts = new Map<string, OlderStart>();
+  for (const [i, { name, log }] of topics.entries()) {
+    const place = places[i] as ReaderPlace;
+    const start = isBehind(log, place) ? await olderStart(log, place) : undefined;
+    if (start !== undefined) starts.set(name, start);
   }
+  return starts;
 }

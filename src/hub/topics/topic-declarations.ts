@@ -1,8 +1,10 @@
 import { CometError, describe } from "../../core/errors.ts";
+import type { LogBounds } from "../../log/entry.ts";
 import { checkOverflow, type OverflowPolicy } from "../request-options.ts";
 import type { TopicDeclaration } from "../topic.ts";
 import {
   checkFinite,
+  checkHistory,
   checkLogBounds,
   START_TIMEOUT_MS,
   type FiniteDefaults,
@@ -19,6 +21,8 @@ const REPLICA_GRACE_MS = 30_000;
 
 /** The settings of a hub that its topics have by default. */
 export interface TopicDefaults extends FiniteDefaults {
+  /** What the application says of the bounds of the history. */
+  readonly history: Partial<LogBounds> | undefined;
   readonly topics: (name: string) => boolean | TopicOptions;
   readonly overflow: OverflowPolicy;
 }
@@ -84,14 +88,17 @@ export class TopicDeclarations {
 
   /** Returns the settings with which a topic ends. Its messages have no age until then. */
   withEnd(settings: TopicSettings, finite: FiniteSettings): TopicSettings {
-    return { ...settings, finite, bounds: { ...settings.bounds, maxAgeMs: Infinity, ttlMs: finite.ttlMs } };
+    const bounds = { ...settings.bounds, maxAgeMs: Infinity };
+    const history = { ...settings.history, maxAgeMs: Infinity, ttlMs: finite.ttlMs };
+    return { ...settings, finite, bounds, history };
   }
 
   #settingsOf(options: TopicOptions): TopicSettings {
-    const { log, overflow, broker } = this.#settings;
-    const bounds = checkLogBounds(options.log, log);
+    const { log, history, overflow, broker } = this.#settings;
+    const bounds = checkLogBounds("log", options.log, log);
     const settings: TopicSettings = {
       bounds,
+      history: checkHistory(options.history, { log: bounds, history, broker }),
       finite: undefined,
       overflow: checkOverflow(options.overflow ?? overflow),
       graceMs: broker === undefined ? bounds.maxAgeMs : REPLICA_GRACE_MS,

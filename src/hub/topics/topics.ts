@@ -16,6 +16,7 @@ import { ExpiredNames } from "./expired-names.ts";
 import type { FiniteSettings } from "./finite-life.ts";
 import { IdleTopics } from "./idle-topics.ts";
 import { LiveTopic, type HeldTopics, type TopicContext, type TopicSettings } from "./live-topic.ts";
+import type { OlderStarts } from "./older-start.ts";
 import { Replicas, type ReplicatedTopics } from "./replicas.ts";
 import { TopicDeclarations } from "./topic-declarations.ts";
 
@@ -204,10 +205,10 @@ export class Topics {
       for (const topic of topics) topic.removeReader(holder);
     };
     const ready = this.whenReady(topics, positions, from);
-    if (ready === undefined) return { topics, release };
+    if (ready === undefined) return { topics, starts: new Map(), release };
     return ready.then(
-      () => {
-        if (topics.every(({ isForgotten }) => !isForgotten)) return { topics, release };
+      (starts) => {
+        if (topics.every(({ isForgotten }) => !isForgotten)) return { topics, starts, release };
         // The broker has another topic of this name by now.
         release();
         return this.hold(names, positions, from);
@@ -222,13 +223,14 @@ export class Topics {
   }
 
   /**
-   * Waits until the logs of topics know what follows a reader's positions, or its start where it has none: until their
-   * replicas are loaded, and hold the messages that the positions name if the broker has them.
+   * Waits until it is known what follows a reader's positions, or its start where it has none: until the replicas are
+   * loaded, and the broker has said which older messages it holds.
    *
    * @param from The start of a reader without a position; each topic's own by default.
-   * @returns `undefined` where there is nothing to wait for. Rejects with the broker's error if it could not be read.
+   * @returns `undefined` where there is nothing to wait for. Resolves to the starts in the topics whose logs the reader is
+   *   behind. Rejects with the broker's error if it could not be read.
    */
-  whenReady(topics: readonly LiveTopic[], positions: Positions, from?: Start): Promise<void> | undefined {
+  whenReady(topics: readonly LiveTopic[], positions: Positions, from?: Start): Promise<OlderStarts> | undefined {
     return this.#replicas?.whenReady(topics, positions, from);
   }
 
@@ -259,16 +261,16 @@ export class Topics {
   }
 
   /**
-   * Returns the bounds of a topic, live or not.
+   * Returns the bounds to which a topic is kept, live or not: by the broker, if there is one.
    *
    * @param finite Set if the application declares that it ends.
    * @throws {CometError} `ERR_TOPIC_UNKNOWN`, `ERR_OPTION`; and any error of the application's `topics`.
    */
-  boundsOf(name: string, finite?: FiniteSettings): TopicBounds {
-    return this.#settingsOf(name, finite).bounds;
+  historyOf(name: string, finite?: FiniteSettings): TopicBounds {
+    return this.#settingsOf(name, finite).history;
   }
 
-  /** Returns whether a topic ends, live or not. Parameters and errors are those of {@link boundsOf}. */
+  /** Returns whether a topic ends, live or not. Parameters and errors are those of {@link historyOf}. */
   isFinite(name: string, finite?: FiniteSettings): boolean {
     return this.#settingsOf(name, finite).finite !== undefined;
   }
@@ -372,6 +374,7 @@ export class Topics {
         continue;
       }
       topic.log.trim(time);
+      topic.log.older?.sweep(time);
       this.#live.delete(name);
       // A replica may be forgotten while it has messages, since the broker keeps them.
       const hasMessages = this.#link === undefined && topic.log.size > 0;
@@ -394,6 +397,7 @@ export class Topics {
     this.#update(topic);
     this.#written.delete(topic);
     topic.log.clear();
+    topic.log.older?.clear();
     this.#replicas?.remove(topic);
     if (!topic.isFollowed) return;
     topic.wakeReaders();

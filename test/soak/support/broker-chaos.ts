@@ -59,7 +59,7 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     harm.stop();
     await harming;
     const settling = performance.now();
-    await world.settle({ maxEntries, isDense: engine === "redis" });
+    await world.settle({ maxEntries, isDense: engine !== "nats" });
     await world.states();
     return reportOf(world, options, performance.now() - start, performance.now() - settling);
   } finally {

@@ -96,7 +96,7 @@ export async function outage(options: OutageOptions): Promise<OutageReport> {
     const healedMs = performance.now() - start;
     await Promise.all(publishing);
     const flooded = await flooding;
-    await world.settle({ maxEntries: undefined, isDense: engine === "redis" });
+    await world.settle({ maxEntries: undefined, isDense: engine !== "nats" });
     const after = await world.states();
 
     check(tally.of("losses broken") === 0, `${tally.of("losses broken")} connections of clients were dropped.`);

@@ -32,7 +32,7 @@ export async function race({ engine, random, messages }: RaceOptions): Promise<R
     const racing = world.hubs.slice(0, 2).map((hub, i) => publishAll(truth, hub, i * messages, messages));
     await Promise.all(racing);
     const seconds = (performance.now() - start) / 1000;
-    await world.settle({ maxEntries: undefined, isDense: engine === "redis" });
+    await world.settle({ maxEntries: undefined, isDense: engine !== "nats" });
     await world.states();
     const { numbers } = truth.sequence();
     const isFirst = numbers.map((n) => n <= messages);

@@ -1,5 +1,6 @@
 import { HubProcess, type Engine, type HubProcessState, type ListenOrder } from "../../support/hub-process.ts";
 import { startNats } from "../../support/nats.ts";
+import { startPostgres } from "../../support/postgres.ts";
 import { startRedis } from "../../support/redis.ts";
 import { tcpProxy, type TcpProxy } from "../../support/tcp-proxy.ts";
 import type { Wire } from "../../../src/wire/item.ts";
@@ -10,7 +11,13 @@ import { sleep, until } from "./clock.ts";
 import type { Random } from "./random.ts";
 import { Tally } from "./tally.ts";
 
-export const engines: readonly Engine[] = ["redis", "nats"];
+export const engines: readonly Engine[] = ["redis", "nats", "postgres"];
+/** Starts the server of each engine. */
+const starts: Readonly<Record<Engine, () => Promise<EngineServer>>> = {
+  redis: () => startRedis({ persistent: true }),
+  nats: () => startNats(),
+  postgres: () => startPostgres(),
+};
 const wires: readonly Wire[] = ["ndjson", "sse", "comet", "poll"];
 
 /** A server that keeps what it has acknowledged, whatever happens to it. */
@@ -62,7 +69,7 @@ export class BrokerWorld {
 
   /** Whoever opens it closes it. */
   static async open(options: WorldOptions): Promise<BrokerWorld> {
-    const engine = options.engine === "redis" ? await startRedis({ persistent: true }) : await startNats();
+    const engine = await starts[options.engine]();
     const proxies: TcpProxy[] = [];
     const hubs: HubProcess[] = [];
     try {

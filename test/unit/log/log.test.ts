@@ -246,24 +246,6 @@ describe("the memory of logs", () => {
     expect([shared.entries, shared.bytes]).toEqual([0, 0]);
   });
 
-  test("drops messages first that were put back into a log, if they are the oldest", () => {
-    const { memory: shared, logs } = holding(4);
-    const [a, b] = logs;
-    for (const at of [0, 1]) fill(a, at);
-    for (const at of [2, 3, 4]) fill(b, at);
-    fill(a, 5);
-    shared.enforce();
-    expect([a?.floor, b?.floor]).toEqual([2, 0]);
-    // It has compared the logs, and b has the oldest message.
-    fill(a, 6);
-    shared.enforce();
-    expect([a?.floor, b?.floor]).toEqual([2, 1]);
-    a?.prepend([0, 1].map((at) => ({ ...publication("x".repeat(1000)), offset: at + 1, at })));
-    expect(a?.floor).toBe(0);
-    shared.enforce();
-    expect([a?.floor, b?.floor]).toEqual([2, 1]);
-  });
-
   test("drops tapes first, in the order of their use, and never a message for a tape", () => {
     const { memory: shared, logs } = holding(11);
     const [a, b] = logs;

@@ -1,9 +1,9 @@
 import type { Redis } from "ioredis";
-import type { RedisClient, RedisListener } from "../../src/brokers/redis/index.ts";
+import type { RedisClient, RedisListener } from "comet-sockets/redis";
 
 /**
- * Adapts a client of `ioredis` or `iovalkey` to the broker. Its copies connect only on `connect`, and neither reconnect nor resend
- * commands: the broker makes new copies instead.
+ * Adapts a client of `ioredis` or `iovalkey`. Its copies connect only on `connect`, and neither reconnect nor resend commands: the broker
+ * makes new copies instead.
  */
 export function fromIoredis(redis: Redis): RedisClient {
   const listeners = new Map<string, RedisListener>();

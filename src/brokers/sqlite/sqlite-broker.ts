@@ -1,0 +1,285 @@
+import { Backoff } from "../../core/backoff.ts";
+import { CometError } from "../../core/errors.ts";
+import { Queue } from "../../core/queue.ts";
+import { unrefTimeout, type Timer } from "../../core/timers.ts";
+import { afterTurn } from "../../core/turn.ts";
+import type {
+  Broker,
+  BrokerHost,
+  BrokerPublication,
+  FiniteTopics,
+  History,
+  LeaseAnswer,
+  Notice,
+  TopicBounds,
+} from "../../log/broker.ts";
+import type { Position } from "../../log/position.ts";
+import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import type { SqliteSettings } from "./sqlite-broker-options.ts";
+import type { News, WorkerCall } from "./worker-protocol.ts";
+import { WorkerSession, type SessionEnd } from "./worker-session.ts";
+
+/** The bytes of a pending message besides its data, approximately. */
+const ENVELOPE_BYTES = 512;
+/** The least delay before a damaged file is opened again, in milliseconds: all of it is checked each time. */
+const DAMAGED_RETRY_MS = 30_000;
+
+interface Subscription {
+  readonly id: number;
+  readonly listener: (notice: Notice) => void;
+}
+
+/** A call of the hub that is yet to be made. */
+type HubEvent =
+  { readonly id: number; readonly notice: Notice } | { readonly text: string } | { readonly ignored: string };
+
+/**
+ * The broker in a SQLite file. A worker thread has the file; there is at most one such session at a time. When it ends, calls reject at
+ * once until another session has opened the file and listens to all topics again; only then is the hub notified with `restored`.
+ */
+export class SqliteBroker implements Broker {
+  readonly name = "sqlite";
+  readonly isDense = true;
+  readonly finite: FiniteTopics;
+  readonly #settings: SqliteSettings;
+  readonly #backoff: Backoff;
+  readonly #topics = new Map<string, Subscription>();
+  readonly #byId = new Map<number, Subscription>();
+  readonly #events = new Queue<HubEvent>();
+  #ids = 0;
+  #session: WorkerSession | undefined;
+  #closing: Promise<void> | undefined;
+  #host: BrokerHost | undefined;
+  #lastError: CometError | undefined;
+  #isLossNotified = false;
+  #isScheduled = false;
+  #pendingBytes = 0;
+  #retry: Timer | undefined;
+
+  private constructor(settings: SqliteSettings) {
+    this.#settings = settings;
+    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+    this.finite = {
+      maxKeptMs: Infinity,
+      acquire: async (topic, request, bounds) =>
+        (await this.#call({ op: "acquire", topic, request, bounds })) as LeaseAnswer,
+      renewLease: async (topic, fence, leaseMs) => {
+        await this.#call({ op: "renewLease", topic, fence, leaseMs });
+      },
+      settle: async (topic, end, bounds) => (await this.#append("settle", topic, end, bounds)) as number | undefined,
+      delete: async (topic) => (await this.#call({ op: "delete", topic })) as Position | undefined,
+    };
+  }
+
+  /** @throws {CometError} `ERR_BROKER`, `ERR_BROKER_CONFIG`. */
+  static async open(settings: SqliteSettings): Promise<SqliteBroker> {
+    const broker = new SqliteBroker(settings);
+    try {
+      await broker.#connect(false);
+    } catch (end) {
+      throw (end as SessionEnd).error;
+    }
+    return broker;
+  }
+
+  attach(host: BrokerHost): void {
+    this.#host = host;
+    // The session may have ended before there was a host.
+    if (this.#session === undefined && this.#closing === undefined) afterTurn(() => this.#notifyLost());
+  }
+
+  async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
+    return (await this.#append("publish", topic, message, bounds)) as Position;
+  }
+
+  async read(topic: string, after: number, bounds: TopicBounds): Promise<History> {
+    return (await this.#call({ op: "read", topic, after, bounds })) as History;
+  }
+
+  async listen(topic: string, listener: (notice: Notice) => void): Promise<void> {
+    const session = this.#openSession();
+    this.#ids += 1;
+    const id = this.#ids;
+    const subscription = { id, listener };
+    this.unlisten(topic);
+    this.#topics.set(topic, subscription);
+    this.#byId.set(id, subscription);
+    try {
+      await session.call({ op: "listen", topic, id });
+    } catch (error) {
+      if (this.#topics.get(topic) === subscription) this.unlisten(topic);
+      throw error;
+    }
+  }
+
+  unlisten(topic: string): void {
+    const subscription = this.#topics.get(topic);
+    if (subscription === undefined) return;
+    this.#topics.delete(topic);
+    this.#byId.delete(subscription.id);
+    this.#send({ op: "unlisten", topic });
+  }
+
+  async renew(topic: string, epoch: string): Promise<void> {
+    await this.#call({ op: "renew", topic, epoch });
+  }
+
+  signal(text: string): void {
+    this.#send({ op: "signal", text });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#host = undefined;
+    this.#topics.clear();
+    this.#byId.clear();
+    this.#events.clear();
+    clearTimeout(this.#retry);
+    const session = this.#session;
+    this.#session = undefined;
+    await session?.close();
+  }
+
+  /** Adds an entry to a topic, or as `settle` does. */
+  async #append(
+    op: "publish" | "settle",
+    topic: string,
+    message: BrokerPublication,
+    bounds: TopicBounds,
+  ): Promise<unknown> {
+    const session = this.#openSession();
+    const bytes = message.bytes + (message.ended?.length ?? 0) + ENVELOPE_BYTES;
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#settings.maxPendingBytes) {
+      throw new CometError(
+        "ERR_BROKER",
+        `The disk is slow: ${this.#pendingBytes} bytes of messages await their commit.`,
+      );
+    }
+    this.#pendingBytes += bytes;
+    try {
+      return await session.call({ op, topic, message, bounds });
+    } finally {
+      this.#pendingBytes -= bytes;
+    }
+  }
+
+  async #call(call: WorkerCall): Promise<unknown> {
+    return this.#openSession().call(call);
+  }
+
+  /** Makes a call whose outcome does not matter. */
+  #send(call: WorkerCall): void {
+    this.#session?.call(call).catch(() => undefined);
+  }
+
+  #openSession(): WorkerSession {
+    if (this.#closing !== undefined) throw new CometError("ERR_CLOSED", "The broker is closed.");
+    if (this.#session !== undefined) return this.#session;
+    throw new CometError("ERR_BROKER", `The SQLite file is not open: ${this.#lastError?.message ?? ""}`, {
+      cause: this.#lastError,
+    });
+  }
+
+  /** Opens a session that listens to all topics. Rejects with a {@link SessionEnd}. */
+  async #connect(mustCheck: boolean): Promise<void> {
+    let isReady = false;
+    const session = await WorkerSession.open(this.#settings, mustCheck, {
+      news: (news) => this.#enqueue(news),
+      ended: (end) => {
+        if (isReady) this.#lose(end);
+      },
+    });
+    const topics = [...this.#topics];
+    try {
+      await Promise.all(topics.map(([topic, { id }]) => session.call({ op: "listen", topic, id })));
+    } catch (error) {
+      await session.close();
+      throw { error: error as CometError, isDamaged: false };
+    }
+    if (this.#closing !== undefined) {
+      await session.close();
+      return;
+    }
+    if (session.isOver) throw { error: new CometError("ERR_BROKER", "The worker thread has ended."), isDamaged: false };
+    isReady = true;
+    this.#session = session;
+    this.#backoff.reset();
+    for (const [topic] of topics) if (!this.#topics.has(topic)) this.#send({ op: "unlisten", topic });
+  }
+
+  #lose(end: SessionEnd): void {
+    this.#session = undefined;
+    this.#reconnectLater(end);
+    this.#notifyLost();
+  }
+
+  #reconnectLater({ error, isDamaged }: SessionEnd): void {
+    this.#lastError = error;
+    if (this.#closing !== undefined) return;
+    const delayMs = this.#backoff.next();
+    this.#retry = unrefTimeout(
+      () => void this.#reconnect(isDamaged),
+      isDamaged ? Math.max(delayMs, DAMAGED_RETRY_MS) : delayMs,
+    );
+  }
+
+  async #reconnect(isDamaged: boolean): Promise<void> {
+    try {
+      await this.#connect(isDamaged);
+    } catch (thrown) {
+      const end = thrown as SessionEnd;
+      this.#reconnectLater({ error: end.error, isDamaged: isDamaged || end.isDamaged });
+      return;
+    }
+    this.#notifyRestored();
+  }
+
+  #notifyLost(): void {
+    if (this.#isLossNotified || this.#host === undefined || this.#session !== undefined) return;
+    this.#isLossNotified = true;
+    this.#host.lost(this.#lastError);
+  }
+
+  #notifyRestored(): void {
+    if (!this.#isLossNotified || this.#session === undefined) return;
+    this.#isLossNotified = false;
+    this.#host?.restored();
+  }
+
+  #enqueue({ notices, signals, ignored }: News): void {
+    for (const { id, notice } of notices) this.#events.push({ id, notice });
+    for (const text of signals) this.#events.push({ text });
+    for (const reason of ignored) this.#events.push({ ignored: reason });
+    this.#deliver();
+  }
+
+  /** Calls the hub. If a listener throws, the other events are delivered in the next turn. */
+  #deliver(): void {
+    try {
+      while (this.#events.size > 0) {
+        const event = this.#events.shift();
+        if ("notice" in event) this.#byId.get(event.id)?.listener(event.notice);
+        else if ("text" in event) this.#host?.signalled(event.text);
+        else
+          this.#host?.ignored(
+            new CometError("ERR_MESSAGE", `Another program has written to the SQLite file: ${event.ignored}.`),
+          );
+      }
+    } finally {
+      this.#deliverLater();
+    }
+  }
+
+  #deliverLater(): void {
+    if (this.#isScheduled || this.#events.size === 0) return;
+    this.#isScheduled = true;
+    afterTurn(() => {
+      this.#isScheduled = false;
+      this.#deliver();
+    });
+  }
+}
