@@ -133,7 +133,7 @@ export class Publisher {
         "transaction needs a broker that keeps it, as postgresBroker does: the hub has none.",
       );
     }
-    await this.#link.publishIn(transaction, name, message, this.#topics.boundsOf(name, finite));
+    await this.#link.publishIn(transaction, name, message, this.#topics.historyOf(name, finite));
     return undefined;
   }
 
