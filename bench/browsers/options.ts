@@ -5,7 +5,7 @@ import { ways, type Way } from "./ways.ts";
 export interface Options {
   readonly browsers: readonly BrowserName[];
   readonly ways: readonly Way[];
-  /** How often each way is measured. */
+  /** How often each way is measured: each round pairs it with the `EventSource` and the reader of the same round. */
   readonly rounds: number;
   /** How many events come out of the hub's log, and how many are published one a turn. */
   readonly logged: number;
@@ -27,14 +27,14 @@ export function readOptions(args: readonly string[]): Options {
       rounds: { type: "string" },
     },
   });
-  const rounds = values.rounds === undefined ? (values.quick ? 2 : 5) : Number(values.rounds);
+  const rounds = values.rounds === undefined ? 7 : Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new RangeError(`--rounds: 1 or more.\n${usage}`);
   return {
     browsers: chosen(browsers, (name) => name, values.browsers),
     ways: chosen(ways, ({ name }) => name, values.wires),
     rounds,
-    logged: values.quick ? 100_000 : 200_000,
-    live: values.quick ? 20_000 : 50_000,
+    logged: values.quick ? 50_000 : 200_000,
+    live: values.quick ? 10_000 : 50_000,
   };
 }
 

@@ -24,7 +24,14 @@ interface Event {
   readonly n: number;
 }
 
-const wires: { readonly [name: string]: ClientWire } = { ndjson, sse, comet, poll, postedComet: postedComet() };
+const wires: { readonly [name: string]: ClientWire } = {
+  ndjson,
+  sse,
+  comet,
+  poll,
+  postedComet: postedComet(),
+  forAwait: ndjson,
+};
 
 let frames = 0;
 
@@ -42,15 +49,41 @@ function counted(wire: ClientWire): ClientWire {
   };
 }
 
+/** Iterates over a source with a loop that does nothing else. */
+async function iterate(source: AsyncIterable<{ readonly data: unknown }>, had: (event: Event) => void): Promise<void> {
+  for await (const { data } of source) had(data as Event);
+}
+
+/** Reads ndjson in the shortest way that a page could: no positions, no reconnection. */
+async function read(path: string, had: (event: Event) => void): Promise<void> {
+  const { body } = await fetch(`${path}&wire=ndjson&wait=0`, { cache: "no-store" });
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) throw new Error("the stream ended");
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line === "") continue;
+      const item = JSON.parse(line) as { readonly data?: Event };
+      if (item.data !== undefined) had(item.data);
+    }
+  }
+}
+
 function follow({ way, path, otherOrigin }: Order, had: (event: Event) => void, failed: (why: string) => void): void {
   const wire = wires[way];
   if (wire !== undefined) {
     const origin = way === "postedComet" ? otherOrigin : location.origin;
     const source = new CometSource<{ message: Event }>(origin + path, { wires: [counted(wire)] });
-    source.onmessage = ({ data }) => had(data);
+    if (way === "forAwait") iterate(source, had).catch((error: unknown) => failed(String(error)));
+    else source.onmessage = ({ data }) => had(data);
     source.ongap = () => failed("a gap");
     source.onerror = ({ code, detail }) => failed(`${code}: ${detail}`);
-  } else if (way === "eventSource") {
+  } else if (way === "reader") read(path, had).catch((error: unknown) => failed(String(error)));
+  else if (way === "eventSource") {
     const source = new EventSource(path);
     source.onmessage = ({ data }: MessageEvent<string>) => had(JSON.parse(data) as Event);
     source.onerror = () => failed("an error");

@@ -12,6 +12,8 @@ export const ways: readonly Way[] = [
   { name: "comet", title: "client, comet" },
   { name: "postedComet", title: "client, postedComet" },
   { name: "poll", title: "client, poll" },
+  { name: "forAwait", title: "client, ndjson, for await" },
+  { name: "reader", title: "a bare fetch reader" },
   { name: "eventSource", title: "a plain EventSource" },
   { name: "callback", title: "a plain iframe with a callback" },
 ];

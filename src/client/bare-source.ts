@@ -8,8 +8,10 @@ import type {
   CometOpenEvent,
 } from "./comet-events.ts";
 import type { Outcome, Wire } from "../wire/item.ts";
-import type { WireFailure } from "./client-wire.ts";
-import { createFollower, type Follower, type FollowOptions } from "./follower.ts";
+import type { FollowOptions, WireFailure } from "./client-wire.ts";
+import { createMessage } from "./comet-message.ts";
+import { createFollower, type Follower } from "./follower.ts";
+import { ListenerTable } from "./listener-table.ts";
 
 /**
  * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
@@ -38,23 +40,12 @@ export type EventOf<Events, Type> = Type extends keyof OwnEvents
 
 export type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
 
+/** The types of {@link OwnEvents}. */
+const ownTypes = ["open", "gap", "ended", "missing", "error", "close"];
+
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSED = 2;
-
-/** Declares the listeners, typed by the names of events. */
-export interface BareSource<Events> {
-  addEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  removeEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
-    options?: boolean | EventListenerOptions,
-  ): void;
-}
 
 /**
  * Follows a hub's topics over one wire, in the shape of an `EventSource`. A bundler leaves out all other wires;
@@ -73,7 +64,6 @@ export interface BareSource<Events> {
  * @example
  * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- only the types of its methods are declared.
 export class BareSource<Events = AnyEvents> extends EventTarget {
   static readonly CONNECTING: 0 = CONNECTING;
   static readonly OPEN: 1 = OPEN;
@@ -83,38 +73,43 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   readonly CLOSED: 2 = CLOSED;
 
   /** The absolute address. */
-  readonly url: string;
-  readonly withCredentials: boolean;
-  onopen: ((event: CometOpenEvent) => void) | null = null;
-  onmessage:
+  declare readonly url: string;
+  declare readonly withCredentials: boolean;
+  declare onopen: ((event: CometOpenEvent) => void) | null;
+  declare onmessage:
     | ((event: CometMessageEvent<EventOf<Events, "message"> extends CometMessageEvent<infer D> ? D : never>) => void)
-    | null = null;
-  ongap: ((event: CometGapEvent) => void) | null = null;
-  onended: ((event: CometEndedEvent) => void) | null = null;
-  onmissing: ((event: CometMissingEvent) => void) | null = null;
-  onerror: ((event: CometErrorEvent) => void) | null = null;
-  onclose: ((event: CometCloseEvent) => void) | null = null;
+    | null;
+  declare ongap: ((event: CometGapEvent) => void) | null;
+  declare onended: ((event: CometEndedEvent) => void) | null;
+  declare onmissing: ((event: CometMissingEvent) => void) | null;
+  declare onerror: ((event: CometErrorEvent) => void) | null;
+  declare onclose: ((event: CometCloseEvent) => void) | null;
   /** @internal */
-  protected readonly follower: Follower;
+  declare protected readonly follower: Follower;
   #readyState: 0 | 1 | 2 = CONNECTING;
   #wire: Wire | undefined;
   #outcome: Outcome | undefined;
+  #isClosedByPage = false;
+  /** The listeners of messages: to dispatch them as the browser does takes longer than everything else for a message. */
+  readonly #listeners = new ListenerTable();
 
   constructor(url: string | URL, options: FollowOptions) {
     super();
-    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is no location outside of pages and workers.
-    const address = new URL(url, globalThis.location?.href);
+    // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- workers have no document, and Node has no location.
+    const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
     // A frame would run `javascript:` in this page, whatever `fetch` and `EventSource` refuse.
     if (!/^https?:$/.test(address.protocol)) throw Object.assign(new TypeError(`No http: ${url}`), { code: "ERR_URL" });
+    // `fetch` refuses them. A relative address inherits those of the page.
+    address.username = address.password = "";
     this.url = address.href;
     this.withCredentials = options.withCredentials ?? false;
-    for (const type of ["open", "message", "gap", "ended", "missing", "error", "close"]) {
-      super.addEventListener(type, (event) =>
-        (this as never as Record<string, ((e: Event) => void) | null>)[`on${type}`]?.(event),
-      );
+    for (const type of ["message", ...ownTypes]) {
+      const name = `on${type}` as "onmessage";
+      this[name] = null;
+      this.addEventListener(type, (event) => this[name]?.(event as never));
     }
     const emit = (type: string, members: object): unknown =>
-      this.dispatchEvent(Object.assign(new Event(type), members));
+      this.#isClosedByPage || this.dispatchEvent(Object.assign(new Event(type), members));
     const fail = ({ code, detail, status }: WireFailure, retryMs: number | null): unknown =>
       emit("error", { code, detail, status, retryMs });
     const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
@@ -130,10 +125,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         this.#wire = wire;
         emit("open", { states, wire });
       },
-      message: ({ event = "message", key, messageId, data }, lastEventId) => {
-        const message = new MessageEvent<unknown>(event, { data, lastEventId, origin: address.origin });
-        this.dispatchEvent(Object.assign(message, { key, messageId }));
-      },
+      message: (item, parts) => this.dispatchEvent(createMessage(item, parts, address.origin, this)),
       gap: ({ topic, missed }) => emit("gap", { topic, missed }),
       ended: ({ topic, outcome, code, message }) => emit("ended", { topic, outcome, code, message }),
       missing: ({ topic, status }) => emit("missing", { topic, status }),
@@ -159,6 +151,30 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     this.follower.start();
   }
 
+  override addEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    if (ownTypes.includes(type)) super.addEventListener(type, listener as EventListener, options);
+    else if (listener) this.#listeners.add(type, listener, Object(options) as AddEventListenerOptions);
+  }
+
+  override removeEventListener<Type extends string>(
+    type: Type,
+    listener: SourceListener<EventOf<Events, Type>>,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener as EventListener, options);
+    if (listener) this.#listeners.get(type)?.delete(listener);
+  }
+
+  override dispatchEvent(event: Event): boolean {
+    if (ownTypes.includes(event.type) && !(event instanceof MessageEvent)) return super.dispatchEvent(event);
+    this.#listeners.call(event, this);
+    return !event.defaultPrevented;
+  }
+
   /** 0 while it connects or backs off, 1 while it is open, 2 once it is closed. */
   get readyState(): 0 | 1 | 2 {
     return this.#readyState;
@@ -182,6 +198,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
 
   /** Closes the connection. It dispatches no event, and the source cannot be opened again. */
   close(): void {
+    this.#isClosedByPage = true;
     this.#readyState = CLOSED;
     this.follower.stop();
   }

@@ -1,7 +1,7 @@
 import { BareSource, type AnyEvents } from "./bare-source.ts";
-import type { ClientWire } from "./client-wire.ts";
-import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
-import type { FollowOptions } from "./follower.ts";
+import type { ClientWire, FollowOptions } from "./client-wire.ts";
+import type { CometCloseEvent, CometMessageEvent } from "./comet-events.ts";
+import { openReader, type ReaderGroup } from "./message-reader.ts";
 import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
 import { ndjson } from "./wires/ndjson-wire.ts";
@@ -25,15 +25,10 @@ export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
 }
 
 /**
- * A reader with this number of messages waiting is full. It holds at most twice as many: these and those that it reads.
- */
-const MAX_WAITING = 500;
-
-/**
  * Follows a hub's topics over the first wire that delivers. A page that uses only the standard's members can use it in
  * place of an `EventSource`. It is also an `AsyncIterable` of all messages.
  *
- * The iterator stops the follower while a reader is full; do not buffer instead: the hub's log is the buffer.
+ * A message is an instance of `MessageEvent`, but cannot be dispatched again.
  *
  * @throws {TypeError} if the address is invalid, or, with the code `ERR_URL`, neither http nor https; {SyntaxError} if
  *   its `lastEventId` is malformed.
@@ -42,36 +37,37 @@ const MAX_WAITING = 500;
  * source.onmessage = ({ data }) => console.log(data);
  */
 export class CometSource<Events = AnyEvents> extends BareSource<Events> {
-  /** Callbacks of the iterations: called with each event, and without one when the source is closed. */
-  readonly #readers = new Set<(event?: Event) => void>();
-  /** The number of readers that are full. */
-  #full = 0;
-  /** The event that has closed the source as `failed`: the fatal error, or the `close` of a server without an error. */
-  #failure: Partial<CometErrorEvent & CometCloseEvent> | undefined;
+  readonly #group: ReaderGroup;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
     const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
     const any = firstOf(wires, openTimeoutMs);
     const wire = headers ? withHeaders(any, headers) : any;
     super(url, { ...options, wire: share?.(wire) ?? wire });
+    this.#group = { follower: this.follower, open: new Set(), full: new Set() };
   }
 
   override dispatchEvent(event: Event): boolean {
-    const { type, retryMs, outcome } = event as CometErrorEvent & CometCloseEvent;
-    if (type === "error" ? retryMs === null : type === "close" && outcome === "failed") this.#failure ??= event;
-    for (const read of this.#readers) read(event);
+    if (event instanceof MessageEvent) for (const read of this.#group.open) read(event);
+    else if (this.readyState === this.CLOSED) this.#end(event);
     return super.dispatchEvent(event);
   }
 
   /** Closes the connection, and ends each iteration after it has read the messages before. It dispatches no event. */
   override close(): void {
     super.close();
-    for (const read of this.#readers) read();
+    this.#end();
+  }
+
+  #end(event?: Partial<CometCloseEvent>): void {
+    // The fatal error is dispatched before the `close`.
+    this.#group.over ??= { cause: event?.type === "error" || event?.outcome === "failed" ? event : undefined };
+    for (const read of this.#group.open) read();
   }
 
   /**
-   * Iterates over all messages from now on, whatever their names. While a reader lags by 500 to 1,000 messages, the
-   * source has no connection; then it resumes from the hub's log.
+   * Iterates over all messages from now on, whatever their names. While a reader has 500 messages waiting, beside those
+   * that it reads, the source has no connection; then it resumes from the hub's log.
    *
    * It ends after the last message when the source is over as `complete` or `stopped`, or closed by `close()`.
    *
@@ -79,38 +75,7 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
    *   the `detail` of the fatal `error` event, which is its `cause`. Without such an event they are `ERR_ENDED`, and the
    *   reason and the event of the `close`.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<CometMessageEvent, void, undefined> {
-    let waiting: CometMessageEvent[] = [];
-    let wake = (): void => undefined;
-    const read = (event?: Event): void => {
-      if (event instanceof MessageEvent && waiting.push(event) === MAX_WAITING) {
-        this.#full += 1;
-        this.follower.stop();
-      }
-      wake();
-    };
-    const take = (): CometMessageEvent[] => {
-      const taken = waiting;
-      waiting = [];
-      if (taken.length >= MAX_WAITING && --this.#full === 0 && this.readyState !== this.CLOSED) this.follower.start();
-      return taken;
-    };
-    this.#readers.add(read);
-    try {
-      for (;;) {
-        const woken = new Promise<void>((resolve) => (wake = resolve));
-        yield* take();
-        if (waiting.length === 0 && this.readyState === this.CLOSED) break;
-        await woken;
-      }
-      const cause = this.#failure;
-      if (cause) {
-        const { code = "ERR_ENDED", detail = cause.reason } = cause;
-        throw Object.assign(new Error(detail, { cause }), { code });
-      }
-    } finally {
-      this.#readers.delete(read);
-      take();
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<CometMessageEvent, void, undefined> {
+    return openReader(this.#group);
   }
 }

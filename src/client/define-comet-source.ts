@@ -1,3 +1,4 @@
+import { toEvent } from "./comet-message.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { forwardEvents } from "./forward-events.ts";
 
@@ -46,7 +47,7 @@ export function defineCometSource(name = "comet-source", options: CometSourceOpt
         this.#src = src;
         this.#source?.close();
         this.#source = undefined;
-        if (src !== null) this.#source = forwardEvents((event) => this.dispatchEvent(event), src, options);
+        if (src !== null) this.#source = forwardEvents((event) => this.dispatchEvent(toEvent(event)), src, options);
       }
     },
   );

@@ -1,25 +1,7 @@
 import { Backoff } from "../core/backoff.ts";
 import type { EndedItem, EndItem, EndReason, GapItem, MissingItem, OpenItem, Wire } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
-import { noWire, type ClientWire, type ReceivedItem, type WireFailure } from "./client-wire.ts";
-
-/** Options of a source. The client does not check them: a wrong one costs every page bytes to refuse. */
-export interface FollowOptions {
-  /** The wire of all its connections. */
-  readonly wire: ClientWire;
-  /** Whether requests to another origin carry cookies. @default false */
-  readonly withCredentials?: boolean;
-  /**
-   * The bound of the first reconnection delay, in milliseconds, from 0; each further failure doubles it. Delays are
-   * random between 0 and their bound, and no shorter than the server asks for.
-   * @default 1000
-   */
-  readonly backoffMs?: number;
-  /** The bound of every reconnection delay, in milliseconds, from 0. @default 30000 */
-  readonly maxBackoffMs?: number;
-  /** The time that a connection has to open, in milliseconds; 0 disables it. @default 10000 */
-  readonly openTimeoutMs?: number;
-}
+import { noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
 
 /** The item of a topic that has ended or is missing. */
 export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
@@ -28,8 +10,8 @@ export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: stri
 export interface FollowEvents {
   /** A connection has opened. `finite` has those of its topics that end. */
   readonly opened: (states: OpenItem["states"], wire: Wire, finite: readonly string[]) => void;
-  /** A new message arrived. `position` is the whole position after it. */
-  readonly message: (item: ReceivedItem, position: string) => void;
+  /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
+  readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
   readonly gap: (gap: GapItem) => void;
   /** A topic has ended. Called once for each end, over any number of connections. */
   readonly ended: (ended: EndedItem) => void;
@@ -57,14 +39,21 @@ export interface Follower {
 interface FollowerConnection {
   /** Breaks the connection if its idle timeout has passed; otherwise checks again when it will have. */
   readonly check: () => void;
+  readonly broken: (failure: WireFailure) => void;
   /** Closes the connection, which emits nothing more. */
   readonly close: () => void;
 }
 
 /** A connection that lasted longer than this was stable: its end resets the backoff. */
 const STABLE_MS = 5000;
-/** The statuses of refusals that are permanent: 4xx except 408, 425 and 429. */
-const PERMANENT = /^4(?!08|25|29)/;
+/** After this number of reconnections in a row, each waits for `SLOW_MS` or longer, whatever the options. */
+const MAX_FAST = 9;
+/** A stream that ended sooner, with nothing in it, was none: a cache or a service worker may have replayed it. */
+const SLOW_MS = 1000;
+/** The time after `beforeunload` in which a browser cuts the connections of a page that it is leaving. */
+const LEAVING_MS = 10_000;
+/** The permanent statuses: 4xx except 408, 425 and 429, and 2xx except 200, as an `EventSource` stops after a 204. */
+const PERMANENT = /^(4(?!08|25|29)|2(?!00))/;
 
 /**
  * Creates a {@link Follower}, which is not started.
@@ -83,6 +72,9 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   let next: FollowerConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let listening: AbortController | undefined;
+  /** When the client may reconnect, at the earliest, and until when the page is probably being left. */
+  let earliest = 0;
+  let leavingUntil = 0;
   /** Whether the last response of several polls has just ended. */
   let isPolling = false;
   /** The topics that have ended or are missing, by name. */
@@ -102,9 +94,10 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     const request = { url, position: String(position), isFirst: !isPolling, withCredentials };
     isPolling = false;
     let isOver = false;
+    const startedAt = Date.now();
     let openedAt = Infinity;
     /** When the last items arrived, by the wall clock: it runs on while a machine sleeps. */
-    let receivedAt = Date.now();
+    let receivedAt = startedAt;
     let idleTimeoutMs = wire.idleTimeoutMs ?? openTimeoutMs;
     let idleTimer: ReturnType<typeof setTimeout> | undefined;
     let close: (() => void) | undefined;
@@ -117,6 +110,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
         if (leftMs > 0) idleTimer = setTimeout(self.check, leftMs);
         else broken({ code: "ERR_SILENT", detail: `Silent for ${idleTimeoutMs} ms.` });
       },
+      broken,
       close: () => {
         isOver = true;
         clearTimeout(idleTimer);
@@ -147,7 +141,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       if ("data" in item) {
         const id = item.id as string;
         // A message before the `open` item belongs to no stream.
-        if (self === current && position.keep(id)) on.message(item, position.size === 1 ? id : String(position));
+        if (self === current && position.keep(id)) on.message(item, [...position.values()]);
       } else if (error) broken(error);
       else if (opening) opened(opening);
       else if (self !== current) return;
@@ -194,14 +188,19 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       position.add(ends);
       self.close();
       current = undefined;
-      backoff.reset();
       isPolling = reason === "poll";
+      // A poll opens when it ends.
+      const ageMs = Date.now() - (isPolling ? startedAt : openedAt);
+      let isFailure = ageMs < SLOW_MS && String(position) === request.position;
+      if (!isFailure) backoff.reset();
+      if (isPolling) isFailure = false;
       if (isDone()) finish("gone");
       else if (retryMs === null) finish(reason);
-      else if (!next) reconnect(retryMs, retryMs > 0 && { code: "ERR_ENDED", detail: reason });
+      else if (!next)
+        reconnect(retryMs, isFailure, (isFailure || retryMs > 0) && { code: "ERR_ENDED", detail: reason });
     };
 
-    const broken = (failure: WireFailure): void => {
+    function broken(failure: WireFailure): void {
       if (isOver) return;
       self.close();
       if (isDone()) {
@@ -217,8 +216,8 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       if (retryMs === null || PERMANENT.test(String(status))) {
         stop();
         on.lost(failure, null);
-      } else reconnect(Math.max(retryMs, backoff.next()), failure);
-    };
+      } else reconnect(retryMs, true, failure);
+    }
 
     const expiring = (): void => {
       if (self === current && !next) connect();
@@ -228,10 +227,21 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     queueMicrotask(open);
   }
 
-  function reconnect(delayMs: number, failure: WireFailure | false): void {
+  function reconnect(retryMs: number, backsOff: boolean, failure: WireFailure | false): void {
+    const jitterMs = backoff.next();
+    // A page that is being left neither reconnects nor reports an error: Firefox cuts the connections long before
+    // `pagehide` if the next page is slow. A page that stays, as after a download, reconnects later.
+    const leavingMs = leavingUntil - Date.now();
+    const leastMs = Math.max(retryMs, leavingMs, backoff.failures > MAX_FAST ? SLOW_MS : 0);
+    const delayMs = Math.max(leastMs, backsOff ? jitterMs : 0);
+    earliest = Date.now() + leastMs;
+    connectIn(delayMs);
+    if (failure && !current && leavingMs <= 0) on.lost(failure, delayMs);
+  }
+
+  function connectIn(delayMs: number): void {
     clearTimeout(timer);
     timer = setTimeout(connect, delayMs);
-    if (failure && !current) on.lost(failure, delayMs);
   }
 
   function finish(reason: EndReason): void {
@@ -252,20 +262,27 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     drop();
   }
 
+  /** Checks whether the connection lives. If there is none, it reconnects without backoff. */
+  function wake(): void {
+    current?.check();
+    if (!current && !next) connectIn(earliest - Date.now());
+  }
+
   function start(): void {
     connect();
     if (listening) return;
     listening = new AbortController();
-    // A page that was asleep, hidden or offline checks at once whether its connection lives.
-    const listeners: Record<string, () => void> = {
-      online: connect,
+    const listeners: Record<string, () => unknown> = {
+      // The connection may be of a network that is gone.
+      online: () => (current || next ? connect() : wake()),
+      offline: () => current?.broken({ code: "ERR_OFFLINE", detail: "Offline." }),
+      focus: wake,
+      visibilitychange: () => document.hidden || wake(),
+      beforeunload: () => (leavingUntil = Date.now() + LEAVING_MS),
       // Browsers keep no page with an open stream for the back button; WebKit keeps it, with a stream that is silently
       // dead.
       pagehide: drop,
-      pageshow: () => {
-        if (!current && !next) connect();
-      },
-      visibilitychange: () => current?.check(),
+      pageshow: wake,
     };
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is none in Node.
     for (const type in listeners) globalThis.addEventListener?.(type, listeners[type] as () => void, listening);

@@ -1,7 +1,6 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
 export { defineCometSource } from "./define-comet-source.ts";
 export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
-export type { FollowOptions } from "./follower.ts";
 export type {
   CometCloseEvent,
   CometEndedEvent,
@@ -21,7 +20,7 @@ export type {
   TopicEnd,
   WireMessage,
 } from "../wire/item.ts";
-export type { ClientWire, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
+export type { ClientWire, FollowOptions, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
 export { acrossTabs } from "./wires/across-tabs.ts";
 export { comet } from "./wires/comet-wire.ts";
 export { firstOf } from "./wires/first-of.ts";

@@ -1,8 +1,11 @@
+"use client";
+
 import { useSyncExternalStore } from "react";
 import type { Outcome } from "../wire/item.ts";
 import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
 import type { CometSource, CometSourceOptions } from "./comet-source.ts";
 import { forwardEvents } from "./forward-events.ts";
+import { reportUncaught } from "./report-uncaught.ts";
 
 /**
  * Options of {@link useComet}. The first component that follows an address opens its connection, with its own options.
@@ -18,8 +21,8 @@ export interface UseCometOptions<T> extends CometSourceOptions {
 export interface CometState<T> {
   /** The data of the newest message, if there was one. */
   readonly data: T | undefined;
-  /** `closed` once the source does not reconnect any more. */
-  readonly state: "connecting" | "open" | "closed";
+  /** `idle` while the component has no address; `closed` once the source does not reconnect any more. */
+  readonly state: "idle" | "connecting" | "open" | "closed";
   /** The outcome of the source, once it is over. If a topic has failed, `error` has the code and the text. */
   readonly outcome: Outcome | undefined;
   /** The last error, until a connection opens. */
@@ -41,6 +44,8 @@ const initial: CometState<never> = {
   gaps: 0,
 };
 
+const idle: CometState<never> = { ...initial, state: "idle" };
+
 /** The connections of this page, by their addresses. */
 const shared = new Map<string, SharedSource>();
 
@@ -49,23 +54,33 @@ const shared = new Map<string, SharedSource>();
  * connection, which is closed a second after the last of them has unmounted. On a server it opens nothing, and the
  * state is `connecting`.
  *
+ * Without an address (`null`, `undefined`, `false` or an empty string) it opens nothing, and the state is `idle`.
+ *
+ * A component that mounts later than others with its address begins with the newest message. Its `onMessage` gets only
+ * further ones, even with `from=oldest`.
+ *
  * The state object must stay the same between changes, or React renders without end.
  *
  * @example
  * const { data } = useComet<{ title: string }>("/live?topic=news");
  */
-export function useComet<T = unknown>(url: string | URL, options?: UseCometOptions<T>): CometState<T> {
-  const address = String(url);
+export function useComet<T = unknown>(
+  url: string | URL | null | undefined | false,
+  options?: UseCometOptions<T>,
+): CometState<T> {
+  const address = String(url || "");
+  const start = address ? initial : idle;
   const onMessage = options?.onMessage;
   const subscribe = (changed: () => void): (() => void) => {
+    if (!address) return () => undefined;
     let source = shared.get(address);
     if (source === undefined) shared.set(address, (source = new SharedSource(address, options)));
     return source.add(changed, onMessage);
   };
   return useSyncExternalStore<CometState<T>>(
     subscribe,
-    () => shared.get(address)?.state ?? initial,
-    () => initial,
+    () => shared.get(address)?.state ?? start,
+    () => start,
   );
 }
 
@@ -124,8 +139,6 @@ function notify(onMessage: OnMessage | undefined, event: CometMessageEvent<never
   try {
     onMessage?.(event);
   } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
+    reportUncaught(error);
   }
 }

@@ -14,7 +14,8 @@ export interface BackoffOptions {
 export class Backoff {
   readonly #firstMs: number;
   readonly #maxMs: number;
-  #failures = 0;
+  /** The number of failures since the last success. */
+  failures = 0;
 
   constructor({ firstMs, maxMs }: BackoffOptions) {
     this.#firstMs = firstMs;
@@ -23,13 +24,13 @@ export class Backoff {
 
   /** Counts a failure, and returns the delay before the next attempt in milliseconds. It need not be whole. */
   next(): number {
-    const longestMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.#failures);
-    this.#failures += 1;
+    const longestMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
+    this.failures += 1;
     return Math.random() * longestMs;
   }
 
   /** Forgets the failures, after an attempt that succeeded: the next delay is at most `firstMs` again. */
   reset(): void {
-    this.#failures = 0;
+    this.failures = 0;
   }
 }

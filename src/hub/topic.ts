@@ -11,7 +11,10 @@ import type { StreamPublishing } from "./published-streams.ts";
 
 /** Options of a message beside its data. Each is 1 to 200 characters without CR, LF, NUL and lone surrogates. */
 export interface PublishOptions {
-  /** The event name, by which an `EventSource` selects its listeners. It must not begin with `comet:`. */
+  /**
+   * The event name, by which an `EventSource` selects its listeners. It must not begin with `comet:`, nor be the name of
+   * an event of the clients: `open`, `error`, `close`, `gap`, `ended` or `missing`.
+   */
   readonly event?: string;
   /**
    * The subject of the message: a newer message with the same key makes this one stale. The policy `latest` uses it.

@@ -61,21 +61,28 @@ describe.each(browserNames)("in %s", (name) => {
     expect(page.console).toEqual([]);
   });
 
-  test("replaces an expiring iframe without loss and without an event", async () => {
+  test.each([
+    ["many messages", { count: 7000, length: 10, ahead: 500 }],
+    ["long messages", { count: 250, length: 60_000, ahead: 20 }],
+  ])("replaces an iframe after %s, without loss and without an event", async (_, { count, length, ahead }) => {
     const { page } = used;
-    const site = await clientSite({ hub: { maxCometBytes: 1 << 28, maxMessageBytes: 1 << 20 } });
+    const site = await clientSite({
+      hub: { maxCometBytes: 1 << 28, maxMessageBytes: 1 << 20, log: { maxEntries: count } },
+    });
     await visit(page, `${site.origin}/?follow=comet`);
     await holds(page, "page.records.comet?.opens.length");
-    const padding = "x".repeat(60_000);
-    for (let number = 1; number <= 250; number += 1) {
+    const padding = "x".repeat(length);
+    for (let number = 1; number <= count; number += 1) {
       await site.hub.topic("a").publish({ number, padding });
-      if (number % 10 === 0) await holds(page, `page.records.comet.last >= ${number - 20}`);
+      if (number % (ahead / 2) === 0) await holds(page, `page.records.comet.last >= ${number - ahead}`);
     }
-    await holds(page, "page.records.comet.last === 250");
+    await holds(page, `page.records.comet.last === ${count}`);
     const numbers = await page.evaluate<number[]>("page.records.comet.all.map(({ data }) => data.number)");
-    expect(numbers).toEqual(Array.from({ length: 250 }, (_, i) => i + 1));
+    expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i + 1));
     expect(await recordOf(page, "comet")).toMatchObject({ opens: ["comet"], errors: [] });
-    expect(await page.evaluate<number>("page.allFrames")).toBeGreaterThanOrEqual(3);
+    const frames = await page.evaluate<number>("page.allFrames");
+    expect(frames).toBeGreaterThanOrEqual(3);
+    expect(frames).toBeLessThanOrEqual(10);
     expect(await page.evaluate<number>("page.mostFrames")).toBe(2);
     await holds(page, "page.frames() === 1");
   });

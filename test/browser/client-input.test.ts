@@ -87,7 +87,8 @@ describe.each(browserNames)("in %s", (name) => {
         response.end("<h1>Welcome to our hotel</h1>");
       });
       await visit(used.page, site.origin);
-      await follow(used.page, wire, url, { wires: [wire] });
+      // A source on sse without a position closes with its EventSource.
+      await follow(used.page, wire, wire === "sse" ? `${url}&lastEventId=a=old.5` : url, { wires: [wire] });
       await expectReconnect(site, wire, "ERR_NETWORK");
     });
   });
@@ -187,37 +188,5 @@ describe.each(browserNames)("in %s", (name) => {
     await page.evaluate("Object.values(page.sources).forEach((source) => source.close())");
     await holds(page, `page.frames() === 0 && ${globals}.length === 0`);
     expect(page.console.slice(before)).toEqual([]);
-  });
-});
-
-describe("in chromium only", () => {
-  const used = useBrowser("chromium");
-  afterEach(() =>
-    used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
-  );
-
-  test("replaces an iframe after 10,000 batches or 3.5 million characters, without loss and without an event", async () => {
-    const { page } = used;
-    const most = 100_000;
-    const site = await clientSite({ hub: { maxCometBytes: 1 << 28, log: { maxEntries: most } } });
-    await visit(page, site.origin);
-    await follow(page, "comet", url, { wires: ["comet"] });
-    await holds(page, "page.records.comet.opens.length");
-    let count = 0;
-    while (site.asked.length === 1 && count < most) {
-      count += 1;
-      await site.hub.topic("a").publish({ number: count });
-      // Each in a turn of its own; several may still arrive in one batch.
-      await new Promise((resolve) => setImmediate(resolve));
-      if (count % 500 === 0) await holds(page, `page.records.comet.last >= ${count - 500}`);
-    }
-    await holds(page, `page.records.comet.last === ${count}`);
-    const numbers = await page.evaluate<number[]>("page.records.comet.all.map(({ data }) => data.number)");
-    expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i + 1));
-    expect(await recordOf(page, "comet")).toMatchObject({ opens: ["comet"], errors: [], closes: [] });
-    await holds(page, "page.frames() === 1");
-    expect([site.asked.length, await page.evaluate("page.mostFrames")]).toEqual([2, 2]);
-    const at = Number(site.asked[1]?.get("lastEventId")?.split(".")[1]);
-    expect(at).toBeGreaterThan(9000);
   });
 });

@@ -34,11 +34,13 @@ const web = {
   Event,
   EventTarget,
   Headers,
+  MessageChannel,
   MessageEvent,
   TextDecoder,
   URL,
   clearTimeout,
   fetch,
+  performance,
   queueMicrotask,
   setTimeout,
 };
@@ -108,4 +110,8 @@ test("minifies the script, whose map names the sources of the package", () => {
 test.each([["comet-sockets/client", names]])("imports %s without a page", async (name, exported) => {
   const code = `const client = await import("${name}"); client.defineCometSource(); console.log(Object.keys(client).sort().join());`;
   expect(await run(process.execPath, ["--input-type=module", "-e", code])).toBe(`${exported.join()}\n`);
+});
+
+test("marks the React module as one of the client, so that a server component that uses it fails with its name", () => {
+  expect(readFileSync(join(root, "dist/client/react.js"), "utf8")).toMatch(/^"use client";\n/);
 });

@@ -10,7 +10,8 @@ const fates: readonly Fate[] = [
   ...(["honest", "honest", "slow", "slow", "held", "stalled", "cut", "cut", "reset", "reset"] as const),
   ...(["truncated", "refused", "status", "status", "mute"] as const),
 ];
-const statuses = ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "204 No Content"];
+/** Those after which a client reconnects. */
+const statuses = ["500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "408 Request Timeout"];
 
 export interface BadProxy {
   readonly origin: string;
@@ -34,12 +35,15 @@ export function seeded(seed: number): () => number {
 /**
  * A TCP proxy that harms connections whose first request is for `/events`: it cuts them by FIN or RST at any byte,
  * stalls, delays, holds back or truncates them, and answers itself or not at all.
+ *
+ * It cuts the first one after two seconds at the earliest: an `EventSource` gives up if its first response is a failure.
  */
 export async function badProxy(port: () => number, seed: number): Promise<BadProxy> {
   const random = seeded(seed);
   const had: BadProxy["had"] = {};
   const open = new Set<Socket>();
   let isHealed = false;
+  let isFirst = true;
   const track = (socket: Socket): Socket => {
     open.add(socket);
     return socket.on("error", () => undefined).on("close", () => open.delete(socket));
@@ -47,16 +51,20 @@ export async function badProxy(port: () => number, seed: number): Promise<BadPro
   const server = createServer((client) => {
     track(client).once("data", (head: Buffer) => {
       const isHarmed = !isHealed && head.toString("latin1").includes(" /events");
-      const fate = isHarmed ? (fates[Math.floor(random() * fates.length)] as Fate) : "honest";
-      if (isHarmed) had[fate] = (had[fate] ?? 0) + 1;
+      const fate = isHarmed && !isFirst ? (fates[Math.floor(random() * fates.length)] as Fate) : "honest";
+      const leastMs = isFirst ? 2000 : 300;
+      if (isHarmed) {
+        had[fate] = (had[fate] ?? 0) + 1;
+        isFirst = false;
+        // Some wires send several requests on one connection.
+        setTimeout(() => client.resetAndDestroy(), leastMs + 2000 * random());
+      }
       if (fate === "mute") return;
       if (fate === "refused") client.resetAndDestroy();
       else if (fate === "status") {
         const status = statuses[Math.floor(random() * statuses.length)] as string;
         client.end(`HTTP/1.1 ${status}\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n`);
       } else relay(client, track(connect(port(), "127.0.0.1")), head, fate, random);
-      // Some wires send several requests on one connection.
-      if (isHarmed) setTimeout(() => client.resetAndDestroy(), 300 + 2000 * random());
     });
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

@@ -40,6 +40,5 @@ export class FiniteTopics {
 
 /** The position in one topic. */
 function partOf(position: string, topic: string): string | undefined {
-  const part = new ClientPosition(position).get(encodeURIComponent(topic));
-  return part && `${part.prefix}${part.offset}`;
+  return new ClientPosition(position).get(encodeURIComponent(topic));
 }

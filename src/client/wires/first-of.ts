@@ -1,23 +1,27 @@
 import { noWire, type ClientWire, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
 import { silentWires, type SilentWires } from "./silent-wires.ts";
 
-/** After this number of failures in a row, each attempt begins with another wire. */
+/** After this number of requests in a row that failed, the wire that delivered last may have become useless. */
 const MAX_FAILURES = 3;
+/** After this number of them, each waits for a second. */
+const MAX_FAST = 9;
 
 /**
  * Creates a wire that uses the first of several wires that opens.
  *
  * If one has not opened within `openTimeoutMs`, the next is tried beside it, as behind a proxy that holds streams back;
- * the first to open wins, and the others are closed. A wire that was silent twice while another delivered is skipped,
- * until the tab closes; all streams are, as soon as one of them is late, if there is a wire of complete responses. Its `name` is that of the wire in use. A refusal by the server ends the attempt, since it holds
- * for all wires.
+ * the first to open wins, and the others are closed. If one fails at once, the page may not use it, and the next is
+ * tried in its place; if it has delivered before, there is probably no network, and the attempt ends. A wire that was
+ * silent or failed twice while another delivered is skipped, until the tab closes; all streams are, as soon as one of
+ * them is late, if there is a wire of complete responses. Its `name` is that of the wire in use. A refusal by the server
+ * ends the attempt, since it holds for all wires.
  *
  * @param wires The wires to try, the best first.
  * @param openTimeoutMs In milliseconds, from 0.
  */
 export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): ClientWire {
-  /** The number of attempts in a row in which no wire opened. */
-  let failures = 0;
+  /** The number of requests since a wire opened. */
+  let requests = 0;
   let silent: SilentWires | undefined;
   const self = {
     name: "ndjson" as ClientWire["name"],
@@ -31,14 +35,13 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         (wire) => wire.isPossible?.() !== false && (!request.headers || wire.sendsHeaders === true),
       );
       let untried = able.filter((wire) => !past.has(wire));
-      if (untried.length === 0) untried = able;
-      // A wire that fails at once may be forbidden here, or there is no network: so each wire becomes the first in
-      // turn.
-      if (failures >= MAX_FAILURES) untried.unshift(...untried.splice(failures % untried.length, 1));
+      if (untried.length === 0) untried = [...able];
       /** The wires that are opening or in use, and the functions that close their connections. */
       const tried = new Map<ClientWire, () => void>();
+      /** The wires that were silent or failed at once. */
       const late = new Set<ClientWire>();
       let winner: ClientWire | undefined;
+      let cause: WireFailure | undefined;
       let timer: ReturnType<typeof setTimeout> | undefined;
       const close = (closeWire: (() => void) | undefined, wire: ClientWire): void => {
         tried.delete(wire);
@@ -49,7 +52,6 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         tried.forEach(close);
       };
       const fail = (failure: WireFailure): void => {
-        failures += 1;
         stop();
         events.broken(failure);
       };
@@ -57,28 +59,31 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         clearTimeout(timer);
         winner = wire;
         self.name = wire.name;
-        failures = 0;
+        requests = 0;
         for (const other of late.add(wire)) past.count(other, other !== wire);
         for (const [other, closeOther] of tried) if (other !== wire) close(closeOther, other);
       };
-      const next = (): boolean => {
-        const wire = untried.shift();
-        if (!wire) return false;
-        clearTimeout(timer);
+      const next = (): void => {
+        const wire = untried.shift() as ClientWire;
+        requests += 1;
         timer = setTimeout(
           () => {
             for (const slow of tried.keys()) late.add(slow);
-            if (!next()) fail({ code: "ERR_SILENT", detail: "No wire in time." });
+            if (untried.length > 0) proceed();
+            else fail({ code: "ERR_SILENT", detail: "No wire in time." });
           },
           (!request.isFirst && wire.idleTimeoutMs) || openTimeoutMs,
         );
         const broken = (failure: WireFailure): void => {
           if (!tried.has(wire)) return;
           close(tried.get(wire), wire);
-          if (wire === winner) events.broken(failure);
+          // What one wire takes for final need not hold for the others.
+          if (failure.retryMs !== null) cause = failure;
+          if (!past.delivered(wire) || requests >= MAX_FAILURES) late.add(wire);
           // A refusal by the server itself holds for all wires, apart from that of a position which has room in a header.
-          else if ((failure.status ?? 0) >= 400 && failure.code !== "ERR_POSITION") fail(failure);
-          else if (!(late.size > 0 && next()) && tried.size === 0) fail(failure);
+          if (wire === winner || ((failure.status ?? 200) !== 200 && failure.code !== "ERR_POSITION")) fail(failure);
+          else if (late.size > 0 && untried.length > 0) proceed();
+          else if (tried.size === 0) fail(cause ?? failure);
         };
         tried.set(
           wire,
@@ -104,9 +109,14 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
             },
           }),
         );
-        return true;
       };
-      if (!next()) events.broken(noWire);
+      const proceed = (): void => {
+        clearTimeout(timer);
+        if (requests > MAX_FAST) timer = setTimeout(next, 1000);
+        else next();
+      };
+      if (able.length > 0) proceed();
+      else fail(noWire);
       return stop;
     },
   };

@@ -1,5 +1,5 @@
 import type { EndReason, GapItem, OpenState } from "../../wire/item.ts";
-import { ClientPosition, type TopicPosition } from "../client-position.ts";
+import { ClientPosition, parseTopicPosition, type TopicPosition } from "../client-position.ts";
 import type { ClientWire, ReceivedItem, WireFailure, WireRequest } from "../client-wire.ts";
 import { createFollower, type Follower } from "../follower.ts";
 import { FiniteTopics } from "./finite-topics.ts";
@@ -27,8 +27,10 @@ interface SharedConnection {
   newest: ClientPosition;
 }
 
-const topicPosition = (position: ClientPosition, topic: string): TopicPosition | undefined =>
-  position.get(encodeURIComponent(topic));
+const topicPosition = (position: ClientPosition, topic: string): TopicPosition | undefined => {
+  const part = position.get(encodeURIComponent(topic));
+  return part === undefined ? undefined : parseTopicPosition(part);
+};
 const asText = (position: TopicPosition | undefined): string =>
   position === undefined ? "" : `${position.prefix}${position.offset}`;
 

@@ -10,7 +10,8 @@ const MAX_ADDRESS = 8000;
  * Anything else breaks the connection: the members of a problem body override the failure that the head gives, so a
  * refusal keeps the hub's own code. The client returns no sooner than `Retry-After` or the body's `retryMs` says.
  *
- * @param read Reads the response; resolves at its end, which is a lost connection unless an `end` item was in it.
+ * @param read Reads the response until its end, or until the signal is aborted. Its end is a lost connection unless an
+ *   `end` item was in it.
  * @returns A function that aborts the request.
  */
 export function openFetch(
@@ -18,7 +19,7 @@ export function openFetch(
   type: string,
   request: WireRequest,
   { broken }: WireEvents,
-  read: (response: Response) => Promise<void>,
+  read: (response: Response, signal: AbortSignal) => Promise<void>,
 ): () => void {
   const controller = new AbortController();
   const follow = async (): Promise<WireFailure> => {
@@ -30,6 +31,9 @@ export function openFetch(
     }
     const response = await fetch(address, {
       headers: init,
+      // The caches of browsers keep wrong answers, and hold back a second stream of the same address. WebKit's copies all
+      // of a stream with each piece.
+      cache: "no-store",
       ...(request.withCredentials && { credentials: "include" }),
       signal: controller.signal,
     });
@@ -37,7 +41,7 @@ export function openFetch(
     const given = headers.get("content-type") ?? "";
     const later = headers.get("retry-after") ?? "";
     if (status === 200 && given.startsWith(type)) {
-      await read(response);
+      await read(response, controller.signal);
       return connectionLost;
     }
     return {

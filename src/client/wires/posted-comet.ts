@@ -15,11 +15,11 @@ export function postedComet(options: { readonly sandbox?: boolean } = {}): Clien
     name: "comet",
     isPossible: () => typeof document === "object",
     open: (request, events) => {
-      const address = addressOf(request, { wire: "comet", mode: "managed", target: location.origin });
+      const address = addressOf(request, { wire: "comet", mode: "managed", target: origin });
       const { frame, noteBatch, close } = openFrame(address, events);
       const sender = options.sandbox ? "null" : request.url.origin;
-      const listen = ({ source, origin, data }: MessageEvent<readonly string[]>): void => {
-        if (source === null || source !== frame.contentWindow || origin !== sender) return;
+      const listen = ({ source, origin: from, data }: MessageEvent<readonly string[]>): void => {
+        if (source === null || source !== frame.contentWindow || from !== sender) return;
         noteBatch(data);
         events.received(parseItems(data));
       };

@@ -1,13 +1,15 @@
 import type { ClientWire } from "../client-wire.ts";
 
 /**
- * A wire is silent after two failures: one may be a moment without a network, and not a proxy that holds streams back.
+ * A wire is silent after two failures: one may be a moment without a network, and not a proxy or a policy.
  */
 const MAX_FAILURES = 2;
 
-/** The wires that were silent at one address while another wire delivered. The tab's session storage keeps them. */
+/** The wires that failed at one address while another wire delivered. The tab's session storage keeps them. */
 export interface SilentWires {
   readonly has: (wire: ClientWire) => boolean;
+  /** Whether the wire delivered when it was tried last. */
+  readonly delivered: (wire: ClientWire) => boolean;
   /** Counts a failure, or resets the count of a wire that delivered. */
   readonly count: (wire: ClientWire, isSilent: boolean) => void;
   /** Counts a wire as silent at once. */
@@ -39,6 +41,7 @@ export function silentWires({ origin, pathname }: URL): SilentWires {
   };
   return {
     has: ({ name }) => (times[name] as number) >= MAX_FAILURES,
+    delivered: ({ name }) => times[name] === 0,
     count: (wire, isSilent) => set(wire, isSilent ? (times[wire.name] ?? 0) + 1 : 0),
     skip: (wire) => set(wire, MAX_FAILURES),
   };

@@ -25,13 +25,7 @@ import { decodeEnd, encodeEnd } from "./topic-end.ts";
  *   message that is too large.
  */
 export function encodeMessage(data: unknown, options: PublishOptions, maxBytes: number): Publication {
-  const event = checkField("The event of a message", options.event, "ERR_MESSAGE");
-  if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
-    throw new CometError(
-      "ERR_MESSAGE",
-      `An event name must not begin with ${RESERVED_EVENT_PREFIX}, which belongs to the protocol.`,
-    );
-  }
+  const event = checkEvent("The event of a message", options.event);
   const json = jsonLiteral(data, "json");
   const bytes = utf8Length(json);
   if (bytes > maxBytes) checkLength(json, maxBytes);
@@ -59,10 +53,7 @@ export function decodeMessage(topic: string, message: BrokerMessage, maxBytes: n
   if (message.fault !== undefined) throw new CometError("ERR_MESSAGE", `It ${message.fault}.`);
   if (message.ended !== undefined) return endPublication(decodeEnd(topic, message.ended));
   const { data, json } = decodeData(message.json, maxBytes);
-  const event = checkField("Its event", message.event, "ERR_MESSAGE");
-  if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
-    throw new CometError("ERR_MESSAGE", `Its event begins with ${RESERVED_EVENT_PREFIX}, which is reserved.`);
-  }
+  const event = checkEvent("Its event", message.event);
   return {
     json,
     text: typeof data === "string" ? data : undefined,
@@ -71,6 +62,30 @@ export function decodeMessage(topic: string, message: BrokerMessage, maxBytes: n
     messageId: checkField("Its messageId", message.messageId, "ERR_MESSAGE"),
     bytes: utf8Length(json),
   };
+}
+
+/**
+ * The events of the clients themselves: `open` and `error` of every `EventSource`, and all of them of a `CometSource`.
+ * A browser would call `onerror` with a message of that name.
+ */
+const CLIENT_EVENTS: readonly string[] = ["open", "error", "close", "gap", "ended", "missing"];
+
+/** Checks an event name. @throws {CometError} `ERR_MESSAGE` */
+function checkEvent(what: string, value: unknown): string | undefined {
+  const event = checkField(what, value, "ERR_MESSAGE");
+  if (event?.startsWith(RESERVED_EVENT_PREFIX) === true) {
+    throw new CometError(
+      "ERR_MESSAGE",
+      `${what} must not begin with ${RESERVED_EVENT_PREFIX}, which belongs to the protocol.`,
+    );
+  }
+  if (event !== undefined && CLIENT_EVENTS.includes(event)) {
+    throw new CometError(
+      "ERR_MESSAGE",
+      `${what} must not be "${event}": clients have an event of that name. Choose another name, such as "app-${event}".`,
+    );
+  }
+  return event;
 }
 
 /** Returns a message, or the end of a topic, as a broker takes it. @param fence The producer's lease, if it has one. */

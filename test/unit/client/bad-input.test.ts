@@ -185,16 +185,28 @@ describe.each([
   test.each([
     ["a page", 200, "text/html", "ERR_CONTENT_TYPE"],
     ["an error page", 502, "text/html", "ERR_STATUS"],
-    ["no content", 204, "text/plain", "ERR_STATUS"],
   ])("dispatches an error and reconnects after %s in place of a stream", async (_, status, type, code) => {
     const server = await answering((response) => {
       response.writeHead(status, { "content-type": type });
       response.end("<h1>Welcome to our hotel</h1>");
     });
-    const followed = chosen(`${server.origin}/?topic=a`);
-    // An EventSource gives no reason.
+    // An EventSource gives no reason, and is closed. A source without a position closes with it: see below.
+    const followed = chosen(`${server.origin}/?topic=a${name === "sse" ? "&lastEventId=a=old.5" : ""}`);
     await expectReconnect(server, followed, name === "sse" ? "ERR_NETWORK" : code);
     if (name !== "sse") expect(followed.errors[0]).toMatchObject({ status });
+  });
+
+  test("closes for good after no content in place of a stream", async () => {
+    for (const start of [alone, chosen]) {
+      const server = await answering((response) => {
+        response.writeHead(204);
+        response.end();
+      });
+      const { source, errors, closes } = start(`${server.origin}/?topic=a`);
+      await until(() => closes.length === 1);
+      expect(errors).toMatchObject([name === "sse" ? { retryMs: null } : { status: 204, retryMs: null }]);
+      expect([source.readyState, source.outcome, closes, server.opened]).toEqual([2, "failed", ["error"], []]);
+    }
   });
 
   test("dispatches a gap of unknown size for each topic after the server has restarted, and continues", async () => {
@@ -322,6 +334,51 @@ describe.each([
     expect(errors[0]?.code).toMatch(/^ERR_(HEADERS|NETWORK)$/);
     expect(errors[0]?.detail).toContain("no name");
     expect(uncaught).toEqual([]);
+  });
+});
+
+describe("over sse", () => {
+  const refusing = async (status: number, type: string): Promise<Awaited<ReturnType<typeof serve>>> =>
+    serve((response) => {
+      (response as ServerResponse).writeHead(status, { "content-type": type });
+      (response as ServerResponse).end();
+    });
+
+  test.each([
+    [404, "text/html"],
+    [403, "application/problem+json"],
+    [200, "text/html"],
+  ])("closes for good if its first EventSource does, as after the status %s and %s", async (status, type) => {
+    const { origin } = await refusing(status, type);
+    for (const followed of [
+      record(new BareSource(`${origin}/?topic=a`, { ...quick, wire: sse })),
+      follow(`${origin}/?topic=a`, { wires: [sse] }),
+    ]) {
+      await until(() => followed.closes.length === 1);
+      expect(followed.errors).toMatchObject([{ code: "ERR_NETWORK", retryMs: null }]);
+      expect([followed.source.readyState, followed.closes]).toEqual([2, ["error"]]);
+    }
+  });
+
+  test("reconnects after an answer that closes the EventSource if it had a stream before, as behind a proxy", async () => {
+    const { hub } = notedHub();
+    let isAway = false;
+    const responses = new Set<ServerResponse>();
+    const { origin } = await serve((given) => {
+      const response = given as ServerResponse;
+      responses.add(response);
+      if (isAway) response.writeHead(502).end();
+      else void nodeHandler(hub)(response.req, response);
+    });
+    const { source, errors, data } = record(new BareSource(`${origin}/?topic=a`, { ...quick, wire: sse }));
+    await until(() => source.readyState === 1);
+    isAway = true;
+    for (const { req } of responses) req.socket.destroy();
+    await until(() => errors.length > 2);
+    isAway = false;
+    await until(() => source.readyState === 1);
+    await hub.topic("a").publish("after");
+    await until(() => data.length === 1);
   });
 });
 

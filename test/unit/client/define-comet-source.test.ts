@@ -53,6 +53,8 @@ test("dispatches the source's events, whatever the names of messages, and they d
   expect(events[0]).toMatchObject({ states: { a: "fresh" }, wire: "ndjson" });
   expect((events[1] as CometMessageEvent).data).toEqual({ title: "x" });
   expect(events[2]).toMatchObject({ data: 2, key: "k" });
+  // They are the browser's own events, so that the page can dispatch them.
+  for (const event of events.slice(1)) expect(Object.getPrototypeOf(event)).toBe(MessageEvent.prototype);
 });
 
 test("connects only while it is in the document", async () => {

@@ -148,20 +148,69 @@ test("keeps trying a wire when the one beside it breaks", () => {
   expect([events.items.length, events.failures]).toEqual([1, []]);
 });
 
-test("breaks with the only wire that was tried, and begins with the next wire after three failures in a row", () => {
+test("tries the next wire at once if one fails at once that has not delivered", () => {
   const { a, b, first } = two();
-  for (const wire of [a, a, a, b, a, b]) {
+  const events = open(first);
+  a.last.broken(network);
+  expect([events.failures, counts(a, b)]).toEqual([[], [1, 1]]);
+  b.last.opens();
+  expect([events.failures, events.items.length, first.name]).toEqual([[], 1, "sse"]);
+});
+
+test("breaks if all wires fail at once, and is not final if one of them is not", () => {
+  const final = { ...network, retryMs: null };
+  for (const [failures, expected] of [
+    [[network, network], network],
+    [[final, network], network],
+    [[network, final], network],
+    [[final, final], final],
+  ] as const) {
+    const { a, b, first } = two();
     const events = open(first);
-    const before = counts(a, b);
-    wire.last.broken(network);
-    expect([events.failures, openOnes(a, b), counts(a, b)]).toEqual([[network], [0, 0], before]);
+    a.last.broken(failures[0]);
+    b.last.broken(failures[1]);
+    expect([events.failures, openOnes(a, b)]).toEqual([[expected], [0, 0]]);
   }
-  // A wire has opened: the best is the first again.
+});
+
+test("breaks with the wire that delivered, and tries the others after three failures in a row", () => {
+  const { a, b, first } = two();
   open(first);
   a.last.opens();
   a.last.broken(network);
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    const events = open(first);
+    a.last.broken(network);
+    expect([events.failures, openOnes(a, b), counts(a, b)]).toEqual([[network], [0, 0], [1 + attempt, 0]]);
+  }
+  const events = open(first);
+  a.last.broken(network);
+  expect([events.failures, openOnes(a, b)]).toEqual([[], [0, 1]]);
+  b.last.opens();
+  expect(events.items).toHaveLength(1);
+});
+
+test("sends at most one request a second after ten that failed", () => {
+  const { a, b, first } = two();
+  const times: number[] = [];
+  for (let attempt = 1; attempt <= 20; attempt += 1) {
+    const events = open(first);
+    for (const wire of [a, b]) {
+      for (let i = 0; i < 200 && openOnes(wire)[0] === 0; i += 1) vi.advanceTimersByTime(10);
+      times.push(Date.now());
+      wire.last.broken(network);
+    }
+    expect(events.failures).toEqual([network]);
+  }
+  expect(times.slice(0, 10).every((time) => time === times[0])).toBe(true);
+  expect(times.slice(10).every((time, i) => time - (times[i + 9] as number) >= 1000)).toBe(true);
   open(first);
-  expect(counts(a, b)).toEqual([6, 2]);
+  vi.advanceTimersByTime(1000);
+  a.last.opens();
+  a.last.broken(network);
+  const before = counts(a);
+  open(first);
+  expect(counts(a)).toEqual([(before[0] as number) + 1]);
 });
 
 test("tries the third wire at once if the first is late and the second breaks", () => {
@@ -236,20 +285,30 @@ describe("a wire that was silent while another delivered", () => {
     expect(counts(a, b)).toEqual([4, 2]);
   });
 
-  test("is not counted as silent if it broke in time", () => {
+  test("is counted as silent if it failed at once", () => {
     const { a, b, first } = two();
     for (let i = 0; i < 2; i += 1) {
       open(first);
       a.last.broken(network);
-      open(first);
-      a.last.broken(network);
-      open(first);
-      a.last.broken(network);
-      open(first);
       b.last.opens();
+      b.last.broken(network);
     }
     open(first);
-    expect(counts(a, b)).toEqual([7, 2]);
+    expect(counts(a, b)).toEqual([2, 3]);
+    // Another source of this tab.
+    open(firstOf([a, b], timeoutMs));
+    expect(counts(a, b)).toEqual([2, 4]);
+  });
+
+  test("is not counted as silent if the other failed too", () => {
+    const { a, b, first } = two();
+    for (let i = 0; i < 4; i += 1) {
+      open(first);
+      a.last.broken(network);
+      b.last.broken(network);
+    }
+    open(first);
+    expect(counts(a, b)).toEqual([5, 4]);
   });
 
   test.each([
@@ -298,7 +357,11 @@ describe("in a source", () => {
     // A hub is unreachable for a moment, behind a proxy that holds streams back.
     for (let i = 1; i <= 3; i += 1) {
       await vi.advanceTimersByTimeAsync(5);
-      for (const wire of [...wires, poll]) wire.connections.at(-1)?.broken(network);
+      for (const wire of [...wires, poll]) {
+        // After ten requests, each waits for a second.
+        if (wire.connections.length < i) await vi.advanceTimersByTimeAsync(1000);
+        wire.connections.at(-1)?.broken(network);
+      }
     }
     await vi.advanceTimersByTimeAsync(20);
     const before = poll.connections.length;

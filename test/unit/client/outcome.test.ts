@@ -364,24 +364,29 @@ describe("an iteration", () => {
 
   test("fetches the rest and the end again when its reader was full", async () => {
     const { source, opens, receives, wire } = await followAll();
-    const all = Array.from({ length: 1200 }, (_, i) => message("a", i + 1));
+    const all = Array.from({ length: 1800 }, (_, i) => message("a", i + 1));
     const got: CometMessageEvent[] = [];
+    const { promise: isFull, resolve: readOn } = Promise.withResolvers<undefined>();
     const reading = errorOf(async () => {
-      for await (const event of source) got.push(event);
+      for await (const event of source) {
+        got.push(event);
+        await isFull;
+      }
     });
     opens("a");
-    // The reader gets no turn in between, so it is full before the end arrives.
-    receives(...all, ended("a", 1201, "failed"), gone);
-    for (let opened = 1; source.readyState !== source.CLOSED;) {
-      await vi.advanceTimersByTimeAsync(0);
-      if (wire.connections.length === opened) continue;
-      opened += 1;
-      const from = Number(wire.last.request.position.slice("a=e.".length));
-      receives({ open: { states: { a: "recovered" }, position: `a=e.${from}`, heartbeatMs: 0 } });
-      receives(...all.slice(from), ended("a", 1201, "failed"), gone);
-    }
+    receives(...all.slice(0, 600));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(wire.last.isClosed).toBe(false);
+    // It reads the first 600 when these arrive.
+    receives(...all.slice(600, 1200));
+    while (!wire.last.isClosed) await vi.advanceTimersByTimeAsync(0);
+    readOn(undefined);
+    while (wire.connections.length === 1) await vi.advanceTimersByTimeAsync(0);
+    expect(wire.last.request.position).toBe("a=e.1200");
+    receives({ open: { states: { a: "recovered" }, position: "a=e.1200", heartbeatMs: 0 } });
+    receives(...all.slice(1200), ended("a", 1801, "failed"), gone);
     expect(await reading).toMatchObject({ code: "ERR_FAILED" });
-    expect(got.map(({ data }) => data)).toEqual(Array.from({ length: 1200 }, (_, i) => i + 1));
-    expect(wire.connections.length).toBeGreaterThan(1);
+    expect(got.map(({ data }) => data)).toEqual(Array.from({ length: 1800 }, (_, i) => i + 1));
+    expect(wire.connections).toHaveLength(2);
   });
 });

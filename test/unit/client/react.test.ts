@@ -16,7 +16,7 @@ const options = { wires: [ndjson], backoffMs: 5, maxBackoffMs: 20 } as const;
 
 /** A component that follows an address, and its states. */
 function follower(
-  url: string,
+  url: Parameters<typeof useComet>[0],
   more: UseCometOptions<unknown> = {},
 ): { Follower: FunctionComponent; states: CometState<unknown>[]; now: () => CometState<unknown> | undefined } {
   const states: CometState<unknown>[] = [];
@@ -168,4 +168,58 @@ test("is connecting on the server, and opens nothing", async () => {
   // A later request comes after one of the component's would have come.
   await (await server.follow("topic=b&wire=poll&wait=0")).ended();
   expect(server.opened.map(({ topics }) => topics)).toEqual([["b"]]);
+});
+
+test("opens nothing without an address, and follows one that it gets later", async () => {
+  const { hub, origin, opened } = await serveHub();
+  for (const none of [null, undefined, false, ""] as const) {
+    const { Follower, states, now } = follower(none);
+    const { show } = render(Follower);
+    await until(() => states.length > 0);
+    expect(now()).toEqual({ data: undefined, state: "idle", outcome: undefined, error: undefined, gaps: 0 });
+    expect(renderToString(createElement(Follower))).toBe("");
+    show();
+  }
+  const states: CometState<unknown>[] = [];
+  const Shown = ({ url }: { readonly url: string | null }): null => {
+    states.push(useComet(url, options));
+    return null;
+  };
+  const root = createRoot(document.createElement("div"));
+  onTestFinished(() => root.unmount());
+  root.render(createElement(Shown, { url: null }));
+  await until(() => states.length > 0);
+  expect(states.at(-1)?.state).toBe("idle");
+  // An effect has run by now: a component that mounts later has opened its connection.
+  const other = follower(`${origin}/?topic=b`);
+  render(other.Follower);
+  await until(() => other.now()?.state === "open");
+  expect(opened.map(({ topics }) => topics)).toEqual([["b"]]);
+  root.render(createElement(Shown, { url: `${origin}/?topic=a` }));
+  await until(() => states.at(-1)?.state === "open");
+  await hub.topic("a").publish(1);
+  await until(() => states.at(-1)?.data === 1);
+  root.render(createElement(Shown, { url: null }));
+  await until(() => states.at(-1)?.state === "idle");
+  expect(states.at(-1)?.data).toBeUndefined();
+});
+
+test("gives a component that mounts later the newest message, and calls its onMessage with further ones", async () => {
+  const { hub, origin, opened } = await serveHub();
+  const url = `${origin}/?topic=a&from=oldest`;
+  const one = follower(url);
+  const all: unknown[] = [];
+  const late = follower(url, { onMessage: ({ data }) => all.push(data) });
+  const { show } = render(one.Follower);
+  for (const i of [1, 2]) await hub.topic("a").publish(i);
+  await until(() => one.now()?.data === 2);
+  show(one.Follower, late.Follower);
+  await until(() => late.now()?.data === 2);
+  await hub.topic("a").publish(3);
+  await until(() => late.now()?.data === 3);
+  expect([all, opened.length]).toEqual([[3], 1]);
+  const own: unknown[] = [];
+  show(one.Follower, late.Follower, follower(`${url}#list`, { onMessage: ({ data }) => own.push(data) }).Follower);
+  await until(() => own.length === 3);
+  expect([own, opened.length]).toEqual([[1, 2, 3], 2]);
 });

@@ -163,6 +163,9 @@ describe("publish", () => {
     ),
     ["event comet:open", "x", { event: "comet:open" }, "ERR_MESSAGE"],
     ["event comet:anything", "x", { event: "comet:" }, "ERR_MESSAGE"],
+    ...["open", "error", "close", "gap", "ended", "missing"].map(
+      (event) => [`event ${event}`, "x", { event }, "ERR_MESSAGE"] as const,
+    ),
     ["undefined", undefined, {}, "ERR_ENCODER"],
     ["NaN", NaN, {}, "ERR_ENCODER"],
     ["a bigint", 1n, {}, "ERR_ENCODER"],
@@ -209,5 +212,7 @@ describe("publish", () => {
     expect(follower.data).toEqual(["x".repeat(98), "é".repeat(49), "<".repeat(98)]);
     await hub.topic("a").publish(1, { event: "comet" });
     await hub.topic("a").publish(1, { event: "Comet:open", key: "comet:open" });
+    for (const event of ["message", "Error", "opened", "app-close"])
+      await hub.topic("a").publish(1, { event, key: "error" });
   });
 });

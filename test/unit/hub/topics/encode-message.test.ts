@@ -42,6 +42,7 @@ test.each<[string, unknown, Partial<BrokerMessage>]>([
   ["bytes instead of text", new Uint8Array(1), {}],
   ["a fault", '"x"', { fault: "is of another program" }],
   ["an event of the protocol", "1", { event: "comet:open" }],
+  ["an event of the clients", "1", { event: "error" }],
   ["an event with a line end", "1", { event: "a\r" }],
   ["an event that is null", "1", { event: null as never }],
   ["a key that is a number", "1", { key: 5 as never }],
