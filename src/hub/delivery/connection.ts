@@ -48,6 +48,8 @@ export interface ConnectionInit {
   /** The time at which the hub recycles it, by the hub's clock, and the number of bytes after which it does. */
   readonly recycleAt: number;
   readonly maxBytes: number;
+  /** The number of writes after which the hub recycles it. */
+  readonly maxWrites: number;
 }
 
 /**
@@ -79,8 +81,10 @@ export class Connection implements Subscription, Member {
   readonly #context: ConnectionContext;
   readonly #group: Group;
   readonly #maxBytes: number;
+  readonly #maxWrites: number;
   /** The bytes written to the sink. */
   #bytes = 0;
+  #writes = 0;
   #sink: Sink | undefined;
   /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
@@ -107,6 +111,7 @@ export class Connection implements Subscription, Member {
     this.recycleAt = init.recycleAt;
     this.expiresAt = init.client.expiresAt;
     this.#maxBytes = init.maxBytes;
+    this.#maxWrites = init.maxWrites;
     this.#awaited = init.awaited;
     this.#startBy = init.client.startBy;
     this.#cursors = Cursors.at(
@@ -374,7 +379,7 @@ export class Connection implements Subscription, Member {
     if (this.#isComplete) this.end("gone", null);
     else if (this.wire === "poll") {
       if (messages > 0) this.end("poll", 0);
-    } else if (this.#bytes >= this.#maxBytes) this.end("recycle", 0);
+    } else if (this.#bytes >= this.#maxBytes || this.#writes >= this.#maxWrites) this.end("recycle", 0);
     return this.#over;
   }
 
@@ -392,6 +397,7 @@ export class Connection implements Subscription, Member {
   #write(bytes: Uint8Array): boolean {
     if (this.#sink === undefined) return false;
     this.#bytes += bytes.length;
+    this.#writes += 1;
     let wantsMore = false;
     try {
       wantsMore = this.#sink.write(bytes);

@@ -24,6 +24,12 @@ const LINGER_MS = 5000;
 export type SubscriptionObserver = (subscription: Subscription, change: 1 | -1) => void;
 
 /**
+ * The hub recycles a comet connection after this number of writes. WebKit copies its list of all pieces of a response for
+ * each new piece, and while it is busy with pieces it runs no script that could replace the document.
+ */
+const MAX_COMET_WRITES = 5000;
+
+/**
  * The connections of a hub, from their opening until their sinks are released.
  *
  * Opening and closing touch several rooms - topics, groups, connections, the application's hooks - and only this class
@@ -130,11 +136,11 @@ export class Subscriptions {
   }
 
   /** Returns the time and the number of bytes at which a connection ends by itself. */
-  #limitsOf(wire: Wire): { readonly recycleAt: number; readonly maxBytes: number } {
+  #limitsOf(wire: Wire): { readonly recycleAt: number; readonly maxBytes: number; readonly maxWrites: number } {
     const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
     const ageMs = wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
     const maxBytes = wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
-    return { recycleAt: now() + ageMs, maxBytes };
+    return { recycleAt: now() + ageMs, maxBytes, maxWrites: wire === "comet" ? MAX_COMET_WRITES : Infinity };
   }
 
   /**

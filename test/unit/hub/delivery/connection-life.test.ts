@@ -52,6 +52,18 @@ describe("a subscription ends once, with the reason", () => {
     expect(server.reasons).toEqual(["recycle"]);
   });
 
+  test("recycle, by writes, on comet", async () => {
+    const server = await serveHub({ maxCometBytes: 2 ** 40, maxConnectionBytes: 2 ** 40 });
+    const follower = await (await server.follow("topic=a&wire=comet")).begun();
+    for (let i = 0; i < 5000; i += 1) {
+      await server.hub.topic("a").publish(i);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await follower.ended();
+    expect(follower.end.reason).toBe("recycle");
+    expect(server.reasons).toEqual(["recycle"]);
+  });
+
   test("poll, when it is complete and when it has timed out", async () => {
     const server = await serveHub({ pollMs: 30 });
     const first = await (await server.follow("topic=a&wire=poll")).ended();
