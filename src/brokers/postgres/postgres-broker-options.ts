@@ -26,7 +26,7 @@ export interface PostgresBrokerOptions extends NetworkBrokerOptions {
    */
   readonly migrate?: boolean;
   /**
-   * Whether to use LISTEN, which tells a process at once of messages of other processes. It has no effect behind PgBouncer in
+   * Whether to use LISTEN, which notifies a process at once of messages of other processes. It has no effect behind PgBouncer in
    * transaction mode, which the start detects: messages are then found by polling alone. Set it to `false` there, so that no LISTEN
    * is sent at all.
    *
