@@ -47,7 +47,68 @@ async function bareNats(): Promise<Bare> {
   };
 }
 
-const bare = await (engine === "redis" ? bareRedis() : bareNats());
+/** One row a message, in one transaction for each turn, which waits for the disk as the broker's do. */
+async function bareSqlite(): Promise<Bare> {
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(url);
+  database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE bare (topic TEXT, data TEXT)");
+  const insert = database.prepare("INSERT INTO bare VALUES (?, ?)");
+  return turnByTurn((rows) => {
+    database.exec("BEGIN IMMEDIATE");
+    for (const { topic, text } of rows) insert.run(topic, text);
+    database.exec("COMMIT");
+    return Promise.resolve();
+  });
+}
+
+/** One row a message, in one statement for what has come since the last one. */
+async function barePostgres(): Promise<Bare> {
+  const { default: pg } = await import("pg");
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query("CREATE TABLE bare (topic text, data text)");
+  return turnByTurn(async (rows) => {
+    const values = [rows.map(({ topic }) => topic), rows.map(({ text }) => text)];
+    await client.query("INSERT INTO bare SELECT * FROM unnest($1::text[], $2::text[])", values);
+  });
+}
+
+interface Row {
+  readonly topic: string;
+  readonly text: string;
+  readonly done: () => void;
+}
+
+/** Stores rows together that come in one turn, or while the last ones are stored. */
+function turnByTurn(store: (rows: readonly Row[]) => Promise<void>): Bare {
+  let waiting: Row[] = [];
+  let isStoring = false;
+  const drain = async (): Promise<void> => {
+    isStoring = true;
+    while (waiting.length > 0) {
+      const rows = waiting;
+      waiting = [];
+      await store(rows);
+      for (const { done } of rows) done();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    isStoring = false;
+  };
+  return {
+    publish: (topic, text) =>
+      new Promise<void>((done) => {
+        waiting.push({ topic, text, done });
+        if (!isStoring) {
+          isStoring = true;
+          setImmediate(() => void drain());
+        }
+      }),
+    follow: () => Promise.reject(new Error("A table notifies nobody.")),
+  };
+}
+
+const bares = { memory: bareRedis, sqlite: bareSqlite, postgres: barePostgres, redis: bareRedis, nats: bareNats };
+const bare = await bares[engine]();
 const sample = new Sample();
 let heard = 0;
 let lastAt = 0;

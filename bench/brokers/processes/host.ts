@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { message, nowUs } from "../../fanout/messages.ts";
 import { quantile } from "../../../test/support/statistics.ts";
@@ -37,6 +38,11 @@ export interface Flooded {
   readonly tookMs: number;
   /** CPU time of this process for each, in microseconds. */
   readonly cpuUs: number;
+  /** From the call of `publish` to its acknowledgement. */
+  readonly ackP50Ms: number;
+  readonly ackP99Ms: number;
+  /** The longest time for which the event loop stood still. */
+  readonly longestStopMs: number;
 }
 
 /** A number of messages as fast as they are acknowledged, to one topic. */
@@ -50,6 +56,8 @@ export interface Burst {
 
 /** How many publishes pass between two looks at the clock. */
 const PUBLISHES_BETWEEN_LOOKS = 64;
+/** One of so many is timed: a prime, so that it is not always the first of a turn. */
+const PUBLISHES_BETWEEN_TIMES = 7;
 
 async function pace({ publish }: Publisher, { topic, messages, first, bytes, intervalMs }: Pace): Promise<Paced> {
   const acksUs: number[] = [];
@@ -71,6 +79,9 @@ async function pace({ publish }: Publisher, { topic, messages, first, bytes, int
 
 async function flood({ publish }: Publisher, { topics, ms, inFlight, bytes }: Flood): Promise<Flooded> {
   const names = Array.from({ length: topics }, (_, i) => `flood-${i}`);
+  const loop = monitorEventLoopDelay({ resolution: 1 });
+  loop.enable();
+  const acksUs: number[] = [];
   const start = performance.now();
   const cpu = process.cpuUsage();
   let published = 0;
@@ -80,13 +91,23 @@ async function flood({ publish }: Publisher, { topics, ms, inFlight, bytes }: Fl
       const number = published;
       published += 1;
       if (number % PUBLISHES_BETWEEN_LOOKS === 0) isOver = performance.now() - start >= ms;
+      const sentAt = number % PUBLISHES_BETWEEN_TIMES === 0 ? nowUs() : undefined;
       await publish(names[number % topics] as string, message(number % 1e8, bytes));
+      if (sentAt !== undefined) acksUs.push(nowUs() - sentAt);
     }
   };
   await Promise.all(Array.from({ length: inFlight }, lane));
   const tookMs = performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
-  return { published, tookMs, cpuUs: (user + system) / published };
+  loop.disable();
+  return {
+    published,
+    tookMs,
+    cpuUs: (user + system) / published,
+    ackP50Ms: quantile(acksUs, 0.5) / 1000,
+    ackP99Ms: quantile(acksUs, 0.99) / 1000,
+    longestStopMs: loop.max / 1e6,
+  };
 }
 
 async function burst({ publish }: Publisher, { topic, messages, first, inFlight, bytes }: Burst): Promise<object> {

@@ -15,6 +15,11 @@ export interface PublishingResult {
   /** How busy the two were, each on a core of its own, 0 to 1. */
   readonly processShare: number;
   readonly serverShare: number;
+  /** From the call of `publish` to its acknowledgement. */
+  readonly ackP50Ms: number;
+  readonly ackP99Ms: number;
+  /** The longest time for which the event loop of the process stood still. */
+  readonly longestStopMs: number;
   /** For how much of the time something else had the process's core when it was ready to run, 0 to 1. */
   readonly waitedShare: number;
 }
@@ -27,12 +32,15 @@ await inTrial(engine, async (scene): Promise<PublishingResult> => {
   const { result, serverUs, waitedShare } = await spentBy(scene, [publisher], () =>
     publisher.ask<Flooded>("flood", flood),
   );
-  const { published, tookMs, cpuUs } = result;
+  const { published, tookMs, cpuUs, ackP50Ms, ackP99Ms, longestStopMs } = result;
   return {
     perSecond: (published / tookMs) * 1000,
     cpuUs,
     serverUs: serverUs / published,
     processShare: (cpuUs * published) / (tookMs * 1000),
+    ackP50Ms,
+    ackP99Ms,
+    longestStopMs,
     serverShare: serverUs / (tookMs * 1000),
     waitedShare,
   };

@@ -79,7 +79,12 @@ export class WorkerSession {
     const workerData: WorkerOptions = { path, synchronous, timeoutMs, topicTtlMs, mustCheck };
     // The sources run as they are, too.
     const program = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    this.#worker = new Worker(new URL(program, import.meta.url), { workerData, name: "comet-sockets sqlite" });
+    this.#worker = new Worker(new URL(program, import.meta.url), {
+      workerData,
+      name: "comet-sockets sqlite",
+      // Options of the process, such as --input-type, may not fit a worker.
+      execArgv: [],
+    });
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
     this.#worker.on("error", (error) => this.#end(`The worker thread has failed: ${describeError(error)}`, error));
     this.#exited = new Promise((resolve) => {
