@@ -20,6 +20,7 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["TopicDeclaration", "hub.topic(name, options)"],
       ["RequestOptions", "fetchHandler(hub, options)"],
       ["PublishOptions", "topic.publish(message, options)"],
+      ["TransactionPublishOptions", "topic.publish(message, options)"],
       ["EndOptions", "topic.end(options)"],
       ["PublishFromOptions", "topic.publishFrom(source, options)"],
       ["ProduceOptions", "hub.produce(name, produce, options)"],
