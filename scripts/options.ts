@@ -47,7 +47,14 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
   ["React", "src/client/react.ts", [["UseCometOptions", "useComet(url, options)"]]],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],
-  ["Redis", "src/brokers/redis/index.ts", [["RedisBrokerOptions", "await redisBroker(options)"]]],
+  [
+    "Redis",
+    "src/brokers/redis/index.ts",
+    [
+      ["RedisBrokerOptions", "await redisBroker(options)"],
+      ["RedisSentinelOptions", "await redisBroker({ sentinel })"],
+    ],
+  ],
   ["NATS", "src/brokers/nats/index.ts", [["NatsBrokerOptions", "await natsBroker(options)"]]],
   [
     "Streams",
