@@ -21,6 +21,7 @@ const soaks: { readonly [name: string]: string } = {
   strangers: "anonymous clients that do their worst do not hurt well-behaved readers",
   brokers: "several processes on a broker lose nothing, whatever is killed, cut and stalled",
   sqlite: "a process that is killed while it writes to a SQLite file loses nothing that it has acknowledged",
+  day: "a simulated day of messages stays within the bounds of a SQLite file",
   restart: "a server that keeps its topics in a SQLite file is restarted, and its clients miss nothing",
   postgres: "transactions of an application publish exactly what they commit, whatever is killed, cut and stalled",
   produced: "streams that are produced once over several processes end for every reader",
