@@ -82,8 +82,10 @@ export class WorkerSession {
     this.#worker = new Worker(new URL(program, import.meta.url), {
       workerData,
       name: "comet-sockets sqlite",
-      // Options of the process, such as --input-type, may not fit a worker.
-      execArgv: [],
+      // This option of `node -e` does not fit a file.
+      execArgv: process.execArgv.filter(
+        (option, i, all) => !/^--input-type/.test(option) && all[i - 1] !== "--input-type",
+      ),
     });
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
     this.#worker.on("error", (error) => this.#end(`The worker thread has failed: ${describeError(error)}`, error));

@@ -63,7 +63,9 @@ export function resumePoint(
 function passedStart(log: Log, index: number | undefined, offset: number | undefined): OlderStart | undefined {
   if (log.older === undefined || index === undefined || index >= log.floor || index < log.holeEnd) return undefined;
   const after = offset ?? (log.isDense ? log.floorOffset - (log.floor - index) : undefined);
-  return after === undefined ? undefined : { after: Math.max(after, log.begunAfter), missed: undefined };
+  if (after === undefined) return undefined;
+  const isEarlier = after < log.begunAfter && after > 0;
+  return { after: Math.max(after, log.begunAfter), missed: isEarlier ? null : undefined };
 }
 
 /** Returns the start of a connection among older messages. Its log may hold them by now. */

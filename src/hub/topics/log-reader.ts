@@ -132,8 +132,8 @@ export class LogReader implements Run<TopicMessage<JsonValue>> {
     const { log } = this.#topic;
     this.#epoch = log.epoch;
     if (older !== undefined) {
-      // Of a reader with a position nothing may be missing.
-      this.#offset = isPosition(from) ? from.offset : older.after;
+      if (isPosition(from) && older.missed !== undefined) throw overflow(older.missed);
+      this.#offset = older.after;
       this.#cursor = log.placeOf(this.#offset);
       this.#missed = older.missed;
       return;

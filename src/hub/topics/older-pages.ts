@@ -75,7 +75,7 @@ export class OlderPages implements OlderMessages {
     const history = await link.olderReads.run(() => link.broker.read(log.topic, after, settings.history, Infinity));
     assertHistory(history, after);
     if (topic.isForgotten) return undefined;
-    if (history.epoch !== log.epoch) {
+    if (history.epoch !== log.epoch || isOtherLife(topic, history)) {
       await refresh();
       return undefined;
     }
@@ -100,6 +100,12 @@ export class OlderPages implements OlderMessages {
     this.#kept.add(kept);
     memory.tapeUsed(kept, held);
   }
+}
+
+/** Whether the broker has another topic of this name than the one of the log, or none. Their epochs may be the same. */
+function isOtherLife({ life, log }: LiveTopic, { finite }: History): boolean {
+  if (finite === undefined) return life !== undefined;
+  return finite.isExpired || (log.headOffset > 0 && finite.begunAfter >= log.headOffset);
 }
 
 /**

@@ -40,7 +40,12 @@ export function isBehind(log: Log, place: ReaderPlace): boolean {
 export async function olderStart(log: Log, place: ReaderPlace): Promise<OlderStart | undefined> {
   const { older, begunAfter } = log;
   if (older === undefined) return undefined;
-  if (isPosition(place)) return await startAfter(log, older, Math.max(place.offset, begunAfter));
+  if (isPosition(place)) {
+    if (place.offset >= begunAfter) return await startAfter(log, older, place.offset);
+    const start = await startAfter(log, older, begunAfter);
+    // A position of an earlier topic of this name does not show what is missing. One before the first message does.
+    return place.offset === 0 || start === undefined ? start : { ...start, missed: null };
+  }
   if (place === "newest") return undefined;
   if (place === "oldest") return await startAfter(log, older, begunAfter);
   if ("since" in place) return await startSince(log, older, place.since);
