@@ -80,6 +80,11 @@ export class OlderPages implements OlderMessages {
       return undefined;
     }
     const page = pageOf(topic, link, after, history);
+    if (page.through === after) {
+      // The broker has lost what the log has had of it.
+      await refresh();
+      return undefined;
+    }
     this.#keep(page, log.epoch);
     return page;
   }
@@ -133,8 +138,10 @@ function pageOf(topic: LiveTopic, link: BrokerLink, after: number, history: Hist
       messages.push({ ended: undefined, ...decoded, id: log.positionAt(offset), offset, at });
     }
   }
-  if (messages.length > 0 || older.length > 0) return new OlderPage({ after, floor, through, messages });
+  if (older.length > 0) return new OlderPage({ after, floor, through, messages });
+  // The log may have gone on since the broker answered.
+  const known = Math.max(floor, Math.min(floorOffset, history.head));
   // Where offsets are not dense, nothing need be missing between two of them.
-  if (settings.isDense) floor = floorOffset;
-  return new OlderPage({ after, floor, through: floorOffset, messages });
+  if (settings.isDense) floor = known;
+  return new OlderPage({ after, floor, through: known, messages });
 }

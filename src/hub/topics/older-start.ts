@@ -64,6 +64,7 @@ function lacking({ floor, lastMessage }: Log, start: Start): number {
 }
 
 async function startAfter(log: Log, older: OlderMessages, after: number): Promise<OlderStart | undefined> {
+  if (after >= log.floorOffset) return { after, missed: undefined };
   const page = await pageAfter(older, after);
   if (page === undefined) return undefined;
   if (page.floor <= after) return { after, missed: undefined };

@@ -150,6 +150,35 @@ describe.each([true, false])("a reader behind the log (dense offsets: %s)", (isD
     expect(sink.state).toBe("open");
   });
 
+  test("misses nothing where the broker's answer is older than the log", async () => {
+    const [one, other] = processes(2, { isDense, history: { maxEntries: 30 } }) as [Process, Process];
+    const positions = await publish(one.hub, 0, 100);
+    await (await followHub(other.hub, "topic=t")).begun();
+    const read = other.broker.read.bind(other.broker);
+    let published = 100;
+    vi.spyOn(other.broker, "read").mockImplementation(async (topic, after, bounds, current) => {
+      const history = await read(topic, after, bounds, current);
+      if (after === 0 || published > 500) return history;
+      // All that it names is gone when it arrives.
+      published += 50;
+      await publish(one.hub, published - 50, published);
+      await until(() => other.broker.told >= published - 100);
+      // Those that it had were gone when it looked for them.
+      return published === 150 ? { ...history, floor: history.head, messages: [] } : history;
+    });
+    const reader = await followHub(other.hub, `topic=t&${after(positions[50] as string)}`);
+    await until(() => reader.data.at(-1) === published - 1);
+    let next = 51;
+    for (const item of reader.items) {
+      // Each number is the offset of the message before it.
+      if (item.type === "gap") next = Number(item.position.split(".")[1]);
+      if (item.type !== "message") continue;
+      expect(item.data).toBe(next);
+      next = (item.data as number) + 1;
+    }
+    expect(next).toBe(published);
+  });
+
   test("reads on in the broker as an enumerator that the log passes", async () => {
     const [one] = processes(1, { isDense }) as [Process];
     const messages = one.hub.topic("t").messages()[Symbol.asyncIterator]();
