@@ -161,10 +161,11 @@ describe.each([true, false])("a reader behind the log (dense offsets: %s)", (isD
       if (after === 0 || published > 500) return history;
       // All that it names is gone when it arrives.
       published += 50;
-      await publish(one.hub, published - 50, published);
-      await until(() => other.broker.told >= published - 100);
+      const through = published;
+      await publish(one.hub, through - 50, through);
+      await until(() => other.broker.told >= through - 100);
       // Those that it had were gone when it looked for them.
-      return published === 150 ? { ...history, floor: history.head, messages: [] } : history;
+      return through === 150 ? { ...history, floor: history.head, messages: [] } : history;
     });
     const reader = await followHub(other.hub, `topic=t&${after(positions[50] as string)}`);
     await until(() => reader.data.at(-1) === published - 1);
