@@ -1,11 +1,13 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
 import type pg from "pg";
 import postgres from "postgres";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { MemoryBrokers } from "../../src/brokers/memory/index.ts";
 import { postgresBroker, type PostgresBrokerOptions } from "../../src/brokers/postgres/index.ts";
 import { Hub } from "../../src/index.ts";
 import type { BrokerPublication, TransactionalTopics } from "../../src/log/broker.ts";
-import { followHub, notedHub } from "../support/hub.ts";
+import { Follower, followHub, notedHub } from "../support/hub.ts";
 import { fromPostgres, transactionOf } from "../support/postgres-shim.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { errorOf, expectCode, until } from "../support/sources.ts";
@@ -396,3 +398,38 @@ async function deadlocks(): Promise<number> {
   const [row] = await server.sql("SELECT deadlocks::text FROM pg_stat_database WHERE datname = 'postgres'");
   return Number(row?.["deadlocks"]);
 }
+
+test("the example stores an order and publishes it, or neither", async () => {
+  for (const [name, value] of [
+    ["PGHOST", "127.0.0.1"],
+    ["PGPORT", String(server.port)],
+    ["PGUSER", "postgres"],
+    ["PGDATABASE", "postgres"],
+    ["PORT", "0"],
+  ] as const) {
+    vi.stubEnv(name, value);
+  }
+  closing.push(() => vi.unstubAllEnvs());
+  const example = await import("../../examples/guides/transactions.ts");
+  closing.push(async () => {
+    await example.hub.close({ drainMs: 0 });
+    await example.pool.end();
+    example.server.closeAllConnections();
+    await new Promise((resolve) => example.server.close(resolve));
+  });
+  if (!example.server.listening) await once(example.server, "listening");
+  const origin = `http://127.0.0.1:${(example.server.address() as AddressInfo).port}`;
+  const send = (item: string): Promise<Response> =>
+    fetch(`${origin}/orders?item=${encodeURIComponent(item)}`, { method: "POST" });
+  const reader = await (await Follower.fetch(`${origin}/live?topic=orders&from=oldest`)).begun();
+  expect(await (await send("book")).text()).toBe("1\n");
+  // It is too long for its column.
+  expect((await send("x".repeat(21))).status).toBe(500);
+  expect(await (await send("pen")).text()).toBe("2\n");
+  await reader.has(2);
+  expect(reader.data).toEqual([
+    { id: 1, item: "book" },
+    { id: 2, item: "pen" },
+  ]);
+  reader.leave();
+});
