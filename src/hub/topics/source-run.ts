@@ -299,7 +299,8 @@ export class SourceRun implements Consumer<unknown> {
       // Other code may have ended it first.
       await this.#knowEnd();
       if (this.#topic.ended !== undefined) return this.#topic.ended;
-      if (this.#failure !== undefined) this.#host.onError(error);
+      const isEnded = error instanceof CometError && error.code === "ERR_ENDED";
+      if (this.#failure !== undefined && !isEnded) this.#host.onError(error);
       this.#failure ??= { error };
       return end.outcome === "failed" ? end : FAILED;
     }

@@ -40,8 +40,10 @@ describe.each([
     const joined = read(middle);
     for (const i of numbers(100)) await topic.publish(100 + i);
     await topic.end({ outcome: "stopped" });
+    expect([await reading, await joined]).toEqual([numbers(200), numbers(200)]);
+    // An iteration has the messages that arrive after it has begun.
     const late = follow(server, "topic=a", { wires: [wire] });
-    expect([await reading, await joined, await read(late)]).toEqual([numbers(200), numbers(200), numbers(200)]);
+    expect(await read(late)).toEqual(numbers(200));
     expect([early, middle, late].map(({ outcome }) => outcome)).toEqual(["stopped", "stopped", "stopped"]);
   });
 
