@@ -1,6 +1,7 @@
 import { CometError } from "../../core/errors.ts";
 import type { BrokerMessage, History, Notice } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
+import { foreignEntry, parseFields, type MessageFields } from "../message-fields.ts";
 import { textOf } from "./replies.ts";
 
 /** Something that a script had to repair, since another program had written to the keys of a topic. */
@@ -14,8 +15,6 @@ export interface ReadAnswer extends Repair {
   readonly history: History;
   readonly misplaced: readonly string[];
 }
-
-type EncodedFields = Pick<BrokerMessage, "event" | "key" | "messageId" | "ended">;
 
 /** The text that a position has in Redis, with the words of a repair. */
 const positionForm = /^([A-Za-z0-9]{1,32}) (\d{1,14})(?: (\w{1,14}))?$/;
@@ -94,29 +93,13 @@ export function noticeOf(text: string): Notice | undefined {
 }
 
 /** Encodes the fields of a message other than its data. */
-export function encodeFields({ event, key, messageId, ended }: EncodedFields): string {
+export function encodeFields({ event, key, messageId, ended }: MessageFields): string {
   return JSON.stringify({ event, key, messageId, ended });
 }
 
 function messageFrom(offset: number, at: string, fields: string, json: string): BrokerMessage {
   const decoded = fields === "{}" ? {} : parseFields(fields);
-  if (decoded === undefined || !numberForm.test(at)) {
-    const none = { json: "", event: undefined, key: undefined, messageId: undefined, ended: undefined };
-    return { offset, at: 0, ...none, fault: "is not in the form of a hub: another program has written it" };
-  }
+  if (decoded === undefined || !numberForm.test(at)) return foreignEntry(offset);
   const { event, key, messageId, ended } = decoded;
   return { offset, at: Number(at), json, event, key, messageId, ended };
-}
-
-/** Parses the fields of a message. The hub checks their content. Returns undefined if they are not texts. */
-function parseFields(text: string): Partial<EncodedFields> | undefined {
-  try {
-    const fields: unknown = JSON.parse(text);
-    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return undefined;
-    const { event, key, messageId, ended } = fields as Record<string, unknown>;
-    const areTexts = [event, key, messageId, ended].every((field) => field === undefined || typeof field === "string");
-    return areTexts ? fields : undefined;
-  } catch {
-    return undefined;
-  }
 }
