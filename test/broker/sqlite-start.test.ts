@@ -146,6 +146,11 @@ describe("the start refuses", () => {
     await expectRefusal(path, /is damaged: its state is missing/);
   });
 
+  test("no process for the options that it was started with", async () => {
+    const child = newProcess(undefined, ["--expose-gc", "--max-old-space-size=200"]);
+    expect(await child.call<string>("open", { path })).toBe("open");
+  });
+
   test("a runtime without node:sqlite", async () => {
     const { path } = newFolder();
     const child = newProcess(undefined, ["--no-experimental-sqlite"]);

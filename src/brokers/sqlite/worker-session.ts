@@ -62,7 +62,12 @@ export class WorkerSession {
   static async open(settings: SqliteSettings, mustCheck: boolean, host: SessionHost): Promise<WorkerSession> {
     let session: WorkerSession | undefined;
     await new Promise<void>((resolve, reject) => {
-      session = new WorkerSession(settings, mustCheck, host, { resolve, reject });
+      try {
+        session = new WorkerSession(settings, mustCheck, host, { resolve, reject });
+      } catch (cause) {
+        const error = new CometError("ERR_BROKER", "The worker thread cannot be started.", { cause });
+        reject({ error, isDamaged: false } satisfies SessionEnd);
+      }
     });
     return session as unknown as WorkerSession;
   }
@@ -82,10 +87,8 @@ export class WorkerSession {
     this.#worker = new Worker(new URL(program, import.meta.url), {
       workerData,
       name: "comet-sockets sqlite",
-      // This option of `node -e` does not fit a file.
-      execArgv: process.execArgv.filter(
-        (option, i, all) => !/^--input-type/.test(option) && all[i - 1] !== "--input-type",
-      ),
+      // A worker inherits the options of the process. This one of `node -e` does not fit a file.
+      ...(process.execArgv.some((option) => option.startsWith("--input-type")) && { execArgv: [] }),
     });
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
     this.#worker.on("error", (error) => this.#end(`The worker thread has failed: ${describeError(error)}`, error));
