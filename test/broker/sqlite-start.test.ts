@@ -147,6 +147,7 @@ describe("the start refuses", () => {
   });
 
   test("no process for the options that it was started with", async () => {
+    const { path } = newFolder();
     const child = newProcess(undefined, ["--expose-gc", "--max-old-space-size=200"]);
     expect(await child.call<string>("open", { path })).toBe("open");
   });
