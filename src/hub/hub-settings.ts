@@ -37,7 +37,7 @@ export type HubSettings = Required<
 > & {
   readonly isCallback: (callback: string) => boolean;
   readonly log: LogBounds;
-  /** What the application says of it. Each topic has its own bounds. */
+  /** The hub's bounds of the history, as the application gives them. Each topic has its own. */
   readonly history: Partial<LogBounds> | undefined;
   readonly broker: Broker | undefined;
   readonly presence: Required<PresenceOptions>;

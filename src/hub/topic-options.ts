@@ -68,7 +68,7 @@ export function checkLogBounds(option: string, given: Partial<LogBounds> | undef
 export interface HistoryDefaults {
   /** The bounds of the topic's log. */
   readonly log: LogBounds;
-  /** What the hub's options say of the history. */
+  /** The hub's bounds of the history, as the application gives them. */
   readonly history: Partial<LogBounds> | undefined;
   readonly broker: Broker | undefined;
 }

@@ -26,7 +26,7 @@ export interface RunAnswer {
   readonly positions: readonly (Position | undefined)[] | undefined;
 }
 
-/** What a followed topic has of news. */
+/** The news of a followed topic. */
 export interface TopicNews {
   /** Undefined if the topic is gone. */
   readonly epoch: string | undefined;

@@ -18,7 +18,7 @@ const LONE_LOCK_MS = 1000;
 /** States of errors that one topic or message of a batch may have caused. */
 const ofOne = /^(?:55P03|40P01|40001|22|23|54)/;
 
-/** What a message is: one more, the end, or the end only if the producer's lease has lapsed. */
+/** The kind of a message: one more, the end, or the end only if the producer's lease has lapsed. */
 export type PublishKind = "" | "end" | "settle";
 
 /** The outcome of a publication: its position, or the word of the function that did not publish it. */

@@ -21,7 +21,7 @@ const REPLICA_GRACE_MS = 30_000;
 
 /** The settings of a hub that its topics have by default. */
 export interface TopicDefaults extends FiniteDefaults {
-  /** What the application says of the bounds of the history. */
+  /** The hub's bounds of the history, as the application gives them. */
   readonly history: Partial<LogBounds> | undefined;
   readonly topics: (name: string) => boolean | TopicOptions;
   readonly overflow: OverflowPolicy;
