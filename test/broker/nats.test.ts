@@ -4,8 +4,11 @@ import { cpSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { tryPublishing } from "../../src/brokers/nats/ensure-stream.ts";
 import { natsBroker, type NatsBrokerOptions } from "../../src/brokers/nats/index.ts";
+import { checkNatsOptions } from "../../src/brokers/nats/nats-broker-options.ts";
+import { NatsLink } from "../../src/brokers/nats/nats-link.ts";
 import { CometError } from "../../src/index.ts";
 import type { Broker, Notice } from "../../src/log/broker.ts";
 import { freePort } from "../support/free-port.ts";
@@ -139,6 +142,17 @@ describe("the broker of NATS", () => {
       const error = await rejection(options);
       expect(error.code).toBe("ERR_OPTION");
       expect(error.message).toContain(name);
+    });
+
+    test("waits for a stream that another process has just created", async () => {
+      const settings = checkNatsOptions({ connection: { servers: `127.0.0.1:${server.port}` } });
+      const link = await NatsLink.open(settings, new AbortController().signal, () => undefined);
+      closers.push(() => link.close(new CometError("ERR_CLOSED", "closed")));
+      const asked = vi.spyOn(link, "request");
+      const trying = tryPublishing(link, "created.%");
+      await until(() => asked.mock.calls.length > 1);
+      admin.subscribe("created.%", { callback: (_error, message) => void message.respond("{}") });
+      await trying;
     });
 
     test("rejects if there is no server", async () => {
