@@ -243,6 +243,8 @@ describe.each(browserNames)("in %s", (browser) => {
           1,
           { history: [], state: "idle" },
         ]);
+        const first = JSON.parse(await used.page.evaluate<string>("page.records.first.hydrated")) as unknown;
+        expect(first).toEqual({ history: [], state: "connecting" });
         expect(complaints(before)).toEqual([]);
       });
     },

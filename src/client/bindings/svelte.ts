@@ -64,15 +64,19 @@ export function useComet<Events = AnyEvents>(
 /** Returns a function that reads the state of one address, and follows it while effects read it. */
 function createReader<Events>(address: string, options: UseCometOptions<Events>): () => CometState<Events> {
   const { initial, getSnapshot, subscribe } = cometStore(address, options);
-  // The first reading is that of the server.
   let isFollowing = false;
   const track = createSubscriber((update) => {
-    const stop = subscribe(update);
-    isFollowing = true;
-    if (getSnapshot() !== initial) update();
+    let stop: (() => void) | undefined = subscribe(update);
+    // Svelte hydrates in one task: until that is over, the state is that of the server.
+    queueMicrotask(() => {
+      if (!stop) return;
+      isFollowing = true;
+      if (getSnapshot() !== initial) update();
+    });
     return () => {
       isFollowing = false;
-      stop();
+      stop?.();
+      stop = undefined;
     };
   });
   return () => {

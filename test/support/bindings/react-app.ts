@@ -12,7 +12,7 @@ function Follower({ name, follow }: Props): ReactNode {
   return createElement(
     "div",
     null,
-    createElement("p", { id: name }, textOf(state)),
+    createElement("p", { id: name }, textOf(name, state)),
     state.message && createElement("b", null, "data"),
   );
 }

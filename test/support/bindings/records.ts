@@ -31,11 +31,13 @@ export interface Shown {
 export interface Records {
   /** The data that `onMessage` got, by component. */
   readonly given: Record<string, unknown[]>;
+  /** The text of each component at its first rendering. */
+  readonly first: Record<string, string>;
   /** The renderings of the components with a price. */
   readonly renders: Record<string, number>;
 }
 
-export const records: Records = { given: {}, renders: {} };
+export const records: Records = { given: {}, first: {}, renders: {} };
 
 /** Short delays. */
 const quick = { backoffMs: 20, maxBackoffMs: 100 };
@@ -48,10 +50,12 @@ export function optionsOf(name: string, { history }: Follow): UseCometOptions {
   };
 }
 
-export function textOf({ data, history, state, gap, error, outcome }: CometState): string {
+export function textOf(name: string, { data, history, state, gap, error, outcome }: CometState): string {
   const all = history.map((message) => message.data as unknown);
   const shown: Shown = { data: data as unknown, history: all, state, missed: gap?.missed, error: error?.code, outcome };
-  return JSON.stringify(shown);
+  const text = JSON.stringify(shown);
+  records.first[name] ??= text;
+  return text;
 }
 
 /** Counts a rendering of a component, and returns its text. */

@@ -16,7 +16,7 @@ function Follower(props: Props): JSX.Element {
     ) as object as CometState;
   return (
     <div>
-      <p id={props.name}>{textOf(state())}</p>
+      <p id={props.name}>{textOf(props.name, state())}</p>
       <Show when={signals.message()}>
         <b>data</b>
       </Show>

@@ -13,7 +13,8 @@ const Follower = defineComponent({
     const refs = useComet(() => props.follow.url, optionsOf(props.name, props.follow));
     const state = (): CometState =>
       Object.fromEntries(Object.entries(refs).map(([name, { value }]) => [name, value])) as object as CometState;
-    return () => h("div", [h("p", { id: props.name }, textOf(state())), refs.message.value ? h("b", "data") : null]);
+    return () =>
+      h("div", [h("p", { id: props.name }, textOf(props.name, state())), refs.message.value ? h("b", "data") : null]);
   },
 });
 

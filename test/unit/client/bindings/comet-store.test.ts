@@ -84,6 +84,20 @@ describe("subscribers", () => {
     expect(store.getSnapshot()).toBe(store.initial);
   });
 
+  test("that return within a second find the source open, and it stays open", async () => {
+    const { store, wire } = opened();
+    const other = opened();
+    store.subscribe(() => undefined)();
+    onTestFinished(store.subscribe(() => undefined));
+    other.store.subscribe(() => undefined)();
+    await until(() => wire.connections.length === 1);
+    wire.last.opens();
+    // The second of the other store began later.
+    await until(() => other.wire.connections[0]?.isClosed === true);
+    wire.last.message(1, 1);
+    expect([store.getSnapshot().data, wire.last.isClosed]).toEqual([1, false]);
+  });
+
   test("get each message once, and a subscriber that a message adds gets the next ones", async () => {
     const { store, wire } = opened();
     const late: unknown[] = [];
