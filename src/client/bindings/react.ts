@@ -39,6 +39,7 @@ export function useComet<Events = AnyEvents, Selected = unknown>(
   url: CometAddress,
   options: SelectCometOptions<Events, Selected>,
 ): Selected;
+/** Follows the topics of an address while the component is mounted, and returns the whole state. */
 export function useComet<Events = AnyEvents>(url: CometAddress, options?: UseCometOptions<Events>): CometState<Events>;
 export function useComet<Events>(
   url: CometAddress,

@@ -98,6 +98,48 @@ describe("subscribers", () => {
     expect([store.getSnapshot().data, wire.last.isClosed]).toEqual([1, false]);
   });
 
+  test("do not get the message in which another subscriber removes them", async () => {
+    const { store, wire } = opened();
+    const got: string[] = [];
+    let leave = (): void => undefined;
+    const ignore = (): void => undefined;
+    onTestFinished(
+      store.subscribe(ignore, ({ data }) => {
+        got.push(`one ${data}`);
+        leave();
+      }),
+    );
+    leave = store.subscribe(ignore, ({ data }) => got.push(`two ${data}`));
+    await until(() => wire.connections.length === 1);
+    wire.last.opens();
+    wire.last.message(1, 1);
+    wire.last.message(2, 2);
+    expect(got).toEqual(["one 1", "one 2"]);
+  });
+
+  test("are all called if one of them throws, and the error is reported", async () => {
+    const reported: unknown[] = [];
+    const others = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.on("uncaughtException", (error) => reported.push(error));
+    onTestFinished(() => {
+      process.removeAllListeners("uncaughtException");
+      for (const other of others) process.on("uncaughtException", other);
+    });
+    const { store, wire } = opened();
+    const states: string[] = [];
+    onTestFinished(
+      store.subscribe(() => {
+        throw new Error("of the component");
+      }),
+    );
+    onTestFinished(store.subscribe(() => states.push(store.getSnapshot().state)));
+    await until(() => wire.connections.length === 1);
+    wire.last.opens();
+    await until(() => reported.length === 1);
+    expect([states, reported.map(String)]).toEqual([["open"], ["Error: of the component"]]);
+  });
+
   test("get each message once, and a subscriber that a message adds gets the next ones", async () => {
     const { store, wire } = opened();
     const late: unknown[] = [];
