@@ -24,6 +24,8 @@ export function logWire(wire: ClientWire, log: LogFunction): ClientWire {
         log(text, { type, text, at: Date.now(), position, wire: wire.name, ...more });
       };
       const fail = (failure: WireFailure): void => {
+        // A request that the client aborts fails too.
+        if (isOver) return;
         isOver = true;
         write("failed", [failure.code, failure.status, failure.detail].filter(Boolean).join(" "), { failure });
       };

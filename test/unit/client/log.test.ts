@@ -115,7 +115,7 @@ describe("logWire", () => {
     expect(entries[2]).toMatchObject({ wire: "sse", failure: { code: "ERR_CONTENT_TYPE" } });
   });
 
-  test("logs the page's own close, and nothing after a failure", async () => {
+  test("logs the page's own close, and nothing after it or after a failure", async () => {
     const { lines, log } = recorder();
     const wire = scriptedWire("comet");
     const source = await follow(logWire(wire, log));
@@ -124,6 +124,7 @@ describe("logWire", () => {
     await vi.advanceTimersByTimeAsync(0);
     wire.last.broken(lost);
     source.close();
+    for (const connection of wire.connections) connection.broken(lost);
     expect(lines).toEqual([
       "comet: request without a position",
       "comet: open at a=e.0",
