@@ -1,5 +1,6 @@
 import { assertFunction } from "../core/options.ts";
 import type { AnyEvents, BareSource, EventOf } from "./bare-source.ts";
+import type { CometSource } from "./comet-source.ts";
 
 /** A batch with this number of messages is delivered before its frame, so that a page which renders none stays bounded. */
 const MAX_WAITING = 10_000;
@@ -35,7 +36,8 @@ export interface BatchOptions<Message, Type extends string = string> {
  * const stop = batches(source, (prices) => render(prices), { types: ["price"], latest: ({ data }) => data.symbol });
  */
 export function batches<Events = AnyEvents, Type extends string = "message">(
-  source: BareSource<Events>,
+  // The compiler infers the events of a class only from the class itself.
+  source: CometSource<Events> | BareSource<Events>,
   callback: (messages: readonly EventOf<Events, Type>[]) => void,
   options: BatchOptions<EventOf<Events, NoInfer<Type>>, Type> = {},
 ): () => void {

@@ -1,5 +1,6 @@
 import { assertFunction } from "../core/options.ts";
 import type { BareSource, OwnEvents } from "./bare-source.ts";
+import type { CometSource } from "./comet-source.ts";
 import type { LogFunction } from "./log-entry.ts";
 
 const types = ["open", "gap", "ended", "missing", "error", "close"] as const;
@@ -34,7 +35,7 @@ const texts: { readonly [Type in keyof OwnEvents]?: (event: OwnEvents[Type]) => 
  * @example
  * logTo(new CometSource("/live?topic=news"), console.debug);
  */
-export function logTo<Events>(source: BareSource<Events>, log: LogFunction): () => void {
+export function logTo<Events>(source: CometSource<Events> | BareSource<Events>, log: LogFunction): () => void {
   assertFunction("log", log);
   const controller = new AbortController();
   for (const type of types) {

@@ -217,13 +217,13 @@ describe("a GET", () => {
 
   test("calls the function headers before each request, and once more after a 401", async () => {
     const refuse: Respond = (response, { headers }) =>
-      (headers.authorization === "new" ? stream("data: one\n\n") : status(401))(response, {} as Received);
+      (headers["authorization"] === "new" ? stream("data: one\n\n") : status(401))(response, {} as Received);
     const { url, requests } = await endpoint(refuse);
     const tokens = ["old", "new", "new", "older", "oldest"];
     const headers = (): Promise<HeadersInit> => Promise.resolve({ authorization: String(tokens.shift()) });
     const error = await errorOf(() => collect(fetchEvents(url, { ...quick, headers })));
     expect(error).toMatchObject({ code: "ERR_STATUS", response: { status: 401 } });
-    expect(requests.map((request) => request.headers.authorization)).toEqual(["old", "new", "new", "older", "oldest"]);
+    expect(requests.map((request) => request.headers["authorization"])).toEqual(["old", "new", "new", "older", "oldest"]);
   });
 
   test("retries when the function headers fails", async () => {
@@ -410,7 +410,7 @@ describe("bad input", () => {
   test("resolves a relative address against the page", async () => {
     const globals = globalThis as { location?: unknown };
     globals.location = { href: "http://page.test/a/b" };
-    onTestFinished(() => delete globals.location);
+    onTestFinished(() => void delete globals.location);
     const asked: string[] = [];
     const own = (url: string): Promise<Response> => {
       asked.push(url);
