@@ -16,6 +16,8 @@ const readingOrder = [
   "language-models",
   "authorization",
   "client",
+  "client-modules",
+  "where-it-runs",
   "slow-subscribers",
   "presence",
   "shutdown",
