@@ -11,6 +11,9 @@ interface OwnServer {
   close(): Promise<void>;
 }
 
+/** A time limit in milliseconds that outlasts every test. */
+export const NEVER_MS = 3_600_000;
+
 /** Short time limits, so that a silent network is detected soon. */
 export const impatient = { connectTimeoutMs: 2000, heartbeatMs: 600, timeoutMs: 3000 };
 
