@@ -66,9 +66,11 @@ export function batches<Events = AnyEvents, Type extends string = "message">(
     else cancel ??= atNextFrame(deliver);
   };
 
-  for (const type of types) source.addEventListener(type, add);
+  // The compiler cannot know that each of these names is one of the source's.
+  const target = source as object as BareSource;
+  for (const type of types) target.addEventListener(type, add as (message: unknown) => void);
   return () => {
-    for (const type of types) source.removeEventListener(type, add);
+    for (const type of types) target.removeEventListener(type, add as (message: unknown) => void);
     deliver();
   };
 }
