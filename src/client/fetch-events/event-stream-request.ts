@@ -1,5 +1,4 @@
 import { MAX_TIMER_MS } from "../../core/options.ts";
-import { utf8 } from "../../core/utf8.ts";
 import { EventStreamError, type EventStreamErrorCode, type FailedResponse } from "./event-stream-error.ts";
 import type { FetchEventsSettings } from "./fetch-events-options.ts";
 
@@ -121,5 +120,5 @@ async function attempt<Result>(code: EventStreamErrorCode, step: () => Promise<R
 
 /** An id as the value of a header: its bytes in UTF-8, each as one character, as an `EventSource` sends it. */
 function headerValue(id: string): string {
-  return String.fromCharCode(...utf8(id));
+  return Array.from(new TextEncoder().encode(id), (byte) => String.fromCharCode(byte)).join("");
 }

@@ -131,6 +131,16 @@ describe("a GET", () => {
     expect(Buffer.from(String(requests[1]?.headers["last-event-id"]), "latin1").toString()).toBe("é😀");
   });
 
+  test("sends an id of 7,000 characters, and reports the refusal of a longer one", async () => {
+    const { url, requests } = await endpoint(
+      stream(`id: ${"i".repeat(7000)}\ndata: one\n\n`),
+      stream(`id: ${"i".repeat(1 << 20)}\ndata: two\n\n`),
+    );
+    const error = await errorOf(() => collect(fetchEvents(url, quick)));
+    expect(error).toMatchObject({ code: "ERR_STATUS", response: { status: 431 } });
+    expect(String(requests[1]?.headers["last-event-id"])).toHaveLength(7000);
+  });
+
   test("ends at a 204", async () => {
     const { url, requests } = await endpoint(stream("data: one\n\n"), status(204));
     expect(await first(9, fetchEvents(url, quick))).toEqual(["one"]);
@@ -223,7 +233,13 @@ describe("a GET", () => {
     const headers = (): Promise<HeadersInit> => Promise.resolve({ authorization: String(tokens.shift()) });
     const error = await errorOf(() => collect(fetchEvents(url, { ...quick, headers })));
     expect(error).toMatchObject({ code: "ERR_STATUS", response: { status: 401 } });
-    expect(requests.map((request) => request.headers["authorization"])).toEqual(["old", "new", "new", "older", "oldest"]);
+    expect(requests.map((request) => request.headers["authorization"])).toEqual([
+      "old",
+      "new",
+      "new",
+      "older",
+      "oldest",
+    ]);
   });
 
   test("retries when the function headers fails", async () => {
@@ -410,7 +426,9 @@ describe("bad input", () => {
   test("resolves a relative address against the page", async () => {
     const globals = globalThis as { location?: unknown };
     globals.location = { href: "http://page.test/a/b" };
-    onTestFinished(() => void delete globals.location);
+    onTestFinished(() => {
+      delete globals.location;
+    });
     const asked: string[] = [];
     const own = (url: string): Promise<Response> => {
       asked.push(url);
