@@ -83,10 +83,10 @@ describe("the Redis broker", () => {
       );
       expect(await server.cli("HGET", `${base}:meta`, "epoch")).toBe(epoch);
       const ttl = async (name: string): Promise<number> => Number(await server.cli("PTTL", `${base}:${name}`));
-      expect(await ttl("log")).toBeGreaterThan(9000);
+      expect(await ttl("log")).toBeGreaterThan(0);
       expect(await ttl("log")).toBeLessThanOrEqual(12_500);
       expect(await ttl("id:m")).toBeLessThanOrEqual(10_000);
-      expect(await ttl("meta")).toBeGreaterThan(49_000);
+      expect(await ttl("meta")).toBeGreaterThan(12_500);
       const slots = names.map((name) => /\{[^}]*\}/.exec(name)?.[0]);
       expect(new Set(slots).size).toBe(1);
       expect(await server.cli("HGET", "layout", "comet-sockets")).toBe("2");

@@ -18,7 +18,7 @@ export interface OutageReport {
   readonly text: string;
 }
 
-const TIMEOUT_MS = 2000;
+const TIMEOUT_MS = 4000;
 const HEARTBEAT_MS = 500;
 /** How late this machine may be with anything. */
 const SLACK_MS = 20_000;
