@@ -39,17 +39,17 @@ export interface FetchEventsOptions<Data = string> extends Omit<RequestInit, "he
    * @default Infinity for GET, 0 for every other method
    */
   readonly maxRetries?: number;
-  /** The bound of the first delay before a retry, in milliseconds, from 0 to 2147483647; each failure doubles it. @default 1000 */
+  /** The bound of the first delay before a retry, in milliseconds, from 0 to 2,147,483,647; each failure doubles it. @default 1000 */
   readonly backoffMs?: number;
-  /** The bound of every delay that the server does not ask for, in milliseconds, from 0 to 2147483647. @default 30000 */
+  /** The bound of every delay that the server does not ask for, in milliseconds, from 0 to 2,147,483,647. @default 30000 */
   readonly maxBackoffMs?: number;
   /**
-   * The time without a byte after which a connection is broken (`ERR_SILENT`), in milliseconds, from 0 to 2147483647; 0
+   * The time without a byte after which a connection is broken (`ERR_SILENT`), in milliseconds, from 0 to 2,147,483,647; 0
    * disables it. Comments count, so a server that sends one every 15 s allows 30000.
    * @default 0
    */
   readonly idleTimeoutMs?: number;
-  /** The longest event, in UTF-16 code units, from 1 to 268435456. A longer one is an `ERR_FRAME`. @default 16777216 */
+  /** The longest event, in UTF-16 code units, from 1 to 268,435,456. A longer one is an `ERR_FRAME`. @default 16777216 */
   readonly maxEventLength?: number;
 }
 
