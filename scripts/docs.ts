@@ -17,6 +17,8 @@ const readingOrder = [
   "authorization",
   "client",
   "bindings",
+  "client-modules",
+  "where-it-runs",
   "slow-subscribers",
   "presence",
   "shutdown",
