@@ -18,7 +18,7 @@ export interface WireFailure {
   readonly code: string;
   readonly detail: string;
   /** The status of the response, if there was one that the page can see. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** The shortest time before the client may return, in milliseconds; `null` forbids it to reconnect. @default 0 */
   readonly retryMs?: number | null;
 }

@@ -79,7 +79,9 @@ export interface CometCloseEvent extends Event {
 }
 
 /** A message. `lastEventId` is the whole position after it. */
-export interface CometMessageEvent<Data = unknown> extends MessageEvent<Data> {
+export interface CometMessageEvent<Data = unknown, Name extends string = string> extends MessageEvent<Data> {
+  /** The name that the message was published with, or `message`. */
+  readonly type: Name;
   /** The conflation key that the application published: a newer message with the same key makes this one stale. */
   readonly key?: string;
   /** The application's own id. */

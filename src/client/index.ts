@@ -1,6 +1,7 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
 export { defineCometSource } from "./define-comet-source.ts";
-export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
+export { BareSource } from "./bare-source.ts";
+export type { AnyEvents, EventName, EventOf, MessageOf, OwnEvents, SourceListener } from "./event-map.ts";
 export type {
   CometCloseEvent,
   CometEndedEvent,

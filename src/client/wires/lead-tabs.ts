@@ -164,10 +164,10 @@ export function leadTabs(
       admit();
       if (waiting.size > 0) gathering ??= setTimeout(reconcile, GATHER_MS);
     };
-    const lost = (failure: WireFailure, retryMs: number | null): void => {
+    const lost = (failure: WireFailure | undefined, retryMs: number | null): void => {
       self.isOpen = false;
       if (retryMs === null) giveUp(self);
-      else if (self === shared || shared === undefined)
+      else if (failure && (self === shared || shared === undefined))
         send({ type: "lost", from: id, failure: { ...failure, retryMs } });
     };
     const leave = (topic: string, item: ReceivedItem): void => {
@@ -189,9 +189,7 @@ export function leadTabs(
         {
           opened,
           message: keep,
-          gap: (gap) => keep({ gap }),
-          ended: (ended) => leave(ended.topic, { ended }),
-          missing: (missing) => leave(missing.topic, { missing }),
+          noted: (type, item) => (type === "gap" ? keep({ [type]: item }) : leave(item.topic, { [type]: item })),
           lost,
           closed,
         },
