@@ -1,9 +1,8 @@
 import type { Outcome, Wire } from "../wire/item.ts";
 import type { FollowOptions, WireFailure } from "./client-wire.ts";
-import type { CometCloseEvent } from "./comet-events.ts";
 import { createMessage } from "./comet-message.ts";
 import type { AnyEvents, EventName, EventOf, SourceListener } from "./event-map.ts";
-import { createFollower, type Follower } from "./follower.ts";
+import { createFollower, type Follower, type OverItem } from "./follower.ts";
 import { ListenerTable } from "./listener-table.ts";
 
 /** The types of {@link OwnEvents}. */
@@ -11,6 +10,15 @@ const ownTypes = ["open", "gap", "ended", "missing", "error", "close"];
 
 /** The codes of topics that are missing, by the status, and of one that has failed without a code of its own. */
 const endCodes = { 404: "ERR_TOPIC_UNKNOWN", 410: "ERR_TOPIC_EXPIRED", undefined: "ERR_FAILED" } as const;
+
+/** The failure of a source whose topics are over, if one of them has failed or is missing. */
+function failureOf(over: readonly OverItem[]): WireFailure | undefined {
+  // A missing topic has no outcome, and one of a later version is no success.
+  const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
+  if (!failed) return undefined;
+  const { topic, status, message: detail = topic, code = endCodes[`${status}`] } = failed;
+  return { code, detail, status };
+}
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -79,12 +87,6 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
       for (const name in members) if (!(name in event)) event[name] = members[name as never];
       this.dispatchEvent(event as object as Event);
     };
-    const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
-      this.#readyState = CLOSED;
-      this.#outcome = outcome;
-      if (failure) emit("error", { ...failure, retryMs: null });
-      emit("close", { reason, outcome });
-    };
     this.follower = createFollower(address, options, {
       opened: (states, wire) => {
         if (this.#readyState === OPEN && this.#wire === wire) return;
@@ -95,22 +97,15 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
       message: (item, parts) => this.dispatchEvent(createMessage(item, parts, address.origin, this)),
       noted: emit,
       lost: (failure, retryMs) => {
-        if (retryMs === null) close("error", "failed", failure);
-        else {
-          this.#readyState = CONNECTING;
-          if (failure) emit("error", { ...failure, retryMs });
-        }
+        this.#readyState = CONNECTING;
+        if (failure) emit("error", { ...failure, retryMs });
       },
-      closed: (reason, over) => {
-        // A missing topic has no outcome, and one of a later version is no success.
-        const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
+      closed: (reason, over, failure = reason === "gone" ? failureOf(over) : undefined) => {
         const { outcome } = over.find(({ outcome }) => outcome === "stopped") ?? over[0] ?? {};
-        if (reason !== "gone") close(reason, "failed");
-        else if (!failed) close(reason, outcome);
-        else {
-          const { topic, status, message: detail = topic, code = endCodes[`${status}`] } = failed;
-          close(reason, "failed", { code, detail, status });
-        }
+        this.#readyState = CLOSED;
+        this.#outcome = failure || reason !== "gone" ? "failed" : outcome;
+        if (failure) emit("error", { ...failure, retryMs: null });
+        emit("close", { reason, outcome: this.#outcome });
       },
     });
     this.follower.start();

@@ -18,15 +18,15 @@ export interface FollowEvents {
    */
   readonly noted: <Type extends "gap" | "ended" | "missing">(type: Type, item: Required<ReceivedItem>[Type]) => void;
   /**
-   * There is no connection. The follower reconnects after `retryMs` milliseconds; never if that is `null`. There is no
-   * failure if the follower has closed the connection itself, to reconnect.
+   * There is no connection. The follower reconnects after `retryMs` milliseconds. There is no failure if the follower
+   * has closed the connection itself, to reconnect.
    */
-  readonly lost: (failure: WireFailure | undefined, retryMs: number | null) => void;
+  readonly lost: (failure?: WireFailure, retryMs?: number) => void;
   /**
-   * The server ended the stream for good, or the connection was lost after the end of every topic. `over` has the
-   * newest end of each topic.
+   * The server ended the stream for good, the connection was lost after the end of every topic (`gone`), or a failure is
+   * fatal (`error`). `over` has the newest end of each topic.
    */
-  readonly closed: (reason: EndReason, over: readonly OverItem[]) => void;
+  readonly closed: (reason: EndReason | "error", over: readonly OverItem[], failure?: WireFailure) => void;
 }
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
@@ -51,12 +51,13 @@ interface FollowerConnection {
   readonly close: () => void;
 }
 
-/** A connection that lasted longer than this was stable: its end resets the backoff. */
-const STABLE_MS = 5000;
+/**
+ * A connection that lasted shorter than this, with nothing new in it, was none: a cache or a service worker may have
+ * replayed it. It does not reset the backoff.
+ */
+const SLOW_MS = 1000;
 /** After this number of reconnections in a row, each waits for `SLOW_MS` or longer, whatever the options. */
 const MAX_FAST = 9;
-/** A stream that ended sooner, with nothing in it, was none: a cache or a service worker may have replayed it. */
-const SLOW_MS = 1000;
 /** The time after `beforeunload` in which a browser cuts the connections of a page that it is leaving. */
 const LEAVING_MS = 10_000;
 /** The permanent statuses: 4xx except 408, 425 and 429, and 2xx except 200, as an `EventSource` stops after a 204. */
@@ -199,38 +200,38 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
     const streamEnded = ({ reason, position: ends, retryMs }: EndItem): void => {
       position.add(ends);
-      self.close();
-      current = undefined;
       isPolling = reason === "poll";
-      const isEmpty = Date.now() - startedAt < SLOW_MS && String(position) === request.position;
-      if (!isEmpty) failures = 0;
-      const isFailure = isEmpty && !isPolling;
-      if (isDone()) finish("gone");
-      else if (retryMs === null) finish(reason);
-      else if (!next)
-        reconnectAfter(retryMs, isFailure, (isFailure || retryMs > 0) && { code: "ERR_ENDED", detail: reason });
+      const isFailure = retryMs !== null && !isPolling && !wasUseful();
+      leave(reason, retryMs, isFailure, isFailure || retryMs ? { code: "ERR_ENDED", detail: reason } : undefined);
     };
 
     function broken(given: WireFailure): void {
       if (isOver) return;
-      self.close();
-      if (isDone()) {
-        finish("gone");
-        return;
-      }
-      if (self === current) {
-        current = undefined;
-        if (Date.now() - startedAt > STABLE_MS) failures = 0;
-        if (next) return;
-      } else next = undefined;
       // Without a network no failure is fatal: Firefox then takes an `EventSource` for refused.
       const failure: WireFailure = given.code === connectionLost.code && isOffline() ? offline : given;
       const { status, retryMs = 0 } = failure;
-      if (retryMs === null || PERMANENT.test(String(status))) {
-        stop();
-        on.lost(failure, null);
-      } else reconnectAfter(retryMs, true, failure);
+      leave("error", PERMANENT.test(String(status)) ? null : retryMs, true, failure);
     }
+
+    /** Whether the connection lasted or brought something new. */
+    const wasUseful = (): boolean =>
+      self === current && (Date.now() - startedAt >= SLOW_MS || String(position) !== request.position);
+
+    /** Closes the connection, and reconnects or finishes, unless another is opening. */
+    const leave = (
+      reason: EndReason | "error",
+      retryMs: number | null,
+      backsOff: boolean,
+      failure: WireFailure | undefined,
+    ): void => {
+      self.close();
+      if (wasUseful()) failures = 0;
+      if (self === current) current = undefined;
+      else next = undefined;
+      if (isDone()) finish("gone");
+      else if (retryMs === null) finish(reason, failure);
+      else if (!next) reconnectAfter(retryMs, backsOff, failure);
+    };
 
     const expiring = (): void => {
       if (self === current && !next) connect();
@@ -240,7 +241,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     queueMicrotask(open);
   }
 
-  function reconnectAfter(retryMs: number, backsOff: boolean, failure: WireFailure | false): void {
+  function reconnectAfter(retryMs: number, backsOff: boolean, failure: WireFailure | undefined): void {
     const jitterMs = backoffDelay(failures++, backoffMs, maxBackoffMs);
     // A page that is being left neither reconnects nor reports an error: Firefox cuts the connections long before
     // `pagehide` if the next page is slow. A page that stays, as after a download, reconnects later.
@@ -257,9 +258,9 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     timer = setTimeout(connect, Math.max(0, delayMs));
   }
 
-  function finish(reason: EndReason): void {
+  function finish(reason: EndReason | "error", failure?: WireFailure): void {
     stop();
-    on.closed(reason, [...over.values()]);
+    on.closed(reason, [...over.values()], failure);
   }
 
   function drop(): void {
@@ -285,7 +286,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     if (!listening) return;
     drop();
     wake();
-    on.lost(undefined, 0);
+    on.lost();
   }
 
   function setTopics(names: Iterable<string>): void {

@@ -164,18 +164,18 @@ export function leadTabs(
       admit();
       if (waiting.size > 0) gathering ??= setTimeout(reconcile, GATHER_MS);
     };
-    const lost = (failure: WireFailure | undefined, retryMs: number | null): void => {
+    const lost = (failure?: WireFailure, retryMs = 0): void => {
       self.isOpen = false;
-      if (retryMs === null) giveUp(self);
-      else if (failure && (self === shared || shared === undefined))
+      if (failure && (self === shared || shared === undefined))
         send({ type: "lost", from: id, failure: { ...failure, retryMs } });
     };
     const leave = (topic: string, item: ReceivedItem): void => {
       finite.leave(topic, item, self.follower.position());
       outbox.push(item);
     };
-    const closed = (reason: EndReason): void => {
-      outbox.push({ end: { reason, position: "", retryMs: null } });
+    const closed = (reason: EndReason | "error"): void => {
+      if (reason === "error") giveUp(self);
+      else outbox.push({ end: { reason, position: "", retryMs: null } });
     };
     const self: SharedConnection = (next = {
       topics,
