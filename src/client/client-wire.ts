@@ -127,16 +127,14 @@ export const noWire: WireFailure = { code: "ERR_WIRE", detail: "No wire.", retry
  * error item.
  */
 export function parseItems(texts: readonly string[]): ReceivedItem[] {
-  return texts.filter(Boolean).map(parseItem);
-}
-
-function parseItem(text: string): ReceivedItem {
-  let detail = text;
-  try {
-    const item = JSON.parse(text) as ReceivedItem | null;
-    if (item) return item;
-  } catch (error) {
-    detail = String(error);
-  }
-  return { error: { code: "ERR_FRAME", detail } };
+  return texts.filter(Boolean).map((text) => {
+    let detail = text;
+    try {
+      const item = JSON.parse(text) as ReceivedItem | null;
+      if (item) return item;
+    } catch (error) {
+      detail = String(error);
+    }
+    return { error: { code: "ERR_FRAME", detail } };
+  });
 }

@@ -63,14 +63,6 @@ const LEAVING_MS = 10_000;
 /** The permanent statuses: 4xx except 408, 425 and 429, and 2xx except 200, as an `EventSource` stops after a 204. */
 const PERMANENT = /^(4(?!08|25|29)|2(?!00))/;
 
-const offline: WireFailure = { code: "ERR_OFFLINE", detail: "Offline." };
-
-/** Whether the browser has no network. */
-function isOffline(): boolean {
-  // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition, @typescript-eslint/no-unnecessary-boolean-literal-compare -- Node 20 has no navigator, and that of Node 24 has no such member.
-  return globalThis.navigator?.onLine === false;
-}
-
 /**
  * Creates a {@link Follower}, which is not started.
  *
@@ -207,8 +199,10 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
     function broken(given: WireFailure): void {
       if (isOver) return;
-      // Without a network no failure is fatal: Firefox then takes an `EventSource` for refused.
-      const failure: WireFailure = given.code === connectionLost.code && isOffline() ? offline : given;
+      // Without a network it is not fatal: Firefox then takes an `EventSource` for refused.
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition, @typescript-eslint/no-unnecessary-boolean-literal-compare -- Node 20 has no navigator, and that of Node 24 has no such member.
+      const isOffline = given.code === connectionLost.code && globalThis.navigator?.onLine === false;
+      const failure: WireFailure = isOffline ? { code: "ERR_OFFLINE", detail: "Offline." } : given;
       const { status, retryMs = 0 } = failure;
       leave("error", PERMANENT.test(String(status)) ? null : retryMs, true, failure);
     }
