@@ -88,7 +88,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
       this.dispatchEvent(event as object as Event);
     };
     this.follower = createFollower(address, options, {
-      opened: (states, wire) => {
+      opened: ({ states }, wire) => {
         if (this.#readyState === OPEN && this.#wire === wire) return;
         this.#readyState = OPEN;
         this.#wire = wire;
@@ -101,7 +101,7 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
         if (failure) emit("error", { ...failure, retryMs });
       },
       closed: (reason, over, failure = reason === "gone" ? failureOf(over) : undefined) => {
-        const { outcome } = over.find(({ outcome }) => outcome === "stopped") ?? over[0] ?? {};
+        const outcome = over.some(({ outcome }) => outcome === "stopped") ? "stopped" : over[0]?.outcome;
         this.#readyState = CLOSED;
         this.#outcome = failure || reason !== "gone" ? "failed" : outcome;
         if (failure) emit("error", { ...failure, retryMs: null });

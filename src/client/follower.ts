@@ -8,8 +8,7 @@ export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: stri
 
 /** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
-  /** A connection has opened. `finite` has those of its topics that end. */
-  readonly opened: (states: OpenItem["states"], wire: Wire, finite: readonly string[]) => void;
+  readonly opened: (item: OpenItem, wire: Wire) => void;
   /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
   readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
   /**
@@ -172,7 +171,8 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       } else if (end) streamEnded(end);
     };
 
-    const opened = ({ position: begins, states, heartbeatMs, finite = [] }: OpenItem): void => {
+    const opened = (item: OpenItem): void => {
+      const { position: begins, states, heartbeatMs } = item;
       const start = new ClientPosition(request.position);
       // A connection that replaces another opens at the position of its request. A server that lost its last messages
       // opens before it.
@@ -187,14 +187,14 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       topics = new Set(Object.keys(states));
       idleTimeoutMs = 2 * heartbeatMs;
       check();
-      on.opened(states, wire.name, finite);
+      on.opened(item, wire.name);
     };
 
     const streamEnded = ({ reason, position: ends, retryMs }: EndItem): void => {
       position.add(ends);
       isPolling = reason === "poll";
       const isFailure = retryMs !== null && !isPolling && !wasUseful();
-      leave(reason, retryMs, isFailure, isFailure || retryMs ? { code: "ERR_ENDED", detail: reason } : undefined);
+      leave(reason, retryMs, isFailure || retryMs ? { code: "ERR_ENDED", detail: reason } : undefined);
     };
 
     function broken(given: WireFailure): void {
@@ -204,7 +204,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       const isOffline = given.code === connectionLost.code && globalThis.navigator?.onLine === false;
       const failure: WireFailure = isOffline ? { code: "ERR_OFFLINE", detail: "Offline." } : given;
       const { status, retryMs = 0 } = failure;
-      leave("error", PERMANENT.test(String(status)) ? null : retryMs, true, failure);
+      leave("error", PERMANENT.test(String(status)) ? null : retryMs, failure);
     }
 
     /** Whether the connection lasted or brought something new. */
@@ -212,19 +212,14 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       self === current && (Date.now() - startedAt >= SLOW_MS || String(position) !== request.position);
 
     /** Closes the connection, and reconnects or finishes, unless another is opening. */
-    const leave = (
-      reason: EndReason | "error",
-      retryMs: number | null,
-      backsOff: boolean,
-      failure: WireFailure | undefined,
-    ): void => {
+    const leave = (reason: EndReason | "error", retryMs: number | null, failure: WireFailure | undefined): void => {
       self.close();
       if (wasUseful()) failures = 0;
       if (self === current) current = undefined;
       else next = undefined;
       if (isDone()) finish("gone");
       else if (retryMs === null) finish(reason, failure);
-      else if (!next) reconnectAfter(retryMs, backsOff, failure);
+      else if (!next) reconnectAfter(retryMs, failure);
     };
 
     const expiring = (): void => {
@@ -235,13 +230,13 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     queueMicrotask(open);
   }
 
-  function reconnectAfter(retryMs: number, backsOff: boolean, failure: WireFailure | undefined): void {
+  function reconnectAfter(retryMs: number, failure: WireFailure | undefined): void {
     const jitterMs = backoffDelay(failures++, backoffMs, maxBackoffMs);
     // A page that is being left neither reconnects nor reports an error: Firefox cuts the connections long before
     // `pagehide` if the next page is slow. A page that stays, as after a download, reconnects later.
     const leavingMs = leavingUntil - Date.now();
     const leastMs = Math.max(retryMs, leavingMs, failures > MAX_FAST ? SLOW_MS : 0);
-    const delayMs = Math.max(leastMs, backsOff ? jitterMs : 0);
+    const delayMs = Math.max(leastMs, failure ? jitterMs : 0);
     earliest = Date.now() + leastMs;
     connectIn(delayMs);
     if (failure && !current && leavingMs <= 0) on.lost(failure, delayMs);

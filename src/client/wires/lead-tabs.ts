@@ -1,4 +1,4 @@
-import type { EndReason, GapItem, OpenState } from "../../wire/item.ts";
+import type { EndReason, GapItem, OpenItem, OpenState } from "../../wire/item.ts";
 import { ClientPosition, parseTopicPosition, type TopicPosition } from "../client-position.ts";
 import type { ClientWire, ReceivedItem, WireFailure, WireRequest } from "../client-wire.ts";
 import { createFollower, type Follower } from "../follower.ts";
@@ -150,7 +150,7 @@ export function leadTabs(
       const { id: at, gap } = self.recent.shift() as ReceivedItem;
       self.floor.keep(at ?? (gap as GapItem).position, true);
     };
-    const opened = (_: unknown, __: unknown, names: readonly string[]): void => {
+    const opened = ({ finite: names = [] }: OpenItem): void => {
       for (const topic of names) finite.add(topic);
       self.isOpen = true;
       if (self === next) {
