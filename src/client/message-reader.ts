@@ -71,11 +71,12 @@ export function openReader<Message>(group: ReaderGroup<Message>): AsyncIterableI
     return { value: undefined, done: true };
   }
 
-  function end(): Promise<IteratorReturnResult<void>> {
+  // eslint-disable-next-line @typescript-eslint/require-await -- an iterator's methods return promises.
+  async function end(): Promise<IteratorReturnResult<void>> {
     open.delete(read);
     takeBatch();
     read();
-    return Promise.resolve({ value: undefined, done: true });
+    return { value: undefined, done: true };
   }
 
   open.add(read);
