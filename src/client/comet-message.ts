@@ -8,13 +8,13 @@ import type { CometMessageEvent } from "./comet-events.ts";
  * does for a message. So it cannot be dispatched again: {@link toEvent} creates an event that can.
  */
 class CometMessage {
-  declare readonly type: string;
-  declare readonly data: unknown;
-  declare readonly key: string | undefined;
-  declare readonly messageId: string | undefined;
-  declare readonly origin: string;
-  declare readonly target: EventTarget;
-  declare readonly currentTarget: EventTarget;
+  readonly type: string;
+  readonly data: unknown;
+  readonly key: string | undefined;
+  readonly messageId: string | undefined;
+  readonly origin: string;
+  readonly target: EventTarget;
+  readonly currentTarget: EventTarget;
   readonly #parts: readonly string[];
 
   constructor(item: ReceivedItem, parts: readonly string[], origin: string, target: EventTarget) {
