@@ -1,47 +1,24 @@
-import type {
-  CometCloseEvent,
-  CometEndedEvent,
-  CometErrorEvent,
-  CometGapEvent,
-  CometMessageEvent,
-  CometMissingEvent,
-  CometOpenEvent,
-} from "./comet-events.ts";
 import type { Outcome, Wire } from "../wire/item.ts";
 import type { FollowOptions, WireFailure } from "./client-wire.ts";
 import { createMessage } from "./comet-message.ts";
-import { createFollower, type Follower } from "./follower.ts";
+import type { AnyEvents, EventName, EventOf, SourceListener } from "./event-map.ts";
+import { createFollower, type Follower, type OverItem } from "./follower.ts";
 import { ListenerTable } from "./listener-table.ts";
-
-/**
- * The default types of a source's messages: `any`, whatever their event name. `message` is the name of those without
- * one.
- */
-export interface AnyEvents {
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in EventSource: only the application knows the types.
-  readonly [event: string]: any;
-}
-
-/** The events of the source itself. */
-export interface OwnEvents {
-  readonly open: CometOpenEvent;
-  readonly gap: CometGapEvent;
-  readonly ended: CometEndedEvent;
-  readonly missing: CometMissingEvent;
-  readonly error: CometErrorEvent;
-  readonly close: CometCloseEvent;
-}
-
-export type EventOf<Events, Type> = Type extends keyof OwnEvents
-  ? OwnEvents[Type]
-  : Type extends keyof Events
-    ? CometMessageEvent<Events[Type]>
-    : CometMessageEvent;
-
-export type SourceListener<E> = ((event: E) => void) | { handleEvent(event: E): void } | null;
 
 /** The types of {@link OwnEvents}. */
 const ownTypes = ["open", "gap", "ended", "missing", "error", "close"];
+
+/** The codes of topics that are missing, by the status, and of one that has failed without a code of its own. */
+const endCodes = { 404: "ERR_TOPIC_UNKNOWN", 410: "ERR_TOPIC_EXPIRED", undefined: "ERR_FAILED" } as const;
+
+/** The failure of a source whose topics are over, if one of them has failed or is missing. */
+function failureOf(over: readonly OverItem[]): WireFailure | undefined {
+  // A missing topic has no outcome, and one of a later version is no success.
+  const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
+  if (!failed) return undefined;
+  const { topic, status, message: detail = topic, code = endCodes[`${status}`] } = failed;
+  return { code, detail, status };
+}
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -64,6 +41,7 @@ const CLOSED = 2;
  * @example
  * new BareSource("/live?topic=news", { wire: ndjson }).onmessage = ({ data }) => console.log(data);
  */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- the constructor sets the accessors of the interface.
 export class BareSource<Events = AnyEvents> extends EventTarget {
   static readonly CONNECTING: 0 = CONNECTING;
   static readonly OPEN: 1 = OPEN;
@@ -72,20 +50,14 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
   readonly OPEN: 1 = OPEN;
   readonly CLOSED: 2 = CLOSED;
 
-  /** The absolute address. */
-  declare readonly url: string;
   declare readonly withCredentials: boolean;
-  declare onopen: ((event: CometOpenEvent) => void) | null;
-  declare onmessage:
-    | ((event: CometMessageEvent<EventOf<Events, "message"> extends CometMessageEvent<infer D> ? D : never>) => void)
-    | null;
-  declare ongap: ((event: CometGapEvent) => void) | null;
-  declare onended: ((event: CometEndedEvent) => void) | null;
-  declare onmissing: ((event: CometMissingEvent) => void) | null;
-  declare onerror: ((event: CometErrorEvent) => void) | null;
-  declare onclose: ((event: CometCloseEvent) => void) | null;
+  declare ongap: ((event: EventOf<Events, "gap">) => void) | null;
+  declare onended: ((event: EventOf<Events, "ended">) => void) | null;
+  declare onmissing: ((event: EventOf<Events, "missing">) => void) | null;
+  declare onclose: ((event: EventOf<Events, "close">) => void) | null;
   /** @internal */
   declare protected readonly follower: Follower;
+  readonly #address: URL;
   #readyState: 0 | 1 | 2 = CONNECTING;
   #wire: Wire | undefined;
   #outcome: Outcome | undefined;
@@ -101,68 +73,56 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     if (!/^https?:$/.test(address.protocol)) throw Object.assign(new TypeError(`No http: ${url}`), { code: "ERR_URL" });
     // `fetch` refuses them. A relative address inherits those of the page.
     address.username = address.password = "";
-    this.url = address.href;
+    this.#address = address;
     this.withCredentials = options.withCredentials ?? false;
     for (const type of ["message", ...ownTypes]) {
       const name = `on${type}` as "onmessage";
       this[name] = null;
-      this.addEventListener(type, (event) => this[name]?.(event as never));
+      this.addEventListener(type as never, (event: Event) => this[name]?.(event as MessageEvent));
     }
-    const emit = (type: string, members: object): unknown =>
-      this.#isClosedByPage || this.dispatchEvent(Object.assign(new Event(type), members));
-    const fail = ({ code, detail, status }: WireFailure, retryMs: number | null): unknown =>
-      emit("error", { code, detail, status, retryMs });
-    const close = (reason: CometCloseEvent["reason"], outcome?: Outcome, failure?: WireFailure): void => {
-      this.#readyState = CLOSED;
-      this.#outcome = outcome;
-      if (failure) fail(failure, null);
-      emit("close", { reason, outcome });
+    const emit = (type: string, members: object): void => {
+      if (this.#isClosedByPage) return;
+      const event = new Event(type) as object as Record<string, unknown>;
+      // An item of a later version may have a member with the name of one of `Event`, which cannot be set.
+      for (const name in members) if (!(name in event)) event[name] = members[name as never];
+      this.dispatchEvent(event as object as Event);
     };
     this.follower = createFollower(address, options, {
-      opened: (states, wire) => {
+      opened: ({ states }, wire) => {
         if (this.#readyState === OPEN && this.#wire === wire) return;
         this.#readyState = OPEN;
         this.#wire = wire;
         emit("open", { states, wire });
       },
       message: (item, parts) => this.dispatchEvent(createMessage(item, parts, address.origin, this)),
-      gap: ({ topic, missed }) => emit("gap", { topic, missed }),
-      ended: ({ topic, outcome, code, message }) => emit("ended", { topic, outcome, code, message }),
-      missing: ({ topic, status }) => emit("missing", { topic, status }),
+      noted: emit,
       lost: (failure, retryMs) => {
-        if (retryMs === null) close("error", "failed", failure);
-        else {
-          this.#readyState = CONNECTING;
-          fail(failure, retryMs);
-        }
+        this.#readyState = CONNECTING;
+        if (failure) emit("error", { ...failure, retryMs });
       },
-      closed: (reason, over) => {
-        const stopped = over.find(({ outcome }) => outcome === "stopped");
-        // A missing topic has no outcome, and one of a later version is no success.
-        const failed = over.find(({ outcome }) => outcome !== "stopped" && outcome !== "complete");
-        if (reason !== "gone") close(reason, "failed");
-        else if (failed) {
-          const { topic, status, message = topic } = failed;
-          const code = status ? (status === 404 ? "ERR_TOPIC_UNKNOWN" : "ERR_TOPIC_EXPIRED") : "ERR_FAILED";
-          close(reason, "failed", { code: failed.code ?? code, detail: message, ...(status && { status }) });
-        } else close(reason, (stopped ?? over[0])?.outcome);
+      closed: (reason, over, failure = reason === "gone" ? failureOf(over) : undefined) => {
+        const outcome = over.some(({ outcome }) => outcome === "stopped") ? "stopped" : over[0]?.outcome;
+        this.#readyState = CLOSED;
+        this.#outcome = failure || reason !== "gone" ? "failed" : outcome;
+        if (failure) emit("error", { ...failure, retryMs: null });
+        emit("close", { reason, outcome: this.#outcome });
       },
     });
     this.follower.start();
   }
 
-  override addEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
+  override addEventListener<Name extends EventName<Events>>(
+    type: Name,
+    listener: SourceListener<EventOf<Events, Name>>,
     options?: boolean | AddEventListenerOptions,
   ): void {
     if (ownTypes.includes(type)) super.addEventListener(type, listener as EventListener, options);
     else if (listener) this.#listeners.add(type, listener, Object(options) as AddEventListenerOptions);
   }
 
-  override removeEventListener<Type extends string>(
-    type: Type,
-    listener: SourceListener<EventOf<Events, Type>>,
+  override removeEventListener<Name extends EventName<Events>>(
+    type: Name,
+    listener: SourceListener<EventOf<Events, Name>>,
     options?: boolean | EventListenerOptions,
   ): void {
     super.removeEventListener(type, listener as EventListener, options);
@@ -196,10 +156,52 @@ export class BareSource<Events = AnyEvents> extends EventTarget {
     return this.follower.position();
   }
 
+  /** The absolute address, with the topics of now. */
+  get url(): string {
+    return this.#address.href;
+  }
+
+  /**
+   * The topics of the address. Others can be set at any time: the source closes its connection and opens another.
+   *
+   * All changes of one task make one reconnection, and the same topics make none. Topics that stay resume without loss,
+   * new ones begin as the parameter `from` says, and no further message of a topic that is left out is dispatched. It
+   * has no effect once the source is closed, nor where the server's handler names the topics. A list without topics is
+   * refused by the hub, which closes the source (`ERR_TOPIC`).
+   */
+  get topics(): string[] {
+    return this.#address.searchParams.getAll("topic");
+  }
+  set topics(names: Iterable<string>) {
+    this.follower.setTopics(names);
+  }
+
+  /**
+   * Closes the connection and opens another at once, as after a login: with new headers and cookies, and without backoff,
+   * but no sooner than the server allows. It resumes without loss, and dispatches no event unless it fails. It does
+   * nothing once the source is closed.
+   */
+  reconnect(): void {
+    this.follower.reconnect();
+  }
+
   /** Closes the connection. It dispatches no event, and the source cannot be opened again. */
   close(): void {
     this.#isClosedByPage = true;
     this.#readyState = CLOSED;
     this.follower.stop();
   }
+}
+
+/**
+ * The handlers of an `EventSource`. They are read with its types, so that a source can be used where an `EventSource`
+ * is asked for.
+ */
+export interface BareSource<Events = AnyEvents> {
+  get onopen(): ((event: Event) => void) | null;
+  set onopen(handler: ((event: EventOf<Events, "open">) => void) | null);
+  get onmessage(): ((event: MessageEvent) => void) | null;
+  set onmessage(handler: ((event: EventOf<Events, "message">) => void) | null);
+  get onerror(): ((event: Event) => void) | null;
+  set onerror(handler: ((event: EventOf<Events, "error">) => void) | null);
 }

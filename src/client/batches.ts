@@ -1,5 +1,6 @@
 import { assertFunction } from "../core/options.ts";
-import type { AnyEvents, BareSource, EventOf } from "./bare-source.ts";
+import type { BareSource } from "./bare-source.ts";
+import type { AnyEvents, EventOf } from "./event-map.ts";
 import type { CometSource } from "./comet-source.ts";
 
 /** A batch with this number of messages is delivered before its frame, so that a page which renders none stays bounded. */

@@ -18,7 +18,7 @@ export interface WireFailure {
   readonly code: string;
   readonly detail: string;
   /** The status of the response, if there was one that the page can see. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** The shortest time before the client may return, in milliseconds; `null` forbids it to reconnect. @default 0 */
   readonly retryMs?: number | null;
 }
@@ -127,16 +127,14 @@ export const noWire: WireFailure = { code: "ERR_WIRE", detail: "No wire.", retry
  * error item.
  */
 export function parseItems(texts: readonly string[]): ReceivedItem[] {
-  return texts.filter(Boolean).map(parseItem);
-}
-
-function parseItem(text: string): ReceivedItem {
-  let detail = text;
-  try {
-    const item = JSON.parse(text) as ReceivedItem | null;
-    if (item) return item;
-  } catch (error) {
-    detail = String(error);
-  }
-  return { error: { code: "ERR_FRAME", detail } };
+  return texts.filter(Boolean).map((text) => {
+    let detail = text;
+    try {
+      const item = JSON.parse(text) as ReceivedItem | null;
+      if (item) return item;
+    } catch (error) {
+      detail = String(error);
+    }
+    return { error: { code: "ERR_FRAME", detail } };
+  });
 }

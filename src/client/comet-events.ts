@@ -48,7 +48,7 @@ export interface CometMissingEvent extends Event {
  * | `ERR_STATUS` | a response has a status that no hub sends |
  * | `ERR_CONTENT_TYPE` | a response has another content type than the hub's streams |
  * | `ERR_FRAME` | a frame is no item of the protocol; fatal if it is a line of more than 67,108,864 characters |
- * | `ERR_OFFLINE` | the browser has lost its network |
+ * | `ERR_OFFLINE` | the connection broke or could not be opened, and the browser has no network |
  * | `ERR_ENDED` | the hub ended the stream and asks its clients to wait, as it does when it shuts down; or a stream ended within a second, with nothing in it |
  * | `ERR_FAILED` | a topic ended as `failed`; it may have a code of its own instead |
  * | `ERR_HEADERS` | the application's `headers` failed |
@@ -79,7 +79,9 @@ export interface CometCloseEvent extends Event {
 }
 
 /** A message. `lastEventId` is the whole position after it. */
-export interface CometMessageEvent<Data = unknown> extends MessageEvent<Data> {
+export interface CometMessageEvent<Data = unknown, Name extends string = string> extends MessageEvent<Data> {
+  /** The name that the message was published with, or `message`. */
+  readonly type: Name;
   /** The conflation key that the application published: a newer message with the same key makes this one stale. */
   readonly key?: string;
   /** The application's own id. */

@@ -1,6 +1,7 @@
-import { BareSource, type AnyEvents } from "./bare-source.ts";
+import { BareSource } from "./bare-source.ts";
 import type { ClientWire, FollowOptions } from "./client-wire.ts";
-import type { CometCloseEvent, CometMessageEvent } from "./comet-events.ts";
+import type { CometCloseEvent } from "./comet-events.ts";
+import type { AnyEvents, MessageOf } from "./event-map.ts";
 import { openReader, type ReaderGroup } from "./message-reader.ts";
 import { comet } from "./wires/comet-wire.ts";
 import { firstOf } from "./wires/first-of.ts";
@@ -37,7 +38,7 @@ export interface CometSourceOptions extends Omit<FollowOptions, "wire"> {
  * source.onmessage = ({ data }) => console.log(data);
  */
 export class CometSource<Events = AnyEvents> extends BareSource<Events> {
-  readonly #group: ReaderGroup;
+  readonly #group: ReaderGroup<MessageOf<Events>>;
 
   constructor(url: string | URL, options: CometSourceOptions = {}) {
     const { wires = [ndjson, sse, comet, poll], openTimeoutMs = 3000, headers, share } = options;
@@ -48,7 +49,7 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
   }
 
   override dispatchEvent(event: Event): boolean {
-    if (event instanceof MessageEvent) for (const read of this.#group.open) read(event);
+    if (event instanceof MessageEvent) for (const read of this.#group.open) read(event as MessageOf<Events>);
     else if (this.readyState === this.CLOSED) this.#end(event);
     return super.dispatchEvent(event);
   }
@@ -75,7 +76,7 @@ export class CometSource<Events = AnyEvents> extends BareSource<Events> {
    *   the `detail` of the fatal `error` event, which is its `cause`. Without such an event they are `ERR_ENDED`, and the
    *   reason and the event of the `close`.
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<CometMessageEvent, void, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<MessageOf<Events>, void, undefined> {
     return openReader(this.#group);
   }
 }

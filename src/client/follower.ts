@@ -1,29 +1,31 @@
-import { Backoff } from "../core/backoff.ts";
-import type { EndedItem, EndItem, EndReason, GapItem, MissingItem, OpenItem, Wire } from "../wire/item.ts";
+import { backoffDelay } from "../core/backoff.ts";
+import type { EndedItem, EndItem, EndReason, MissingItem, OpenItem, Wire } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
-import { noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
+import { connectionLost, noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
 
 /** The item of a topic that has ended or is missing. */
 export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
 
 /** The callbacks of a {@link Follower}. */
 export interface FollowEvents {
-  /** A connection has opened. `finite` has those of its topics that end. */
-  readonly opened: (states: OpenItem["states"], wire: Wire, finite: readonly string[]) => void;
+  readonly opened: (item: OpenItem, wire: Wire) => void;
   /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
   readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
-  readonly gap: (gap: GapItem) => void;
-  /** A topic has ended. Called once for each end, over any number of connections. */
-  readonly ended: (ended: EndedItem) => void;
-  /** A topic is missing. Called again only if the status changes, and not for a topic that has ended. */
-  readonly missing: (missing: MissingItem) => void;
-  /** There is no connection. The follower reconnects after `retryMs` milliseconds; never if that is `null`. */
-  readonly lost: (failure: WireFailure, retryMs: number | null) => void;
   /**
-   * The server ended the stream for good, or the connection was lost after the end of every topic. `over` has the
-   * newest end of each topic.
+   * Messages are missing (`gap`), a topic has ended (`ended`: once for each end, over any number of connections), or it
+   * is missing (`missing`: again only if the status changes, and not for a topic that has ended).
    */
-  readonly closed: (reason: EndReason, over: readonly OverItem[]) => void;
+  readonly noted: <Type extends "gap" | "ended" | "missing">(type: Type, item: Required<ReceivedItem>[Type]) => void;
+  /**
+   * There is no connection. The follower reconnects after `retryMs` milliseconds. There is no failure if the follower
+   * has closed the connection itself, to reconnect.
+   */
+  readonly lost: (failure?: WireFailure, retryMs?: number) => void;
+  /**
+   * The server ended the stream for good, the connection was lost after the end of every topic (`gone`), or a failure is
+   * fatal (`error`). `over` has the newest end of each topic.
+   */
+  readonly closed: (reason: EndReason | "error", over: readonly OverItem[], failure?: WireFailure) => void;
 }
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
@@ -33,6 +35,10 @@ export interface Follower {
   readonly start: () => void;
   /** Closes all connections. The follower can be started again, and then resumes. */
   readonly stop: () => void;
+  /** Closes all connections and opens another, no sooner than the server allows. It does nothing while stopped. */
+  readonly reconnect: () => void;
+  /** Replaces the topics of the address, forgets the positions of those that it leaves out, and reconnects. */
+  readonly setTopics: (names: Iterable<string>) => void;
 }
 
 /** One connection of a follower. */
@@ -44,12 +50,13 @@ interface FollowerConnection {
   readonly close: () => void;
 }
 
-/** A connection that lasted longer than this was stable: its end resets the backoff. */
-const STABLE_MS = 5000;
+/**
+ * A connection that lasted shorter than this, with nothing new in it, was none: a cache or a service worker may have
+ * replayed it. It does not reset the backoff.
+ */
+const SLOW_MS = 1000;
 /** After this number of reconnections in a row, each waits for `SLOW_MS` or longer, whatever the options. */
 const MAX_FAST = 9;
-/** A stream that ended sooner, with nothing in it, was none: a cache or a service worker may have replayed it. */
-const SLOW_MS = 1000;
 /** The time after `beforeunload` in which a browser cuts the connections of a page that it is leaving. */
 const LEAVING_MS = 10_000;
 /** The permanent statuses: 4xx except 408, 425 and 429, and 2xx except 200, as an `EventSource` stops after a 204. */
@@ -59,19 +66,21 @@ const PERMANENT = /^(4(?!08|25|29)|2(?!00))/;
  * Creates a {@link Follower}, which is not started.
  *
  * At most two connections exist: the current one, whose messages count, and the next one, which is opening to replace
- * it. The position moves before a message is emitted. A listener may call `stop` or `start` from within any callback,
- * so nothing after a callback may rely on the state before it.
+ * it. The position moves before a message is emitted. A listener may call `stop`, `start`, `reconnect` or `setTopics`
+ * from within any callback, so nothing after a callback may rely on the state before it.
  */
 export function createFollower(url: URL, options: FollowOptions, on: FollowEvents): Follower {
   const { wire, openTimeoutMs = 10_000, backoffMs = 1000, maxBackoffMs = 30_000, withCredentials } = options;
-  const position = new ClientPosition(url.searchParams.get("lastEventId") ?? "");
-  const backoff = new Backoff({ firstMs: backoffMs, maxMs: maxBackoffMs });
+  const { searchParams } = url;
+  const position = new ClientPosition(searchParams.get("lastEventId") ?? "");
   /** The connection whose messages count. */
   let current: FollowerConnection | undefined;
   /** The connection that is opening, to replace the current one. */
   let next: FollowerConnection | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let listening: AbortController | undefined;
+  /** The number of reconnections in a row that brought nothing. */
+  let failures = 0;
   /** When the client may reconnect, at the earliest, and until when the page is probably being left. */
   let earliest = 0;
   let leavingUntil = 0;
@@ -80,12 +89,12 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   /** The topics that have ended or are missing, by name. */
   const over = new Map<string, OverItem>();
   /** The topics of the newest stream. */
-  let topics: string[] = [];
+  let topics = new Set<string>();
 
   /** Whether nothing follows. The client must not reconnect then: its topics may have expired by now. */
   function isDone(): boolean {
-    const parts: unknown[] = String(position).split(",");
-    return over.size > 0 && topics.every((topic) => parts.includes(over.get(topic)?.position));
+    const parts: unknown[] = [...position.values()];
+    return over.size > 0 && [...topics].every((topic) => parts.includes(over.get(topic)?.position));
   }
 
   function connect(): void {
@@ -95,21 +104,22 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     isPolling = false;
     let isOver = false;
     const startedAt = Date.now();
-    let openedAt = Infinity;
     /** When the last items arrived, by the wall clock: it runs on while a machine sleeps. */
     let receivedAt = startedAt;
     let idleTimeoutMs = wire.idleTimeoutMs ?? openTimeoutMs;
     let idleTimer: ReturnType<typeof setTimeout> | undefined;
     let close: (() => void) | undefined;
 
+    const check = (): void => {
+      clearTimeout(idleTimer);
+      if (idleTimeoutMs === 0) return;
+      const leftMs = receivedAt + idleTimeoutMs - Date.now();
+      if (leftMs > 0) idleTimer = setTimeout(check, leftMs);
+      else broken({ code: "ERR_SILENT", detail: `Silent for ${idleTimeoutMs} ms.` });
+    };
+
     const self: FollowerConnection = (next = {
-      check: () => {
-        clearTimeout(idleTimer);
-        if (idleTimeoutMs === 0) return;
-        const leftMs = receivedAt + idleTimeoutMs - Date.now();
-        if (leftMs > 0) idleTimer = setTimeout(self.check, leftMs);
-        else broken({ code: "ERR_SILENT", detail: `Silent for ${idleTimeoutMs} ms.` });
-      },
+      check,
       broken,
       close: () => {
         isOver = true;
@@ -120,7 +130,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
     const open = (): void => {
       if (isOver) return;
-      self.check();
+      check();
       if (wire.isPossible?.() === false) broken(noWire);
       else close = wire.open(request, { received, broken, expiring });
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- the wire may have failed before `close` was assigned.
@@ -138,10 +148,10 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
     const take = (item: ReceivedItem): void => {
       const { open: opening, gap, ended, missing, end, error } = item;
+      const left = ended ?? missing;
       if ("data" in item) {
-        const id = item.id as string;
         // A message before the `open` item belongs to no stream.
-        if (self === current && position.keep(id)) on.message(item, [...position.values()]);
+        if (self === current && position.keep(item.id as string)) on.message(item, [...position.values()]);
       } else if (error) broken(error);
       else if (opening) opened(opening);
       else if (self !== current) return;
@@ -149,23 +159,20 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
         // The connection before may have delivered the messages that are missing in this one.
         if (gap.missed !== null && position.since(gap.position) >= 0) return;
         position.keep(gap.position, true);
-        on.gap(gap);
-      } else if (ended) {
-        position.keep(ended.position);
-        // A connection that begins before the end, or at it, sends it again.
-        if (over.get(ended.topic)?.position === ended.position) return;
-        over.set(ended.topic, ended);
-        on.ended(ended);
-      } else if (missing) {
-        const known = over.get(missing.topic);
-        // A topic that has ended expires. The client has all of it.
-        if (known?.position || known?.status === missing.status) return;
-        over.set(missing.topic, missing);
-        on.missing(missing);
+        on.noted("gap", gap);
+      } else if (left) {
+        const known = over.get(left.topic);
+        if (ended) position.keep(ended.position);
+        // A connection that begins before the end of a topic, or at it, sends it again. A topic that has ended expires:
+        // the client has all of it.
+        if (ended ? known?.position === ended.position : known?.position || known?.status === missing?.status) return;
+        over.set(left.topic, left);
+        on.noted(ended ? "ended" : "missing", left);
       } else if (end) streamEnded(end);
     };
 
-    const opened = ({ position: begins, states, heartbeatMs, finite = [] }: OpenItem): void => {
+    const opened = (item: OpenItem): void => {
+      const { position: begins, states, heartbeatMs } = item;
       const start = new ClientPosition(request.position);
       // A connection that replaces another opens at the position of its request. A server that lost its last messages
       // opens before it.
@@ -177,47 +184,43 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       if (self !== current) current?.close();
       current = self;
       next = undefined;
-      topics = Object.keys(states);
-      openedAt = Date.now();
+      topics = new Set(Object.keys(states));
       idleTimeoutMs = 2 * heartbeatMs;
-      self.check();
-      on.opened(states, wire.name, finite);
+      check();
+      on.opened(item, wire.name);
     };
 
     const streamEnded = ({ reason, position: ends, retryMs }: EndItem): void => {
       position.add(ends);
-      self.close();
-      current = undefined;
       isPolling = reason === "poll";
-      // A poll opens when it ends.
-      const ageMs = Date.now() - (isPolling ? startedAt : openedAt);
-      let isFailure = ageMs < SLOW_MS && String(position) === request.position;
-      if (!isFailure) backoff.reset();
-      if (isPolling) isFailure = false;
-      if (isDone()) finish("gone");
-      else if (retryMs === null) finish(reason);
-      else if (!next)
-        reconnect(retryMs, isFailure, (isFailure || retryMs > 0) && { code: "ERR_ENDED", detail: reason });
+      const isFailure = retryMs !== null && !isPolling && !wasUseful();
+      leave(reason, retryMs, isFailure || retryMs ? { code: "ERR_ENDED", detail: reason } : undefined);
     };
 
-    function broken(failure: WireFailure): void {
+    function broken(given: WireFailure): void {
       if (isOver) return;
-      self.close();
-      if (isDone()) {
-        finish("gone");
-        return;
-      }
-      if (self === current) {
-        current = undefined;
-        if (Date.now() - openedAt > STABLE_MS) backoff.reset();
-        if (next) return;
-      } else next = undefined;
+      // Without a network it is not fatal: Firefox then takes an `EventSource` for refused.
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition, @typescript-eslint/no-unnecessary-boolean-literal-compare -- Node 20 has no navigator, and that of Node 24 has no such member.
+      const isOffline = given.code === connectionLost.code && globalThis.navigator?.onLine === false;
+      const failure: WireFailure = isOffline ? { code: "ERR_OFFLINE", detail: "Offline." } : given;
       const { status, retryMs = 0 } = failure;
-      if (retryMs === null || PERMANENT.test(String(status))) {
-        stop();
-        on.lost(failure, null);
-      } else reconnect(retryMs, true, failure);
+      leave("error", PERMANENT.test(String(status)) ? null : retryMs, failure);
     }
+
+    /** Whether the connection lasted or brought something new. */
+    const wasUseful = (): boolean =>
+      self === current && (Date.now() - startedAt >= SLOW_MS || String(position) !== request.position);
+
+    /** Closes the connection, and reconnects or finishes, unless another is opening. */
+    const leave = (reason: EndReason | "error", retryMs: number | null, failure: WireFailure | undefined): void => {
+      self.close();
+      if (wasUseful()) failures = 0;
+      if (self === current) current = undefined;
+      else next = undefined;
+      if (isDone()) finish("gone");
+      else if (retryMs === null) finish(reason, failure);
+      else if (!next) reconnectAfter(retryMs, failure);
+    };
 
     const expiring = (): void => {
       if (self === current && !next) connect();
@@ -227,13 +230,13 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     queueMicrotask(open);
   }
 
-  function reconnect(retryMs: number, backsOff: boolean, failure: WireFailure | false): void {
-    const jitterMs = backoff.next();
+  function reconnectAfter(retryMs: number, failure: WireFailure | undefined): void {
+    const jitterMs = backoffDelay(failures++, backoffMs, maxBackoffMs);
     // A page that is being left neither reconnects nor reports an error: Firefox cuts the connections long before
     // `pagehide` if the next page is slow. A page that stays, as after a download, reconnects later.
     const leavingMs = leavingUntil - Date.now();
-    const leastMs = Math.max(retryMs, leavingMs, backoff.failures > MAX_FAST ? SLOW_MS : 0);
-    const delayMs = Math.max(leastMs, backsOff ? jitterMs : 0);
+    const leastMs = Math.max(retryMs, leavingMs, failures > MAX_FAST ? SLOW_MS : 0);
+    const delayMs = Math.max(leastMs, failure ? jitterMs : 0);
     earliest = Date.now() + leastMs;
     connectIn(delayMs);
     if (failure && !current && leavingMs <= 0) on.lost(failure, delayMs);
@@ -241,12 +244,12 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
 
   function connectIn(delayMs: number): void {
     clearTimeout(timer);
-    timer = setTimeout(connect, delayMs);
+    timer = setTimeout(connect, Math.max(0, delayMs));
   }
 
-  function finish(reason: EndReason): void {
+  function finish(reason: EndReason | "error", failure?: WireFailure): void {
     stop();
-    on.closed(reason, [...over.values()]);
+    on.closed(reason, [...over.values()], failure);
   }
 
   function drop(): void {
@@ -268,14 +271,37 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     if (!current && !next) connectIn(earliest - Date.now());
   }
 
+  function reconnect(): void {
+    if (!listening) return;
+    drop();
+    wake();
+    on.lost();
+  }
+
+  function setTopics(names: Iterable<string>): void {
+    const removed = new Set(searchParams.getAll("topic"));
+    let isOther = false;
+    searchParams.delete("topic");
+    for (const name of new Set(names)) {
+      searchParams.append("topic", name);
+      isOther ||= !removed.delete(name);
+    }
+    for (const name of removed) {
+      over.delete(name);
+      topics.delete(name);
+      position.delete(encodeURIComponent(name));
+    }
+    if (isOther || removed.size > 0) reconnect();
+  }
+
   function start(): void {
     connect();
     if (listening) return;
     listening = new AbortController();
     const listeners: Record<string, () => unknown> = {
       // The connection may be of a network that is gone.
-      online: () => (current || next ? connect() : wake()),
-      offline: () => current?.broken({ code: "ERR_OFFLINE", detail: "Offline." }),
+      online: reconnect,
+      offline: () => (current ?? next)?.broken(connectionLost),
       focus: wake,
       visibilitychange: () => document.hidden || wake(),
       beforeunload: () => (leavingUntil = Date.now() + LEAVING_MS),
@@ -288,5 +314,5 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     for (const type in listeners) globalThis.addEventListener?.(type, listeners[type] as () => void, listening);
   }
 
-  return { position: () => String(position), start, stop };
+  return { position: () => String(position), start, stop, reconnect, setTopics };
 }

@@ -8,7 +8,8 @@ export type { LogEntry, LogFunction, WireLogType } from "./log-entry.ts";
 export { logTo } from "./log-to.ts";
 export { logWire } from "./log-wire.ts";
 export { defineCometSource } from "./define-comet-source.ts";
-export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
+export { BareSource } from "./bare-source.ts";
+export type { AnyEvents, EventName, EventOf, MessageOf, OwnEvents, SourceListener } from "./event-map.ts";
 export type {
   CometCloseEvent,
   CometEndedEvent,

@@ -1,5 +1,5 @@
 import type { ReceivedItem, WireFailure } from "./client-wire.ts";
-import type { OwnEvents } from "./bare-source.ts";
+import type { OwnEvents } from "./event-map.ts";
 
 /** The types of what `logWire` logs. */
 export type WireLogType = "request" | "opened" | "failed" | "ending" | "expiring" | "late" | "closed";

@@ -1,5 +1,6 @@
 import { assertFunction } from "../core/options.ts";
-import type { BareSource, OwnEvents } from "./bare-source.ts";
+import type { BareSource } from "./bare-source.ts";
+import type { OwnEvents } from "./event-map.ts";
 import type { CometSource } from "./comet-source.ts";
 import type { LogFunction } from "./log-entry.ts";
 

@@ -1,18 +1,18 @@
-import type { CometCloseEvent, CometErrorEvent, CometMessageEvent } from "./comet-events.ts";
+import type { CometCloseEvent, CometErrorEvent } from "./comet-events.ts";
 import type { Follower } from "./follower.ts";
 
 /** A reader with this number of messages waiting, beside those that it reads, is full. */
 const MAX_WAITING = 500;
 
 /** The callback of a reader: called with each message, and without one at the end. */
-type Read = (message?: CometMessageEvent) => void;
+type Read<Message> = (message?: Message) => void;
 
 /** The state that the readers of one source share. */
-export interface ReaderGroup {
+export interface ReaderGroup<Message> {
   readonly follower: Follower;
-  readonly open: Set<Read>;
+  readonly open: Set<Read<Message>>;
   /** The open readers that are full. While there are any, the follower is stopped: the hub's log is the buffer. */
-  readonly full: Set<Read>;
+  readonly full: Set<Read<Message>>;
   /** Set when the source is over, with the event that has closed it as `failed`: the fatal error, or the `close`. */
   over?: { readonly cause: Partial<CometErrorEvent & CometCloseEvent> | undefined };
 }
@@ -23,18 +23,18 @@ export interface ReaderGroup {
  * It is no async generator: a generator takes several microtasks for each message, and they cost more than everything
  * else that the client does for it.
  */
-export function openReader(group: ReaderGroup): AsyncIterableIterator<CometMessageEvent, void, undefined> {
+export function openReader<Message>(group: ReaderGroup<Message>): AsyncIterableIterator<Message, void, undefined> {
   const { follower, open, full } = group;
   /** The messages that are being read, and the index of the next one. */
-  let batch: readonly CometMessageEvent[] = [];
+  let batch: readonly Message[] = [];
   let index = 0;
   /** The messages after the batch. */
-  let waiting: CometMessageEvent[] = [];
+  let waiting: Message[] = [];
   /** Set while a call of `next` waits for a message. */
   let woken: Promise<void> | undefined;
   let wake: (() => void) | undefined;
 
-  const read: Read = (message) => {
+  const read: Read<Message> = (message) => {
     // A later task: a reader that keeps up has read everything by then, however many messages arrive at once.
     if (message && waiting.push(message) === MAX_WAITING) setTimeout(checkFull);
     wake?.();
@@ -54,7 +54,7 @@ export function openReader(group: ReaderGroup): AsyncIterableIterator<CometMessa
     if (full.delete(read) && full.size === 0 && !group.over) follower.start();
   }
 
-  async function next(): Promise<IteratorResult<CometMessageEvent, void>> {
+  async function next(): Promise<IteratorResult<Message, void>> {
     while (open.has(read)) {
       if (index >= batch.length) takeBatch();
       const value = batch[index++];
@@ -71,11 +71,12 @@ export function openReader(group: ReaderGroup): AsyncIterableIterator<CometMessa
     return { value: undefined, done: true };
   }
 
-  function end(): Promise<IteratorReturnResult<void>> {
+  // eslint-disable-next-line @typescript-eslint/require-await -- an iterator's methods return promises.
+  async function end(): Promise<IteratorReturnResult<void>> {
     open.delete(read);
     takeBatch();
     read();
-    return Promise.resolve({ value: undefined, done: true });
+    return { value: undefined, done: true };
   }
 
   open.add(read);

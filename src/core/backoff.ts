@@ -7,9 +7,19 @@ export interface BackoffOptions {
 }
 
 /**
- * The delays before the next attempt of something that fails: exponential backoff with full jitter. Each delay is random between 0
- * and a bound that doubles up to `maxMs`, so that clients of the same server do not all reconnect at one moment. Each series of
- * attempts has a `Backoff` of its own. It has no timer: the caller waits.
+ * Returns the delay before the next attempt in milliseconds, which need not be whole: exponential backoff with full
+ * jitter. It is random between 0 and a bound that doubles with each failure, so that clients of the same server do not
+ * all reconnect at one moment.
+ *
+ * @param failures The number of failures since the last success.
+ */
+export function backoffDelay(failures: number, firstMs: number, maxMs: number): number {
+  return Math.random() * Math.min(maxMs, firstMs * 2 ** failures);
+}
+
+/**
+ * The delays before the next attempt of something that fails: see {@link backoffDelay}. Each series of attempts has a
+ * `Backoff` of its own. It has no timer: the caller waits.
  */
 export class Backoff {
   readonly #firstMs: number;
@@ -24,9 +34,7 @@ export class Backoff {
 
   /** Counts a failure, and returns the delay before the next attempt in milliseconds. It need not be whole. */
   next(): number {
-    const longestMs = Math.min(this.#maxMs, this.#firstMs * 2 ** this.failures);
-    this.failures += 1;
-    return Math.random() * longestMs;
+    return backoffDelay(this.failures++, this.#firstMs, this.#maxMs);
   }
 
   /** Forgets the failures, after an attempt that succeeded: the next delay is at most `firstMs` again. */

@@ -1,5 +1,5 @@
 import type { Outcome } from "../../wire/item.ts";
-import type { AnyEvents } from "../bare-source.ts";
+import type { AnyEvents } from "../event-map.ts";
 import type { CometCloseEvent, CometErrorEvent, CometGapEvent, CometMessageEvent } from "../comet-events.ts";
 import type { CometSource, CometSourceOptions } from "../comet-source.ts";
 import { forwardEvents } from "../forward-events.ts";

@@ -1,7 +1,7 @@
 "use client";
 
 import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
-import type { AnyEvents } from "../bare-source.ts";
+import type { AnyEvents } from "../event-map.ts";
 import {
   cometStore,
   storeKey,

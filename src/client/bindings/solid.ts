@@ -1,5 +1,5 @@
 import { batch, createEffect, createMemo, createSignal, onCleanup, untrack, type Accessor } from "solid-js";
-import type { AnyEvents } from "../bare-source.ts";
+import type { AnyEvents } from "../event-map.ts";
 import {
   cometStore,
   stateNames,

@@ -1,7 +1,7 @@
 import { onMount } from "svelte";
 import { createSubscriber } from "svelte/reactivity";
 import { toStore } from "svelte/store";
-import type { AnyEvents } from "../bare-source.ts";
+import type { AnyEvents } from "../event-map.ts";
 import {
   cometStore,
   stateNames,

@@ -1,5 +1,5 @@
 import { getCurrentInstance, onMounted, shallowRef, toValue, watch, type MaybeRefOrGetter, type ShallowRef } from "vue";
-import type { AnyEvents } from "../bare-source.ts";
+import type { AnyEvents } from "../event-map.ts";
 import {
   cometStore,
   stateNames,

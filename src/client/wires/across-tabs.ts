@@ -1,3 +1,4 @@
+import { ClientPosition } from "../client-position.ts";
 import type { ClientWire, ReceivedItem, WireEvents, WireRequest } from "../client-wire.ts";
 import { leadTabs } from "./lead-tabs.ts";
 import { memberLock, type TabMember, type TabMessage } from "./tab-message.ts";
@@ -63,6 +64,9 @@ function join(
   const { url, position } = request;
   const member: TabMember = { id: crypto.randomUUID(), topics: url.searchParams.getAll("topic"), position };
   const names = new Set(member.topics.map((topic) => encodeURIComponent(topic)));
+  const known = new ClientPosition(position);
+  // The source has left out a topic of which it has no position any more, and begins it anew.
+  for (const topic of ended) if (!known.has(encodeURIComponent(topic))) ended.delete(topic);
   const missing = new Set<string>();
   const channel = new BroadcastChannel(key);
   const over = new AbortController();

@@ -1,4 +1,4 @@
-import { addressOf, parseItems, type ClientWire } from "../client-wire.ts";
+import { addressOf, type ClientWire } from "../client-wire.ts";
 import { openFrame } from "./open-frame.ts";
 
 /** The page's functions that its iframes call, by name. */
@@ -19,19 +19,15 @@ export const comet: ClientWire = {
     let n = 0;
     while (`comet${n}` in callbacks) n += 1;
     const name = `comet${n}`;
-    const { noteBatch, close } = openFrame(
+    const { receive, close } = openFrame(
       addressOf(request, { wire: "comet", mode: "managed", callback: `parent.${name}` }),
       events,
     );
-    const call = (texts: readonly string[]): void => {
-      noteBatch(texts);
-      events.received(parseItems(texts));
-    };
-    callbacks[name] = call;
+    callbacks[name] = receive;
     return () => {
       close();
       // When this is called twice, another connection may own the name by now.
-      if (callbacks[name] !== call) return;
+      if (callbacks[name] !== receive) return;
       callbacks[name] = () => undefined;
       // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- otherwise the page would collect names without end.
       setTimeout(() => delete callbacks[name]);

@@ -1,6 +1,8 @@
 import { noWire, type ClientWire, type WireEvents, type WireFailure, type WireRequest } from "../client-wire.ts";
 import { silentWires, type SilentWires } from "./silent-wires.ts";
 
+/** A wire is silent after this number of failures: one may be a moment without a network, and not a proxy or a policy. */
+const SILENT_AFTER = 2;
 /** After this number of requests in a row that failed, the wire that delivered last may have become useless. */
 const MAX_FAILURES = 3;
 /** After this number of them, each waits for a second. */
@@ -34,7 +36,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
       const able = wires.filter(
         (wire) => wire.isPossible?.() !== false && (!request.headers || wire.sendsHeaders === true),
       );
-      let untried = able.filter((wire) => !past.has(wire));
+      let untried = able.filter((wire) => (past.failures(wire) ?? 0) < SILENT_AFTER);
       if (untried.length === 0) untried = [...able];
       /** The wires that are opening or in use, and the functions that close their connections. */
       const tried = new Map<ClientWire, () => void>();
@@ -60,7 +62,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
         winner = wire;
         self.name = wire.name;
         requests = 0;
-        for (const other of late.add(wire)) past.count(other, other !== wire);
+        for (const other of late.add(wire)) past.note(other, other === wire ? 0 : (past.failures(other) ?? 0) + 1);
         for (const [other, closeOther] of tried) if (other !== wire) close(closeOther, other);
       };
       const next = (): void => {
@@ -79,7 +81,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
           close(tried.get(wire), wire);
           // What one wire takes for final need not hold for the others.
           if (failure.retryMs !== null) cause = failure;
-          if (!past.delivered(wire) || requests >= MAX_FAILURES) late.add(wire);
+          if (past.failures(wire) !== 0 || requests >= MAX_FAILURES) late.add(wire);
           // A refusal by the server itself holds for all wires, apart from that of a position which has room in a header.
           if (wire === winner || ((failure.status ?? 200) !== 200 && failure.code !== "ERR_POSITION")) fail(failure);
           else if (late.size > 0 && untried.length > 0) proceed();
@@ -104,7 +106,7 @@ export function firstOf(wires: readonly ClientWire[], openTimeoutMs: number): Cl
               // A proxy that holds back one stream holds back all of them, but no complete response.
               const isStream = ({ idleTimeoutMs }: ClientWire): boolean => !idleTimeoutMs;
               if (wire !== winner || able.every(isStream)) return;
-              for (const other of able.filter(isStream)) past.skip(other);
+              for (const other of able.filter(isStream)) past.note(other, SILENT_AFTER);
               events.expiring();
             },
           }),

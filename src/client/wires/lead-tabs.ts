@@ -1,4 +1,4 @@
-import type { EndReason, GapItem, OpenState } from "../../wire/item.ts";
+import type { EndReason, GapItem, OpenItem, OpenState } from "../../wire/item.ts";
 import { ClientPosition, parseTopicPosition, type TopicPosition } from "../client-position.ts";
 import type { ClientWire, ReceivedItem, WireFailure, WireRequest } from "../client-wire.ts";
 import { createFollower, type Follower } from "../follower.ts";
@@ -150,7 +150,7 @@ export function leadTabs(
       const { id: at, gap } = self.recent.shift() as ReceivedItem;
       self.floor.keep(at ?? (gap as GapItem).position, true);
     };
-    const opened = (_: unknown, __: unknown, names: readonly string[]): void => {
+    const opened = ({ finite: names = [] }: OpenItem): void => {
       for (const topic of names) finite.add(topic);
       self.isOpen = true;
       if (self === next) {
@@ -164,18 +164,18 @@ export function leadTabs(
       admit();
       if (waiting.size > 0) gathering ??= setTimeout(reconcile, GATHER_MS);
     };
-    const lost = (failure: WireFailure, retryMs: number | null): void => {
+    const lost = (failure?: WireFailure, retryMs = 0): void => {
       self.isOpen = false;
-      if (retryMs === null) giveUp(self);
-      else if (self === shared || shared === undefined)
+      if (failure && (self === shared || shared === undefined))
         send({ type: "lost", from: id, failure: { ...failure, retryMs } });
     };
     const leave = (topic: string, item: ReceivedItem): void => {
       finite.leave(topic, item, self.follower.position());
       outbox.push(item);
     };
-    const closed = (reason: EndReason): void => {
-      outbox.push({ end: { reason, position: "", retryMs: null } });
+    const closed = (reason: EndReason | "error"): void => {
+      if (reason === "error") giveUp(self);
+      else outbox.push({ end: { reason, position: "", retryMs: null } });
     };
     const self: SharedConnection = (next = {
       topics,
@@ -189,9 +189,7 @@ export function leadTabs(
         {
           opened,
           message: keep,
-          gap: (gap) => keep({ gap }),
-          ended: (ended) => leave(ended.topic, { ended }),
-          missing: (missing) => leave(missing.topic, { missing }),
+          noted: (type, item) => (type === "gap" ? keep({ [type]: item }) : leave(item.topic, { [type]: item })),
           lost,
           closed,
         },

@@ -1,4 +1,4 @@
-import { connectionLost, type WireEvents } from "../client-wire.ts";
+import { connectionLost, parseItems, type WireEvents } from "../client-wire.ts";
 
 /**
  * The number of items and of characters after which another document should replace one. WebKit copies its list of all
@@ -15,12 +15,12 @@ const POSTED_MS = 100;
  *
  * Browsers depend on the order of the steps: test/browser/client-frame.test.ts checks the effects in each of them.
  *
- * @returns The iframe; `noteBatch`, to be called with the texts of each batch; and `close`, which removes the iframe.
+ * @returns The iframe; `receive`, to be called with the texts of each batch; and `close`, which removes the iframe.
  */
 export function openFrame(
   address: string,
-  { broken, expiring }: WireEvents,
-): { frame: HTMLIFrameElement; noteBatch: (texts: readonly string[]) => void; close: () => void } {
+  { received, broken, expiring }: WireEvents,
+): { frame: HTMLIFrameElement; receive: (texts: readonly string[]) => void; close: () => void } {
   const frame = document.createElement("iframe");
   const over = new AbortController();
   // Messages that were posted before the end may still be on their way.
@@ -44,15 +44,17 @@ export function openFrame(
   else addEventListener("load", insert, over);
   return {
     frame,
-    noteBatch: (texts) => {
+    receive: (texts) => {
       // Firefox reports a cut in this way. Chromium reports nothing: there the idle timeout detects it.
       if (length === 0) frame.contentDocument?.addEventListener("readystatechange", ended, over);
       items += texts.length;
       for (const text of texts) length += text.length;
-      if (items < MAX_ITEMS && length < MAX_LENGTH) return;
-      // Neither bound is reached again, so the event is emitted once.
-      items = length = -Infinity;
-      expiring();
+      if (items >= MAX_ITEMS || length >= MAX_LENGTH) {
+        // Neither bound is reached again, so the event is emitted once.
+        items = length = -Infinity;
+        expiring();
+      }
+      received(parseItems(texts));
     },
     close: () => {
       over.abort();

@@ -1,4 +1,4 @@
-import { addressOf, parseItems, type ClientWire } from "../client-wire.ts";
+import { addressOf, type ClientWire } from "../client-wire.ts";
 import { openFrame } from "./open-frame.ts";
 
 /**
@@ -16,12 +16,11 @@ export function postedComet(options: { readonly sandbox?: boolean } = {}): Clien
     isPossible: () => typeof document === "object",
     open: (request, events) => {
       const address = addressOf(request, { wire: "comet", mode: "managed", target: origin });
-      const { frame, noteBatch, close } = openFrame(address, events);
+      const { frame, receive, close } = openFrame(address, events);
       const sender = options.sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin: from, data }: MessageEvent<readonly string[]>): void => {
         if (source === null || source !== frame.contentWindow || from !== sender) return;
-        noteBatch(data);
-        events.received(parseItems(data));
+        receive(data);
       };
       if (options.sandbox) frame.sandbox.add("allow-scripts");
       addEventListener("message", listen);

@@ -36,6 +36,8 @@ export interface Page extends AsyncDisposable {
    * this page has shown; a live array. Errors of the network or of a policy are not in it, nor is what workers write.
    */
   readonly console: readonly ConsoleEntry[];
+  /** Takes the page's network away, or returns it. WebKit has no such command. */
+  setOffline?(isOffline: boolean): Promise<void>;
   /** Writes a PNG of what is visible. */
   screenshot(path: string): Promise<void>;
   close(): Promise<void>;

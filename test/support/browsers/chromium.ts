@@ -97,6 +97,11 @@ async function openPage(protocol: Protocol): Promise<Page> {
       if (exceptionDetails) throw new Error(thrownText(exceptionDetails));
       return fromJson(result.value as string | undefined) as T;
     },
+    async setOffline(offline) {
+      await send("Network.enable", {});
+      const unlimited = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+      await send("Network.emulateNetworkConditions", { offline, ...unlimited });
+    },
     async screenshot(path) {
       const { data } = (await send("Page.captureScreenshot", { format: "png" })) as { data: string };
       await writeFile(path, data, "base64");

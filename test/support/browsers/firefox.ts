@@ -115,6 +115,10 @@ async function openPage(protocol: Protocol): Promise<Page> {
       if (exceptionDetails) throw new Error(exceptionDetails.text);
       return fromJson(result?.value) as T;
     },
+    async setOffline(isOffline) {
+      const networkConditions = isOffline ? { type: "offline" } : null;
+      await protocol.send("emulation.setNetworkConditions", { networkConditions, contexts: [context] });
+    },
     async screenshot(path) {
       const { data } = (await protocol.send("browsingContext.captureScreenshot", { context })) as { data: string };
       await writeFile(path, data, "base64");

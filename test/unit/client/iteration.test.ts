@@ -40,7 +40,7 @@ test("answers concurrent calls of next in their order", async () => {
   for (const offset of [1, 2, 3]) wire.last.message(offset);
   await turns();
   source.close();
-  expect((await Promise.all(results)).map(({ value }) => value?.data)).toEqual([1, 2, 3, undefined]);
+  expect((await Promise.all(results)).map(({ value }) => value?.data as unknown)).toEqual([1, 2, 3, undefined]);
 });
 
 test("ends on return(), also a call of next that waits", async () => {

@@ -190,18 +190,69 @@ describe("in a page", () => {
     expect(Math.min(...pauses(times).slice(10))).toBeGreaterThanOrEqual(1000);
   });
 
+  /** Makes the browser lose its network. */
+  const goOffline = (): void => {
+    vi.stubGlobal("navigator", { onLine: false });
+    happens("offline");
+  };
+  const goOnline = (): void => {
+    vi.stubGlobal("navigator", { onLine: true });
+    happens("online");
+  };
+
   test("reports that the browser is offline, and reconnects at once when it is online", async () => {
     vi.spyOn(Math, "random").mockReturnValue(1);
     const { source, wire, times, events } = follow((connection, number) => connection.opens(number), slow);
     await advance(0);
-    happens("offline");
+    goOffline();
     expect([events, source.readyState]).toEqual([["open", ["ERR_OFFLINE", 600_000]], 0]);
     expect(wire.connections.map(({ isClosed }) => isClosed)).toEqual([true]);
     happens("offline");
     await advance(60_000);
-    happens("online");
+    goOnline();
     await advance(0);
     expect([events.length, times.length, source.readyState]).toEqual([3, 2, 1]);
+  });
+
+  test("reports ERR_OFFLINE for each attempt while the browser is offline, and goes on trying", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(1);
+    const { times, events, source } = follow(failing, { backoffMs: 1000 });
+    vi.stubGlobal("navigator", { onLine: false });
+    await advance(3000);
+    expect([times.length, events]).toEqual([3, [1000, 2000, 4000].map((retryMs) => ["ERR_OFFLINE", retryMs])]);
+    goOnline();
+    await advance(0);
+    expect([events.at(-1), source.readyState]).toEqual([["ERR_NETWORK", 8000], 0]);
+  });
+
+  test("takes no failure for final while the browser is offline", async () => {
+    vi.stubGlobal("navigator", { onLine: false });
+    const { events, source } = follow(({ broken }) => broken({ ...network, retryMs: null }), slow);
+    await advance(0);
+    expect([events, source.readyState]).toEqual([[["ERR_OFFLINE", expect.any(Number)]], 0]);
+  });
+
+  test("keeps the code of a refusal while the browser says that it is offline, as beside a server on this machine", async () => {
+    vi.stubGlobal("navigator", { onLine: false });
+    const { events } = follow(({ broken }) => broken({ code: "ERR_FORBIDDEN", detail: "", status: 403 }));
+    await advance(0);
+    expect(events).toEqual([["ERR_FORBIDDEN", null], "error"]);
+  });
+
+  test("breaks a connection that is opening when the browser loses its network", async () => {
+    const { wire, events } = follow(undefined, slow);
+    await advance(0);
+    goOffline();
+    expect([wire.last.isClosed, events]).toEqual([true, [["ERR_OFFLINE", expect.any(Number)]]]);
+  });
+
+  test("replaces a connection of the network before when the browser is online again", async () => {
+    const { wire, events } = follow((connection, number) => connection.opens(number));
+    await advance(0);
+    goOnline();
+    await advance(0);
+    expect(wire.connections.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+    expect(events).toEqual(["open", "open"]);
   });
 
   test.each<[string, (connection: ScriptedConnection) => void]>([
