@@ -1,8 +1,15 @@
 import { backoffDelay } from "../core/backoff.ts";
 import type { EndItem, EndReason, OpenItem } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
-import { connectionLost, noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
-import type { FollowEvents, OverItem } from "./follow-events.ts";
+import {
+  connectionLost,
+  noWire,
+  type FollowEvents,
+  type FollowOptions,
+  type OverItem,
+  type ReceivedItem,
+  type WireFailure,
+} from "./client-wire.ts";
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
 export interface Follower {
@@ -26,10 +33,7 @@ interface FollowerConnection {
   readonly close: () => void;
 }
 
-/**
- * A connection that lasted shorter than this, with nothing new in it, was none: a cache or a service worker may have
- * replayed it. It does not reset the backoff.
- */
+/** A shorter connection with nothing new in it does not reset the backoff: a cache may have replayed it. */
 const SLOW_MS = 1000;
 /** After this number of reconnections in a row, each waits for `SLOW_MS` or longer, whatever the options. */
 const MAX_FAST = 9;
