@@ -1,8 +1,8 @@
 import type { Outcome, Wire } from "../wire/item.ts";
-import type { FollowOptions, WireFailure } from "./client-wire.ts";
+import type { FollowOptions, OverItem, WireFailure } from "./client-wire.ts";
 import { createMessage } from "./comet-message.ts";
 import type { AnyEvents, EventName, EventOf, SourceListener } from "./event-map.ts";
-import { createFollower, type Follower, type OverItem } from "./follower.ts";
+import { createFollower, type Follower } from "./follower.ts";
 import { ListenerTable } from "./listener-table.ts";
 
 /** The types of {@link OwnEvents}. */

@@ -1,32 +1,15 @@
 import { backoffDelay } from "../core/backoff.ts";
-import type { EndedItem, EndItem, EndReason, MissingItem, OpenItem, Wire } from "../wire/item.ts";
+import type { EndItem, EndReason, OpenItem } from "../wire/item.ts";
 import { ClientPosition } from "./client-position.ts";
-import { connectionLost, noWire, type FollowOptions, type ReceivedItem, type WireFailure } from "./client-wire.ts";
-
-/** The item of a topic that has ended or is missing. */
-export type OverItem = Partial<EndedItem & MissingItem> & { readonly topic: string };
-
-/** The callbacks of a {@link Follower}. */
-export interface FollowEvents {
-  readonly opened: (item: OpenItem, wire: Wire) => void;
-  /** A new message arrived. `parts` are the topic-positions of the whole position after it. */
-  readonly message: (item: ReceivedItem, parts: readonly string[]) => void;
-  /**
-   * Messages are missing (`gap`), a topic has ended (`ended`: once for each end, over any number of connections), or it
-   * is missing (`missing`: again only if the status changes, and not for a topic that has ended).
-   */
-  readonly noted: <Type extends "gap" | "ended" | "missing">(type: Type, item: Required<ReceivedItem>[Type]) => void;
-  /**
-   * There is no connection. The follower reconnects after `retryMs` milliseconds. There is no failure if the follower
-   * has closed the connection itself, to reconnect.
-   */
-  readonly lost: (failure?: WireFailure, retryMs?: number) => void;
-  /**
-   * The server ended the stream for good, the connection was lost after the end of every topic (`gone`), or a failure is
-   * fatal (`error`). `over` has the newest end of each topic.
-   */
-  readonly closed: (reason: EndReason | "error", over: readonly OverItem[], failure?: WireFailure) => void;
-}
+import {
+  connectionLost,
+  noWire,
+  type FollowEvents,
+  type FollowOptions,
+  type OverItem,
+  type ReceivedItem,
+  type WireFailure,
+} from "./client-wire.ts";
 
 /** Follows the topics of one address and keeps the position, over any number of connections: PROTOCOL.md, section 6. */
 export interface Follower {
@@ -50,10 +33,7 @@ interface FollowerConnection {
   readonly close: () => void;
 }
 
-/**
- * A connection that lasted shorter than this, with nothing new in it, was none: a cache or a service worker may have
- * replayed it. It does not reset the backoff.
- */
+/** A shorter connection with nothing new in it does not reset the backoff: a cache may have replayed it. */
 const SLOW_MS = 1000;
 /** After this number of reconnections in a row, each waits for `SLOW_MS` or longer, whatever the options. */
 const MAX_FAST = 9;
