@@ -25,7 +25,7 @@ export const comet: ClientWire = {
     );
     const call = (texts: readonly string[]): void => {
       noteBatch(texts);
-      events.received(parseItems(texts));
+      events.received(parseItems(texts, request.parse));
     };
     callbacks[name] = call;
     return () => {

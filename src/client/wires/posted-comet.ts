@@ -21,7 +21,7 @@ export function postedComet(options: { readonly sandbox?: boolean } = {}): Clien
       const listen = ({ source, origin: from, data }: MessageEvent<readonly string[]>): void => {
         if (source === null || source !== frame.contentWindow || from !== sender) return;
         noteBatch(data);
-        events.received(parseItems(data));
+        events.received(parseItems(data, request.parse));
       };
       if (options.sandbox) frame.sandbox.add("allow-scripts");
       addEventListener("message", listen);

@@ -63,7 +63,7 @@ export interface EventSourceCase {
   readonly serve?: (exchange: Exchange) => void;
   readonly page: string;
   readonly expected: unknown;
-  /** The browsers in which a source fails it because the browser's own `EventSource` does, or does it in part. */
+  /** The sources that fail it because of a browser. Most of them are the browser's own, or a wire that uses it. */
   readonly failing?: { readonly [browser in BrowserName]?: readonly SourceKind[] };
   /** What the wires of `CometSource` do instead. docs/event-source.md has a row for it, with the reason. */
   readonly instead?: { readonly sse?: unknown; readonly ndjson?: unknown };

@@ -105,6 +105,22 @@ export const connectionCases: readonly EventSourceCase[] = [
     expected: 1,
   },
   {
+    name: "aborts its request after a redirect too",
+    serve: ({ path, response, send }) => {
+      if (path === "target") send("data");
+      else response.writeHead(302, { location: "target", "cache-control": "no-store" }).end();
+    },
+    page: `
+      const source = new EventSource(url);
+      await next(source, "message");
+      source.close();
+      await later();
+      await later();
+      return (await requests(2)).filter(({ path }) => path !== "later").map(({ isClosed }) => isClosed);`,
+    expected: [true, true],
+    failing: { firefox: ["ndjson"] },
+  },
+  {
     name: "aborts its request when its document goes",
     page: `
       const inner = await frame();
