@@ -62,9 +62,9 @@ async function openPage(protocol: Protocol): Promise<Page> {
     if (!sessions.has(sessionId)) return;
     if (method === "Target.attachedToTarget") {
       const { sessionId: frame, targetInfo } = params as { sessionId: string; targetInfo: { type: string } };
+      // A worker waits for a debugger too. Its console is not recorded.
       if (targetInfo.type === "worker") {
-        // A worker waits too. Nothing that it writes is of interest.
-        protocol.send("Runtime.runIfWaitingForDebugger", {}, frame).catch(() => undefined);
+        void protocol.send("Runtime.runIfWaitingForDebugger", {}, frame).catch(() => undefined);
         return;
       }
       sessions.add(frame);
@@ -106,17 +106,10 @@ async function openPage(protocol: Protocol): Promise<Page> {
   };
 }
 
-/**
- * Listens to a session, and to the frames below it that have a process, and so a session, of their own. Chromium stops
- * each new worker as well, and starts it only by the session that it gives to it.
- */
+/** Listens to a session, and to the frames below it that have a process, and so a session, of their own. */
 async function watchFrame(protocol: Protocol, session: string): Promise<void> {
-  const children = {
-    autoAttach: true,
-    waitForDebuggerOnStart: true,
-    flatten: true,
-    filter: [{ type: "iframe" }, { type: "worker" }],
-  };
+  const filter = [{ type: "iframe" }, { type: "worker" }];
+  const children = { autoAttach: true, waitForDebuggerOnStart: true, flatten: true, filter };
   await Promise.all([
     protocol.send("Target.setAutoAttach", children, session),
     protocol.send("Runtime.enable", {}, session),
