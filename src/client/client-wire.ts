@@ -134,8 +134,8 @@ export function parseItems(texts: readonly string[], parse: WireRequest["parse"]
   return texts.filter(Boolean).map((text) => {
     try {
       const item = parse(text) as ReceivedItem | null;
-      if (item) return item;
-      throw text;
+      if (!item) throw text;
+      return item;
     } catch (error) {
       return { error: { code: "ERR_FRAME", detail: String(error) } };
     }
