@@ -34,6 +34,8 @@ export interface WireRequest {
   /** The application's headers. */
   readonly headers?: HeadersInit;
   readonly withCredentials: boolean | undefined;
+  /** Parses one text, as `JSON.parse` does by default. A list is the items of several. */
+  readonly parse?: (text: string) => unknown;
 }
 
 /** The events of a connection. It emits none after it has been closed. */
@@ -68,6 +70,8 @@ export interface ClientWire {
    * @default the source's `openTimeoutMs`
    */
   readonly idleTimeoutMs?: number;
+  /** Whether the data of its messages is text: see `asText`. @default false */
+  readonly isText?: boolean;
   /** Whether this page has the APIs that the wire needs. @default all pages have */
   readonly isPossible?: () => boolean;
   /**
@@ -149,13 +153,13 @@ export const noWire: WireFailure = { code: "ERR_WIRE", detail: "No wire.", retry
 
 /**
  * Parses items from JSON texts, and skips empty ones. A text that is not JSON, or is falsy, becomes an `ERR_FRAME`
- * error item.
+ * error item. The request's `parse` replaces `JSON.parse`.
  */
-export function parseItems(texts: readonly string[]): ReceivedItem[] {
+export function parseItems(texts: readonly string[], parse: WireRequest["parse"] = JSON.parse): ReceivedItem[] {
   return texts.filter(Boolean).map((text) => {
     let detail = text;
     try {
-      const item = JSON.parse(text) as ReceivedItem | null;
+      const item = parse(text) as ReceivedItem | null;
       if (item) return item;
     } catch (error) {
       detail = String(error);

@@ -31,6 +31,7 @@ export type {
 } from "../wire/item.ts";
 export type { ClientWire, FollowOptions, ReceivedItem, WireEvents, WireFailure, WireRequest } from "./client-wire.ts";
 export { acrossTabs } from "./wires/across-tabs.ts";
+export { asText, type TextEvents } from "./wires/as-text.ts";
 export { comet } from "./wires/comet-wire.ts";
 export { firstOf } from "./wires/first-of.ts";
 export { ndjson } from "./wires/ndjson-wire.ts";

@@ -1,6 +1,6 @@
 /**
- * The client on a bad network for a minute in each browser, 15 seconds in the short form: test/browser/client-chaos.test.ts, which by itself
- * takes some seconds. `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
+ * The client on a bad network for a minute in each browser, 8 seconds in the short form: test/browser/client-chaos.test.ts. Then
+ * test/browser/client-middleboxes.test.ts: caches, captive portals, blockers and service workers. `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -11,9 +11,15 @@ import { seedOfRun } from "./support/random.ts";
 
 await ensureSystemPackages(Object.values(browserNeeds).flat());
 const vitest = fileURLToPath(new URL("../../node_modules/vitest/vitest.mjs", import.meta.url));
-const args = ["run", "--project", "browser", "test/browser/client-chaos.test.ts"];
+const args = [
+  "run",
+  "--project",
+  "browser",
+  "test/browser/client-chaos.test.ts",
+  "test/browser/client-middleboxes.test.ts",
+];
 const env = {
-  CLIENT_CHAOS_MS: String(amount("CLIENT_CHAOS_MS", 60_000, 15_000)),
+  CLIENT_CHAOS_MS: String(amount("CLIENT_CHAOS_MS", 60_000, 8000)),
   CLIENT_CHAOS_SEED: String(seedOfRun()),
 };
 const { status } = spawnSync(process.execPath, [vitest, ...args], {

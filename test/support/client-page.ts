@@ -2,6 +2,7 @@
 import {
   CometSource,
   acrossTabs,
+  asText,
   comet,
   ndjson,
   poll,
@@ -31,6 +32,8 @@ export interface FollowRequest {
   readonly openTimeoutMs?: number;
   /** Whether the connection is shared with other tabs. */
   readonly share?: boolean;
+  /** Whether the data of messages is text. */
+  readonly text?: boolean;
   /** Whether a listener throws at each message. */
   readonly throws?: boolean;
 }
@@ -54,8 +57,9 @@ function follow(name: string, url: string, request: FollowRequest = {}): void {
   const record: SourceRecord = { all: [], opens: [], states: [], errors: [], closes: [], messages: 0, last: undefined };
   const { openTimeoutMs = quick.openTimeoutMs, names = [] } = request;
   const chosen = request.wires && { wires: request.wires.map((wire) => wires[wire] as ClientWire) };
-  const shared = request.share === true && { share: acrossTabs };
-  const source = new CometSource(url, { ...quick, openTimeoutMs, ...chosen, ...shared });
+  const textual = (wire: ClientWire): ClientWire => (request.text === true ? asText(wire) : wire);
+  const share = (wire: ClientWire): ClientWire => (request.share === true ? acrossTabs(textual(wire)) : textual(wire));
+  const source = new CometSource(url, { ...quick, openTimeoutMs, ...chosen, share });
   for (const type of ["message", ...names]) {
     if (request.throws) {
       source.addEventListener(type, () => {

@@ -60,7 +60,7 @@ function join(
   ended: Set<string>,
   named: (name: ClientWire["name"]) => void,
 ): () => void {
-  const key = keyOf(request);
+  const key = keyOf(request) + (wire.isText ? " as text" : "");
   const { url, position } = request;
   const member: TabMember = { id: crypto.randomUUID(), topics: url.searchParams.getAll("topic"), position };
   const names = new Set(member.topics.map((topic) => encodeURIComponent(topic)));

@@ -21,6 +21,7 @@ export const comet: ClientWire = {
     const name = `comet${n}`;
     const { receive, close } = openFrame(
       addressOf(request, { wire: "comet", mode: "managed", callback: `parent.${name}` }),
+      request,
       events,
     );
     callbacks[name] = receive;

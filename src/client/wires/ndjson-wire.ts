@@ -45,7 +45,7 @@ export const ndjson: ClientWire = {
         let i = 0;
         do {
           const beganAt = performance.now();
-          events.received(parseItems(lines.slice(i, (i += SLICE_LINES))));
+          events.received(parseItems(lines.slice(i, (i += SLICE_LINES)), request.parse));
           workMs += performance.now() - beganAt;
           if (workMs > SLICE_MS) {
             workMs = 0;

@@ -1,4 +1,4 @@
-import { connectionLost, parseItems, type WireEvents } from "../client-wire.ts";
+import { connectionLost, parseItems, type WireEvents, type WireRequest } from "../client-wire.ts";
 
 /**
  * The number of items and of characters after which another document should replace one. WebKit copies its list of all
@@ -19,6 +19,7 @@ const POSTED_MS = 100;
  */
 export function openFrame(
   address: string,
+  { parse }: WireRequest,
   { received, broken, expiring }: WireEvents,
 ): { frame: HTMLIFrameElement; receive: (texts: readonly string[]) => void; close: () => void } {
   const frame = document.createElement("iframe");
@@ -54,7 +55,7 @@ export function openFrame(
         items = length = -Infinity;
         expiring();
       }
-      received(parseItems(texts));
+      received(parseItems(texts, parse));
     },
     close: () => {
       over.abort();

@@ -13,6 +13,6 @@ export const poll: ClientWire = {
   idleTimeoutMs: 45_000,
   open: (request, events) =>
     openFetch("poll", "application/json", request, events, async (response) => {
-      events.received(parseItems([await response.text()]).flat());
+      events.received(parseItems([await response.text()], request.parse).flat());
     }),
 };

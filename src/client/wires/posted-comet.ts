@@ -16,7 +16,7 @@ export function postedComet(options: { readonly sandbox?: boolean } = {}): Clien
     isPossible: () => typeof document === "object",
     open: (request, events) => {
       const address = addressOf(request, { wire: "comet", mode: "managed", target: origin });
-      const { frame, receive, close } = openFrame(address, events);
+      const { frame, receive, close } = openFrame(address, request, events);
       const sender = options.sandbox ? "null" : request.url.origin;
       const listen = ({ source, origin: from, data }: MessageEvent<readonly string[]>): void => {
         if (source === null || source !== frame.contentWindow || from !== sender) return;

@@ -15,7 +15,8 @@ export const sse: ClientWire = {
     const lose = (isFinal: boolean): void => events.broken({ ...connectionLost, retryMs: isFinal ? null : 0 });
     try {
       const source = new EventSource(addressOf(request, { wire: "sse", mode: "managed" }), request as EventSourceInit);
-      source.onmessage = ({ data }: MessageEvent<string>) => events.received(parseItems(data.split("\n")));
+      source.onmessage = ({ data }: MessageEvent<string>) =>
+        events.received(parseItems(data.split("\n"), request.parse));
       source.onerror = () => {
         const { readyState } = source;
         source.close();
