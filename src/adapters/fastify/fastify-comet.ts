@@ -1,6 +1,7 @@
 import { CometError, describe } from "../../core/errors.ts";
 import { assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import type { Hub } from "../../hub/hub.ts";
+import { closeConnections, type ConnectionsServer } from "../node/close-connections.ts";
 import {
   fastifyHandler,
   type FastifyHandlerOptions,
@@ -10,6 +11,7 @@ import {
 
 /** The part of a Fastify instance that the plugin uses. */
 export interface FastifyLike {
+  readonly server: ConnectionsServer;
   addHook(name: "preClose", hook: () => Promise<void>): unknown;
   route(route: {
     method: ("GET" | "HEAD" | "OPTIONS")[];
@@ -30,11 +32,15 @@ export interface FastifyCometOptions<Request extends FastifyRequestLike = Fastif
   readonly drainMs?: number;
 }
 
+const DEFAULT_DRAIN_MS = 5000;
+/** The time for other requests once the hub is closed, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 5000;
+
 /**
  * A Fastify plugin that ends the streams of a hub before Fastify closes its server, and adds a route for the hub.
  *
  * Without it `app.close()` waits for the streams, and its hooks `onClose` never run. The plugin closes the hub in the
- * hook `preClose`. It listens to no signal: call `app.close()` on SIGTERM, or use `drainOnSignal(hub, app)`.
+ * hook `preClose`. Other requests then get 5 s, before their connections are closed. It listens to no signal: call `app.close()` on SIGTERM, or use `drainOnSignal(hub, app)`.
  *
  * Hooks of the scope that it is registered in, such as one that authenticates, run before the route. For a route with
  * hooks of its own leave `path` out, and use `fastifyHandler`.
@@ -47,7 +53,7 @@ export interface FastifyCometOptions<Request extends FastifyRequestLike = Fastif
  */
 export function fastifyComet<Request extends FastifyRequestLike = FastifyRequestLike>(
   app: FastifyLike,
-  { hub, path, options = {}, drainMs = 5000 }: FastifyCometOptions<Request>,
+  { hub, path, options = {}, drainMs = DEFAULT_DRAIN_MS }: FastifyCometOptions<Request>,
   done: (error?: Error) => void,
 ): void {
   try {
@@ -55,7 +61,10 @@ export function fastifyComet<Request extends FastifyRequestLike = FastifyRequest
       throw new CometError("ERR_OPTION", `The option hub of fastifyComet must be a hub, not ${describe(hub)}.`);
     }
     assertInteger("drainMs", drainMs, 0, MAX_TIMER_MS);
-    app.addHook("preClose", () => hub.close({ drainMs }));
+    app.addHook("preClose", async () => {
+      await hub.close({ drainMs });
+      closeConnections(app.server, CLOSE_TIMEOUT_MS);
+    });
     if (path !== undefined) {
       const handler = fastifyHandler(hub, options as FastifyHandlerOptions<FastifyRequestLike>);
       app.route({ method: ["GET", "HEAD", "OPTIONS"], url: path, handler });

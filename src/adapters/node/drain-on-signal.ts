@@ -4,12 +4,11 @@ import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.
 import { processWide } from "../../core/process-wide.ts";
 import { VERSION } from "../../core/version.ts";
 import type { Hub } from "../../hub/hub.ts";
+import { closeConnections, type ConnectionsServer } from "./close-connections.ts";
 
 /** The part of a server that {@link drainOnSignal} uses. Those of `node:http`, `node:https` and `node:http2` fit. */
-export interface ClosableServer {
+export interface ClosableServer extends ConnectionsServer {
   close(callback: (error?: Error) => void): unknown;
-  /** Closes every connection. A server without it may keep connections after `closeTimeoutMs`. */
-  closeAllConnections?(): void;
 }
 
 /** Options of {@link drainOnSignal}. */
@@ -142,11 +141,10 @@ class SignalDrain {
 /** Closes a server. Requests in progress get `timeoutMs`. It is no error if the server is closed already. */
 function closeServer(server: ClosableServer, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
-      server.closeAllConnections?.();
-      resolve();
-    }, timeoutMs);
+    const stop = closeConnections(server, timeoutMs);
+    const timer = setTimeout(resolve, timeoutMs);
     server.close(() => {
+      stop();
       clearTimeout(timer);
       resolve();
     });

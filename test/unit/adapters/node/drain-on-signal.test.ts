@@ -92,6 +92,29 @@ describe("drainOnSignal", () => {
     expect(await exited).toEqual([0, null]);
   });
 
+  test("closes a connection that becomes idle only after the server has begun to close", async () => {
+    const call = `
+      server.keepAliveTimeout = 600_000;
+      server.on("request", (request, response) => {
+        if (request.url === "/slow") process.once("SIGUSR2", () => response.end("slow"));
+      });
+      const { close } = server;
+      server.close = (done) => {
+        const closing = close.call(server, done);
+        console.log("closing");
+        return closing;
+      };
+      drainOnSignal(hub, server, { drainMs: 0, closeTimeoutMs: 600_000 });`;
+    const { child, exited, lines, origin } = await start(program(call));
+    const socket = connect(Number(new URL(origin).port), "127.0.0.1");
+    socket.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+    await until(() => lines.includes("slow"));
+    child.kill("SIGTERM");
+    await until(() => lines.includes("closing"));
+    child.kill("SIGUSR2");
+    expect(await exited).toEqual([0, null]);
+  });
+
   test("has no effect once it is undone: the signal kills the process", async () => {
     const { child, exited } = await start(program("drainOnSignal(hub, server)();"));
     child.kill("SIGTERM");
