@@ -9,7 +9,10 @@ import { frameworksOfDay, frameworksTable, readFrameworks } from "../test/framew
 
 /** Returns a document with a table between its two marks. */
 export function withTable(document: string, table: string): string {
-  return document.replace(/(<!-- table -->\n).*?(<!-- \/table -->)/s, (_, begin: string, end: string) => `${begin}\n${table}\n\n${end}`);
+  return document.replace(
+    /(<!-- table -->\n).*?(<!-- \/table -->)/s,
+    (_, begin: string, end: string) => `${begin}\n${table}\n\n${end}`,
+  );
 }
 
 if (import.meta.main) {

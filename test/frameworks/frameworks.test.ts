@@ -10,10 +10,9 @@ import { afterAll, beforeAll, describe, expect, onTestFailed, test } from "vites
 import { ensureSystemPackages } from "../support/system-packages.ts";
 import { browserNeeds, launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
 import { Follower, streams } from "../support/hub.ts";
-import { run } from "../support/run.ts";
 import { cases, readFrameworks, type CaseName } from "./framework.ts";
-import { commandOf, makeProject, packTarball } from "./project.ts";
-import { cleanEnvironment, startServer, type FrameworkServer } from "./server.ts";
+import { makeProject, packTarball } from "./project.ts";
+import { newAddress, runCommand, startServer, type FrameworkServer } from "./server.ts";
 
 const wanted = (process.env["FRAMEWORKS"] ?? "").split(",").filter((name) => name !== "");
 const frameworks = readFrameworks().filter(({ name }) => wanted.length === 0 || wanted.includes(name));
@@ -108,11 +107,9 @@ describe.each(frameworks)("$title", (framework) => {
 
   beforeAll(async () => {
     project = await makeProject(framework, tarball);
-    for (const command of framework.build ?? []) {
-      const { PATH = "", HOME = "" } = cleanEnvironment();
-      await run("env", ["-i", `PATH=${PATH}`, `HOME=${HOME}`, process.execPath, ...commandOf(project, command)], project);
-    }
-    server = await startServer(project, framework.start, framework.env);
+    const env = { ...framework.env, ...(await newAddress()) };
+    for (const command of framework.build ?? []) await runCommand(project, command, env);
+    server = await startServer(project, framework.start, env);
     live = `${server.origin}/live`;
     cookie = await signIn(server.origin, "ada");
     page = await browser.newPage();
@@ -176,7 +173,10 @@ describe.each(frameworks)("$title", (framework) => {
     for (const follower of followers) await until(() => follower.text.includes("to every wire"));
     await waiting.ended();
     for (const follower of followers) follower.leave();
-    const head = await fetch(`${live}?topic=news`, { method: "HEAD", headers: { cookie, accept: "text/event-stream" } });
+    const head = await fetch(`${live}?topic=news`, {
+      method: "HEAD",
+      headers: { cookie, accept: "text/event-stream" },
+    });
     expect([head.status, await head.text()]).toEqual([200, ""]);
     expect(head.headers.get("content-type")).toBe("text/event-stream");
   });
@@ -188,13 +188,19 @@ describe.each(frameworks)("$title", (framework) => {
     await Promise.all(followers.map((follower) => follower.begun()));
     const leave = new AbortController();
     const position = encodeURIComponent(followers[0]?.open.position ?? "");
-    const poll = fetch(`${live}?topic=news&wire=poll&lastEventId=${position}`, { headers: { cookie }, signal: leave.signal });
+    const poll = fetch(`${live}?topic=news&wire=poll&lastEventId=${position}`, {
+      headers: { cookie },
+      signal: leave.signal,
+    });
     await until(async () => (await statsOf(server.origin)).connections === 4);
     for (const follower of followers) follower.leave();
     leave.abort();
     await expect(poll).rejects.toThrow(/abort/);
     await until(async () => (await statsOf(server.origin)).connections === 0);
-    const printed = server.output().split("\n").filter((line) => ERRORS.test(line));
+    const printed = server
+      .output()
+      .split("\n")
+      .filter((line) => ERRORS.test(line));
     if (framework.logs === undefined) expect(printed).toEqual([]);
     else expect(printed.join("\n")).toContain(framework.logs);
   });
@@ -226,7 +232,7 @@ describe.each(frameworks)("$title", (framework) => {
 
   check("hot-reload", async () => {
     const { dev = [], edit = "" } = framework;
-    const development = await startServer(project, dev, framework.env);
+    const development = await startServer(project, dev, { ...framework.env, ...(await newAddress()) });
     onTestFailed(() => console.error(development.output()));
     try {
       const { origin } = development;

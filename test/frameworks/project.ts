@@ -55,7 +55,12 @@ async function installedPackages(name: string, text: string): Promise<string> {
     const installing = `${cache}-${process.pid}`;
     mkdirSync(installing, { recursive: true });
     writeFileSync(join(installing, "package.json"), JSON.stringify({ ...manifest, dependencies }));
-    await run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"], installing);
+    try {
+      await run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"], installing);
+    } catch (error) {
+      rmSync(installing, { recursive: true });
+      throw error;
+    }
     mkdirSync(join(installing, "node_modules"), { recursive: true });
     renameSync(installing, cache);
   }

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "../support/free-port.ts";
+import { run } from "../support/run.ts";
 import { commandOf } from "./project.ts";
 
 /** A running server of an example. */
@@ -27,18 +28,22 @@ function killGroup(pid: number): void {
   }
 }
 
-/** Runs a command of a project until it answers at `PORT`. @throws {Error} with its output if it ends before. */
+/** Variables for a server at a free port of this machine. Some frameworks want the origin when they build. */
+export async function newAddress(): Promise<{ readonly PORT: string; readonly HOST: string; readonly ORIGIN: string }> {
+  const port = await freePort();
+  return { PORT: String(port), HOST: "127.0.0.1", ORIGIN: `http://127.0.0.1:${port}` };
+}
+
+/** Runs a command of a project until it answers at `ORIGIN`. @throws {Error} with its output if it ends before. */
 export async function startServer(
   project: string,
   command: readonly string[],
-  env: { readonly [name: string]: string } = {},
+  env: { readonly [name: string]: string; readonly ORIGIN: string },
 ): Promise<FrameworkServer> {
-  const port = String(await freePort());
-  const origin = `http://127.0.0.1:${port}`;
+  const origin = env.ORIGIN;
   const child = spawn(process.execPath, commandOf(project, command), {
     cwd: project,
-    // VITEST and NODE_ENV of this process would change what frameworks do.
-    env: { ...cleanEnvironment(), PORT: port, HOST: "127.0.0.1", ORIGIN: origin, ...env },
+    env: { ...cleanEnvironment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -75,9 +80,18 @@ export async function startServer(
   };
 }
 
-/** Returns the environment of this process, without the variables that a test runner or npm adds. */
-export function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(?:VITEST|NODE_ENV$|npm_|TEST$|MODE$|DEV$|PROD$|SSR$|BASE_URL$)/.test(name)),
-  );
+/** Returns the environment of a program. NODE_ENV and other variables of this process would change what frameworks do. */
+function cleanEnvironment(): { readonly PATH: string; readonly HOME: string } {
+  const { PATH = "", HOME = "" } = process.env;
+  return { PATH, HOME };
+}
+
+/** Runs a command of a project to its end. @throws {Error} with all that it printed, if it fails. */
+export async function runCommand(
+  project: string,
+  command: readonly string[],
+  env: { readonly [name: string]: string },
+): Promise<void> {
+  const variables = Object.entries({ ...cleanEnvironment(), ...env }).map(([name, value]) => `${name}=${value}`);
+  await run("env", ["-i", ...variables, process.execPath, ...commandOf(project, command)], project);
 }

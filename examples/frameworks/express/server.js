@@ -21,7 +21,11 @@ app.use(express.json(), express.static("public"), express.static("node_modules/c
 // `all`: GET, HEAD, and the preflight, which `cors` answers before it needs a session.
 const origins = ["https://app.example.com"];
 const allowed = cors({ origin: origins, credentials: true, allowedHeaders: ["authorization", "last-event-id"] });
-app.all("/live", allowed, nodeHandler(hub, ({ session }) => ({ context: session.user })));
+app.all(
+  "/live",
+  allowed,
+  nodeHandler(hub, ({ session }) => ({ context: session.user })),
+);
 
 app.post("/login", (request, response, next) => {
   // Check a password here.

@@ -26,7 +26,10 @@ await app.register(session, {
   saveUninitialized: false,
 });
 await app.register(files, {
-  root: [new URL("public", import.meta.url).pathname, new URL("node_modules/comet-sockets/dist", import.meta.url).pathname],
+  root: [
+    new URL("public", import.meta.url).pathname,
+    new URL("node_modules/comet-sockets/dist", import.meta.url).pathname,
+  ],
 });
 
 // The scope of the route. CORS answers the preflight, and its headers reach the stream too.

@@ -13,7 +13,10 @@ export function News() {
     source.onerror = ({ code }) => (document.body.dataset.error = code);
     // The same without the client: an iframe, which calls a function of the page.
     globalThis.cometMessage = setInFrame;
-    const frame = Object.assign(document.createElement("iframe"), { src: "/live?topic=news&from=oldest", hidden: true });
+    const frame = Object.assign(document.createElement("iframe"), {
+      src: "/live?topic=news&from=oldest",
+      hidden: true,
+    });
     document.body.append(frame);
     return () => {
       source.close();

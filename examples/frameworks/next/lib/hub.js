@@ -12,3 +12,6 @@ export const hub = sharedHub(
       },
     }),
 );
+
+/** Edit it while the development server runs: `/version` answers the new one, and the streams stay open. */
+export const version = "v1";
