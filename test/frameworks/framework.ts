@@ -39,6 +39,8 @@ interface Description {
   readonly limits?: { readonly [name in CaseName]?: string };
   /** Text that the server may print about a client that disconnects, if the framework logs it: see `limits`. */
   readonly logs?: string;
+  /** The error with which the development server ends on an edit under an open stream, if it does: see `limits`. */
+  readonly crash?: string;
   /** The code with which the process ends on SIGTERM. 0 unless a limit says otherwise. */
   readonly exitCode?: number;
 }

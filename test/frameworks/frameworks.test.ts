@@ -67,6 +67,10 @@ async function signIn(origin: string, user: string): Promise<string> {
     .join("; ");
 }
 
+/** Follows the news of a development server. */
+const followAs = (cookie: string, origin: string): Promise<Follower> =>
+  Follower.fetch(`${origin}/live?topic=news&wire=ndjson`, { headers: { cookie } });
+
 interface Stats {
   readonly connections: number;
   readonly opened: number;
@@ -239,11 +243,15 @@ describe.each(frameworks)("$title", (framework) => {
       const session = await signIn(origin, "ada");
       const versionOf = async (): Promise<string> => (await fetch(`${origin}/version`)).text();
       expect(await versionOf()).toContain("v1");
-      const follower = await Follower.fetch(`${origin}/live?topic=news&wire=ndjson`, { headers: { cookie: session } });
-      await follower.begun();
+      const follower = await (await followAs(session, origin)).begun();
       const before = await statsOf(origin);
       const path = join(project, edit);
-      writeFileSync(path, readFileSync(path, "utf8").replace("v1", "v2"));
+      writeFileSync(path, readFileSync(path, "utf8").replace('"v1"', '"v2"'));
+      if (framework.crash !== undefined) {
+        await development.exited;
+        expect(development.output()).toContain(framework.crash);
+        return;
+      }
       await until(async () => (await versionOf()).includes("v2"));
       const published = await post(`${origin}/news`, { text: "after the edit" }, session);
       expect(published.ok, `POST /news: ${published.status} ${development.output()}`).toBe(true);

@@ -13,6 +13,8 @@ export interface FrameworkServer {
   readonly output: () => string;
   /** Sends SIGTERM, and resolves to the code and signal with which the process ends. */
   terminate(): Promise<[number | null, NodeJS.Signals | null]>;
+  /** Resolves when the process has ended by itself. */
+  readonly exited: Promise<unknown>;
   /** Kills it and its children, if it still runs. */
   kill(): Promise<void>;
 }
@@ -28,18 +30,24 @@ function killGroup(pid: number): void {
   }
 }
 
-/** Variables for a server at a free port of this machine. Some frameworks want the origin when they build. */
-export async function newAddress(): Promise<{ readonly PORT: string; readonly HOST: string; readonly ORIGIN: string }> {
-  const port = await freePort();
-  return { PORT: String(port), HOST: "127.0.0.1", ORIGIN: `http://127.0.0.1:${port}` };
+/** Where a server of an example listens, as variables of its environment. */
+interface Address {
+  readonly PORT: string;
+  /** For the server behind a proxy. */
+  readonly API_PORT: string;
+  readonly HOST: string;
+  readonly ORIGIN: string;
+  readonly [name: string]: string;
+}
+
+/** Returns an address at free ports of this machine. Some frameworks want the origin when they build. */
+export async function newAddress(): Promise<Address> {
+  const [port, apiPort] = [await freePort(), await freePort()];
+  return { PORT: String(port), API_PORT: String(apiPort), HOST: "127.0.0.1", ORIGIN: `http://127.0.0.1:${port}` };
 }
 
 /** Runs a command of a project until it answers at `ORIGIN`. @throws {Error} with its output if it ends before. */
-export async function startServer(
-  project: string,
-  command: readonly string[],
-  env: { readonly [name: string]: string; readonly ORIGIN: string },
-): Promise<FrameworkServer> {
+export async function startServer(project: string, command: readonly string[], env: Address): Promise<FrameworkServer> {
   const origin = env.ORIGIN;
   const child = spawn(process.execPath, commandOf(project, command), {
     cwd: project,
@@ -76,6 +84,7 @@ export async function startServer(
       child.kill("SIGTERM");
       return exited;
     },
+    exited,
     kill,
   };
 }
