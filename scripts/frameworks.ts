@@ -18,7 +18,7 @@ export function withTable(document: string, table: string): string {
 if (import.meta.main) {
   const root = resolve(import.meta.dirname, "..");
   const frameworks = readFrameworks();
-  const known = frameworks.map(({ name }) => name);
+  const known = [...frameworks.map(({ name }) => name), "jest"];
   const given = process.argv.slice(2);
   const names = given.includes("--today") ? frameworksOfDay(known, new Date()) : given;
   const unknown = names.filter((name) => !known.includes(name));
@@ -27,7 +27,12 @@ if (import.meta.main) {
     process.exit(1);
   }
   console.log(`Frameworks: ${(names.length > 0 ? names : known).join(", ")}`);
-  const { status } = spawnSync("vitest", ["run", "--config", "test/frameworks/vitest.config.ts"], {
+  const chosen = names.length > 0 ? names : known;
+  const files = [
+    ...(chosen.some((name) => name !== "jest") ? ["frameworks.test.ts"] : []),
+    ...(chosen.includes("jest") ? ["jest.test.ts"] : []),
+  ];
+  const { status } = spawnSync("vitest", ["run", "--config", "test/frameworks/vitest.config.ts", ...files], {
     cwd: root,
     stdio: "inherit",
     env: { ...process.env, FRAMEWORKS: names.join(",") },

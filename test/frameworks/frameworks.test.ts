@@ -131,8 +131,9 @@ describe.each(frameworks)("$title", (framework) => {
   });
 
   afterAll(async () => {
-    await page?.close();
-    await server?.kill();
+    // They are missing if the project could not be built or started.
+    await (page as Page | undefined)?.close();
+    await (server as FrameworkServer | undefined)?.kill();
     rmSync(project, { recursive: true, force: true });
     console.log(`  ${framework.title}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   });
@@ -188,12 +189,14 @@ describe.each(frameworks)("$title", (framework) => {
     for (const follower of followers) await until(() => follower.text.includes("to every wire"));
     await waiting.ended();
     for (const follower of followers) follower.leave();
+    const { opened } = await statsOf(server.origin);
     const head = await fetch(`${live}?topic=news`, {
       method: "HEAD",
       headers: { cookie, accept: "text/event-stream" },
     });
     expect([head.status, await head.text()]).toEqual([200, ""]);
     expect(head.headers.get("content-type")).toMatch(/^text\/event-stream/);
+    expect((await statsOf(server.origin)).opened).toBe(opened);
   });
 
   check("leaving", async () => {

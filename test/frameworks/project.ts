@@ -31,7 +31,14 @@ export async function packTarball(folder: string): Promise<string> {
  * Its packages are installed once, and then linked from a cache, until the example's package.json changes.
  */
 export async function makeProject({ name, folder }: Framework, tarball: string): Promise<string> {
-  const packages = await installedPackages(name, readFileSync(join(folder, "package.json"), "utf8"));
+  const project = await makeProjectOf(name, readFileSync(join(folder, "package.json"), "utf8"), tarball);
+  cpSync(folder, project, { recursive: true });
+  return project;
+}
+
+/** Makes a project with nothing but the packages of a manifest, and the tarball. */
+export async function makeProjectOf(name: string, manifest: string, tarball: string): Promise<string> {
+  const packages = await installedPackages(name, manifest);
   const project = mkdtempSync(join(tmpdir(), `comet-sockets-${name}-`));
   const ours = join(project, "node_modules/comet-sockets");
   // Hard links: a copy of the packages of some frameworks takes longer than the tests. Bundlers write only new files.
@@ -41,7 +48,6 @@ export async function makeProject({ name, folder }: Framework, tarball: string):
   });
   mkdirSync(ours);
   await run("tar", ["-xzf", tarball, "-C", ours, "--strip-components=1"]);
-  cpSync(folder, project, { recursive: true });
   return project;
 }
 

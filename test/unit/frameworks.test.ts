@@ -46,6 +46,6 @@ describe("the table of frameworks", () => {
     const [first] = frameworks;
     if (first === undefined) expect.fail("there is no framework");
     const limited = { ...first, without: {}, limits: { drain: "It never ends." } };
-    expect(frameworksTable([limited])).toMatch(/passes, with limit 1 \|\n\n1\. .*: It never ends\.$/);
+    expect(frameworksTable([limited])).toMatch(/\| limit 1 \|\n\n1\. .*: It never ends\.$/);
   });
 });

@@ -48,7 +48,8 @@ const CLOSE_TIMEOUT_MS = 5000;
  * @throws {CometError} `ERR_OPTION`, by the promise of `register`, for bad options.
  * @example
  * ```ts
- * await app.register(fastifyComet, { hub, path: "/live", options: (request) => ({ context: request.session.user }) });
+ * const options = (request: FastifyRequest) => ({ context: request.session.user });
+ * await app.register(fastifyComet, { hub, path: "/live", options });
  * ```
  */
 export function fastifyComet<Request extends FastifyRequestLike = FastifyRequestLike>(

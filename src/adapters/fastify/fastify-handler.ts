@@ -36,7 +36,8 @@ export type FastifyHandlerOptions<Request> =
  * @throws {CometError} `ERR_OPTION` at once for bad `limits`.
  * @example
  * ```ts
- * app.get("/live", { preHandler: signedIn }, fastifyHandler(hub, (request) => ({ context: request.session.user })));
+ * const live = fastifyHandler(hub, (request: FastifyRequest) => ({ context: request.session.user }));
+ * app.get("/live", { preHandler: signedIn }, live);
  * ```
  */
 export function fastifyHandler<Request extends FastifyRequestLike = FastifyRequestLike>(
