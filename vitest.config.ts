@@ -46,14 +46,14 @@ export default defineConfig({
         },
       },
       {
-        // Latencies are measured here, so nothing runs beside them.
+        // A browser is several processes, and a file may start three of them.
         extends: true,
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },
