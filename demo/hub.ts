@@ -4,6 +4,7 @@ import { answerTopic } from "./answers.ts";
 import { readings, type Reading } from "./clock.ts";
 import { Feed } from "./feed.ts";
 import { samples, type Sample } from "./machine.ts";
+import { ticks, type Tick } from "./ticks.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -12,6 +13,8 @@ const topics: ReadonlyMap<string, TopicOptions> = new Map([
   // The newest reading, for clients that subscribe within its second.
   ["clock", { log: { maxEntries: 1, maxAgeMs: 1000 } }],
   ["chat", { log: { maxEntries: 200 } }],
+  // Three seconds of them: a page that is away for longer gets a gap.
+  ["ticks", { log: { maxEntries: 6 } }],
 ]);
 
 /** The demo's one hub, and the feeds that publish to it. */
@@ -40,6 +43,7 @@ export function createHub(broker?: Broker): DemoHub {
   const feeds = new Map<string, Pick<Feed<unknown>, "join" | "leave" | "stop">>([
     ["machine", new Feed(hub.topic<Sample>("machine"), samples)],
     ["clock", new Feed(hub.topic<Reading>("clock"), readings)],
+    ["ticks", new Feed(hub.topic<Tick>("ticks"), ticks)],
   ]);
   const close = async (drainMs: number): Promise<void> => {
     await hub.close({ drainMs });

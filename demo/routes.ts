@@ -5,6 +5,7 @@ import type { Html, Hub } from "comet-sockets";
 import { nodeHandler, sendChunked } from "comet-sockets/node";
 import { Exports } from "../examples/job/exports.ts";
 import { answerRoutes } from "./answers.ts";
+import { BadNetwork } from "./bad-network.ts";
 import { postMessage, type ChatMessage } from "./chat.ts";
 import { thisMachine } from "./machine.ts";
 import { hashPolicy, noncePolicy } from "./policies.ts";
@@ -25,6 +26,7 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/iframe", page("iframe.html")],
     ["/clock", page("clock.html")],
     ["/machine", page("machine.html")],
+    ["/network", page("network.html")],
     ["/chat", page("chat.html")],
     ["/job", page("job.html", JOB_PAGES)],
     ["/job/iframe", page("job-iframe.html", JOB_PAGES)],
@@ -37,6 +39,7 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
     ["/exports", exportsRoute(new Exports(hub))],
     ...answerRoutes(hub),
+    ...new BadNetwork().routes,
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
       "/comet/manual",

@@ -42,9 +42,18 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
     [
       ["CometSourceOptions", "new CometSource(url, options)"],
       ["FollowOptions", "new BareSource(url, options)"],
+      ["FetchEventsOptions", "fetchEvents(url, options)"],
+      ["BatchOptions", "batches(source, callback, options)"],
     ],
   ],
-  ["React", "src/client/react.ts", [["UseCometOptions", "useComet(url, options)"]]],
+  [
+    "Components",
+    "src/client/bindings/react.ts",
+    [
+      ["UseCometOptions", "useComet(url, options)"],
+      ["SelectCometOptions", "useComet(url, options)"],
+    ],
+  ],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],
   [
@@ -73,8 +82,8 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
 const introduction = `# Options
 
 Every option of every function and class, with its type and its default. An option without a default is off or has no value. Times are in
-milliseconds, sizes in bytes. A value out of its range throws a \`CometError\` with the code \`ERR_OPTION\`; the client alone does not check its
-options.
+milliseconds, sizes in bytes. A value out of its range throws a \`CometError\` with the code \`ERR_OPTION\`; only the sources of the client do not
+check theirs.
 
 This page is made from the types: \`npm run docs:options\` writes it, and a test fails if it is out of date.
 `;
@@ -120,7 +129,10 @@ class Page {
     if (exported === undefined) throw new Error(`${file.fileName} does not export ${name}.`);
     const isAlias = (exported.flags & ts.SymbolFlags.Alias) !== 0;
     const symbol = isAlias ? checker.getAliasedSymbol(exported) : exported;
-    const properties = checker.getDeclaredTypeOfSymbol(symbol).getProperties();
+    // The platform documents its own, such as those of `fetch`.
+    const isOurs = (property: ts.Symbol): boolean =>
+      property.declarations?.some((declaration) => !declaration.getSourceFile().isDeclarationFile) === true;
+    const properties = checker.getDeclaredTypeOfSymbol(symbol).getProperties().filter(isOurs);
     const own: ts.Symbol[] = [];
     const inherited = new Map<string, string[]>();
     for (const property of properties) {

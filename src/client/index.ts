@@ -1,4 +1,12 @@
 export { CometSource, type CometSourceOptions } from "./comet-source.ts";
+export { batches, type BatchOptions } from "./batches.ts";
+export { fetchEvents } from "./fetch-events/fetch-events.ts";
+export type { FetchEventsOptions } from "./fetch-events/fetch-events-options.ts";
+export { EventStreamError, type EventStreamErrorCode, type FailedResponse } from "./fetch-events/event-stream-error.ts";
+export type { ServerEvent } from "./fetch-events/event-stream-parser.ts";
+export type { LogEntry, LogFunction, WireLogType } from "./log-entry.ts";
+export { logTo } from "./log-to.ts";
+export { logWire } from "./log-wire.ts";
 export { defineCometSource } from "./define-comet-source.ts";
 export { BareSource, type AnyEvents, type EventOf, type OwnEvents, type SourceListener } from "./bare-source.ts";
 export type {

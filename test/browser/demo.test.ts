@@ -11,6 +11,7 @@ import { createRoutes } from "../../demo/routes.ts";
 import { createDemo } from "../../demo/server.ts";
 import { launchBrowser } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
+import { holds } from "../support/client-site.ts";
 import { wires } from "../support/hub.ts";
 import { root } from "../support/run.ts";
 import { serve } from "../support/servers.ts";
@@ -130,6 +131,38 @@ describe.each(browserNames)("the demo in %s", (name) => {
     // The page missed no message while it was disconnected.
     expect(await text()).not.toMatch(/missed|restarted/);
   }
+
+  test("/network shows retries, late messages and gaps as its buttons cause them", async () => {
+    const { page } = used;
+    await page.goto(`${origin}/network`);
+    const shown = (id: string): Promise<string> => page.evaluate(`document.getElementById("${id}").textContent`);
+    const click = (selector: string): Promise<void> =>
+      page.evaluate(`void document.querySelector(${JSON.stringify(selector)}).click()`);
+    // Keeps the ticks alive while the page is away.
+    const other = await fetch(`${origin}/live?topic=ticks`);
+    const reader = (other.body as ReadableStream<Uint8Array>).getReader();
+    onTestFinished(() => reader.cancel());
+
+    await holds(page, `Number(messages.textContent) >= 2`);
+    expect(await shown("state")).toBe("live over ndjson");
+    await click("#cut");
+    await holds(page, `Number(retries.textContent) >= 1 && Number(connections.textContent) >= 2`);
+    expect(await shown("gaps")).toBe("0");
+
+    await click("#down");
+    await holds(page, `log.textContent.includes("ERR_STATUS 502")`);
+    let missed = "";
+    while ((missed.match(/"data"/g) ?? []).length < 20) missed += new TextDecoder().decode((await reader.read()).value);
+    await click("#down");
+    await holds(page, `Number(gaps.textContent) === 1`);
+    await holds(page, `document.querySelector("#strip .gap") && /gap in ticks: \\d+ messages/.test(log.textContent)`);
+
+    await click("#stall");
+    await holds(page, `/ERR_SILENT, retry in/.test(log.textContent)`);
+    await click("#stall");
+    await holds(page, `/^live over/.test(state.textContent)`);
+    await page.screenshot(join(pictures, `network-${name}.png`));
+  });
 
   test("/iframe shows what it received, in order", async () => {
     const { page } = used;

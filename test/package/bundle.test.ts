@@ -8,18 +8,29 @@ import { root } from "../support/run.ts";
 const folder = mkdtempSync(join(root, "node_modules/.bundle-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A browser's bundle of some code, minified. */
-async function bundled(code: string): Promise<string> {
+const frameworks = ["react", "vue", "svelte", "solid"];
+
+/** A browser's bundle of some code, minified, without the frameworks; except for its names if they are kept. */
+async function bundled(code: string, keepsNames = false): Promise<string> {
   const entry = join(folder, "entry.ts");
   writeFileSync(entry, code);
   const { outputFiles } = await build({
     entryPoints: [entry],
     bundle: true,
-    minify: true,
+    minifyWhitespace: true,
+    minifySyntax: true,
+    minifyIdentifiers: !keepsNames,
     format: "esm",
     target: "es2022",
     write: false,
-    alias: { "comet-sockets/client": join(root, "src/client/index.ts"), "comet-sockets": join(root, "src/index.ts") },
+    alias: {
+      "comet-sockets/client": join(root, "src/client/index.ts"),
+      ...Object.fromEntries(
+        frameworks.map((name) => [`comet-sockets/${name}`, join(root, `src/client/bindings/${name}.ts`)]),
+      ),
+      "comet-sockets": join(root, "src/index.ts"),
+    },
+    external: [...frameworks, "solid-js"],
   });
   return outputFiles[0]?.text ?? "";
 }
@@ -54,15 +65,48 @@ test.each([
   ["the client, with comet", oneWire("comet"), 3_832],
   ["the client, with poll", oneWire("poll"), 3_835],
   ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 3_866],
+  ["fetchEvents", `import { fetchEvents } from "comet-sockets/client"; console.log(fetchEvents);`, 3_127],
+  ["batches", `import { batches } from "comet-sockets/client"; console.log(batches);`, 697],
+  ["logTo", `import { logTo } from "comet-sockets/client"; console.log(logTo);`, 830],
+  ["logWire", `import { logWire } from "comet-sockets/client"; console.log(logWire);`, 854],
 ])("%s stays small", async (_, code, ceiling) => {
   const bytes = await sizeOf(code);
   expect(bytes).toBeLessThanOrEqual(ceiling);
 });
 
-test("excludes the element from a page that does not define it", async () => {
-  const traces = ["customElements", "HTMLElement", "observedAttributes"];
+// The rest is the client with all wires.
+test.each([
+  ["react", 951],
+  ["vue", 928],
+  ["svelte", 1_013],
+  ["solid", 931],
+])("the binding of %s adds little to the client", async (name, ceiling) => {
+  const client = await sizeOf(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
+  const bytes = await sizeOf(`import { useComet } from "comet-sockets/${name}"; console.log(useComet);`);
+  expect(bytes - client).toBeLessThanOrEqual(ceiling);
+});
+
+test.each([
+  ["the element", "defineCometSource", ["customElements", "HTMLElement", "observedAttributes"]],
+  [
+    "fetchEvents",
+    "fetchEvents",
+    ["EventStreamError", "text/event-stream", "ERR_PARSE", "maxEventLength", "ERR_OPTION"],
+  ],
+  ["batches", "batches", ["requestAnimationFrame", "ERR_OPTION"]],
+  ["logTo", "logTo", ["messages are missing", "ERR_OPTION"]],
+  ["logWire", "logWire", ["request without a position", "closed by the client", "ERR_OPTION"]],
+])("excludes %s from a page that does not import it", async (_, name, traces) => {
   const without = await bundled(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
-  const all = await bundled(`import { defineCometSource } from "comet-sockets/client"; defineCometSource();`);
+  const all = await bundled(`import { ${name} } from "comet-sockets/client"; console.log(${name});`);
   expect(traces.filter((trace) => without.includes(trace))).toEqual([]);
   expect(traces.filter((trace) => all.includes(trace))).toEqual(traces);
+});
+
+test("gives a page the same bytes with and without the modules that it does not import", async () => {
+  const source = `new CometSource("/live").onmessage = console.log;`;
+  const path = (file: string): string => JSON.stringify(join(root, "src/client", file));
+  const alone = await bundled(`import { CometSource } from ${path("comet-source.ts")}; ${source}`, true);
+  const among = await bundled(`import { CometSource } from "comet-sockets/client"; ${source}`, true);
+  expect(among === alone).toBe(true);
 });

@@ -109,7 +109,7 @@ function partsIn(text: string): readonly string[] {
 }
 
 describe("every page", () => {
-  test.each(["/", "/iframe", "/clock", "/machine", "/chat", "/job", "/job/iframe", "/answer"])(
+  test.each(["/", "/iframe", "/clock", "/machine", "/network", "/chat", "/job", "/job/iframe", "/answer"])(
     "%s has a strict policy and a small size",
     async (path) => {
       const response = await fetch(demo.origin + path);
@@ -129,7 +129,7 @@ describe("every page", () => {
       }
       expect(bytes).toBeLessThan(MAX_PAGE_BYTES);
       // Each page with a stream has the client. That of examples/answer has no script of the demo's.
-      const users = ["/connection.js", "/job-client.js", "/answer.js"];
+      const users = ["/connection.js", "/network.js", "/job-client.js", "/answer.js"];
       expect(parts.has("/client.global.js")).toBe(users.some((user) => parts.has(user)));
     },
   );
@@ -169,6 +169,68 @@ test("only the demo's own pages start and cancel exports", async () => {
   expect((await send("DELETE", "same-origin", id)).status).toBe(204);
   const stream = await (await fetch(`${demo.origin}/live?topic=job:${id}`)).text();
   expect(stream).toMatch(/^{"ended":{.*"outcome":"stopped".*}}$/m);
+});
+
+describe("the bad network", () => {
+  const page = "00000000-0000-4000-8000-000000000000";
+  const set = (body: unknown, site = "same-origin"): Promise<Response> =>
+    fetch(`${demo.origin}/network/faults`, {
+      method: "POST",
+      headers: { "sec-fetch-site": site },
+      body: JSON.stringify(body),
+    });
+  const follow = (query = `page=${page}`, init?: RequestInit): Promise<Response> =>
+    fetch(`${demo.origin}/network/live?topic=chat&wire=poll&wait=0&${query}`, init);
+
+  test("passes everything on until its page asks for a fault", async () => {
+    const [direct, passed] = [await fetch(`${demo.origin}/live?topic=chat&wire=poll&wait=0`), await follow()];
+    expect(passed.headers.get("content-type")).toBe(direct.headers.get("content-type"));
+    expect(await passed.text()).toBe(await direct.text());
+    expect((await follow(undefined, { method: "HEAD" })).status).toBe(200);
+  });
+
+  test("refuses requests while the server is away, for that page only", async () => {
+    const other = page.replaceAll("8", "9");
+    expect(await (await set({ page, down: true })).json()).toEqual({ delayMs: 0, stalled: false, down: true });
+    expect([(await follow()).status, (await follow(`page=${other}`)).status]).toEqual([502, 200]);
+    await set({ page, down: false });
+    expect((await follow()).status).toBe(200);
+  });
+
+  test("delivers nothing of a stalled connection until it is resumed", async () => {
+    await set({ page, stalled: true });
+    const order: string[] = [];
+    const answer = follow().then(() => order.push("answered"));
+    // Through the same server, so the answer above would be there by now.
+    for (let i = 0; i < 20; i += 1) await (await fetch(`${demo.origin}/live?topic=chat&wire=poll&wait=0`)).text();
+    order.push("resumed");
+    await set({ page, stalled: false });
+    await answer;
+    expect(order).toEqual(["resumed", "answered"]);
+  });
+
+  test("cuts the connections that are open", async () => {
+    const { body } = await fetch(`${demo.origin}/network/live?topic=chat&page=${page}`);
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    await set({ page, cut: true });
+    await expect(reader.read().then(() => reader.read())).rejects.toThrow();
+  });
+
+  test("delays what arrives", async () => {
+    await set({ page, delayMs: 60 });
+    const start = performance.now();
+    await (await follow()).text();
+    expect(performance.now() - start).toBeGreaterThan(59);
+    await set({ page, delayMs: 0 });
+  });
+
+  test("takes faults only from its own pages, and only valid ones", async () => {
+    expect((await set({ page, cut: true }, "cross-site")).status).toBe(403);
+    for (const body of [{}, { page: "x" }, { page, delayMs: -1 }, { page, delayMs: 10_001 }, { page, delayMs: "1" }])
+      expect((await set(body)).status).toBe(400);
+    expect((await follow("page=x")).status).toBe(400);
+  });
 });
 
 describe("the program", () => {

@@ -61,7 +61,12 @@ async function openPage(protocol: Protocol): Promise<Page> {
   const unlisten = protocol.listen(({ method, params, sessionId = "" }) => {
     if (!sessions.has(sessionId)) return;
     if (method === "Target.attachedToTarget") {
-      const frame = (params as { sessionId: string }).sessionId;
+      const { sessionId: frame, targetInfo } = params as { sessionId: string; targetInfo: { type: string } };
+      // A worker waits for a debugger too. Its console is not recorded.
+      if (targetInfo.type === "worker") {
+        void protocol.send("Runtime.runIfWaitingForDebugger", {}, frame).catch(() => undefined);
+        return;
+      }
       sessions.add(frame);
       // A frame that goes before it is watched has nothing to tell.
       watchFrame(protocol, frame).catch(() => undefined);
@@ -103,7 +108,8 @@ async function openPage(protocol: Protocol): Promise<Page> {
 
 /** Listens to a session, and to the frames below it that have a process, and so a session, of their own. */
 async function watchFrame(protocol: Protocol, session: string): Promise<void> {
-  const children = { autoAttach: true, waitForDebuggerOnStart: true, flatten: true, filter: [{ type: "iframe" }] };
+  const filter = [{ type: "iframe" }, { type: "worker" }];
+  const children = { autoAttach: true, waitForDebuggerOnStart: true, flatten: true, filter };
   await Promise.all([
     protocol.send("Target.setAutoAttach", children, session),
     protocol.send("Runtime.enable", {}, session),
