@@ -59,6 +59,8 @@ export default defineConfig(
       "docs-site/",
       "coverage/",
       "demo/pages/",
+      // Projects of their own, with their own packages: test/frameworks runs them.
+      "examples/frameworks/",
       "examples/job/pages/",
       // Plain JavaScript, to be pasted: tests run it.
       "examples/**/*.{js,mjs}",

@@ -17,6 +17,8 @@ export default defineConfig({
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
       { find: /^comet-sockets\/nats$/, replacement: source("src/brokers/nats/index.ts") },
       { find: /^comet-sockets\/postgres$/, replacement: source("src/brokers/postgres/index.ts") },
+      { find: /^comet-sockets\/fastify$/, replacement: source("src/adapters/fastify/index.ts") },
+      { find: /^comet-sockets\/nest$/, replacement: source("src/adapters/nest/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },

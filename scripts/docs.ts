@@ -22,6 +22,7 @@ const readingOrder = [
   "slow-subscribers",
   "presence",
   "shutdown",
+  "frameworks",
   "cors-and-csp",
   "testing",
   "deployment",

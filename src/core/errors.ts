@@ -38,6 +38,7 @@
  * | `ERR_PRODUCER_LOST` | the process that produced the topic has died or lost its lease |
  * | `ERR_FAILED` | the source of the topic has failed |
  * | `ERR_MESSAGE` | a message is too large, or its event name, key or id is invalid |
+ * | `ERR_VERSION` | two versions of this package use one shared hub |
  */
 export type CometErrorCode =
   | "ERR_OPTION"
@@ -74,7 +75,8 @@ export type CometErrorCode =
   | "ERR_TOPIC_EXPIRED"
   | "ERR_PRODUCER_LOST"
   | "ERR_FAILED"
-  | "ERR_MESSAGE";
+  | "ERR_MESSAGE"
+  | "ERR_VERSION";
 
 /** The error class of this package. `code` distinguishes errors; `cause` is the underlying error, if there is one. */
 export class CometError extends Error {

@@ -1,0 +1,9 @@
+import { drainOnSignal } from "comet-sockets/node";
+import { defineNitroPlugin } from "nitro/runtime";
+import { hub } from "../lib/hub.js";
+
+// The hook `close` of Nitro comes only when the last stream has ended, so the hub has to end them by itself. Nitro closes
+// the server, and ends the process.
+export default defineNitroPlugin(() => {
+  drainOnSignal(hub, undefined, { drainMs: 1000 });
+});

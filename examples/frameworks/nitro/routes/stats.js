@@ -1,0 +1,3 @@
+import { hub } from "../lib/hub.js";
+
+export default () => hub.stats();

@@ -1,0 +1,3 @@
+import { version } from "../lib/hub.js";
+
+export default () => version;
