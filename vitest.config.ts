@@ -14,6 +14,9 @@ export default defineConfig({
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
       { find: /^comet-sockets\/nats$/, replacement: source("src/brokers/nats/index.ts") },
       { find: /^comet-sockets\/postgres$/, replacement: source("src/brokers/postgres/index.ts") },
+      { find: /^comet-sockets\/bun$/, replacement: source("src/adapters/bun/index.ts") },
+      { find: /^comet-sockets\/deno$/, replacement: source("src/adapters/deno/index.ts") },
+      { find: /^comet-sockets\/workers$/, replacement: source("src/adapters/workers/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },
@@ -41,6 +44,18 @@ export default defineConfig({
           hookTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Servers on other runtimes, in processes of their own. `npm run test:runtimes` does more of the same.
+        extends: true,
+        test: {
+          name: "runtimes",
+          include: ["test/runtimes/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
