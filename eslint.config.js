@@ -60,6 +60,8 @@ export default defineConfig(
       "coverage/",
       "demo/pages/",
       "examples/job/pages/",
+      // The types of other runtimes: test/package/runtime-types.test.ts compiles them.
+      "examples/runtimes/",
       // Plain JavaScript, to be pasted: tests run it.
       "examples/**/*.{js,mjs}",
       "test/package/consumers/",

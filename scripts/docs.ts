@@ -21,6 +21,7 @@ const readingOrder = [
   "shutdown",
   "cors-and-csp",
   "testing",
+  "runtimes",
   "deployment",
   "monitoring",
   "brokers",

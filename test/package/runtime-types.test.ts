@@ -64,6 +64,7 @@ describe("the declarations of dist/", () => {
     for (const name of ["package.json", "dist"]) cpSync(join(root, name), join(copy, name), { recursive: true });
     writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
     for (const [name, code] of Object.entries(modules)) writeFileSync(join(folder, `${name}.ts`), code);
+    cpSync(join(root, "examples/runtimes"), join(folder, "examples"), { recursive: true });
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -81,7 +82,7 @@ describe("the declarations of dist/", () => {
         skipLibCheck: false,
         noEmit: true,
       },
-      files: [`${name}.ts`],
+      files: [`${name}.ts`, ...(name === "node" ? [] : [`examples/${name}.ts`])],
     };
     const path = join(folder, `tsconfig.${name}.json`);
     writeFileSync(path, JSON.stringify(config));
@@ -95,6 +96,6 @@ describe("the declarations of dist/", () => {
 
   test("pass deno check", async () => {
     writeFileSync(join(folder, "deno.json"), JSON.stringify({ nodeModulesDir: "manual" }));
-    await run(await installedRuntime("deno"), ["check", "deno.ts"], folder);
+    await run(await installedRuntime("deno"), ["check", "deno.ts", "examples/deno.ts"], folder);
   });
 });

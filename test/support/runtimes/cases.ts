@@ -308,6 +308,16 @@ async function forgetsWhoHasLeft(world: World): Promise<void> {
   expect([new Set(reasons), errors]).toEqual([new Set(["client"]), []]);
 }
 
+/** The limits that count addresses see the client's. */
+async function countsAddresses(world: World): Promise<void> {
+  const { server } = world;
+  const hub = await world.hub({ maxConnectionsPerAddress: 1 });
+  const first = await (await server.follow(hub, "topic=t&wire=sse")).begun();
+  const second = await fetch(`http://127.0.0.1:${server.port}/live/${hub}?topic=t`);
+  expect([second.status, ((await second.json()) as { code: string }).code]).toEqual([429, "ERR_RATE"]);
+  first.leave();
+}
+
 /** A server that closes quiet connections leaves those of a hub alone, whatever the hub's heartbeat is. */
 async function keepsQuietStreams(world: World): Promise<void> {
   const { server } = world;
@@ -352,6 +362,17 @@ export const cases: readonly Case[] = [
   { title: "answers HEAD as GET", column: "HEAD", run: answersHead },
   { title: "refuses with a status, a code and a reason", column: "refusals", run: refusesWithAReason },
   { title: "forgets clients that come and go", column: "comings", run: forgetsWhoHasLeft },
+  {
+    title: "counts clients by their address",
+    column: "address",
+    run: countsAddresses,
+    missing: ({ name, limits }) =>
+      limits.hasNoExit === true
+        ? "Cloudflare sets `cf-connecting-ip`, which `workerd` alone does not"
+        : name.endsWith("hub.fetch")
+          ? "`hub.fetch` does not see addresses: give one to `fetchHandler`"
+          : undefined,
+  },
   {
     title: "keeps quiet streams and waiting polls open with default options",
     column: "quiet",
