@@ -7,15 +7,43 @@ export default {
       name: "no-runtime-dependencies",
       comment: "The package has none: all that src/ may import is itself and Node.",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(?:client/react\\.ts$|brokers/nats/)" },
+      from: { path: "^src/", pathNot: "^src/(?:client/bindings/|brokers/nats/)" },
       to: { pathNot: "^src/", dependencyTypesNot: ["core"] },
     },
     {
       name: "only-react",
-      comment: "The hook is for those who have React; it needs nothing else.",
+      comment: "The binding of React imports React, which the application brings, and no other package.",
       severity: "error",
-      from: { path: "^src/client/react\\.ts$" },
+      from: { path: "^src/client/bindings/react\\.ts$" },
       to: { pathNot: "^src/|node_modules/(?:@types/)?react/" },
+    },
+    {
+      name: "only-vue",
+      comment: "The binding of Vue imports Vue, which the application brings, and no other package.",
+      severity: "error",
+      from: { path: "^src/client/bindings/vue\\.ts$" },
+      to: { pathNot: "^src/|node_modules/(?:vue|@vue)/" },
+    },
+    {
+      name: "only-svelte",
+      comment: "The binding of Svelte imports Svelte, which the application brings, and no other package.",
+      severity: "error",
+      from: { path: "^src/client/bindings/svelte\\.ts$" },
+      to: { pathNot: "^src/|node_modules/svelte/" },
+    },
+    {
+      name: "only-solid",
+      comment: "The binding of Solid imports Solid, which the application brings, and no other package.",
+      severity: "error",
+      from: { path: "^src/client/bindings/solid\\.ts$" },
+      to: { pathNot: "^src/|node_modules/solid-js/" },
+    },
+    {
+      name: "store-without-framework",
+      comment: "The store that the bindings share knows no framework.",
+      severity: "error",
+      from: { path: "^src/client/bindings/comet-store\\.ts$" },
+      to: { pathNot: "^src/" },
     },
     {
       name: "only-nats",
@@ -30,5 +58,7 @@ export default {
     tsConfig: { fileName: "tsconfig.build.json" },
     // Imports of types make circles too: for a reader, who follows them.
     tsPreCompilationDeps: true,
+    // Of a package that has no main file for a subpath, such as Svelte.
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
   },
 };

@@ -8,7 +8,10 @@ export default defineConfig({
     alias: [
       { find: /^comet-sockets$/, replacement: source("src/index.ts") },
       { find: /^comet-sockets\/client$/, replacement: source("src/client/index.ts") },
-      { find: /^comet-sockets\/react$/, replacement: source("src/client/react.ts") },
+      { find: /^comet-sockets\/react$/, replacement: source("src/client/bindings/react.ts") },
+      { find: /^comet-sockets\/vue$/, replacement: source("src/client/bindings/vue.ts") },
+      { find: /^comet-sockets\/svelte$/, replacement: source("src/client/bindings/svelte.ts") },
+      { find: /^comet-sockets\/solid$/, replacement: source("src/client/bindings/solid.ts") },
       { find: /^comet-sockets\/memory$/, replacement: source("src/brokers/memory/index.ts") },
       { find: /^comet-sockets\/sqlite$/, replacement: source("src/brokers/sqlite/index.ts") },
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
@@ -59,14 +62,14 @@ export default defineConfig({
         },
       },
       {
-        // Latencies are measured here, so nothing runs beside them.
+        // A browser is several processes, and a file may start three of them.
         extends: true,
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -16,6 +16,7 @@ const readingOrder = [
   "language-models",
   "authorization",
   "client",
+  "bindings",
   "slow-subscribers",
   "presence",
   "shutdown",

@@ -44,7 +44,14 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["FollowOptions", "new BareSource(url, options)"],
     ],
   ],
-  ["React", "src/client/react.ts", [["UseCometOptions", "useComet(url, options)"]]],
+  [
+    "Components",
+    "src/client/bindings/react.ts",
+    [
+      ["UseCometOptions", "useComet(url, options)"],
+      ["SelectCometOptions", "useComet(url, options)"],
+    ],
+  ],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],
   [

@@ -21,9 +21,19 @@ interface Report {
   readonly numTodoTests: number;
   readonly numFailedTestSuites: number;
   readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly name: string;
+    readonly message: string;
+    readonly status: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
+
+/** The characters of a failure's message that its summary shows. */
+const SUMMARY_LENGTH = 600;
 
 const reportFile = "test-results/vitest.json";
 const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
@@ -56,6 +66,16 @@ function tests(): void {
     assertionResults.filter(({ status }) => status !== "passed" && status !== "failed").map(({ fullName }) => fullName),
   );
   for (const name of skipped) console.log(`  skipped: ${name}`);
+  // The end of a log names what has failed.
+  for (const { name, message, status, assertionResults } of report.testResults) {
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    for (const { fullName, failureMessages } of failed) {
+      console.log(`  failed: ${name}: ${fullName}\n    ${failureMessages.join(" ").slice(0, SUMMARY_LENGTH)}`);
+    }
+    if (status === "failed" && failed.length === 0) {
+      console.log(`  failed: ${name}\n    ${message.slice(0, SUMMARY_LENGTH)}`);
+    }
+  }
   counts.passed += report.numPassedTests;
   counts.skipped += skipped.length;
   // A file that could not be loaded has no tests to count, and an error outside of any test fails the run as well.

@@ -13,9 +13,9 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     const leaving = await processes.join();
     const [gone, stays] = await Promise.all([leaving.listen(topic), b.listen(topic)]);
     await a.publish(topic, '"both"');
-    await until(() => gone.notices.length === 1 && stays.notices.length === 1, 5000);
+    await until(() => gone.notices.length === 1 && stays.notices.length === 1);
     const publishing = inFlight(300, 20, (i) => a.publish(topic, String(i)));
-    await until(() => gone.notices.length > 20, 5000);
+    await until(() => gone.notices.length > 20);
     // Some messages are in flight, or wait for a turn.
     const [late, closing] = [b.publish(topic, '"late"'), leaving.close()];
     await closing;
@@ -23,7 +23,7 @@ export function closeContract(open: () => Promise<BrokerWorld>): void {
     a.signal("after close");
     await Promise.all([publishing, late]);
     const last = await a.publish(topic, '"last"');
-    await until(() => stays.offsets.at(-1) === last.offset && a.signals.includes("after close"), 5000);
+    await until(() => stays.offsets.at(-1) === last.offset && a.signals.includes("after close"));
     await turns(20);
     expect(gone.notices).toHaveLength(heard);
     expect(leaving.signals).toEqual([]);

@@ -14,7 +14,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     await inFlight(count, 1, (i) =>
       (i % 2 === 0 ? a : b).publish(topic, publication(String(i), { event: "e", key: "k" })),
     );
-    await until(() => ears.every((ear) => ear.notices.length >= count), 5000);
+    await until(() => ears.every((ear) => ear.notices.length >= count));
     await turns(20);
     const { epoch, messages } = await c.readAll(topic);
     const offsets = messages.map(({ offset }) => offset);
@@ -34,7 +34,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
       await ([a, b, c][i % 3] as typeof a).publish(topic, String(i));
       return { ear, topic };
     });
-    await until(() => ears.every(({ ear }) => ear.notices.length > 0), 5000);
+    await until(() => ears.every(({ ear }) => ear.notices.length > 0));
     for (const [i, { ear, topic }] of ears.entries()) {
       expect(ear.jsons).toEqual([String(i)]);
       c.unlisten(topic, ear);
@@ -47,7 +47,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     const positions = await inFlight(5, 1, (i) => a.publish(topic, String(i)));
     const ear = await b.listen(topic);
     const { offset } = await a.publish(topic, '"new"');
-    await until(() => ear.offsets.includes(offset), 5000);
+    await until(() => ear.offsets.includes(offset));
     expect(ear.jsons).toEqual(['"new"']);
     expect(ear.notices[0]?.previous).toBe(positions.at(-1)?.offset);
     b.unlisten(topic, ear);
@@ -58,7 +58,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     const topics = Array.from({ length: 400 }, (_, i) => freshTopic(`many ${i}`));
     const ears = await Promise.all(topics.map((topic) => b.listen(topic)));
     await inFlight(800, 40, (i) => (i % 2 === 0 ? a : c).publish(topics[i % 400] as string, `"${topics[i % 400]}"`));
-    await until(() => ears.every((ear) => ear.notices.length >= 2), 5000);
+    await until(() => ears.every((ear) => ear.notices.length >= 2));
     await turns(20);
     for (const [i, topic] of topics.entries()) {
       expect(ears[i]?.jsons).toEqual([`"${topic}"`, `"${topic}"`]);
@@ -71,16 +71,16 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     const [topic, kept] = [freshTopic("left"), freshTopic("kept")];
     const [leaver, stayer, other] = await Promise.all([b.listen(topic), c.listen(topic), b.listen(kept)]);
     await a.publish(topic, '"heard"');
-    await until(() => leaver.notices.length === 1 && stayer.notices.length === 1, 5000);
+    await until(() => leaver.notices.length === 1 && stayer.notices.length === 1);
     // It unsubscribes while many messages are published.
     const publishing = inFlight(200, 20, (i) => a.publish(topic, String(i)));
-    await until(() => leaver.notices.length > 20, 5000);
+    await until(() => leaver.notices.length > 20);
     b.unlisten(topic, leaver);
     const heard = leaver.notices.length;
     await publishing;
     await b.publish(topic, '"by itself"');
     await a.publish(kept, '"kept"');
-    await until(() => stayer.notices.length === 202 && other.notices.length === 1, 5000);
+    await until(() => stayer.notices.length === 202 && other.notices.length === 1);
     await turns(20);
     expect(leaver.notices).toHaveLength(heard);
     // A second unlisten, or one without a listener, has no effect.
@@ -100,7 +100,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
       const second = await b.listen(topic);
       await publishing;
       await a.publish(topic, `"${round} after"`);
-      await until(() => second.jsons.includes(`"${round} after"`), 5000);
+      await until(() => second.jsons.includes(`"${round} after"`));
       expect(second.jsons.filter((json) => json.includes("after"))).toEqual([`"${round} after"`]);
       b.unlisten(topic, second);
       if (round % 3 === 0) await turns(10);
@@ -125,7 +125,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
     const ear = await b.listen(topic);
     expect(await settled).toBe("settled");
     await inFlight(20, 4, (i) => a.publish(topic, String(i)));
-    await until(() => ear.notices.length === 20, 5000);
+    await until(() => ear.notices.length === 20);
     b.unlisten(topic, ear);
   });
 
@@ -144,7 +144,7 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
       a.unlisten(topic);
     });
     await inFlight(20, 5, (i) => b.publish(topic, String(i)));
-    await until(() => ear.notices.length >= 10, 5000);
+    await until(() => ear.notices.length >= 10);
     await turns(20);
     expect(asked).toHaveLength(10);
     expect(ear.jsons).toEqual(asked);
@@ -164,11 +164,11 @@ export function listenContract(open: () => Promise<BrokerWorld>): void {
       freshTopic("last"),
     ];
     for (const [i, text] of texts.entries()) (all[i % 3] as typeof a).signal(text);
-    await until(() => all.every(({ signals }) => texts.every((text) => signals.includes(text))), 5000);
+    await until(() => all.every(({ signals }) => texts.every((text) => signals.includes(text))));
     await turns(20);
     for (const { signals } of all) expect(signals.splice(0).toSorted()).toEqual(texts.toSorted());
     for (let i = 0; i < 100; i += 1) a.signal(String(i));
-    await until(() => all.every(({ signals }) => signals.length >= 100), 5000);
+    await until(() => all.every(({ signals }) => signals.length >= 100));
     for (const { signals } of all) expect(signals.splice(0)).toEqual(Array.from({ length: 100 }, (_, i) => String(i)));
   });
 }

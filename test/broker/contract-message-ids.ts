@@ -37,7 +37,7 @@ export function messageIdContract(open: () => Promise<BrokerWorld>): void {
     const again = await inFlight(count, 10, (i) => b.publish(topic, publication('"again"', { messageId: `id ${i}` })));
     expect(again).toEqual(pairs.map(([position]) => position));
     const end = await a.publish(topic, '"end"');
-    await until(() => ear.offsets.at(-1) === end.offset, 5000);
+    await until(() => ear.offsets.at(-1) === end.offset);
     const all = (await a.readAll(topic)).messages;
     expect(all).toHaveLength(count + 1);
     expectChain(ear, all);

@@ -179,7 +179,7 @@ class ModelTopic {
   async #heard(who: number): Promise<void> {
     const { ear, from } = this.#ears[who] as { ear: Ear; from: number };
     const expected = this.#published.slice(from);
-    await until(() => ear.notices.length >= expected.length, 5000);
+    await until(() => ear.notices.length >= expected.length);
     expect(ear.notices.map(({ epoch, message }) => ({ epoch, offset: message.offset, json: message.json }))).toEqual(
       expected.map(({ position, json }) => ({ ...position, json })),
     );

@@ -77,7 +77,7 @@ export function orderContract(open: () => Promise<BrokerWorld>): void {
     }
     for (const process of [a, b]) expect((await process.readAll(topic)).messages).toEqual(total.messages);
     const end = await a.publish(topic, '"end"');
-    await until(() => ears.every((ear) => ear.offsets.at(-1) === end.offset), 5000);
+    await until(() => ears.every((ear) => ear.offsets.at(-1) === end.offset));
     const everything = (await a.readAll(topic)).messages;
     const byOffset = new Map(everything.map((message) => [message.offset, message]));
     for (const [i, ear] of ears.entries()) {

@@ -25,7 +25,7 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
     expect(messages.map(({ json }) => json)).toEqual(positions.map((_, i) => `"new ${i}"`));
     expect(positions).toEqual(messages.map(({ offset }) => ({ epoch: next, offset })));
     const isNew = (notice: Notice): boolean => notice.epoch === next;
-    await until(() => ears.every((ear) => ear.notices.filter(isNew).length === 6), 5000);
+    await until(() => ears.every((ear) => ear.notices.filter(isNew).length === 6));
     for (const [i, ear] of ears.entries()) {
       expect(ear.notices.filter(isNew).map(({ message }) => message)).toEqual(messages);
       expect(ear.notices.filter((notice) => !isNew(notice)).map((notice) => notice.epoch)).toEqual(
@@ -52,7 +52,7 @@ export function renewContract(open: () => Promise<BrokerWorld>, { renewsTopics }
       expect(messages).toMatchObject([{ offset: position.offset, json: '"new"' }]);
       expect(floor).toBeLessThan(position.offset);
     }
-    await until(() => ear.notices.length > 0, 5000);
+    await until(() => ear.notices.length > 0);
     // The offset before is 0, or that at which the new epoch began.
     expect([0, empty.head]).toContain(ear.notices[0]?.previous);
     expect(ear.jsons).toEqual(['"new"']);

@@ -38,7 +38,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     const after = await inFlight(12, 4, (i) => b.publish(topics[i] as string, '"after"'));
     for (const [t, { epoch, offset }] of after.entries()) {
       const heard = ears[t] as Ear[];
-      await until(() => heard.every((ear) => ear.offsets.includes(offset)), 5000);
+      await until(() => heard.every((ear) => ear.offsets.includes(offset)));
       const { messages } = await a.readAll(topics[t] as string);
       const previous = messages.at(-2)?.offset;
       for (const [who, ear] of heard.entries()) {
@@ -48,7 +48,7 @@ export function restartContract(open: () => Promise<BrokerWorld>): void {
     }
     const text = freshTopic("signal");
     b.signal(text);
-    await until(() => all.every(({ signals }) => signals.includes(text)), 5000);
+    await until(() => all.every(({ signals }) => signals.includes(text)));
   });
 
   test("remembers a message id after an outage, so that a retry is idempotent", async () => {

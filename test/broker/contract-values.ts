@@ -159,7 +159,7 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
     const expected = publications.map(contentOf);
     const { messages } = await b.readAll(topic, head);
     expect(messages.map(contentOf)).toEqual(expected);
-    await until(() => ear.notices.length === publications.length, 5000);
+    await until(() => ear.notices.length === publications.length);
     expect(ear.notices.map(({ message }) => contentOf(message))).toEqual(expected);
     expect(ear.notices.map(({ message }) => message)).toEqual(messages);
     c.unlisten(topic, ear);
@@ -228,7 +228,7 @@ export function valuesContract(open: () => Promise<BrokerWorld>): void {
       expect(histories[i]?.messages.map(contentOf)).toEqual([contentOf(publication(JSON.stringify(topic)))]);
       expect(histories[i]?.messages[0]?.offset).toBe(positions[i]?.offset);
     }
-    await until(() => ears.every((ear) => ear.notices.length > 0), 5000);
+    await until(() => ears.every((ear) => ear.notices.length > 0));
     for (const [i, topic] of topics.entries()) {
       expect(ears[i]?.jsons).toEqual([JSON.stringify(topic)]);
       c.unlisten(topic, ears[i]);

@@ -117,7 +117,7 @@ describe.each([
         return acknowledged.length > before;
       });
     }
-    await until(() => follower.data.length >= acknowledged.length, 10_000);
+    await until(() => follower.data.length >= acknowledged.length);
     expect(follower.data).toEqual(acknowledged);
     expect(follower.items.filter(({ type }) => type === "gap")).toEqual([]);
   });

@@ -344,6 +344,25 @@ test("a name that a hub has read can be produced and ended there", async () => {
   expect(reader.items.map(({ type }) => type)).toEqual(["open", "message", "message", "ended", "end"]);
 });
 
+test("a position of an earlier topic of a name is a gap, for readers that the log is too short for as well", async () => {
+  const server = await startNats();
+  onTestFinished(() => server.close());
+  const { hub } = notedHub({
+    broker: await natsBroker({ connection: { servers: `127.0.0.1:${server.port}` } }),
+    topics: () => ({ finite: true, log: { maxEntries: 10 }, history: { maxEntries: 1000 } }),
+  });
+  const topic = hub.topic<number>("t");
+  let earlier = "";
+  for (let i = 0; i < 20; i += 1) earlier = await topic.publish(i);
+  await topic.delete();
+  for (let i = 100; i < 140; i += 1) await topic.publish(i);
+  const reader = await followHub(hub, `topic=t&wire=ndjson&lastEventId=${encodeURIComponent(earlier)}`);
+  await reader.has(40);
+  expect(reader.open.states).toEqual({ t: "gap" });
+  expect(reader.items.slice(1, 3)).toMatchObject([{ type: "gap", missed: null }, { type: "message" }]);
+  expect(reader.data).toEqual(Array.from({ length: 40 }, (_, i) => 100 + i));
+});
+
 function ignore(): void {
   // These tests call the broker as a hub does, and await its answers alone.
 }

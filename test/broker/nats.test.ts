@@ -1,19 +1,23 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { tryPublishing } from "../../src/brokers/nats/ensure-stream.ts";
 import { natsBroker, type NatsBrokerOptions } from "../../src/brokers/nats/index.ts";
+import { checkNatsOptions } from "../../src/brokers/nats/nats-broker-options.ts";
+import { NatsLink } from "../../src/brokers/nats/nats-link.ts";
 import { CometError } from "../../src/index.ts";
 import type { Broker, Notice } from "../../src/log/broker.ts";
 import { freePort } from "../support/free-port.ts";
 import { startNats, type NatsServer } from "../support/nats.ts";
-import { run } from "../support/run.ts";
 import { expectCode, until } from "../support/sources.ts";
 import { tcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { inFlight, publication, wide } from "./contract-world.ts";
 import { brokerContract } from "./contract.ts";
-import { impatient, serverWorld } from "./server-world.ts";
+import { impatient, NEVER_MS, serverWorld } from "./server-world.ts";
 
 brokerContract(
   "nats",
@@ -140,6 +144,17 @@ describe("the broker of NATS", () => {
       expect(error.message).toContain(name);
     });
 
+    test("waits for a stream that another process has just created", async () => {
+      const settings = checkNatsOptions({ connection: { servers: `127.0.0.1:${server.port}` } });
+      const link = await NatsLink.open(settings, new AbortController().signal, () => undefined);
+      closers.push(() => link.close(new CometError("ERR_CLOSED", "closed")));
+      const asked = vi.spyOn(link, "request");
+      const trying = tryPublishing(link, "created.%");
+      await until(() => asked.mock.calls.length > 1);
+      admin.subscribe("created.%", { callback: (_error, message) => void message.respond("{}") });
+      await trying;
+    });
+
     test("rejects if there is no server", async () => {
       expect((await rejection({}, await freePort())).code).toBe("ERR_BROKER");
     });
@@ -147,12 +162,11 @@ describe("the broker of NATS", () => {
     test("rejects if the server does not answer, and leaves no connection behind", async () => {
       const proxy = await proxied();
       proxy.stall();
-      const began = performance.now();
       const error = await rejection({ connectTimeoutMs: 300 }, proxy.port);
-      expect(performance.now() - began).toBeLessThan(1000);
       expect(error.code).toBe("ERR_BROKER");
+      expect(error.message).toContain("300 ms");
       proxy.resume();
-      await until(() => proxy.connections === 0, 2000);
+      await until(() => proxy.connections === 0);
     });
 
     test("rejects within connectTimeoutMs if JetStream does not answer, and leaves no connection behind", async () => {
@@ -167,7 +181,7 @@ describe("the broker of NATS", () => {
       const error = await rejection({ connectTimeoutMs: 300, timeoutMs: 60_000 }, proxy.port);
       expect(error.code).toBe("ERR_BROKER");
       expect(error.message).toContain("within 300 ms");
-      await until(() => proxy.connections === 0, 2000);
+      await until(() => proxy.connections === 0);
     });
 
     test("rejects a server without JetStream", async () => {
@@ -245,7 +259,7 @@ describe("the broker of NATS", () => {
       const other = await join({ stream, log: { maxEntries: 50 } });
       const { epoch } = await other.broker.read("t", 0, bounds, Infinity);
       expect(epoch).not.toBe(positions[0]?.epoch);
-      await until(() => one.told.length === 2, 2000);
+      await until(() => one.told.length === 2);
       expect(one.told).toEqual(["lost", "restored"]);
       expect((await one.broker.publish("t", publication("1"), bounds)).epoch).toBe(epoch);
     });
@@ -347,24 +361,26 @@ describe("the broker of NATS", () => {
     test("is restored, with all subscriptions", async () => {
       const proxy = await proxied();
       const stream = nextStream();
-      const [{ broker, told, losses }, other] = [await join({ stream }, proxy.port), await join({ stream })];
+      // A call that waited for its time limit would outlast the test.
+      const [{ broker, told, losses }, other] = [
+        await join({ stream, timeoutMs: NEVER_MS }, proxy.port),
+        await join({ stream }),
+      ];
       const heard: Notice[] = [];
       await broker.listen("t", (notice) => heard.push(notice));
       await other.broker.publish("t", publication("1"), bounds);
-      await until(() => heard.length === 1, 2000);
+      await until(() => heard.length === 1);
       for (let round = 1; round <= 3; round += 1) {
         proxy.refuse();
-        await until(() => told.length === 2 * round - 1, 2000);
-        const began = performance.now();
+        await until(() => told.length === 2 * round - 1);
         await expectCode("ERR_BROKER", () => broker.publish("t", publication("2"), bounds));
         await expectCode("ERR_BROKER", () => broker.read("t", 0, bounds, 0));
         await expectCode("ERR_BROKER", () => broker.listen("u", () => undefined));
-        expect(performance.now() - began).toBeLessThan(50);
         const { offset } = await other.broker.publish("t", publication('"missed"'), bounds);
         proxy.accept();
-        await until(() => told.length === 2 * round, 5000);
+        await until(() => told.length === 2 * round);
         const next = await other.broker.publish("t", publication('"told"'), bounds);
-        await until(() => heard.at(-1)?.message.offset === next.offset, 2000);
+        await until(() => heard.at(-1)?.message.offset === next.offset);
         expect(heard.at(-1)?.previous).toBe(offset);
       }
       expect(told).toEqual(["lost", "restored", "lost", "restored", "lost", "restored"]);
@@ -374,19 +390,20 @@ describe("the broker of NATS", () => {
 
     test("is detected soon when the network is silent, while pending data stays bounded", async () => {
       const proxy = await proxied();
-      const { broker, told } = await join({ stream: nextStream(), maxPendingBytes: 2 ** 22 }, proxy.port);
+      const { broker, told } = await join(
+        { stream: nextStream(), maxPendingBytes: 2 ** 22, timeoutMs: NEVER_MS },
+        proxy.port,
+      );
       const large = publication(JSON.stringify("x".repeat(500_000)));
       await broker.publish("t", large, bounds);
       proxy.stall();
-      const began = performance.now();
       const publishing = Array.from({ length: 40 }, () =>
         broker.publish("t", large, bounds).then(
           () => "published",
           (error: unknown) => (error as CometError).code,
         ),
       );
-      await until(() => told.length === 1, 2000);
-      expect(performance.now() - began).toBeLessThan(3 * 200);
+      await until(() => told.length === 1);
       const codes = await Promise.all(publishing);
       expect(new Set(codes)).toEqual(new Set(["ERR_UNACKNOWLEDGED", "ERR_BROKER"]));
       // Messages beyond the bound are known not to be published.
@@ -394,9 +411,9 @@ describe("the broker of NATS", () => {
       await sleep(700);
       expect(told).toEqual(["lost"]);
       proxy.resume();
-      await until(() => told.length === 2, 5000);
+      await until(() => told.length === 2);
       await broker.publish("t", publication("1"), bounds);
-      await until(() => proxy.connections === 1, 2000);
+      await until(() => proxy.connections === 1);
     });
 
     test("rejects pending publishes with ERR_UNACKNOWLEDGED, and their retries are deduplicated", async () => {
@@ -437,11 +454,11 @@ describe("the broker of NATS", () => {
       }).listen(other.port, "127.0.0.1");
       closers.push(() => Promise.resolve(trap.close()));
       // With the default, this number of connections would take a minute.
-      await until(() => attempts >= 25, 5000);
+      await until(() => attempts >= 25);
       expect(told).toEqual(["lost"]);
       await new Promise((resolve) => trap.close(resolve));
       await other.start();
-      await until(() => told.length === 2, 5000);
+      await until(() => told.length === 2);
     });
 
     test("does not keep a process alive when the broker is closed meanwhile", async () => {
@@ -450,7 +467,8 @@ describe("the broker of NATS", () => {
       const program = `
         const { natsBroker } = await import(${JSON.stringify(index)});
         const connection = { servers: "127.0.0.1:${proxy.port}" };
-        const open = () => natsBroker({ connection, heartbeatMs: 100, stream: ${JSON.stringify(nextStream())} });
+        const limits = { heartbeatMs: 100, connectTimeoutMs: ${NEVER_MS}, timeoutMs: ${NEVER_MS}, maxRetryMs: ${NEVER_MS} };
+        const open = () => natsBroker({ connection, ...limits, stream: ${JSON.stringify(nextStream())} });
         const bounds = { maxEntries: 10, maxBytes: 1000, maxAgeMs: 1000 };
         const one = await open();
         await one.listen("t", () => undefined);
@@ -461,14 +479,19 @@ describe("the broker of NATS", () => {
         await other.listen("t", () => undefined);
         console.log("stall");
         await lost;
+        // Now it waits for an attempt, or makes one.
         await new Promise((resolve) => setTimeout(resolve, 300));
         await other.close();
         console.log("closed");`;
-      setTimeout(() => proxy.stall(), 1500);
-      const began = performance.now();
-      const output = await run(process.execPath, ["--input-type=module", "-e", program]);
-      expect(output).toContain("closed");
-      expect(performance.now() - began).toBeLessThan(4500);
+      const child = spawn(process.execPath, ["--input-type=module", "-e", program]);
+      let [output, errors] = ["", ""];
+      child.stderr.on("data", (bytes: Buffer) => (errors += String(bytes)));
+      child.stdout.on("data", (bytes: Buffer) => {
+        output += String(bytes);
+        if (output === "stall\n") proxy.stall();
+      });
+      expect([await once(child, "close"), errors]).toEqual([[0, null], ""]);
+      expect(output).toBe("stall\nclosed\n");
     });
   });
 
@@ -486,16 +509,16 @@ describe("the broker of NATS", () => {
     const heard: Notice[] = [];
     await other.broker.listen("t", (notice) => heard.push(notice));
     const first = await one.broker.publish("t", publication("1"), bounds);
-    await until(() => heard.length === 1, 2000);
+    await until(() => heard.length === 1);
     await api(`STREAM.DELETE.${stream}`);
-    await until(() => one.told.length === 2 && other.told.length === 2, 3000);
+    await until(() => one.told.length === 2 && other.told.length === 2);
     expect([one.told, other.told]).toEqual([
       ["lost", "restored"],
       ["lost", "restored"],
     ]);
     const second = await one.broker.publish("t", publication("2"), bounds);
     expect(second.epoch).not.toBe(first.epoch);
-    await until(() => heard.length === 2, 2000);
+    await until(() => heard.length === 2);
     expect(heard[1]).toMatchObject({ epoch: second.epoch, previous: 0, message: { json: "2" } });
     expect(await other.broker.read("t", 0, bounds, Infinity)).toMatchObject({ epoch: second.epoch, floor: 0 });
   });
@@ -508,7 +531,7 @@ describe("the broker of NATS", () => {
     await broker.publish("t", publication("1"), bounds);
     await admin.request(`${stream}.t`, "</script>");
     const { offset } = await broker.publish("t", publication("2"), bounds);
-    await until(() => heard.length === 3, 2000);
+    await until(() => heard.length === 3);
     const { floor, messages } = await broker.read("t", 0, bounds, Infinity);
     expect([floor, messages.at(-1)?.offset]).toEqual([0, offset]);
     const fault = expect.stringContaining("no valid header Comet-Message") as string;
@@ -537,9 +560,9 @@ describe("the broker of NATS", () => {
     );
     expect(proxy.connections).toBe(1);
     proxy.cut();
-    await until(() => told.length === 2, 5000);
+    await until(() => told.length === 2);
     await inFlight(count, 500, (i) => other.broker.publish(`topic ${i}`, publication(String(i)), bounds));
-    await until(() => heard.size === count, 5000);
+    await until(() => heard.size === count);
     for (const [i, json] of heard) expect(json).toBe(String(i));
     const histories = await Promise.all(
       Array.from({ length: count }, (_, i) => broker.read(`topic ${i}`, 0, bounds, Infinity)),
@@ -555,7 +578,7 @@ describe("the broker of NATS", () => {
     const positions = await inFlight(500, 50, (i) => broker.publish("t", publication(String(i)), bounds));
     await killed.kill();
     await killed.start();
-    await until(() => told.length === 2, 5000);
+    await until(() => told.length === 2);
     const after = await broker.read("t", 0, bounds, Infinity);
     expect(after.epoch).toBe(positions[0]?.epoch);
     expect(offsetsOf(after.messages)).toEqual(offsetsOf(positions).sort((x, y) => x - y));
@@ -563,13 +586,13 @@ describe("the broker of NATS", () => {
     await killed.stop();
     cpSync(killed.store, `${killed.store}-before`, { recursive: true });
     await killed.start();
-    await until(() => told.length === 4, 5000);
+    await until(() => told.length === 4);
     await broker.publish("t", publication('"lost"'), bounds);
     await killed.stop();
     rmSync(killed.store, { recursive: true });
     cpSync(`${killed.store}-before`, killed.store, { recursive: true });
     await killed.start();
-    await until(() => told.length === 6, 5000);
+    await until(() => told.length === 6);
     const restored = await broker.read("t", 0, bounds, Infinity);
     expect(restored.epoch).not.toBe(after.epoch);
     const { epoch, offset } = await broker.publish("t", publication('"new"'), bounds);

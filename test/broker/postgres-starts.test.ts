@@ -75,7 +75,7 @@ describe("the migration", () => {
     const [a, b] = [await join({ schema, pool }), await join({ schema, pool })];
     const ear = await b.listen("t");
     const { epoch } = await a.publish("t", publication("1", { messageId: "m" }));
-    await until(() => ear.notices.length === 1, 5000);
+    await until(() => ear.notices.length === 1);
     await a.renew("t", epoch);
     expect((await b.read("t")).epoch).not.toBe(epoch);
     expect(await a.acquire("f", "fence")).toBe("acquired");
@@ -135,9 +135,7 @@ describe("the start fails", () => {
     const proxy = await tcpProxy(server.port);
     closing.push(() => proxy.close());
     proxy.stall();
-    const began = performance.now();
     await expectCode("ERR_BROKER", open({ pool: poolAs("postgres", proxy.port), connectTimeoutMs: 300 }), /300 ms/);
-    expect(performance.now() - began).toBeLessThan(2000);
   });
 
   test("if an option is invalid", async () => {
@@ -191,7 +189,7 @@ describe("the epoch", () => {
     for (const [round, end] of [() => other.stop(), () => other.kill()].entries()) {
       await end();
       await other.start();
-      await until(() => a.told.length === 2 * round + 2, 20_000);
+      await until(() => a.told.length === 2 * round + 2);
     }
     expect(await a.publish("t", "2")).toEqual({ epoch, offset: 2 });
   });
@@ -217,7 +215,7 @@ describe("rows that another program has changed", () => {
     const reader = notedHub({ broker: await postgresBroker({ pool: server.pool() }) });
     const follower = await followHub(reader.hub, `topic=${topic}&from=oldest`);
     await publisher.hub.topic(topic).publish("later");
-    await until(() => follower.data.at(-1) === "later", 5000);
+    await until(() => follower.data.at(-1) === "later");
     expect(follower.data.slice(-2)).toEqual(["after", "later"]);
     expect(gaps(follower.items)).toBeLessThanOrEqual(1);
     expect(reader.errors).toHaveLength(1);
@@ -255,7 +253,7 @@ describe("rows that another program has changed", () => {
     const topic = freshTopic("forgotten");
     const ear = await a.listen(topic);
     const { epoch } = await a.publish(topic, "1");
-    await until(() => ear.notices.length === 1, 5000);
+    await until(() => ear.notices.length === 1);
     await server.sql("DELETE FROM comet.topic WHERE name = $1", [topic]);
     expect(await server.sql("SELECT FROM comet.message WHERE topic NOT IN (SELECT id FROM comet.topic)")).toEqual([]);
     // The process finds the new row by its next poll.
@@ -275,7 +273,7 @@ describe("rows that another program has changed", () => {
       await server.sql("SELECT pg_notify('comet', $1)", [payload]);
     }
     await a.publish(topic, "1");
-    await until(() => ear.notices.length === 1 && a.ignored.length >= 4, 5000);
+    await until(() => ear.notices.length === 1 && a.ignored.length >= 4);
     expect(a.ignored[0]).toMatch(/channel comet is not one of a hub/);
     expect(a.told).toEqual([]);
   });
@@ -295,11 +293,11 @@ describe("behind PgBouncer in transaction mode", () => {
     await a.broker.transactional?.publish(client, topic, publication('"in a transaction"'), wide);
     await client.query("COMMIT");
     client.release();
-    await until(() => ear.notices.length === 61, 10_000);
+    await until(() => ear.notices.length === 61);
     expect(ear.notices.map(({ message }) => message)).toEqual((await direct.readAll(topic)).messages);
     expect(await a.acquire(freshTopic("leased"), "fence")).toBe("acquired");
     direct.signal("through");
-    await until(() => a.signals.includes("through") && b.signals.includes("through"), 5000);
+    await until(() => a.signals.includes("through") && b.signals.includes("through"));
     expect([a.told, b.told]).toEqual([[], []]);
   });
 });

@@ -83,7 +83,7 @@ describe("a transaction of the application", () => {
     expect(history.messages.map(({ json }) => json)).toEqual(['"before"', '"between"', '"one"', '"two"']);
     expect(history.messages[2]).toMatchObject({ event: "e", key: "k", offset: 3 });
     for (const ear of ears) {
-      await until(() => ear.notices.length === 4, 5000);
+      await until(() => ear.notices.length === 4);
       expect(ear.notices.map(({ message }) => message)).toEqual(history.messages);
     }
     expect(await server.sql("SELECT count(*)::text AS n FROM comet.outbox")).toEqual([{ n: "0" }]);
@@ -186,7 +186,7 @@ describe("a transaction of the application", () => {
       expect(messages.map(({ offset }) => offset)).toEqual(Array.from({ length: expected.size }, (_, i) => i + 1));
       expect(new Set(messages.map(({ json }) => json))).toEqual(expected);
       const ear = ears[t] as (typeof ears)[0];
-      await until(() => ear.notices.length >= messages.length, 5000);
+      await until(() => ear.notices.length >= messages.length);
       // No message is found late, after one with a larger offset.
       expect(ear.notices.map(({ message }) => message)).toEqual(messages);
     }
@@ -385,11 +385,11 @@ test("works with the package postgres by the documented shim", async () => {
     await publishIn(process, transactionOf(transaction), topic, '"in a transaction"');
   });
   await other.publish(topic, '"by another"');
-  await until(() => ear.notices.length === 3, 5000);
+  await until(() => ear.notices.length === 3);
   expect(ear.jsons).toEqual(['"é\\u0000"', '"in a transaction"', '"by another"']);
   expect(await jsonsOf(process, topic)).toEqual(ear.jsons);
   other.signal("hello");
-  await until(() => process.signals.includes("hello"), 5000);
+  await until(() => process.signals.includes("hello"));
   expect(await process.acquire(freshTopic("leased"), "fence")).toBe("acquired");
   expect(process.faults).toEqual([]);
 });

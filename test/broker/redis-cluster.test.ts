@@ -17,6 +17,7 @@ import { listenContract } from "./contract-listen.ts";
 import { messageIdContract } from "./contract-message-ids.ts";
 import { brokerContract, type BrokerWorld } from "./contract.ts";
 import { freshTopic, inFlight, Process } from "./contract-world.ts";
+import { NEVER_MS } from "./server-world.ts";
 
 /** The ways to a cluster. */
 const ways: readonly (readonly [string, (cluster: RedisCluster) => RedisClusterClient])[] = [
@@ -83,7 +84,7 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => b.listen(topics[i] as string));
     for (const topic of topics) await a.publish(topic, JSON.stringify(topic));
-    await until(() => ears.every(({ notices }) => notices.length === 1), 2000);
+    await until(() => ears.every(({ notices }) => notices.length === 1));
     expect(ears.map(({ jsons }) => jsons[0])).toEqual(topics.map((topic) => JSON.stringify(topic)));
     for (const server of cluster.servers) {
       expect((await server.cli("KEYS", "comet:{*}:log")).split("\n").length).toBeGreaterThan(2);
@@ -102,21 +103,19 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   });
 
   test("detects a silent server, and continues when it answers again", async () => {
-    const a = await join({ heartbeatMs: 200 });
+    const a = await join({ heartbeatMs: 200, timeoutMs: NEVER_MS });
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
     for (const server of cluster.servers) {
       const before = a.told.length;
       server.freeze();
-      const began = performance.now();
-      await until(() => a.told.length === before + 1, 2000);
-      expect(performance.now() - began).toBeLessThan(700);
+      await until(() => a.told.length === before + 1);
       await expect(a.publish(topics[0] as string, "1")).rejects.toMatchObject({ code: "ERR_BROKER" });
       server.thaw();
-      await until(() => a.told.length === before + 2, 15_000);
+      await until(() => a.told.length === before + 2);
     }
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, String(i)));
-    await until(() => ears.every(({ notices }) => notices.length === 1), 2000);
+    await until(() => ears.every(({ notices }) => notices.length === 1));
   });
 
   test("reports lost and restored when a server is killed, and loses no acknowledged message", async () => {
@@ -128,7 +127,7 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
     await server.kill();
     await until(() => a.told.length === 1);
     await server.start();
-    await until(() => a.told.length === 2, 20_000);
+    await until(() => a.told.length === 2);
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"after"'));
     await until(() => ears.every(({ notices }) => notices.length === 2));
     for (const topic of topics) {
@@ -143,13 +142,13 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
     const { epoch } = await a.publish(topic, "1");
     const ear = await b.listen(topic);
     await moveSlot(topic);
-    await until(() => b.told.length === 2, 10_000);
+    await until(() => b.told.length === 2);
     expect(b.told).toEqual(["lost", "restored"]);
     // The process that only publishes learns of it by a redirection.
-    await until(() => a.told.length !== 1, 10_000);
+    await until(() => a.told.length !== 1);
     const position = await b.publish(topic, "2");
     expect(position).toEqual({ epoch, offset: 2 });
-    await until(() => ear.jsons.includes("2"), 2000);
+    await until(() => ear.jsons.includes("2"));
     expect((await a.read(topic)).messages.map(({ json }) => json)).toEqual(["1", "2"]);
   });
 

@@ -11,8 +11,11 @@ interface OwnServer {
   close(): Promise<void>;
 }
 
+/** A time limit in milliseconds that outlasts every test. */
+export const NEVER_MS = 3_600_000;
+
 /** Short time limits, so that a silent network is detected soon. */
-export const impatient = { connectTimeoutMs: 2000, heartbeatMs: 600, timeoutMs: 3000 };
+export const impatient = { connectTimeoutMs: 6000, heartbeatMs: 1500, timeoutMs: 6000 };
 
 /**
  * A server for the contract suite, which `restart` kills, behind a network that can fail.

@@ -8,7 +8,9 @@ import { root } from "../support/run.ts";
 const folder = mkdtempSync(join(root, "node_modules/.bundle-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A browser's bundle of some code, minified. */
+const frameworks = ["react", "vue", "svelte", "solid"];
+
+/** A browser's bundle of some code, minified, without the frameworks. */
 async function bundled(code: string): Promise<string> {
   const entry = join(folder, "entry.ts");
   writeFileSync(entry, code);
@@ -19,7 +21,14 @@ async function bundled(code: string): Promise<string> {
     format: "esm",
     target: "es2022",
     write: false,
-    alias: { "comet-sockets/client": join(root, "src/client/index.ts"), "comet-sockets": join(root, "src/index.ts") },
+    alias: {
+      "comet-sockets/client": join(root, "src/client/index.ts"),
+      ...Object.fromEntries(
+        frameworks.map((name) => [`comet-sockets/${name}`, join(root, `src/client/bindings/${name}.ts`)]),
+      ),
+      "comet-sockets": join(root, "src/index.ts"),
+    },
+    external: [...frameworks, "solid-js"],
   });
   return outputFiles[0]?.text ?? "";
 }
@@ -57,6 +66,18 @@ test.each([
 ])("%s stays small", async (_, code, ceiling) => {
   const bytes = await sizeOf(code);
   expect(bytes).toBeLessThanOrEqual(ceiling);
+});
+
+// The rest is the client with all wires.
+test.each([
+  ["react", 951],
+  ["vue", 928],
+  ["svelte", 1_013],
+  ["solid", 931],
+])("the binding of %s adds little to the client", async (name, ceiling) => {
+  const client = await sizeOf(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
+  const bytes = await sizeOf(`import { useComet } from "comet-sockets/${name}"; console.log(useComet);`);
+  expect(bytes - client).toBeLessThanOrEqual(ceiling);
 });
 
 test("excludes the element from a page that does not define it", async () => {

@@ -113,5 +113,5 @@ test.each([["comet-sockets/client", names]])("imports %s without a page", async 
 });
 
 test("marks the React module as one of the client, so that a server component that uses it fails with its name", () => {
-  expect(readFileSync(join(root, "dist/client/react.js"), "utf8")).toMatch(/^"use client";\n/);
+  expect(readFileSync(join(root, "dist/client/bindings/react.js"), "utf8")).toMatch(/^"use client";\n/);
 });

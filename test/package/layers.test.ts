@@ -47,7 +47,7 @@ test.each(["process", "Buffer", "document", "window"])("forbids portable code to
   expect(await broken("http/chunked.ts", `export const x: unknown = ${name};`)).toContain("no-restricted-globals");
 });
 
-test.each([
+test.each<[string, string, Readonly<Record<string, string>>]>([
   ["a circle of imports", "no-circular", { "a.ts": 'import "./b.ts";', "b.ts": 'import "./a.ts";' }],
   [
     "a circle of imported types",
@@ -59,11 +59,16 @@ test.each([
   ],
   ["an import of what is not there", "not-to-unresolvable", { "a.ts": 'import "./nothing.ts";' }],
   ["a run-time dependency", "no-runtime-dependencies", { "a.ts": 'import "fast-check";' }],
-  ["React outside of its hook", "no-runtime-dependencies", { "client/a.ts": 'import "react";' }],
-  ["another dependency in React's hook", "only-react", { "client/react.ts": 'import "react"; import "fast-check";' }],
+  ["a framework outside of its binding", "no-runtime-dependencies", { "client/a.ts": 'import "react";' }],
+  ["a framework in the store of all", "store-without-framework", { "client/bindings/comet-store.ts": 'import "vue";' }],
+  ...["react", "vue", "svelte", "solid"].map((name): [string, string, Record<string, string>] => [
+    `another dependency in the binding of ${name}`,
+    `only-${name}`,
+    { [`client/bindings/${name}.ts`]: 'import "fast-check";' },
+  ]),
 ])("detects %s", async (_, rule, files) => {
   const folder = mkdtempSync(join(root, "test-results", "layers-"));
-  mkdirSync(join(folder, "src/client"), { recursive: true });
+  mkdirSync(join(folder, "src/client/bindings"), { recursive: true });
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, "src", name), text);
   for (const name of [".dependency-cruiser.js", "tsconfig.build.json", "tsconfig.base.json"])
     copyFileSync(join(root, name), join(folder, name));

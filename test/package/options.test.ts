@@ -14,7 +14,7 @@ test("matches docs/options.md with the types: npm run docs:options", () => {
 });
 
 test("documents every exported type of options", () => {
-  const entries = ["index", "stream/index", "client/index", "client/react", "adapters/node/index"];
+  const entries = ["index", "stream/index", "client/index", "client/bindings/react", "adapters/node/index"];
   const brokers = [
     "brokers/memory/index",
     "brokers/redis/index",

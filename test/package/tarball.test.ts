@@ -65,7 +65,10 @@ describe("the tarball", () => {
       "dist/stream/index.js",
       "dist/index.js",
       "dist/client/index.js",
-      "dist/client/react.js",
+      "dist/client/bindings/react.js",
+      "dist/client/bindings/vue.js",
+      "dist/client/bindings/svelte.js",
+      "dist/client/bindings/solid.js",
       "dist/client.global.js",
       "dist/client.global.js.map",
       "dist/adapters/node/index.js",
@@ -223,23 +226,37 @@ describe("at run time", () => {
     expect(lines).toEqual(["ERR_WIRE", "ndjson true"]);
   });
 
-  test.each(nodeVersions)("renders useComet on the server, without a page, on Node %s", async (version) => {
-    // React comes with the application.
-    for (const name of ["react", "react-dom"]) {
-      symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
-    }
-    const code = `
+  test.each(nodeVersions)(
+    "renders useComet of each framework on the server, without a page, on Node %s",
+    async (version) => {
+      // The frameworks come with the application.
+      const frameworks = ["react", "react-dom", "vue", "svelte", "solid-js"];
+      for (const name of frameworks) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+      const code = `
       import { createElement } from "react";
       import { renderToString } from "react-dom/server";
+      import { renderToString as renderSolid } from "solid-js/web";
+      import { createSSRApp } from "vue";
+      import { renderToString as renderVue } from "vue/server-renderer";
       import * as react from "comet-sockets/react";
-      const Shown = () => react.useComet("http://127.0.0.1:9/?topic=a").state;
-      console.log(Object.keys(react).join(), renderToString(createElement(Shown)));`;
-    try {
-      expect(await printed(version, code)).toBe("useComet connecting\n");
-    } finally {
-      for (const name of ["react", "react-dom"]) rmSync(join(folder, "node_modules", name));
-    }
-  });
+      import * as solid from "comet-sockets/solid";
+      import * as svelte from "comet-sockets/svelte";
+      import * as vue from "comet-sockets/vue";
+      const url = "http://127.0.0.1:9/?topic=a";
+      const all = [
+        [react, renderToString(createElement(() => react.useComet(url).state))],
+        [solid, renderSolid(() => solid.useComet(url).state())],
+        [svelte, svelte.useComet(url, { onMessage() {} }).state],
+        [vue, await renderVue(createSSRApp({ setup: () => (({ state }) => () => state.value)(vue.useComet(url)) }))],
+      ];
+      for (const [binding, html] of all) console.log(Object.keys(binding).join(), html);`;
+      try {
+        expect(await printed(version, code)).toBe("useComet connecting\n".repeat(4));
+      } finally {
+        for (const name of frameworks) rmSync(join(folder, "node_modules", name));
+      }
+    },
+  );
 
   test.each(nodeVersions)("shares one stream between two hubs on Redis, and on NATS, on Node %s", async (version) => {
     const [redis, nats] = await Promise.all([startRedis(), startNats()]);
@@ -295,11 +312,11 @@ describe("at run time", () => {
     expect(await printed(version, code)).toBe(expected);
   });
 
-  test("fails to import only the hook without React", async () => {
+  test.each(["react", "vue", "svelte", "solid"])("fails to import only the binding without %s", async (name) => {
     const code = `
       const { defineCometSource } = await import("comet-sockets/client");
-      const { code, message } = await import("comet-sockets/react").catch((error) => error);
-      console.log(typeof defineCometSource, code, message.includes("'react'"));`;
+      const { code, message } = await import("comet-sockets/${name}").catch((error) => error);
+      console.log(typeof defineCometSource, code, message.includes("'${name}"));`;
     expect(await printed(nodeVersions[0], code)).toBe("function ERR_MODULE_NOT_FOUND true\n");
   });
 });

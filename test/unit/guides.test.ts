@@ -78,10 +78,10 @@ describe("subscribing", () => {
     const { origin, port } = await serveGuide("subscribing");
     await publish(origin, "first");
     const { lines } = start("sh", [join(guidesFolder, "subscribe.sh")], { PORT: String(port) });
-    await until(() => lines().length === 2, 10_000);
+    await until(() => lines().length === 2);
     const published = start("sh", [join(guidesFolder, "publish.sh")], { PORT: String(port) });
     expect(await once(published.child, "exit")).toEqual([0, null]);
-    await until(() => lines().length === 3, 10_000);
+    await until(() => lines().length === 3);
     const titles = lines().map((line) => (JSON.parse(line) as { data?: { title: string } }).data?.title);
     expect(titles).toEqual([undefined, "first", "Comet returns"]);
   });
@@ -105,9 +105,9 @@ describe("subscribing", () => {
     await publish(origin, "first");
     const url = `${origin}/live?topic=news&from=oldest`;
     const { lines } = start(systemPath("python3"), [join(guidesFolder, "read.py"), url]);
-    await until(() => lines().length === 2, 20_000);
+    await until(() => lines().length === 2);
     await publish(origin, "second");
-    await until(() => lines().length === 3, 20_000);
+    await until(() => lines().length === 3);
     expect(lines()[2]).toContain("'data': {'title': 'second'}");
   });
 
@@ -116,15 +116,15 @@ describe("subscribing", () => {
     await publish(first.origin, "first");
     const url = `${first.origin}/live?topic=news&from=oldest`;
     const { lines } = start(systemPath("python3"), [join(guidesFolder, "subscribe.py"), url]);
-    await until(() => lines().length === 1, 20_000);
+    await until(() => lines().length === 1);
     first.server.closeAllConnections();
     await publish(first.origin, "second");
-    await until(() => lines().length === 2, 20_000);
+    await until(() => lines().length === 2);
     first.server.close();
     first.server.closeAllConnections();
     const second = await serveGuide("subscribing", { PORT: String(first.port) });
     await publish(second.origin, "third");
-    await until(() => lines().length === 4, 20_000);
+    await until(() => lines().length === 4);
     expect(lines().map((line) => JSON.parse(line) as unknown)).toMatchObject([
       { data: { title: "first" } },
       { data: { title: "second" } },
@@ -307,12 +307,12 @@ describe("slow subscribers", () => {
   test("resume: ends the stream with overflow, and begins the next one with a gap that counts the missed messages", async () => {
     const { client, port, sent } = await slowClient("orders");
     client.read();
-    await until(() => client.items.at(-1)?.type === "end", 20_000);
+    await until(() => client.items.at(-1)?.type === "end");
     const end = client.items.at(-1) as Extract<WireItem, { type: "end" }>;
     expect(end).toMatchObject({ reason: "overflow", retryMs: 0 });
     const next = new SlowClient(port, `topic=orders&lastEventId=${encodeURIComponent(end.position)}`);
     next.read();
-    await until(() => next.numbers.at(-1) === sent, 20_000);
+    await until(() => next.numbers.at(-1) === sent);
     expect(next.items.slice(0, 2)).toMatchObject([{ type: "open", states: { orders: "gap" } }, { type: "gap" }]);
     expect(next.missed).toBeGreaterThan(0);
     expect(client.numbers.length + next.missed + next.numbers.length).toBe(sent);
@@ -321,9 +321,9 @@ describe("slow subscribers", () => {
   test("skip: continues after a gap with the next published message", async () => {
     const { hub, client, sent } = await slowClient("camera");
     client.read();
-    await until(() => client.missed > 0, 20_000);
+    await until(() => client.missed > 0);
     await hub.topic("camera").publish({ n: sent + 1 });
-    await until(() => client.numbers.at(-1) === sent + 1, 20_000);
+    await until(() => client.numbers.at(-1) === sent + 1);
     expect(client.numbers.length + client.missed).toBe(sent + 1);
     expect(client.items.filter(({ type }) => type === "end")).toEqual([]);
   });
@@ -331,7 +331,7 @@ describe("slow subscribers", () => {
   test("latest: continues after a gap with the newest message of each key", async () => {
     const { client, sent } = await slowClient("prices");
     client.read();
-    await until(() => client.numbers.at(-1) === sent, 20_000);
+    await until(() => client.numbers.at(-1) === sent);
     expect(client.numbers.slice(-3)).toEqual([sent - 2, sent - 1, sent]);
     expect(client.numbers.length + client.missed).toBe(sent);
     expect(client.missed).toBeGreaterThan(0);
@@ -410,7 +410,7 @@ test("brokers: delivers a message of one process to a subscriber of the other", 
     [1, 2].map(async () => {
       const env = { REDIS_URL: redis.url, PORT: String(await freePort()) };
       const { lines } = start(process.execPath, [...onSources, join(guidesFolder, "two-processes.mjs")], env);
-      await until(() => lines().length === 1, 20_000);
+      await until(() => lines().length === 1);
       return lines()[0] ?? "";
     }),
   );

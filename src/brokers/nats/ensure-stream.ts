@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { headers } from "@nats-io/transport-node";
 import { CometError } from "../../core/errors.ts";
 import {
@@ -17,6 +18,8 @@ import type { Subjects } from "./subjects.ts";
 const STREAM_NAME_IN_USE = 10058;
 /** JetStream's codes while it starts, or has lost its leader: it recovers by itself. */
 const passing = new Set([10008, 10009]);
+/** The delay before the stream is asked again, in milliseconds. */
+const RETRY_MS = 20;
 
 /**
  * Creates the stream if it is missing, and checks its configuration otherwise. A stream that differs is never changed: it may be
@@ -34,14 +37,23 @@ export async function ensureStream(link: NatsLink, settings: NatsSettings, subje
 }
 
 /**
- * Publishes a message that the stream rejects, because it names another stream.
+ * Publishes a message that the stream rejects, because it names another stream. It tries until the stream answers or the link ends: a
+ * stream that another process has just created does not take messages yet.
  *
  * @throws {CometError} `ERR_BROKER_CONFIG` if publishing is not permitted.
  */
 export async function tryPublishing(link: NatsLink, subject: string): Promise<void> {
   const otherStream = headers();
   otherStream.set("Nats-Expected-Stream", "*");
-  await link.request({ subject, payload: "", headers: otherStream, unanswered: "ERR_BROKER" });
+  for (;;) {
+    try {
+      await link.request({ subject, payload: "", headers: otherStream, unanswered: "ERR_BROKER" });
+      return;
+    } catch (error) {
+      if (!(error instanceof NoRespondersError)) throw error;
+    }
+    await sleep(RETRY_MS);
+  }
 }
 
 async function findOrCreate(link: NatsLink, settings: NatsSettings, subjects: Subjects): Promise<StreamInfo> {

@@ -1,11 +1,9 @@
-import { Backoff } from "../../core/backoff.ts";
 import { CometError } from "../../core/errors.ts";
 import { Semaphore } from "../../core/semaphore.ts";
 import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
-import { afterTurn } from "../../core/turn.ts";
 import type { Broker, BrokerHost, BrokerPublication, History, Notice, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
-import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { Reconnection } from "../reconnection.ts";
 import { ensureStream, tryPublishing } from "./ensure-stream.ts";
 import { encodeHeaders, type StoredEntry } from "./message-codec.ts";
 import type { NatsSettings } from "./nats-broker-options.ts";
@@ -41,13 +39,9 @@ export class NatsBroker implements Broker {
   readonly #epoch: StreamEpoch;
   readonly #subscriptions = new Map<string, NatsSubscription>();
   readonly #reads = new Semaphore(MAX_READS);
-  readonly #backoff: Backoff;
+  readonly #reconnection: Reconnection;
   readonly #closing = new AbortController();
-  #host: BrokerHost | undefined;
   #link: NatsLink | undefined;
-  #lastError = new CometError("ERR_BROKER", "NATS is not connected.");
-  #isLossNotified = false;
-  #retry: Timer | undefined;
   #refresher: Timer | undefined;
 
   private constructor(settings: NatsSettings) {
@@ -65,7 +59,12 @@ export class NatsBroker implements Broker {
       open: () => ({ link: this.#openLink(), settings, epoch: this.#epoch, clock: this.#clock }),
       refresh: () => this.#epoch.refresh(),
     });
-    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+    this.#reconnection = new Reconnection({
+      maxRetryMs: settings.maxRetryMs,
+      connect: () => this.#connect(),
+      isConnected: () => this.#link !== undefined,
+      lossOf: (error) => error,
+    });
   }
 
   /** @throws {CometError} `ERR_BROKER`, `ERR_BROKER_CONFIG`, `ERR_OPTION`. */
@@ -81,11 +80,7 @@ export class NatsBroker implements Broker {
   }
 
   attach(host: BrokerHost): void {
-    this.#host = host;
-    // The connection may have been lost before there was a host. A broker calls its host from a turn of its own.
-    afterTurn(() => {
-      if (this.#link === undefined) this.#notifyLost(this.#lastError);
-    });
+    this.#reconnection.attach(host);
   }
 
   async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
@@ -139,7 +134,7 @@ export class NatsBroker implements Broker {
     this.unlisten(topic);
     const onForeign = (): void => {
       const foreign = `Another program has published to the live subject of the topic ${JSON.stringify(topic)} in NATS.`;
-      this.#host?.ignored(new CometError("ERR_MESSAGE", foreign));
+      this.#reconnection.host?.ignored(new CometError("ERR_MESSAGE", foreign));
     };
     const accepts = (entry: StoredEntry): boolean => this.finite.entries.receive(topic, entry);
     const subscription = new NatsSubscription(this.#epoch, this.#clock, listener, onForeign, accepts);
@@ -171,7 +166,7 @@ export class NatsBroker implements Broker {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#closing.abort();
-    clearTimeout(this.#retry);
+    this.#reconnection.close();
     clearInterval(this.#refresher);
     for (const topic of this.#subscriptions.keys()) this.unlisten(topic);
     const link = this.#link;
@@ -190,9 +185,9 @@ export class NatsBroker implements Broker {
 
   #unavailable(): CometError {
     if (this.#isClosed) return new CometError("ERR_CLOSED", "The broker is closed.");
-    return new CometError("ERR_BROKER", `NATS is not connected: ${this.#lastError.message}`, {
-      cause: this.#lastError,
-    });
+    const cause = this.#reconnection.lastError;
+    const why = cause instanceof Error ? `: ${cause.message}` : ".";
+    return new CometError("ERR_BROKER", `NATS is not connected${why}`, { cause });
   }
 
   /** Awaits an answer. If there is none, the stream may be gone, which the epoch finds out. */
@@ -215,7 +210,7 @@ export class NatsBroker implements Broker {
     try {
       await this.#setUp(link);
     } catch (error) {
-      await link.close(this.#lastError);
+      await link.close(new CometError("ERR_BROKER", "NATS is not connected.", { cause: error }));
       throw error;
     } finally {
       clearTimeout(timer);
@@ -225,7 +220,7 @@ export class NatsBroker implements Broker {
   async #setUp(link: NatsLink): Promise<void> {
     const { signal, epoch, liveTrial, trial } = this.#subjects;
     link.subscribe(signal, (message) => {
-      if (!this.#isClosed) this.#host?.signalled(message.string());
+      if (!this.#isClosed) this.#reconnection.host?.signalled(message.string());
     });
     link.subscribe(epoch, () => this.#epoch.refresh());
     link.subscribe(liveTrial, () => undefined);
@@ -237,7 +232,6 @@ export class NatsBroker implements Broker {
     if (link.denial !== undefined) throw link.denial;
     if (this.#isClosed || !link.isOpen) throw this.#unavailable();
     this.#link = link;
-    this.#backoff.reset();
     this.#epoch.enter(link, info);
     this.#refresher = unrefInterval(() => this.#epoch.refresh(), this.#settings.heartbeatMs);
   }
@@ -253,48 +247,13 @@ export class NatsBroker implements Broker {
   #changeEpoch(): void {
     for (const subscription of this.#subscriptions.values()) subscription.reset();
     this.finite.entries.clear();
-    if (this.#isLossNotified) return;
-    afterTurn(() => {
-      if (this.#link === undefined || this.#isLossNotified) return;
-      this.#notifyLost(new CometError("ERR_BROKER", "The stream has begun another epoch."));
-      this.#notifyRestored();
-    });
+    this.#reconnection.reread(new CometError("ERR_BROKER", "The stream has begun another epoch."));
   }
 
   #lose(link: NatsLink, error: CometError): void {
     if (this.#link !== link) return;
     this.#link = undefined;
     clearInterval(this.#refresher);
-    this.#lastError = error;
-    this.#notifyLost(error);
-    this.#reconnectLater();
-  }
-
-  #reconnectLater(): void {
-    if (!this.#isClosed) this.#retry = unrefTimeout(() => void this.#reconnect(), this.#backoff.next());
-  }
-
-  async #reconnect(): Promise<void> {
-    try {
-      await this.#connect();
-    } catch (error) {
-      this.#lastError =
-        error instanceof CometError ? error : new CometError("ERR_BROKER", "NATS failed.", { cause: error });
-      this.#reconnectLater();
-      return;
-    }
-    this.#notifyRestored();
-  }
-
-  #notifyLost(error: CometError): void {
-    if (this.#isLossNotified || this.#isClosed || this.#host === undefined) return;
-    this.#isLossNotified = true;
-    this.#host.lost(error);
-  }
-
-  #notifyRestored(): void {
-    if (!this.#isLossNotified || this.#isClosed || this.#link === undefined) return;
-    this.#isLossNotified = false;
-    this.#host?.restored();
+    this.#reconnection.lose(error);
   }
 }

@@ -1,9 +1,8 @@
-import { Backoff } from "../../core/backoff.ts";
 import { CometError } from "../../core/errors.ts";
-import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
+import { unrefInterval, type Timer } from "../../core/timers.ts";
 import type { Broker, BrokerHost, BrokerPublication, History, Notice, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
-import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { Reconnection } from "../reconnection.ts";
 import { FollowedTopics } from "./followed-topics.ts";
 import { historyOf, type RunAnswer } from "./message-codec.ts";
 import { NewsFeed } from "./news-feed.ts";
@@ -47,19 +46,19 @@ export class PostgresBroker implements Broker {
   readonly #connects: PendingConnects;
   readonly #followed = new FollowedTopics();
   readonly #queue: PublishQueue;
-  readonly #backoff: Backoff;
+  readonly #reconnection: Reconnection;
   #life: Life | undefined;
-  #host: BrokerHost | undefined;
-  #lastError: unknown;
-  #isLossNotified = false;
-  #isClosed = false;
-  #retry: Timer | undefined;
   #keeper: Timer | undefined;
 
   private constructor(settings: PostgresSettings) {
     this.#settings = settings;
     this.#connects = new PendingConnects(settings.pool);
-    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+    this.#reconnection = new Reconnection({
+      maxRetryMs: settings.maxRetryMs,
+      connect: () => this.#connect(),
+      isConnected: () => this.#life !== undefined,
+      lossOf: (error) => brokerError("stay connected", error),
+    });
     this.#queue = new PublishQueue(
       settings,
       () => this.#life?.session,
@@ -83,12 +82,7 @@ export class PostgresBroker implements Broker {
   }
 
   attach(host: BrokerHost): void {
-    this.#host = host;
-    if (this.#life !== undefined || this.#isClosed) return;
-    // The connection was lost before there was a host. A broker calls its host from a turn of its own.
-    void Promise.resolve().then(() => {
-      if (this.#life === undefined) this.#notifyLost();
-    });
+    this.#reconnection.attach(host);
   }
 
   async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
@@ -144,11 +138,9 @@ export class PostgresBroker implements Broker {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- connections are destroyed, which nothing can await
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#host = undefined;
+    this.#reconnection.close();
     this.#followed.clear();
     clearInterval(this.#keeper);
-    clearTimeout(this.#retry);
     this.#endLife();
   }
 
@@ -193,20 +185,22 @@ export class PostgresBroker implements Broker {
   #receiveSignal(json: string): void {
     try {
       const text: unknown = JSON.parse(json);
-      if (typeof text === "string") this.#host?.signalled(text);
+      if (typeof text === "string") this.#reconnection.host?.signalled(text);
     } catch {
       // Another program has written it.
     }
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
+    if (this.#reconnection.isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
   }
 
   #openLife(): Life {
     this.#assertOpen();
     if (this.#life !== undefined) return this.#life;
-    throw new CometError("ERR_BROKER", "There is no connection to PostgreSQL.", { cause: this.#lastError });
+    throw new CometError("ERR_BROKER", "There is no connection to PostgreSQL.", {
+      cause: this.#reconnection.lastError,
+    });
   }
 
   async #connect(): Promise<void> {
@@ -228,15 +222,14 @@ export class PostgresBroker implements Broker {
     }
     const life = { session, feed, upkeep: new Upkeep(session, topicTtlMs) };
     this.#life = life;
-    if (this.#isClosed) {
+    if (this.#reconnection.isClosed) {
       this.#endLife();
       return;
     }
     life.upkeep.start();
-    this.#backoff.reset();
   }
 
-  #endLife(): void {
+  #endLife(cause?: unknown): void {
     const life = this.#life;
     this.#life = undefined;
     life?.feed.stop();
@@ -244,48 +237,19 @@ export class PostgresBroker implements Broker {
     life?.session.close();
     this.#followed.unresolve();
     this.#queue.rejectUnsent(() =>
-      this.#isClosed
+      this.#reconnection.isClosed
         ? new CometError("ERR_CLOSED", "The broker is closed.")
-        : new CometError("ERR_BROKER", "The connection to PostgreSQL is lost.", { cause: this.#lastError }),
+        : new CometError("ERR_BROKER", "The connection to PostgreSQL is lost.", { cause }),
     );
   }
 
   #lose(error: unknown): void {
-    this.#lastError = error;
-    this.#endLife();
-    this.#reconnectLater();
-    this.#notifyLost();
-  }
-
-  #reconnectLater(): void {
-    if (!this.#isClosed) this.#retry = unrefTimeout(() => void this.#reconnect(), this.#backoff.next());
-  }
-
-  async #reconnect(): Promise<void> {
-    try {
-      await this.#connect();
-    } catch (error) {
-      this.#lastError = error;
-      this.#reconnectLater();
-      return;
-    }
-    this.#notifyRestored();
-  }
-
-  #notifyLost(): void {
-    if (this.#isLossNotified || this.#host === undefined) return;
-    this.#isLossNotified = true;
-    this.#host.lost(brokerError("stay connected", this.#lastError));
-  }
-
-  #notifyRestored(): void {
-    if (!this.#isLossNotified || this.#life === undefined) return;
-    this.#isLossNotified = false;
-    this.#host?.restored();
+    this.#endLife(error);
+    this.#reconnection.lose(error);
   }
 
   #reportIgnored(payload: string): void {
     const message = `A notification of the channel ${this.#settings.schema} is not one of a hub: ${JSON.stringify(payload.slice(0, 40))}.`;
-    this.#host?.ignored(new CometError("ERR_MESSAGE", message));
+    this.#reconnection.host?.ignored(new CometError("ERR_MESSAGE", message));
   }
 }

@@ -1,10 +1,9 @@
-import { Backoff } from "../../core/backoff.ts";
 import { CometError, type CometErrorCode } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
-import { unrefInterval, unrefTimeout, type Timer } from "../../core/timers.ts";
+import { unrefInterval, type Timer } from "../../core/timers.ts";
 import type { Broker, BrokerHost, BrokerPublication, History, Notice, TopicBounds } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
-import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { Reconnection } from "../reconnection.ts";
 import { checkClient } from "./check-client.ts";
 import { describeRepair, historyOf, writeAnswerOf, type WriteAnswer } from "./message-codec.ts";
 import { RedisFinite, refusalOf } from "./redis-finite.ts";
@@ -40,14 +39,9 @@ export class RedisBroker implements Broker {
   readonly #topicTtl: string;
   readonly #keys: RedisKeys;
   readonly #subscriptions = new RedisSubscriptions((topic, what) => this.#reportIgnored(topic, what));
-  readonly #backoff: Backoff;
+  readonly #reconnection: Reconnection;
   #session: RedisSession | undefined;
-  #host: BrokerHost | undefined;
-  #lastError: unknown;
-  #isLossNotified = false;
-  #isClosed = false;
   #pendingBytes = 0;
-  #retry: Timer | undefined;
   #keeper: Timer | undefined;
 
   /** The beginning of the names of this broker's epochs, and the number of names so far. */
@@ -58,7 +52,12 @@ export class RedisBroker implements Broker {
     this.#settings = settings;
     this.#topicTtl = String(settings.topicTtlMs);
     this.#keys = new RedisKeys(settings.prefix);
-    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+    this.#reconnection = new Reconnection({
+      maxRetryMs: settings.maxRetryMs,
+      connect: () => this.#connect(),
+      isConnected: () => this.#session !== undefined,
+      lossOf: (error) => brokerError("stay connected", error),
+    });
   }
 
   /** @throws {CometError} `ERR_BROKER`, `ERR_BROKER_CONFIG`. */
@@ -78,12 +77,7 @@ export class RedisBroker implements Broker {
   }
 
   attach(host: BrokerHost): void {
-    this.#host = host;
-    if (this.#session !== undefined || this.#isClosed) return;
-    // The connection was lost before there was a host. A broker calls its host from a turn of its own.
-    void Promise.resolve().then(() => {
-      if (this.#session === undefined) this.#notifyLost();
-    });
+    this.#reconnection.attach(host);
   }
 
   async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
@@ -136,11 +130,9 @@ export class RedisBroker implements Broker {
 
   // eslint-disable-next-line @typescript-eslint/require-await -- connections are destroyed, which nothing can await
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#host = undefined;
+    this.#reconnection.close();
     this.#subscriptions.clear();
     clearInterval(this.#keeper);
-    clearTimeout(this.#retry);
     this.#session?.close();
     this.#session = undefined;
   }
@@ -213,9 +205,9 @@ export class RedisBroker implements Broker {
   }
 
   #openSession(): RedisSession {
-    if (this.#isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
+    if (this.#reconnection.isClosed) throw new CometError("ERR_CLOSED", "The broker is closed.");
     if (this.#session !== undefined) return this.#session;
-    throw new CometError("ERR_BROKER", "There is no connection to Redis.", { cause: this.#lastError });
+    throw new CometError("ERR_BROKER", "There is no connection to Redis.", { cause: this.#reconnection.lastError });
   }
 
   async #connect(): Promise<void> {
@@ -231,13 +223,12 @@ export class RedisBroker implements Broker {
         if (this.#session === session) this.#lose(error);
       },
     );
-    if (this.#isClosed) {
+    if (this.#reconnection.isClosed) {
       session.close();
       return;
     }
     if (end !== undefined) throw brokerError("connect", end.error);
     this.#session = session;
-    this.#backoff.reset();
     for (const channel of channels) {
       if (this.#subscriptions.get(channel) === undefined) this.#unsubscribe(channel);
     }
@@ -245,48 +236,19 @@ export class RedisBroker implements Broker {
 
   #lose(error: unknown): void {
     this.#session = undefined;
-    this.#lastError = error;
-    this.#reconnectLater();
-    this.#notifyLost();
-  }
-
-  #reconnectLater(): void {
-    if (!this.#isClosed) this.#retry = unrefTimeout(() => void this.#reconnect(), this.#backoff.next());
-  }
-
-  async #reconnect(): Promise<void> {
-    try {
-      await this.#connect();
-    } catch (error) {
-      this.#lastError = error;
-      this.#reconnectLater();
-      return;
-    }
-    this.#notifyRestored();
-  }
-
-  #notifyLost(): void {
-    if (this.#isLossNotified || this.#host === undefined) return;
-    this.#isLossNotified = true;
-    this.#host.lost(brokerError("stay connected", this.#lastError));
-  }
-
-  #notifyRestored(): void {
-    if (!this.#isLossNotified || this.#session === undefined) return;
-    this.#isLossNotified = false;
-    this.#host?.restored();
+    this.#reconnection.lose(error);
   }
 
   #receive(channel: string, text: string): void {
     const subscription = this.#subscriptions.get(channel);
     if (subscription !== undefined) this.#subscriptions.receive(subscription, text);
-    else if (channel === this.#keys.signals) this.#host?.signalled(text);
+    else if (channel === this.#keys.signals) this.#reconnection.host?.signalled(text);
   }
 
   #reportIgnored(topic: string, what: string | undefined): void {
     if (what === undefined) return;
     const message = `Another program has written to the topic ${JSON.stringify(topic)} in Redis: ${what}.`;
-    this.#host?.ignored(new CometError("ERR_MESSAGE", message));
+    this.#reconnection.host?.ignored(new CometError("ERR_MESSAGE", message));
   }
 
   #unsubscribe(channel: string): void {

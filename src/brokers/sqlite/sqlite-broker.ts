@@ -1,7 +1,5 @@
-import { Backoff } from "../../core/backoff.ts";
 import { CometError } from "../../core/errors.ts";
 import { Queue } from "../../core/queue.ts";
-import { unrefTimeout, type Timer } from "../../core/timers.ts";
 import { afterTurn } from "../../core/turn.ts";
 import type {
   Broker,
@@ -14,7 +12,7 @@ import type {
   TopicBounds,
 } from "../../log/broker.ts";
 import type { Position } from "../../log/position.ts";
-import { FIRST_RETRY_MS } from "../network-broker-options.ts";
+import { Reconnection } from "../reconnection.ts";
 import type { SqliteSettings } from "./sqlite-broker-options.ts";
 import type { News, WorkerCall } from "./worker-protocol.ts";
 import { WorkerSession, type SessionEnd } from "./worker-session.ts";
@@ -42,23 +40,27 @@ export class SqliteBroker implements Broker {
   readonly isDense = true;
   readonly finite: FiniteTopics;
   readonly #settings: SqliteSettings;
-  readonly #backoff: Backoff;
+  readonly #reconnection: Reconnection;
   readonly #topics = new Map<string, Subscription>();
   readonly #byId = new Map<number, Subscription>();
   readonly #events = new Queue<HubEvent>();
   #ids = 0;
   #session: WorkerSession | undefined;
   #closing: Promise<void> | undefined;
-  #host: BrokerHost | undefined;
-  #lastError: CometError | undefined;
-  #isLossNotified = false;
+  /** Whether the file was found damaged and has not been opened since. */
+  #isDamaged = false;
   #isScheduled = false;
   #pendingBytes = 0;
-  #retry: Timer | undefined;
 
   private constructor(settings: SqliteSettings) {
     this.#settings = settings;
-    this.#backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: settings.maxRetryMs });
+    this.#reconnection = new Reconnection({
+      maxRetryMs: settings.maxRetryMs,
+      minRetryMs: () => (this.#isDamaged ? DAMAGED_RETRY_MS : 0),
+      connect: () => this.#connect(),
+      isConnected: () => this.#session !== undefined,
+      lossOf: (error) => error,
+    });
     this.finite = {
       maxKeptMs: Infinity,
       acquire: async (topic, request, bounds) =>
@@ -74,18 +76,12 @@ export class SqliteBroker implements Broker {
   /** @throws {CometError} `ERR_BROKER`, `ERR_BROKER_CONFIG`. */
   static async open(settings: SqliteSettings): Promise<SqliteBroker> {
     const broker = new SqliteBroker(settings);
-    try {
-      await broker.#connect(false);
-    } catch (end) {
-      throw (end as SessionEnd).error;
-    }
+    await broker.#connect();
     return broker;
   }
 
   attach(host: BrokerHost): void {
-    this.#host = host;
-    // The session may have ended before there was a host.
-    if (this.#session === undefined && this.#closing === undefined) afterTurn(() => this.#notifyLost());
+    this.#reconnection.attach(host);
   }
 
   async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
@@ -134,11 +130,10 @@ export class SqliteBroker implements Broker {
   }
 
   async #close(): Promise<void> {
-    this.#host = undefined;
+    this.#reconnection.close();
     this.#topics.clear();
     this.#byId.clear();
     this.#events.clear();
-    clearTimeout(this.#retry);
     const session = this.#session;
     this.#session = undefined;
     await session?.close();
@@ -179,15 +174,27 @@ export class SqliteBroker implements Broker {
   #openSession(): WorkerSession {
     if (this.#closing !== undefined) throw new CometError("ERR_CLOSED", "The broker is closed.");
     if (this.#session !== undefined) return this.#session;
-    throw new CometError("ERR_BROKER", `The SQLite file is not open: ${this.#lastError?.message ?? ""}`, {
-      cause: this.#lastError,
-    });
+    const cause = this.#reconnection.lastError;
+    const why = cause instanceof Error ? cause.message : "";
+    throw new CometError("ERR_BROKER", `The SQLite file is not open: ${why}`, { cause });
   }
 
-  /** Opens a session that listens to all topics. Rejects with a {@link SessionEnd}. */
-  async #connect(mustCheck: boolean): Promise<void> {
+  /** Opens a session that listens to all topics. All of the file is checked if it was found damaged. */
+  async #connect(): Promise<void> {
+    try {
+      await this.#openFile();
+      this.#isDamaged = false;
+    } catch (thrown) {
+      const { error, isDamaged } = thrown as SessionEnd;
+      this.#isDamaged ||= isDamaged;
+      throw error;
+    }
+  }
+
+  /** Rejects with a {@link SessionEnd}. */
+  async #openFile(): Promise<void> {
     let isReady = false;
-    const session = await WorkerSession.open(this.#settings, mustCheck, {
+    const session = await WorkerSession.open(this.#settings, this.#isDamaged, {
       news: (news) => this.#enqueue(news),
       ended: (end) => {
         if (isReady) this.#lose(end);
@@ -207,47 +214,13 @@ export class SqliteBroker implements Broker {
     if (session.isOver) throw { error: new CometError("ERR_BROKER", "The worker thread has ended."), isDamaged: false };
     isReady = true;
     this.#session = session;
-    this.#backoff.reset();
     for (const [topic] of topics) if (!this.#topics.has(topic)) this.#send({ op: "unlisten", topic });
   }
 
-  #lose(end: SessionEnd): void {
+  #lose({ error, isDamaged }: SessionEnd): void {
     this.#session = undefined;
-    this.#reconnectLater(end);
-    this.#notifyLost();
-  }
-
-  #reconnectLater({ error, isDamaged }: SessionEnd): void {
-    this.#lastError = error;
-    if (this.#closing !== undefined) return;
-    const delayMs = this.#backoff.next();
-    this.#retry = unrefTimeout(
-      () => void this.#reconnect(isDamaged),
-      isDamaged ? Math.max(delayMs, DAMAGED_RETRY_MS) : delayMs,
-    );
-  }
-
-  async #reconnect(isDamaged: boolean): Promise<void> {
-    try {
-      await this.#connect(isDamaged);
-    } catch (thrown) {
-      const end = thrown as SessionEnd;
-      this.#reconnectLater({ error: end.error, isDamaged: isDamaged || end.isDamaged });
-      return;
-    }
-    this.#notifyRestored();
-  }
-
-  #notifyLost(): void {
-    if (this.#isLossNotified || this.#host === undefined || this.#session !== undefined) return;
-    this.#isLossNotified = true;
-    this.#host.lost(this.#lastError);
-  }
-
-  #notifyRestored(): void {
-    if (!this.#isLossNotified || this.#session === undefined) return;
-    this.#isLossNotified = false;
-    this.#host?.restored();
+    this.#isDamaged = isDamaged;
+    this.#reconnection.lose(error);
   }
 
   #enqueue({ notices, signals, ignored }: News): void {
@@ -263,9 +236,9 @@ export class SqliteBroker implements Broker {
       while (this.#events.size > 0) {
         const event = this.#events.shift();
         if ("notice" in event) this.#byId.get(event.id)?.listener(event.notice);
-        else if ("text" in event) this.#host?.signalled(event.text);
+        else if ("text" in event) this.#reconnection.host?.signalled(event.text);
         else
-          this.#host?.ignored(
+          this.#reconnection.host?.ignored(
             new CometError("ERR_MESSAGE", `Another program has written to the SQLite file: ${event.ignored}.`),
           );
       }

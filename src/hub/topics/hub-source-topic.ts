@@ -21,6 +21,7 @@ export class HubSourceTopic implements ProducedTopic {
   #lease: Lease | undefined;
   /** The topic that `begin` keeps alive. */
   #begun: LiveTopic | undefined;
+  #epoch: string | undefined;
 
   /** @param finite Set if the application declares that the topic ends. */
   constructor(topics: Topics, publisher: SourceSender, name: string, finite: FiniteSettings | undefined) {
@@ -58,6 +59,10 @@ export class HubSourceTopic implements ProducedTopic {
     return this.#begun?.isForgotten === true;
   }
 
+  get isReplaced(): boolean {
+    return this.#begun !== undefined && this.#live?.log.epoch !== this.#epoch;
+  }
+
   get position(): string | undefined {
     const log = this.#topics.hasBroker ? undefined : this.#live?.log;
     return log?.position(log.head);
@@ -81,6 +86,7 @@ export class HubSourceTopic implements ProducedTopic {
     if (this.#topics.hasBroker && !this.isFinite) return () => undefined;
     const topic = this.#topics.toPublish(this.name, this.#finite);
     this.#begun = topic;
+    this.#epoch = topic.log.epoch;
     topic.addReader(onChange);
     return () => topic.removeReader(onChange);
   }

@@ -298,11 +298,16 @@ export class SourceRun implements Consumer<unknown> {
     } catch (error) {
       // Other code may have ended it first.
       await this.#knowEnd();
-      if (this.#topic.ended !== undefined) return this.#topic.ended;
-      const isEnded = error instanceof CometError && error.code === "ERR_ENDED";
-      if (this.#failure !== undefined && !isEnded) this.#host.onError(error);
+      const { ended, isReplaced } = this.#topic;
+      if (ended !== undefined) return ended;
+      const code = error instanceof CometError ? error.code : undefined;
+      const isPreceded = code === "ERR_ENDED" || code === "ERR_PRODUCER_LOST";
+      // Its end can no longer be read. What begins a topic anew stops it first.
+      if (isPreceded && isReplaced) return STOPPED;
+      if (this.#failure !== undefined && !isPreceded) this.#host.onError(error);
       this.#failure ??= { error };
-      return end.outcome === "failed" ? end : FAILED;
+      if (end.outcome === "failed") return end;
+      return code === "ERR_PRODUCER_LOST" ? LOST : FAILED;
     }
   }
 

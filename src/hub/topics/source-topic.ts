@@ -39,6 +39,8 @@ export interface SourceTopic {
   readonly ended: StreamOutcome | undefined;
   /** Whether the topic that `begin` kept alive was deleted or has expired. A later one of its name is another topic. */
   readonly isRemoved: boolean;
+  /** Whether the name has another epoch than at `begin`, as far as this process knows: the topic was begun anew. */
+  readonly isReplaced: boolean;
   /** The topic's position now; `undefined` if only the broker knows it. */
   readonly position: string | undefined;
   /**

@@ -17,7 +17,7 @@ export interface TopicOrder {
 }
 
 /** How long an answer is waited for: a hub that lives gives it sooner. */
-const ANSWER_MS = 5000;
+const ANSWER_MS = 30_000;
 /** How many of those that failed are given up. */
 const ABANDONED = 0.1;
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MemoryBrokers } from "../../../src/brokers/memory/memory-brokers.ts";
-import { Enumerator, type Hub, type HubOptions, type StreamOutcome } from "../../../src/index.ts";
+import { Enumerator, type CometError, type Hub, type HubOptions, type StreamOutcome } from "../../../src/index.ts";
 import { FaultyBroker } from "../../support/faulty-broker.ts";
 import { followHub, notedHub, problemOf, request, streams, type Follower, type NotedHub } from "../../support/hub.ts";
 import { collect, expectCode, turns, until } from "../../support/sources.ts";
@@ -26,6 +26,7 @@ class Source {
   signal: AbortSignal | undefined;
   #push: (text: string) => void = () => undefined;
   #end: () => void = () => undefined;
+  #fail: (error: Error) => void = () => undefined;
 
   readonly factory = (signal: AbortSignal): Enumerator<string> => {
     this.calls += 1;
@@ -33,6 +34,7 @@ class Source {
     return Enumerator.unicast<string>((channel) => {
       this.#push = (text) => channel.push(text);
       this.#end = () => channel.end();
+      this.#fail = (error) => channel.fail(error);
       return () => void (this.closed += 1);
     });
   };
@@ -43,6 +45,10 @@ class Source {
 
   end(): void {
     this.#end();
+  }
+
+  fail(error: Error): void {
+    this.#fail(error);
   }
 }
 
@@ -273,6 +279,35 @@ describe("hub.produce in several processes", () => {
     third.end();
     expect((await again).outcome).toBe("complete");
   });
+
+  test.each([
+    ["ends", []],
+    ["fails", ["ERR_FAILED"]],
+    ["emits", ["ERR_PRODUCER_LOST"]],
+  ] as const)(
+    "is stopped where its source %s after another process has begun the topic anew, and this one does not know yet",
+    async (last, reported) => {
+      const [one, other] = sharedHubs(2) as [SharedHub, SharedHub];
+      const [first, second] = [new Source(), new Source()];
+      const producing = one.hub.produce("t", first.factory);
+      await until(() => first.calls === 1);
+      first.push("old");
+      let open: () => void = () => undefined;
+      one.broker.gate = new Promise<void>((resolve) => (open = resolve));
+      one.broker.loses = Infinity;
+      const anew = other.hub.produce("t", second.factory, { restart: true });
+      await until(() => second.calls === 1);
+      if (last === "ends") first.end();
+      else if (last === "fails") first.fail(new Error("The source has failed."));
+      else first.push("late");
+      await turns(20);
+      open();
+      expect((await producing).outcome).toBe("stopped");
+      second.end();
+      expect((await anew).outcome).toBe("complete");
+      expect(one.errors.map((error) => (error as CometError).code)).toEqual(reported);
+    },
+  );
 
   test("fails for readers of other processes when its process is cut off, and nothing of it is published later", async () => {
     const [one, other, third] = sharedHubs(3) as [SharedHub, SharedHub, SharedHub];

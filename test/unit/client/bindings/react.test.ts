@@ -1,12 +1,12 @@
 import { createElement, StrictMode, useEffect, type FunctionComponent } from "react";
 import { renderToString } from "react-dom/server";
 import { afterAll, expect, onTestFinished, test } from "vitest";
-import { ndjson, type CometMessageEvent } from "../../../src/client/index.ts";
-import { useComet, type CometState, type UseCometOptions } from "../../../src/client/react.ts";
-import { serveHub } from "../../support/hub.ts";
-import { havePage } from "../../support/page.ts";
-import { scriptedWire } from "../../support/scripted-wire.ts";
-import { until } from "../../support/sources.ts";
+import { ndjson, type CometMessageEvent } from "../../../../src/client/index.ts";
+import { useComet, type CometState, type UseCometOptions } from "../../../../src/client/bindings/react.ts";
+import { serveHub } from "../../../support/hub.ts";
+import { havePage } from "../../../support/page.ts";
+import { scriptedWire } from "../../../support/scripted-wire.ts";
+import { until } from "../../../support/sources.ts";
 
 const { document, leave } = havePage(["window", "document"]);
 const { createRoot } = await import("react-dom/client");
@@ -17,9 +17,9 @@ const options = { wires: [ndjson], backoffMs: 5, maxBackoffMs: 20 } as const;
 /** A component that follows an address, and its states. */
 function follower(
   url: Parameters<typeof useComet>[0],
-  more: UseCometOptions<unknown> = {},
-): { Follower: FunctionComponent; states: CometState<unknown>[]; now: () => CometState<unknown> | undefined } {
-  const states: CometState<unknown>[] = [];
+  more: UseCometOptions = {},
+): { Follower: FunctionComponent; states: CometState[]; now: () => CometState | undefined } {
+  const states: CometState[] = [];
   const Follower = (): null => {
     states.push(useComet(url, { ...options, ...more }));
     return null;
@@ -43,7 +43,7 @@ test("returns the newest message and calls onMessage with each, over one connect
   const { Follower, states, now } = follower(`${origin}/?topic=a`, { onMessage: (event) => all.push(event) });
   render(Follower);
   await until(() => now()?.state === "open");
-  expect(states[0]).toEqual({ data: undefined, state: "connecting", error: undefined, gaps: 0 });
+  expect(states[0]).toEqual({ history: [], state: "connecting" });
   for (let i = 1; i <= 20; i += 1) await hub.topic("a").publish({ i }, i % 2 === 0 ? { event: "tick" } : {});
   await until(() => all.length === 20);
   await until(() => (now()?.data as { i: number } | undefined)?.i === 20);
@@ -88,7 +88,7 @@ test("shares one connection among components with one address, and closes it soo
 
 test("follows another address when the url changes", async () => {
   const { hub, origin } = await serveHub();
-  const states: CometState<unknown>[] = [];
+  const states: CometState[] = [];
   const Shown = ({ url }: { readonly url: string }): null => {
     states.push(useComet(url, options));
     return null;
@@ -104,12 +104,12 @@ test("follows another address when the url changes", async () => {
   await until(() => states.at(-1)?.data === 2);
 });
 
-test("is closed with an error after a refusal, and counts gaps", async () => {
+test("is closed with an error after a refusal, and has the last gap", async () => {
   const server = await serveHub({ authorize: (_, topics) => (topics.includes("secret") ? 403 : true) });
   const refused = follower(`${server.origin}/?topic=secret`);
   const late = follower(`${server.origin}/?topic=a&lastEventId=a=other.7`);
   render(refused.Follower, late.Follower);
-  await until(() => refused.now()?.state === "closed" && late.now()?.gaps === 1);
+  await until(() => refused.now()?.state === "closed" && late.now()?.gap !== undefined);
   expect(refused.now()?.error).toMatchObject({ code: "ERR_FORBIDDEN", retryMs: null });
   await until(() => refused.now()?.outcome === "failed");
   expect(late.now()).toMatchObject({ state: "open", error: undefined });
@@ -164,7 +164,7 @@ test("reports an error in one onMessage, and calls the others", async () => {
 test("is connecting on the server, and opens nothing", async () => {
   const server = await serveHub();
   const Shown = (): string => JSON.stringify(useComet(`${server.origin}/?topic=a`, options));
-  expect(renderToString(createElement(Shown)).replaceAll("&quot;", '"')).toBe('{"state":"connecting","gaps":0}');
+  expect(renderToString(createElement(Shown)).replaceAll("&quot;", '"')).toBe('{"history":[],"state":"connecting"}');
   // A later request comes after one of the component's would have come.
   await (await server.follow("topic=b&wire=poll&wait=0")).ended();
   expect(server.opened.map(({ topics }) => topics)).toEqual([["b"]]);
@@ -176,11 +176,11 @@ test("opens nothing without an address, and follows one that it gets later", asy
     const { Follower, states, now } = follower(none);
     const { show } = render(Follower);
     await until(() => states.length > 0);
-    expect(now()).toEqual({ data: undefined, state: "idle", outcome: undefined, error: undefined, gaps: 0 });
+    expect(now()).toEqual({ history: [], state: "idle" });
     expect(renderToString(createElement(Follower))).toBe("");
     show();
   }
-  const states: CometState<unknown>[] = [];
+  const states: CometState[] = [];
   const Shown = ({ url }: { readonly url: string | null }): null => {
     states.push(useComet(url, options));
     return null;
@@ -204,7 +204,7 @@ test("opens nothing without an address, and follows one that it gets later", asy
   expect(states.at(-1)?.data).toBeUndefined();
 });
 
-test("gives a component that mounts later the newest message, and calls its onMessage with further ones", async () => {
+test("gives a component that mounts later the history, and calls its onMessage with further messages", async () => {
   const { hub, origin, opened } = await serveHub();
   const url = `${origin}/?topic=a&from=oldest`;
   const one = follower(url);
@@ -215,11 +215,63 @@ test("gives a component that mounts later the newest message, and calls its onMe
   await until(() => one.now()?.data === 2);
   show(one.Follower, late.Follower);
   await until(() => late.now()?.data === 2);
+  expect(late.states[0]?.history.map(({ data }) => data as unknown)).toEqual([1, 2]);
   await hub.topic("a").publish(3);
   await until(() => late.now()?.data === 3);
   expect([all, opened.length]).toEqual([[3], 1]);
-  const own: unknown[] = [];
-  show(one.Follower, late.Follower, follower(`${url}#list`, { onMessage: ({ data }) => own.push(data) }).Follower);
-  await until(() => own.length === 3);
-  expect([own, opened.length]).toEqual([[1, 2, 3], 2]);
+});
+
+test("renders when the selected value changes, and no more often, though the selector returns a new object", async () => {
+  const { hub, origin } = await serveHub();
+  const renders = { parity: [] as unknown[], object: [] as unknown[] };
+  const url = `${origin}/?topic=a`;
+  const Parity = (): null => {
+    const parity = useComet(url, {
+      ...options,
+      select: ({ data }: CometState<{ message: number }>) => data && data % 2,
+    });
+    useEffect(() => void renders.parity.push(parity));
+    return null;
+  };
+  const Shown = (): null => {
+    const object = useComet(url, { ...options, select: ({ data }: CometState<{ message: number }>) => ({ data }) });
+    useEffect(() => void renders.object.push(object.data));
+    return null;
+  };
+  const root = createRoot(document.createElement("div"));
+  onTestFinished(() => root.unmount());
+  root.render([createElement(Parity, { key: 1 }), createElement(Shown, { key: 2 })]);
+  const all = follower(url);
+  render(all.Follower);
+  await until(() => all.now()?.state === "open");
+  for (const i of [1, 3, 5, 6]) {
+    await hub.topic("a").publish(i);
+    await until(() => renders.object.at(-1) === i);
+  }
+  await until(() => renders.parity.at(-1) === 0);
+  expect(renders.parity).toEqual([undefined, 1, 0]);
+});
+
+test("keeps its connection when functions are new in every render, and opens another when an option changes", async () => {
+  const { hub, origin, opened, reasons } = await serveHub();
+  const states: CometState[] = [];
+  const Shown = ({ token }: { readonly token: string }): null => {
+    const headers = { authorization: token };
+    states.push(useComet(`${origin}/?topic=a`, { ...options, headers, share: (wire) => wire, onMessage: () => 0 }));
+    return null;
+  };
+  const root = createRoot(document.createElement("div"));
+  onTestFinished(() => root.unmount());
+  root.render(createElement(Shown, { token: "one" }));
+  await until(() => states.at(-1)?.state === "open");
+  for (let i = 1; i <= 10; i += 1) {
+    root.render(createElement(Shown, { token: "one" }));
+    await hub.topic("a").publish(i);
+    await until(() => states.at(-1)?.data === i);
+  }
+  expect([opened.length, reasons]).toEqual([1, []]);
+  root.render(createElement(Shown, { token: "two" }));
+  await until(() => reasons.length === 1);
+  await until(() => states.at(-1)?.state === "open");
+  expect(opened).toHaveLength(2);
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { bindingsSite, type BindingsSite } from "../support/bindings-site.ts";
-import type { PageEvent, Shown } from "../support/bindings-page.ts";
+import { pageSite, type PageSite } from "../support/page-site.ts";
+import type { PageEvent } from "../support/element-page.ts";
 import { holds, visit } from "../support/client-site.ts";
 import { root } from "../support/run.ts";
 import { until } from "../support/sources.ts";
@@ -15,11 +15,6 @@ describe.each(browserNames)("in %s", (name) => {
   /** Leaves the page before its hub shuts down, so that it does not disturb the next test. */
   afterEach(() => used.page.goto("about:blank"));
 
-  const render = (followed: Readonly<Record<string, string>>): Promise<void> =>
-    used.page.evaluate(`void page.render(${JSON.stringify(followed)})`);
-  const shown = (component: string): Promise<Shown> => used.page.evaluate<Shown>(`page.shown("${component}")`);
-  const given = (component: string): Promise<unknown[]> =>
-    used.page.evaluate<unknown[]>(`page.records.given["${component}"] ?? []`);
   const place = (id: string, src: string): Promise<void> =>
     used.page.evaluate(`void page.place(${JSON.stringify(id)}, ${JSON.stringify(src)})`);
   const own = (): Promise<PageEvent[]> => used.page.evaluate<PageEvent[]>("page.records.own");
@@ -27,100 +22,19 @@ describe.each(browserNames)("in %s", (name) => {
   const strays = (): Promise<string[]> => used.page.evaluate<string[]>("page.records.strays");
 
   /** Creates a site, and loads its page. */
-  async function visited(...options: Parameters<typeof bindingsSite>): Promise<BindingsSite> {
-    const site = await bindingsSite(...options);
+  async function visited(...options: Parameters<typeof pageSite>): Promise<PageSite> {
+    const site = await pageSite(...options);
     await visit(used.page, `${site.origin}/bindings`);
     return site;
   }
 
   /** Publishes numbers, the first and the last included. */
-  async function publish({ hub }: BindingsSite, first: number, last = first, topic = "a"): Promise<void> {
+  async function publish({ hub }: PageSite, first: number, last = first, topic = "a"): Promise<void> {
     for (let number = first; number <= last; number += 1) await hub.topic(topic).publish(number);
   }
 
   const numbers = (first: number, last: number): number[] =>
     Array.from({ length: last - first + 1 }, (_, i) => first + i);
-
-  describe("useComet", () => {
-    test("gives all components with one address each message once, over one connection, in strict mode", async () => {
-      const site = await visited();
-      await render({ one: url, two: url, other: "/events?topic=b" });
-      await holds(used.page, "['one', 'two', 'other'].every((name) => page.shown(name).state === 'open')");
-      await publish(site, 1, 100);
-      await publish(site, 7, 7, "b");
-      await holds(used.page, "page.shown('one').data === 100 && page.shown('two').data === 100");
-      await holds(used.page, "page.shown('other').data === 7");
-      for (const component of ["one", "two"]) expect(await given(component)).toEqual(numbers(1, 100));
-      expect(await given("other")).toEqual([7]);
-      expect(await shown("one")).toEqual({ data: 100, state: "open", gaps: 0 });
-      expect([site.asked.length, site.opened.length, site.reasons]).toEqual([2, 2, []]);
-      expect(used.page.console.filter(({ level }) => level === "error")).toEqual([]);
-    });
-
-    test("keeps the connection of components that mount again within a second, and no other", async () => {
-      const site = await visited();
-      await render({ one: url });
-      await holds(used.page, "page.shown('one').state === 'open'");
-      await publish(site, 1);
-      await holds(used.page, "page.shown('one').data === 1");
-      await used.page.evaluate(
-        `new Promise((resolve) => {
-          page.render({});
-          const look = () => {
-            if (document.getElementById("one") !== null) setTimeout(look);
-            else resolve(void page.render({ two: ${JSON.stringify(url)} }));
-          };
-          look();
-        })`,
-      );
-      await holds(used.page, "page.shown('two').data === 1");
-      await publish(site, 2);
-      await holds(used.page, "page.shown('two').data === 2");
-      expect([site.asked.length, site.reasons, await given("two")]).toEqual([1, [], [2]]);
-      await render({});
-      await until(() => site.reasons.length === 1);
-      await render({ one: url });
-      await holds(used.page, "page.shown('one').state === 'open'");
-      expect([await shown("one"), site.asked.length]).toEqual([{ state: "open", gaps: 0 }, 2]);
-    });
-
-    test("shows that there is no connection, and why, and loses nothing", async () => {
-      const site = await visited();
-      await render({ one: url, two: url });
-      await holds(used.page, "page.shown('one').state === 'open'");
-      await publish(site, 1, 10);
-      await holds(used.page, "page.shown('one').data === 10 && page.shown('two').data === 10");
-      site.down();
-      await holds(used.page, "['one', 'two'].every((name) => page.shown(name).error === 'ERR_NETWORK')");
-      expect(await shown("two")).toEqual({ data: 10, state: "connecting", error: "ERR_NETWORK", gaps: 0 });
-      await publish(site, 11, 20);
-      site.up();
-      await holds(used.page, "page.shown('one').data === 20 && page.shown('two').data === 20");
-      for (const component of ["one", "two"]) {
-        expect(await shown(component)).toEqual({ data: 20, state: "open", gaps: 0 });
-        expect(await given(component)).toEqual(numbers(1, 20));
-      }
-    });
-
-    test("counts gaps, and is closed after a refusal", async () => {
-      const site = await visited({
-        log: { maxEntries: 5 },
-        authorize: (_, topics) => (topics.includes("secret") ? 403 : true),
-      });
-      await render({ one: url, refused: "/events?topic=secret" });
-      await holds(used.page, "page.shown('one').state === 'open' && page.shown('refused').state === 'closed'");
-      await publish(site, 1);
-      await holds(used.page, "page.shown('one').data === 1");
-      site.down();
-      await holds(used.page, "page.shown('one').state === 'connecting'");
-      await publish(site, 2, 20);
-      site.up();
-      await holds(used.page, "page.shown('one').data === 20");
-      expect(await shown("one")).toEqual({ data: 20, state: "open", gaps: 1 });
-      expect(await given("one")).toEqual([1, ...numbers(16, 20)]);
-      expect(await shown("refused")).toEqual({ state: "closed", error: "ERR_FORBIDDEN", gaps: 0 });
-    });
-  });
 
   describe("the element", () => {
     test("dispatches to its own listeners and to capturing ones, and closes when it is removed", async () => {

@@ -4,16 +4,20 @@ import { fileURLToPath } from "node:url";
 import type { HubOptions } from "../../src/index.ts";
 import { clientSite, type ClientSite } from "./client-site.ts";
 
-/** A hub at `/events`, and at `/bindings` a page with the script bindings-page.ts. */
-export interface BindingsSite extends ClientSite {
+/** A hub at `/events`, and at `/bindings` a page with the script element-page.ts. */
+export interface PageSite extends ClientSite {
   /** Cuts all streams, and every new one until `up` is called. */
   readonly down: () => void;
   readonly up: () => void;
 }
 
-/** @param body The HTML of the page after its script. */
-export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<BindingsSite> {
-  const scripts = await (made ??= bundled());
+/**
+ * @param body The HTML of the page after its script.
+ * @param script The script of the page, instead of element-page.ts.
+ */
+export async function pageSite(hub: HubOptions = {}, body = "", script?: string): Promise<PageSite> {
+  const scripts: Readonly<Record<string, string>> =
+    script === undefined ? await (made ??= bundled()) : { "/bindings.js": script };
   const streams = new Set<{ destroy: () => unknown }>();
   let isDown = false;
   const site = await clientSite({
@@ -52,10 +56,7 @@ export async function bindingsSite(hub: HubOptions = {}, body = ""): Promise<Bin
 
 let made: Promise<Readonly<Record<string, string>>> | undefined;
 
-/**
- * The scripts of the page, by their paths, and the client alone as a module. React is its development build, in which
- * strict mode mounts each component twice.
- */
+/** The scripts of the page, by their paths, and the client alone as a module. */
 async function bundled(): Promise<Readonly<Record<string, string>>> {
   const bundle = async (entry: string, format: "iife" | "esm"): Promise<string> => {
     const { outputFiles } = await build({
@@ -63,13 +64,12 @@ async function bundled(): Promise<Readonly<Record<string, string>>> {
       bundle: true,
       format,
       target: "es2022",
-      define: { "process.env.NODE_ENV": '"development"' },
       write: false,
     });
     return outputFiles[0]?.text ?? "";
   };
   return {
-    "/bindings.js": await bundle("bindings-page.ts", "iife"),
+    "/bindings.js": await bundle("element-page.ts", "iife"),
     "/bindings-client.js": await bundle("../../src/client/index.ts", "esm"),
   };
 }
