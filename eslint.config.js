@@ -13,7 +13,7 @@ const layers = {
   log: ["core", "wire"],
   http: ["core", "stream", "wire", "html"],
   hub: ["core", "stream", "wire", "html", "log", "http"],
-  adapters: ["core", "stream", "wire", "html", "http", "hub"],
+  adapters: ["core", "stream", "wire", "html", "log", "http", "hub", "brokers"],
   brokers: ["core", "log"],
   client: ["core", "wire"],
 };
@@ -62,6 +62,8 @@ export default defineConfig(
       // Projects of their own, with their own packages: test/frameworks runs them.
       "examples/frameworks/",
       "examples/job/pages/",
+      // The types of other runtimes: test/package/runtime-types.test.ts compiles them.
+      "examples/runtimes/",
       // Plain JavaScript, to be pasted: tests run it.
       "examples/**/*.{js,mjs}",
       "test/package/consumers/",

@@ -19,6 +19,9 @@ export default defineConfig({
       { find: /^comet-sockets\/postgres$/, replacement: source("src/brokers/postgres/index.ts") },
       { find: /^comet-sockets\/fastify$/, replacement: source("src/adapters/fastify/index.ts") },
       { find: /^comet-sockets\/nest$/, replacement: source("src/adapters/nest/index.ts") },
+      { find: /^comet-sockets\/bun$/, replacement: source("src/adapters/bun/index.ts") },
+      { find: /^comet-sockets\/deno$/, replacement: source("src/adapters/deno/index.ts") },
+      { find: /^comet-sockets\/workers$/, replacement: source("src/adapters/workers/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },
@@ -46,6 +49,18 @@ export default defineConfig({
           hookTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Servers on other runtimes, in processes of their own. `npm run test:runtimes` does more of the same.
+        extends: true,
+        test: {
+          name: "runtimes",
+          include: ["test/runtimes/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {

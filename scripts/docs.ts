@@ -25,6 +25,7 @@ const readingOrder = [
   "frameworks",
   "cors-and-csp",
   "testing",
+  "runtimes",
   "deployment",
   "monitoring",
   "brokers",

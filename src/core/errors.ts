@@ -15,6 +15,7 @@
  * | `ERR_CHANNEL_ENDED` | a channel is used after its `end` or `fail` |
  * | `ERR_ELEMENT` | an element of a chunked response is not `Html`, a string or bytes, or not of the response's own kind |
  * | `ERR_RESPONSE` | a chunked response cannot have this status or header, or it has begun already |
+ * | `ERR_RUNTIME` | the runtime cannot do this here, such as a hub in a plain Worker |
  * | `ERR_PARAMETER` | a query parameter is repeated or has an invalid value |
  * | `ERR_WIRE` | the wire, or its mode, does not exist |
  * | `ERR_ACCEPT` | the client accepts none of the wires |
@@ -53,6 +54,7 @@ export type CometErrorCode =
   | "ERR_CHANNEL_ENDED"
   | "ERR_ELEMENT"
   | "ERR_RESPONSE"
+  | "ERR_RUNTIME"
   | "ERR_PARAMETER"
   | "ERR_WIRE"
   | "ERR_ACCEPT"

@@ -13,7 +13,7 @@ export interface ChunkedInit {
    * 'self'`. `no-transform` is added to every `Cache-Control`: middleware and proxies that compress would hold the
    * response back.
    */
-  readonly headers?: HeadersInit;
+  readonly headers?: NonNullable<ConstructorParameters<typeof Headers>[0]>;
   /**
    * Called once if the source fails, or if its clean-up fails after the client has disconnected. The client sees a
    * response that breaks off. A disconnect is not an error.
@@ -50,7 +50,7 @@ export function checkInit(init: ChunkedInit): CheckedInit {
   };
 }
 
-function checkHeaders(init: HeadersInit | undefined): Headers {
+function checkHeaders(init: ChunkedInit["headers"]): Headers {
   let headers: Headers;
   try {
     headers = new Headers(init);

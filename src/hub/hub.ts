@@ -11,6 +11,7 @@ import { Flusher } from "./flusher.ts";
 import type { HubOptions } from "./hub-options.ts";
 import { checkHubOptions, type HubSettings } from "./hub-settings.ts";
 import { HubCounters, type HubStats } from "./hub-stats.ts";
+import { assertHubWorksHere } from "./platform.ts";
 import { Presences } from "./presence/presences.ts";
 import type { HubRequest, RequestOptions } from "./request-options.ts";
 import { respond } from "./respond.ts";
@@ -48,7 +49,8 @@ const DEFAULT_DRAIN_MS = 5000;
  * This class only wires the rooms together and orders their shutdown. A request goes to `Gate`, a publication to
  * `Publisher`, a question about subscribers to `Presences`. Keep the order of calls in the constructor and in `#close`.
  *
- * @throws {CometError} `ERR_OPTION` or `ERR_CALLBACK` for bad options.
+ * @throws {CometError} `ERR_OPTION` or `ERR_CALLBACK` for bad options; `ERR_RUNTIME` in a Cloudflare Worker outside of
+ *   `cometObject`.
  * @example
  * ```ts
  * const hub = new Hub();
@@ -74,6 +76,7 @@ export class Hub implements StreamProducing {
   #isClosed = false;
 
   constructor(options: HubOptions = {}) {
+    assertHubWorksHere();
     const settings = checkHubOptions(options);
     const { broker, onError } = settings;
     const sweeper = new Sweeper(settings);
@@ -158,8 +161,9 @@ export class Hub implements StreamProducing {
    * Answers a web-standard request: with a stream of the topics that it names, on the wire that it asks for, or with a
    * refusal that states the reason. PROTOCOL.md has the details.
    *
-   * It is bound to its hub, so it is a handler of Bun, Deno, Workers and others as it is. It takes what they pass
-   * besides, and uses only `completed` of Deno, by which `close` waits until a response has been sent.
+   * It is bound to its hub, so it is a handler of Bun, Deno and others as it is. It takes what they pass besides, and
+   * uses only `completed` of Deno, by which `close` waits until a response has been sent, and `timeout` of Bun, which
+   * would close a quiet stream.
    * Options of each request need {@link fetchHandler}. The stream ends when the request's signal aborts, when its body
    * is cancelled, or when the hub ends it.
    *

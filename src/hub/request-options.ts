@@ -118,7 +118,7 @@ export interface RequestOptions {
    * Headers of the stream, which replace the defaults. `no-transform` is added to a `Cache-Control`. A refusal carries only `Content-Security-Policy` and
    * `Cross-Origin-Resource-Policy` of these.
    */
-  readonly headers?: HeadersInit;
+  readonly headers?: NonNullable<ConstructorParameters<typeof Headers>[0]>;
 }
 
 /** Checks the options of a request that have no check of their own. @throws {CometError} `ERR_OPTION`. */

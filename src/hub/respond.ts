@@ -6,13 +6,17 @@
  */
 
 import { joinBytes } from "../core/bytes.ts";
-import { isPromiseLike } from "../core/promise.ts";
+import type { Answer } from "./admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
 import type { Connection } from "./delivery/connection.ts";
 import type { Sink } from "./delivery/sink.ts";
+import { completionOf, disableIdleTimeout } from "./platform.ts";
 
 /** The status of an answer that no client receives, since it has disconnected (as nginx logs it). */
 const CLIENT_CLOSED_REQUEST = 499;
+
+/** The status of a response that must not have a body. */
+const NO_CONTENT = 204;
 
 /** The high-water mark of a response's body, in bytes: more than this makes the subscriber lag. */
 const HIGH_WATER_MARK = 65_536;
@@ -21,7 +25,7 @@ const HIGH_WATER_MARK = 65_536;
  * Carries out a decision as a web-standard response. The response to a poll resolves when its body is complete.
  *
  * @param platform The further arguments of the handler. Deno's has a promise `completed`, which settles when the
- *   response has been sent; elsewhere the body is all that shows it.
+ *   response has been sent; elsewhere the body is all that shows it. Bun's turns its idle timeout off for this request.
  * @returns The response. Never rejects: a request whose signal aborts before there is a response is answered with 499
  *   and no body, since servers log a rejection as an error of the application.
  */
@@ -31,24 +35,28 @@ export async function respond(
   platform: readonly unknown[],
 ): Promise<Response> {
   const decision = await deciding;
-  if (!isAdmission(decision)) {
-    const { status, headers, body } = decision;
-    return new Response(body === "" ? null : body, { status, headers });
-  }
+  if (!isAdmission(decision)) return answerResponse(request, decision);
   if (request.signal.aborted) {
     decision.release();
     return abandoned();
   }
+  disableIdleTimeout(request, platform);
   const completed = completionOf(platform);
   return decision.wire === "poll"
     ? batchResponse(request, decision, completed)
     : streamResponse(request, decision, completed);
 }
 
-/** Returns the promise of a platform that settles when the response has been sent, if it has one. */
-function completionOf([info]: readonly unknown[]): PromiseLike<unknown> | undefined {
-  const completed = typeof info === "object" && info !== null && "completed" in info ? info.completed : undefined;
-  return isPromiseLike(completed) ? completed : undefined;
+/** Returns a refusal, or the answer to HEAD or a preflight, as a web-standard response. */
+export function answerResponse({ method }: Request, { status, headers, body }: Answer): Response {
+  // Without a body, Bun and Deno would say that the answer to GET has a length of 0 (RFC 9110, 8.6).
+  if (method === "HEAD" && status !== NO_CONTENT) return new Response(unknownLength(), { status, headers });
+  return new Response(body === "" ? null : body, { status, headers });
+}
+
+/** Returns an empty body whose length is unknown until it is read. */
+function unknownLength(): ReadableStream<BufferSource> {
+  return new ReadableStream<BufferSource>({ pull: (controller) => controller.close() }, { highWaterMark: 0 });
 }
 
 function streamResponse(
@@ -139,7 +147,8 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
 
   attach(connection: Connection): void {
     this.#connection = connection;
-    this.#request.signal.addEventListener("abort", this.#onAbort, { once: true });
+    // Deno cancels the body of a client that has disconnected, and warns of listeners to the signal.
+    if (this.#completed === undefined) this.#request.signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
   /** Closes the body of a client that has disconnected. An error would be logged as one of the application. */

@@ -15,6 +15,12 @@ import { detachableConnection, type NodeConnection } from "./detach/node-interna
 import type { NodeResponse } from "./node-response.ts";
 import { closeConnection } from "./response-sinks.ts";
 
+/**
+ * Whether this is Node itself. Bun's and Deno's `node:http` have sockets of their own kind: Bun's `socket.write` returns
+ * true and buffers, whatever the client reads, while its `response.write` has real backpressure.
+ */
+const isNode = process.versions["bun"] === undefined && process.versions["deno"] === undefined;
+
 /** The end of a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
 
@@ -40,11 +46,12 @@ export class SocketSink implements Sink {
   }
 
   /**
-   * Returns whether a response can be written to in this way: on HTTP/1.1, first in line on its connection, and changed
+   * Returns whether a response can be written to in this way: on Node itself, on HTTP/1.1, first in line on its connection, and changed
    * by no other code, such as middleware that compresses.
    */
   static fits(response: NodeResponse, headers: Headers): response is ServerResponse {
     return (
+      isNode &&
       response instanceof ServerResponse &&
       response.req.httpVersion === "1.1" &&
       response.socket !== null &&

@@ -1,6 +1,5 @@
-import type { StatementSync } from "node:sqlite";
 import type { Notice } from "../../log/broker.ts";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import type { MessageTable, TopicMessageRow } from "./message-table.ts";
 import { messageOf } from "./row-codec.ts";
 import type { SignalTable } from "./signal-table.ts";
@@ -33,8 +32,8 @@ export class Listeners {
   readonly #byTopic = new Map<string, Listener>();
   readonly #messages: MessageTable;
   readonly #signals: SignalTable;
-  readonly #insert: StatementSync;
-  readonly #remove: StatementSync;
+  readonly #insert: Statement;
+  readonly #remove: Statement;
   seq: number;
   signal: number;
 

@@ -1,14 +1,13 @@
-import type { StatementSync } from "node:sqlite";
 import type { Position } from "../../log/position.ts";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 
 const epochForm = /^[a-z0-9]{1,32}$/;
 
 /** The positions of recent messages by their ids, for each life of a topic. The caller has a transaction. */
 export class MessageIds {
-  readonly #find: StatementSync;
-  readonly #add: StatementSync;
-  readonly #forget: StatementSync;
+  readonly #find: Statement;
+  readonly #add: Statement;
+  readonly #forget: Statement;
 
   constructor(database: Database) {
     this.#find = database.prepare("SELECT epoch, number FROM seen WHERE life = ? AND mid = ? AND until >= ?");

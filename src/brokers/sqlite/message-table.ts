@@ -1,5 +1,4 @@
-import type { StatementSync } from "node:sqlite";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import type { MessageRow } from "./row-codec.ts";
 
 /** The oldest row after some number. */
@@ -27,14 +26,14 @@ const MOST_UNSETTLED = 256;
 
 /** The rows of messages. The caller has a transaction. */
 export class MessageTable {
-  readonly #insert: StatementSync;
-  readonly #oldest: StatementSync;
-  readonly #youngerThan: StatementSync;
-  readonly #page: StatementSync;
-  readonly #deleteUpTo: StatementSync;
-  readonly #last: StatementSync;
-  readonly #after: StatementSync;
-  readonly #newest: StatementSync;
+  readonly #insert: Statement;
+  readonly #oldest: Statement;
+  readonly #youngerThan: Statement;
+  readonly #page: Statement;
+  readonly #deleteUpTo: Statement;
+  readonly #last: Statement;
+  readonly #after: Statement;
+  readonly #newest: Statement;
 
   /** @param database One that has the temporary table `listened`, with names of topics. */
   constructor(database: Database) {
@@ -122,6 +121,6 @@ export class MessageTable {
 
   /** The newest row of a topic, if it is after a `seq` and not after another one. */
   newestOf(name: string, after: number, last: number): TopicMessageRow | undefined {
-    return this.#newest.get(name, after, last) as unknown as TopicMessageRow | undefined;
+    return this.#newest.get(name, after, last) as TopicMessageRow | undefined;
   }
 }

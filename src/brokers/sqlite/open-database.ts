@@ -3,7 +3,7 @@ import type * as Sqlite from "node:sqlite";
 import { CometError } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { checkFile } from "./check-file.ts";
-import { Database, pause } from "./database.ts";
+import { FileDatabase, pause } from "./file-database.ts";
 import { bootId, fileIdentity, hasLost, type Origin } from "./find-loss.ts";
 import { MessageTable } from "./message-table.ts";
 import { readMark } from "./mark-file.ts";
@@ -24,12 +24,12 @@ const LOG_BYTES = 16_777_216;
 export function openDatabase(
   { DatabaseSync }: typeof Sqlite,
   { path, synchronous, timeoutMs, mustCheck }: WorkerOptions,
-): Database {
+): FileDatabase {
   const deadline = performance.now() + timeoutMs;
   checkFile(path);
   const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
   const connection = new DatabaseSync(path);
-  const database = new Database(connection);
+  const database = new FileDatabase(connection);
   const get = (sql: string): Record<string, unknown> => retry(deadline, () => connection.prepare(sql).get() ?? {});
   try {
     connection.exec("PRAGMA busy_timeout = 0");
@@ -81,7 +81,7 @@ function assertSound(path: string, get: (sql: string) => Record<string, unknown>
   if (result !== "ok") throw damagedError(path, String(result));
 }
 
-function create(database: Database, path: string): void {
+function create(database: FileDatabase, path: string): void {
   database.connection.exec(SCHEMA);
   database
     .prepare("INSERT INTO state (only, uid, era, seq, signal, at, file) VALUES (1, ?, ?, 0, 0, 0, ?)")
@@ -89,7 +89,7 @@ function create(database: Database, path: string): void {
 }
 
 /** Begins another era, a part of all epochs, if the file has lost messages. Notes where it has come from. */
-function noteOrigin(database: Database, path: string, origin: Origin, synchronous: "full" | "normal"): void {
+function noteOrigin(database: FileDatabase, path: string, origin: Origin, synchronous: "full" | "normal"): void {
   const states = new StateTable(database);
   const state = states.get();
   if (state === undefined) throw damagedError(path, "its state is missing");

@@ -7,7 +7,7 @@ export const SCHEMA_VERSION = 1;
 const wholeNumber = (name: string): string => `CHECK (${name} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`;
 
 /**
- * The tables of a broker's file.
+ * The tables of a broker.
  *
  * - `state`: one row. `seq` and `signal` are the last numbers that were given to a message and to a signal of any process; they never go
  *   back, also if rows are deleted. `at` is the latest time of the broker's clock. `era` is a part of every epoch. `uid`, `file` and
@@ -20,7 +20,7 @@ const wholeNumber = (name: string): string => `CHECK (${name} BETWEEN 0 AND ${Nu
  *
  * The checks keep numbers within what JavaScript can read, whatever another program writes.
  */
-export const SCHEMA: string = `
+export const TABLES: string = `
 CREATE TABLE state (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   uid TEXT NOT NULL,
@@ -76,6 +76,10 @@ CREATE TABLE signal (
   at INTEGER NOT NULL ${wholeNumber("at")},
   text TEXT NOT NULL
 ) STRICT;
+`;
+
+/** The tables of a file, with the marks by which it is recognized. */
+export const SCHEMA: string = `${TABLES}
 PRAGMA application_id = ${APPLICATION_ID};
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;

@@ -1,5 +1,4 @@
-import type { StatementSync } from "node:sqlite";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** The signals that are kept at most, and their age in milliseconds: a process that is slower misses them. */
@@ -8,9 +7,9 @@ const MAX_AGE_MS = 10_000;
 
 /** Signals on their way to other processes. The caller has a transaction. */
 export class SignalTable {
-  readonly #insert: StatementSync;
-  readonly #after: StatementSync;
-  readonly #trim: StatementSync;
+  readonly #insert: Statement;
+  readonly #after: Statement;
+  readonly #trim: Statement;
 
   constructor(database: Database) {
     this.#insert = database.prepare("INSERT OR REPLACE INTO signal (id, at, text) VALUES (?, ?, ?)");

@@ -1,5 +1,4 @@
-import type { StatementSync } from "node:sqlite";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 
 /** The one row of the table `state`. */
 export interface StateRow {
@@ -14,9 +13,9 @@ export interface StateRow {
 
 /** The numbers and the clock that all processes with the file share. */
 export class StateTable {
-  readonly #get: StatementSync;
-  readonly #setCounters: StatementSync;
-  readonly #setOrigin: StatementSync;
+  readonly #get: Statement;
+  readonly #setCounters: Statement;
+  readonly #setOrigin: Statement;
 
   constructor(database: Database) {
     this.#get = database.prepare("SELECT uid, era, seq, signal, at, file, boot FROM state");
@@ -26,7 +25,7 @@ export class StateTable {
 
   /** Returns undefined if another program has removed the row. */
   get(): StateRow | undefined {
-    return this.#get.get() as unknown as StateRow | undefined;
+    return this.#get.get() as StateRow | undefined;
   }
 
   setCounters(seq: number, signal: number, at: number): void {

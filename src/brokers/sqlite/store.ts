@@ -125,6 +125,11 @@ export class Store {
     return this.#ignored.splice(0);
   }
 
+  /** The time in milliseconds since 1970 at which a sweep has something to remove; undefined if there is nothing. */
+  get nextDue(): number | undefined {
+    return this.#sweep.nextDue;
+  }
+
   /** Removes what is too old from topics that are not published to. Returns whether there is more to remove. */
   sweep(deadline: number): boolean {
     if (!this.database.read(deadline, () => this.#sweep.isDue)) return false;

@@ -1,4 +1,4 @@
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import type { MessageTable } from "./message-table.ts";
 import { isExpired, keptUntil, type TopicRow } from "./topic-row.ts";
 import type { TopicTable } from "./topic-table.ts";
@@ -14,6 +14,7 @@ export class Sweep {
   readonly #topics: TopicTable;
   readonly #messages: MessageTable;
   readonly #isDue: () => boolean;
+  readonly #next: Statement;
 
   constructor(database: Database, topics: TopicTable, messages: MessageTable, topicTtlMs: number, clock: () => number) {
     this.#topicTtlMs = topicTtlMs;
@@ -21,6 +22,9 @@ export class Sweep {
     this.#messages = messages;
     const statement = database.prepare(
       "SELECT EXISTS (SELECT 1 FROM topic WHERE due <= ?) OR EXISTS (SELECT 1 FROM seen WHERE until < ?) AS due",
+    );
+    this.#next = database.prepare(
+      "SELECT min(due) AS due FROM (SELECT min(due) AS due FROM topic UNION ALL SELECT min(until) FROM seen)",
     );
     this.#isDue = () => {
       const now = Math.floor(clock());
@@ -31,6 +35,11 @@ export class Sweep {
   /** Whether there may be something to remove. */
   get isDue(): boolean {
     return this.#isDue();
+  }
+
+  /** The time in milliseconds since 1970 at which there is something to remove; undefined if there is nothing. */
+  get nextDue(): number | undefined {
+    return (this.#next.get() as { due: number | null }).due ?? undefined;
   }
 
   /** Sweeps once. Returns whether more is due. */

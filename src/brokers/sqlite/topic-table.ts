@@ -1,6 +1,5 @@
-import type { StatementSync } from "node:sqlite";
 import { randomName } from "../../core/random-name.ts";
-import type { Database } from "./database.ts";
+import type { Database, Statement } from "./database.ts";
 import { dueAt, type TopicRow } from "./topic-row.ts";
 
 /** The time in milliseconds for which the messages of an epoch that is over are kept, so that processes can notify of them. */
@@ -12,14 +11,14 @@ const COLUMNS = "id, name, life, epoch, head, floor, total, gone, since, used, a
 /** The rows of topics. The caller has a transaction. */
 export class TopicTable {
   readonly #topicTtlMs: number;
-  readonly #find: StatementSync;
-  readonly #insert: StatementSync;
-  readonly #save: StatementSync;
-  readonly #saveFloor: StatementSync;
-  readonly #retire: StatementSync;
-  readonly #due: StatementSync;
-  readonly #delete: StatementSync;
-  readonly #keep: StatementSync;
+  readonly #find: Statement;
+  readonly #insert: Statement;
+  readonly #save: Statement;
+  readonly #saveFloor: Statement;
+  readonly #retire: Statement;
+  readonly #due: Statement;
+  readonly #delete: Statement;
+  readonly #keep: Statement;
 
   constructor(database: Database, topicTtlMs: number) {
     this.#topicTtlMs = topicTtlMs;
@@ -41,7 +40,7 @@ export class TopicTable {
 
   /** Finds the current row of a topic. */
   find(name: string): TopicRow | undefined {
-    return this.#find.get(name) as unknown as TopicRow | undefined;
+    return this.#find.get(name) as TopicRow | undefined;
   }
 
   /** Adds a row for a topic that has none, or whose row has been retired. It continues the life of `former`, if given. */

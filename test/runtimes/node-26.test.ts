@@ -1,0 +1,4 @@
+import { honoServers, nodeHandlers, runtimesOf } from "../support/runtimes/runtimes.ts";
+import { runtimeContract } from "./contract.ts";
+
+for (const runtime of runtimesOf("Node 26", nodeHandlers, honoServers)) runtimeContract(runtime);

@@ -1,0 +1,89 @@
+/** The Worker of the contract: each hub is in a Durable Object of its name. */
+import { DurableObject } from "cloudflare:workers";
+import { cometObject } from "../../../src/adapters/workers/index.ts";
+import { Hub, type HubOptions } from "../../../src/index.ts";
+import { answerOrder, NotedHub, notedOptions, partsOf, quietResponse, type Order } from "./app.ts";
+
+/** The options of each hub, and all that its hooks were called with. The objects run in this isolate too. */
+const created = new Map<string, { options: HubOptions; reasons: string[]; errors: string[] }>();
+
+function entryOf(name: string): { options: HubOptions; reasons: string[]; errors: string[] } {
+  const entry = created.get(name) ?? { options: {}, reasons: [], errors: [] };
+  created.set(name, entry);
+  return entry;
+}
+
+interface Storage {
+  readonly storage: { readonly sql: { exec(query: string): { toArray(): { n: number }[] } } };
+}
+
+let instances = 0;
+
+export class Live extends cometObject(DurableObject, {
+  hub: (_, name = "") => {
+    const { options, reasons, errors } = entryOf(name);
+    return notedOptions(options, reasons, errors);
+  },
+}) {
+  readonly #number = (instances += 1);
+  readonly #sql: Storage["storage"]["sql"];
+
+  constructor(state: ConstructorParameters<typeof DurableObject>[0], env: unknown) {
+    super(state as never, env);
+    this.#sql = (state as Storage).storage.sql;
+  }
+
+  override fetch(request: Request): Promise<Response> {
+    const { kind, name } = partsOf(request.url);
+    switch (kind) {
+      case "order": {
+        const { reasons, errors } = entryOf(name);
+        return answerOrder(request, name, (_, order) => new NotedHub(this.hub, reasons, errors).obey(order));
+      }
+      case "held": {
+        const count = (table: string): number =>
+          this.#sql.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]?.n ?? 0;
+        return Promise.resolve(Response.json({ messages: count("message"), instance: this.#number }));
+      }
+      case "taken":
+        this.#sql.exec("CREATE TABLE message (id INTEGER)");
+        return Promise.resolve(Response.json(null));
+      default:
+        return super.fetch(request);
+    }
+  }
+}
+
+interface Env {
+  readonly LIVE: {
+    idFromName(name: string): unknown;
+    get(id: unknown): { fetch(request: Request): Promise<Response>; publish: Live["publish"] };
+  };
+}
+
+/** What `new Hub` says outside of an object. */
+function plainHub(): string {
+  try {
+    new Hub();
+    return "works";
+  } catch (error) {
+    return `${String((error as { code?: string }).code)}: ${(error as Error).message}`;
+  }
+}
+
+const atStart = plainHub();
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const { kind, name } = partsOf(request.url);
+    if (kind === "quiet") return quietResponse();
+    if (kind === "plain") return Response.json([atStart, plainHub()]);
+    const object = env.LIVE.get(env.LIVE.idFromName(name));
+    if (kind === "publish") return Response.json(await object.publish("t", (await request.json()) as string));
+    if (kind === "order") {
+      const order = (await request.clone().json()) as Order;
+      if (order.op === "create") created.set(name, { options: order.options, reasons: [], errors: [] });
+    }
+    return object.fetch(request);
+  },
+};
