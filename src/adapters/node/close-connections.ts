@@ -1,4 +1,4 @@
-/** The part of a Node server whose connections {@link closeConnections} closes. Those of HTTP/2 lack the methods. */
+/** The part of a Node server whose connections {@link closeConnections} closes. A server of HTTP/2 lacks the methods. */
 export interface ConnectionsServer {
   closeIdleConnections?(): void;
   closeAllConnections?(): void;

@@ -6,7 +6,7 @@ import { VERSION } from "../../core/version.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { closeConnections, type ConnectionsServer } from "./close-connections.ts";
 
-/** The part of a server that {@link drainOnSignal} uses. Those of `node:http`, `node:https` and `node:http2` fit. */
+/** The part of a server that {@link drainOnSignal} uses. The servers of `node:http`, `node:https` and `node:http2` fit. */
 export interface ClosableServer extends ConnectionsServer {
   close(callback: (error?: Error) => void): unknown;
 }
