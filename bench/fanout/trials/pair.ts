@@ -2,10 +2,10 @@
  * Two builds of comet-sockets, one pair: each build has a server process of its own and as many clients. Both servers run on one core
  * and take turns under each load, some publishes at a time, so that whatever else the machine does meets both alike.
  */
-import { usageBetween } from "../../support/usage.ts";
 import { variantNamed } from "../catalogue.ts";
 import { startNodeServer, type Server } from "../servers/server.ts";
 import { Publisher, type Load } from "./publisher.ts";
+import { takeTurns, type Side } from "./take-turns.ts";
 import { connectCrowd, inTrialOf, type TrialSpec } from "./trial.ts";
 
 export interface PairSpec extends TrialSpec {
@@ -17,27 +17,6 @@ export interface PairSpec extends TrialSpec {
 
 /** For each load, the CPU time of each server for each delivery of a message, in microseconds, in the order of the builds. */
 export type PairResult = { readonly [load: string]: readonly number[] };
-
-/** How many publishes a server has in a turn: enough for what the other server has left in the caches not to count. */
-const PUBLISHES_A_TURN = 10;
-
-interface Side {
-  readonly server: Server;
-  readonly publisher: Publisher;
-  cpuUs: number;
-}
-
-/** Publishes through each server in turn, and the other way round in every second turn. */
-async function takeTurns(sides: readonly Side[], load: Load, publishes: number): Promise<void> {
-  for (let turn = 0; turn < publishes / PUBLISHES_A_TURN; turn += 1) {
-    for (const side of turn % 2 === 0 ? sides : sides.toReversed()) {
-      const before = await side.server.usage();
-      await side.publisher.publish(load, PUBLISHES_A_TURN);
-      const { user, system } = usageBetween(before, await side.server.usage());
-      side.cpuUs += user + system;
-    }
-  }
-}
 
 await inTrialOf<PairSpec, { readonly servers: readonly Server[]; stop(): void }, PairResult>(
   async ({ dists, cores }) => {

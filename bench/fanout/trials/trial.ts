@@ -24,7 +24,7 @@ export function inTrial<Spec extends TrialSpec, Result>(
 }
 
 /** The same with something else than one server under test, for example two. */
-export async function inTrialOf<Spec extends TrialSpec, Subject extends { stop(): void }, Result>(
+export async function inTrialOf<Spec, Subject extends { stop(): void }, Result>(
   start: (spec: Spec) => Promise<Subject>,
   trial: (spec: Spec, subject: Subject) => Promise<Result>,
 ): Promise<void> {
