@@ -226,7 +226,7 @@ export interface BrokerHost {
  * - MUST state in `floor` which messages may be gone. It MUST begin another epoch if messages that it has acknowledged
  *   or notified are gone from the newer end, as after a crash, as far as it can know; `renew` covers the rest.
  * - MUST NOT notify a listener of a message twice, or of messages in another order than that of their offsets. It MAY
- *   miss some if a later notice shows the loss by its `previous`, or if it calls `restored`. While it is connected, it
+ *   miss some if a later notice shows the loss by its `previous` or its `epoch`, or if it calls `restored`. While it is connected, it
  *   notifies of the newest message.
  * - MUST check all that its server returns. An entry that no hub has written has a `fault` in its place in `read` and
  *   in notices, or goes to `ignored` if it has no offset. It MUST NOT fail a call or cost the connection.

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { installedNode, nodeVersions, run } from "../support/run.ts";
+import { installedNode, nodeVersions } from "../support/installed-node.ts";
+import { run } from "../support/run.ts";
 import { commandOf, makeProjectOf, packTarball } from "./project.ts";
 
 const FLAG = "--experimental-vm-modules";

@@ -1,20 +1,9 @@
 /** Throw-away projects: the files of an example, its packages, and the packed tarball of this package. */
-import { createHash } from "node:crypto";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { root, run } from "../support/run.ts";
+import { installedPackages, type Manifest } from "../support/installed-packages.ts";
+import { run } from "../support/run.ts";
 import type { Framework } from "./framework.ts";
 
 /** Packs the package as it would be published. Needs a build. @returns The tarball, in a folder that the caller removes. */
@@ -38,7 +27,7 @@ export async function makeProject({ name, folder }: Framework, tarball: string):
 
 /** Makes a project with nothing but the packages of a manifest, and the tarball. */
 export async function makeProjectOf(name: string, manifest: string, tarball: string): Promise<string> {
-  const packages = await installedPackages(name, manifest);
+  const packages = await packagesOf(name, manifest);
   const project = mkdtempSync(join(tmpdir(), `comet-sockets-${name}-`));
   const ours = join(project, "node_modules/comet-sockets");
   // Hard links: a copy of the packages of some frameworks takes longer than the tests. Bundlers write only new files.
@@ -52,25 +41,10 @@ export async function makeProjectOf(name: string, manifest: string, tarball: str
 }
 
 /** Returns a `node_modules` with the packages of a manifest, without this package. */
-async function installedPackages(name: string, text: string): Promise<string> {
-  const manifest = JSON.parse(text) as { dependencies: Record<string, string> };
+async function packagesOf(name: string, text: string): Promise<string> {
+  const manifest = JSON.parse(text) as Manifest;
   const { "comet-sockets": _, ...dependencies } = manifest.dependencies;
-  const hash = createHash("sha256").update(text).digest("hex").slice(0, 12);
-  const cache = join(root, "node_modules/.cache/comet-sockets/frameworks", `${name}-${hash}`);
-  if (!existsSync(cache)) {
-    const installing = `${cache}-${process.pid}`;
-    mkdirSync(installing, { recursive: true });
-    writeFileSync(join(installing, "package.json"), JSON.stringify({ ...manifest, dependencies }));
-    try {
-      await run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline"], installing);
-    } catch (error) {
-      rmSync(installing, { recursive: true });
-      throw error;
-    }
-    mkdirSync(join(installing, "node_modules"), { recursive: true });
-    renameSync(installing, cache);
-  }
-  return join(cache, "node_modules");
+  return join(await installedPackages(`framework-${name}`, { ...manifest, dependencies }), "node_modules");
 }
 
 /** Returns a command of a project as Node runs it, so that it gets signals itself. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { installedNode, nodeVersions, root, run } from "../support/run.ts";
+import { installedNode, nodeVersions } from "../support/installed-node.ts";
+import { root, run } from "../support/run.ts";
 
 test.each(nodeVersions)("releases the memory of a stream's connection on Node %s", async (version) => {
   const node = await installedNode(version);

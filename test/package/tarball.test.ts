@@ -19,7 +19,8 @@ import { startExample } from "../support/example-process.ts";
 import { freePort } from "../support/free-port.ts";
 import { startNats } from "../support/nats.ts";
 import { startRedis } from "../support/redis.ts";
-import { installedNode, nodeVersions, root, run } from "../support/run.ts";
+import { installedNode, nodeVersions } from "../support/installed-node.ts";
+import { root, run } from "../support/run.ts";
 
 const consumers = join(root, "test/package/consumers");
 const readme = readFileSync(join(root, "README.md"), "utf8");

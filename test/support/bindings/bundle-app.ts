@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type * as svelteCompiler from "svelte/compiler";
 import type * as vueCompiler from "vue/compiler-sfc";
-import { root, run } from "../run.ts";
+import { installedPackages } from "../installed-packages.ts";
+import { root } from "../run.ts";
 import type { Followed, Rendered } from "./records.ts";
 
 /** The oldest releases that package.json allows as peers, with the compilers that belong to them. */
@@ -19,17 +20,8 @@ const oldest = {
 };
 
 /** The folder of the frameworks' oldest releases, which npm installs when they are first needed. */
-export async function oldestFrameworks(): Promise<string> {
-  const folder = join(root, "node_modules/.cache/comet-sockets/oldest-frameworks");
-  const manifest = JSON.stringify({ private: true, dependencies: oldest });
-  const path = join(folder, "package.json");
-  const done = join(folder, "installed");
-  if (existsSync(done) && readFileSync(path, "utf8") === manifest) return folder;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(path, manifest);
-  await run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock"], folder);
-  writeFileSync(done, "");
-  return folder;
+export function oldestFrameworks(): Promise<string> {
+  return installedPackages("oldest-frameworks", { dependencies: oldest });
 }
 
 type Side = "client" | "server";

@@ -1,7 +1,7 @@
 /** The runtimes that the contract runs on, each with the way in which a hub is served there, and with what it cannot do. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { installedNode, nodeVersions } from "../run.ts";
+import { installedNode, nodeVersions } from "../installed-node.ts";
 import { installedRuntime, releases } from "./install.ts";
 
 /** What a runtime cannot do, whatever the package does. Each limit is a sentence of docs/runtimes.md, and has a case. */
