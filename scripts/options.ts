@@ -34,7 +34,15 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
     [
       ["NodeHandlerOptions", "nodeHandler(hub, options)"],
       ["NodeHandlerLimits", "nodeHandler(hub, options, limits)"],
+      ["DrainOnSignalOptions", "drainOnSignal(hub, server, options)"],
     ],
+  ],
+  ["Fastify", "src/adapters/fastify/index.ts", [["FastifyCometOptions", "await app.register(fastifyComet, options)"]]],
+  ["NestJS", "src/adapters/nest/index.ts", [["CometModuleOptions", "CometModule.forRoot(options)"]]],
+  [
+    "Cloudflare Workers",
+    "src/adapters/workers/index.ts",
+    [["CometObjectOptions", "cometObject(DurableObject, options)"]],
   ],
   [
     "The client",

@@ -21,6 +21,7 @@ const names = [
   "CometSource",
   "EventStreamError",
   "acrossTabs",
+  "asText",
   "batches",
   "comet",
   "defineCometSource",

@@ -14,7 +14,8 @@ test("matches docs/options.md with the types: npm run docs:options", () => {
 });
 
 test("documents every exported type of options", () => {
-  const entries = ["index", "stream/index", "client/index", "client/bindings/react", "adapters/node/index"];
+  const entries = ["index", "stream/index", "client/index", "client/bindings/react"];
+  const adapters = ["node", "fastify", "nest", "bun", "deno", "workers"].map((name) => `adapters/${name}/index`);
   const brokers = [
     "brokers/memory/index",
     "brokers/redis/index",
@@ -22,7 +23,7 @@ test("documents every exported type of options", () => {
     "brokers/sqlite/index",
     "brokers/postgres/index",
   ];
-  const names = [...entries, ...brokers].flatMap((entry) =>
+  const names = [...entries, ...adapters, ...brokers].flatMap((entry) =>
     [...readFileSync(join(root, "src", `${entry}.ts`), "utf8").matchAll(/\b[A-Z]\w*(?:Options|Init|Bounds)\b/g)].map(
       String,
     ),
@@ -31,6 +32,8 @@ test("documents every exported type of options", () => {
   expect(types.size).toBeGreaterThan(12);
   // Its options are among those of each broker.
   types.delete("NetworkBrokerOptions");
+  // A name for `NodeHandlerOptions`, or a function that returns them.
+  types.delete("FastifyHandlerOptions");
   // Hubs give it to brokers.
   types.delete("TopicBounds");
   for (const type of types) expect(page).toContain(`\n### ${type}\n`);

@@ -1,7 +1,7 @@
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { Hub } from "../../hub/hub.ts";
 
-/** Options of {@link CometModule.forRoot}. */
+/** Options of `CometModule.forRoot`. */
 export interface CometModuleOptions {
   /** Creates the hub. It may be async, for a broker. It gets the providers that `inject` names. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as in Nest, only the application knows its providers.

@@ -11,5 +11,4 @@ export {
   type DurableObjectClassLike,
   type DurableObjectStateLike,
 } from "./comet-object.ts";
-export type { SqlValue } from "../../brokers/sqlite/database.ts";
-export type { ObjectStorageLike } from "../../brokers/sqlite/object-database.ts";
+export type { ObjectStorageLike, SqlValue } from "../../brokers/sqlite/object-database.ts";

@@ -8,6 +8,8 @@
 import { CometError } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import type { Database, SqlValue, Statement } from "./database.ts";
+
+export type { SqlValue } from "./database.ts";
 import { SCHEMA_VERSION, TABLES } from "./schema.ts";
 import { statementError } from "./sqlite-error.ts";
 

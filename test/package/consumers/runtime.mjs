@@ -64,9 +64,10 @@ test("the exports", () => {
     "comet",
     "fetchHandler",
     "html",
+    "sharedHub",
   ]);
   assert.deepEqual(Object.keys(stream).sort(), ["Enumeratee", "Enumerator", "Iteratee"]);
-  assert.deepEqual(Object.keys(node).sort(), ["nodeHandler", "sendChunked"]);
+  assert.deepEqual(Object.keys(node).sort(), ["drainOnSignal", "nodeHandler", "sendChunked"]);
   assert.deepEqual(Object.keys(memory), ["MemoryBrokers"]);
   assert.equal(stream.Enumerator, main.Enumerator);
 });
