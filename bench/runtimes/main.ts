@@ -12,7 +12,8 @@ import { figure, table } from "../../test/support/table.ts";
 import { inFreshProcess } from "../support/fresh-process.ts";
 import { machine } from "../support/machine.ts";
 import { verdict } from "../support/verdict.ts";
-import type { RuntimePairResult, RuntimePairSpec } from "./pair.ts";
+import type { PairResult } from "../fanout/trials/take-turns.ts";
+import type { RuntimePairSpec } from "./pair.ts";
 import { commandOf, comparisons, runtimeNames, type RuntimeName } from "./ways.ts";
 
 const LEAST_PAIRS = 7;
@@ -59,7 +60,7 @@ for (let pair = 0; pair < pairs; pair += 1) {
       new URL("pair.ts", import.meta.url),
       [JSON.stringify(spec)],
       load,
-    )) as RuntimePairResult;
+    )) as PairResult;
     for (const row of rows.filter((one) => one.comparison === comparison)) {
       const costs = found[row.load.name] ?? [];
       row.costs.push(isReversed ? costs.toReversed() : costs);

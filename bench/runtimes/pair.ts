@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { eventSource, webSocket } from "../fanout/clients/greeting.ts";
 import { startLineServer, type Server } from "../fanout/servers/server.ts";
 import { Publisher, type Load } from "../fanout/trials/publisher.ts";
-import { takeTurns, type Side } from "../fanout/trials/take-turns.ts";
+import { costsOf, type PairResult, type Side } from "../fanout/trials/take-turns.ts";
 import { connectCrowd, inTrialOf } from "../fanout/trials/trial.ts";
 import { commandOf, type RuntimeName, type Way } from "./ways.ts";
 
@@ -19,12 +19,9 @@ export interface RuntimePairSpec {
   readonly loads: readonly Load[];
 }
 
-/** For each load, the CPU time of each server for each delivery, in microseconds, in the order of the ways. */
-export type RuntimePairResult = { readonly [load: string]: readonly number[] };
-
 const script = fileURLToPath(new URL("server.ts", import.meta.url));
 
-await inTrialOf<RuntimePairSpec, { readonly servers: readonly Server[]; stop(): void }, RuntimePairResult>(
+await inTrialOf<RuntimePairSpec, { readonly servers: readonly Server[]; stop(): void }, PairResult>(
   async ({ runtime, ways, cores }) => {
     const command = await commandOf(runtime);
     const servers = await Promise.all(ways.map((way) => startLineServer([...command, script, way], cores[0])));
@@ -41,14 +38,6 @@ await inTrialOf<RuntimePairSpec, { readonly servers: readonly Server[]; stop(): 
       const { crowd } = await connectCrowd(server, greeting, connections);
       sides.push({ server, publisher: new Publisher(server, crowd), cpuUs: 0 });
     }
-    for (const { publisher } of sides) await publisher.check();
-    const costs: Record<string, readonly number[]> = {};
-    for (const load of loads) {
-      await takeTurns(sides, load, load.warmUps);
-      for (const side of sides) side.cpuUs = 0;
-      await takeTurns(sides, load, load.publishes);
-      costs[load.name] = sides.map(({ cpuUs }) => cpuUs / (load.publishes * load.perTurn * connections));
-    }
-    return costs;
+    return costsOf(sides, loads, connections);
   },
 );

@@ -5,7 +5,8 @@ import { inFreshProcess } from "../../support/fresh-process.ts";
 import { verdict } from "../../support/verdict.ts";
 import { variantNamed } from "../catalogue.ts";
 import { ownDist } from "../servers/build.ts";
-import type { PairResult, PairSpec } from "../trials/pair.ts";
+import type { PairSpec } from "../trials/pair.ts";
+import type { PairResult } from "../trials/take-turns.ts";
 import type { Section } from "./section.ts";
 
 const CONNECTIONS = 1000;

@@ -5,7 +5,7 @@
 import { variantNamed } from "../catalogue.ts";
 import { startNodeServer, type Server } from "../servers/server.ts";
 import { Publisher, type Load } from "./publisher.ts";
-import { takeTurns, type Side } from "./take-turns.ts";
+import { costsOf, type PairResult, type Side } from "./take-turns.ts";
 import { connectCrowd, inTrialOf, type TrialSpec } from "./trial.ts";
 
 export interface PairSpec extends TrialSpec {
@@ -14,9 +14,6 @@ export interface PairSpec extends TrialSpec {
   /** The folders of the builds, in the order in which they start and take their turns. */
   readonly dists: readonly string[];
 }
-
-/** For each load, the CPU time of each server for each delivery of a message, in microseconds, in the order of the builds. */
-export type PairResult = { readonly [load: string]: readonly number[] };
 
 await inTrialOf<PairSpec, { readonly servers: readonly Server[]; stop(): void }, PairResult>(
   async ({ dists, cores }) => {
@@ -32,14 +29,6 @@ await inTrialOf<PairSpec, { readonly servers: readonly Server[]; stop(): void },
       const { crowd } = await connectCrowd(server, variantNamed(variant).greeting(), connections);
       sides.push({ server, publisher: new Publisher(server, crowd), cpuUs: 0 });
     }
-    for (const { publisher } of sides) await publisher.check();
-    const costs: Record<string, readonly number[]> = {};
-    for (const load of loads) {
-      await takeTurns(sides, load, load.warmUps);
-      for (const side of sides) side.cpuUs = 0;
-      await takeTurns(sides, load, load.publishes);
-      costs[load.name] = sides.map(({ cpuUs }) => cpuUs / (load.publishes * load.perTurn * connections));
-    }
-    return costs;
+    return costsOf(sides, loads, connections);
   },
 );
