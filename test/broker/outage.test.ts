@@ -17,7 +17,7 @@ test.each(["stopped", "stalled"] as const)(
     // These runs mostly wait, so two run side by side. With more the machine would be what makes them late.
     for (let i = 0; i < engines.length; i += 2) {
       const pair = engines.slice(i, i + 2);
-      const runs = pair.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 4000 }));
+      const runs = pair.map((engine) => outage({ engine, random: random.fork(), how, awayMs: 7000 }));
       for (const { violations, text } of await Promise.all(runs)) {
         reports.push(text);
         expect(violations).toEqual([]);

@@ -107,7 +107,7 @@ export async function outage(options: OutageOptions): Promise<OutageReport> {
     const failedAfterMs = publishers.flatMap((one) => one.failedAfterMs).sort((a, b) => a - b);
     check(longestMs <= TIMEOUT_MS + SLACK_MS, `A publish took ${Math.round(longestMs)} ms.`);
     const middleMs = failedAfterMs[failedAfterMs.length >> 1] ?? 0;
-    check(middleMs < 1000, `Publishes fail after ${Math.round(middleMs)} ms, most of them.`);
+    check(middleMs < TIMEOUT_MS, `Publishes fail after ${Math.round(middleMs)} ms, most of them.`);
     checkFlood(flooded, check);
     const grown = during.map(({ liveBytes }, i) => liveBytes - (before[i]?.liveBytes ?? 0));
     const left = after.map(({ liveBytes }, i) => liveBytes - (before[i]?.liveBytes ?? 0));
