@@ -19,7 +19,7 @@ export interface LogEntry {
    *   has closed the source
    */
   readonly type: keyof OwnEvents | WireLogType;
-  /** What has happened, and why, in one line. */
+  /** The event and its reason, in one line. */
   readonly text: string;
   /** When it happened, in milliseconds since 1970. */
   readonly at: number;
