@@ -22,7 +22,7 @@ const NAMES = 10_000;
 /** What may be left when everything has expired: these names, and the compiled code. */
 const MOST_LEFT = 12 * 1_048_576;
 /** The CPU time of a stream in the last windows beside that in the first that have a full memory. */
-const MOST_SLOWDOWN = 1.5;
+const MOST_SLOWDOWN = 2;
 const TTL_MS = 300;
 
 const checks = new Checks();
