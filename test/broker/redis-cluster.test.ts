@@ -17,7 +17,7 @@ import { listenContract } from "./contract-listen.ts";
 import { messageIdContract } from "./contract-message-ids.ts";
 import { brokerContract, type BrokerWorld } from "./contract.ts";
 import { freshTopic, inFlight, Process } from "./contract-world.ts";
-import { NEVER_MS } from "./server-world.ts";
+import { NEVER_MS, patient } from "./server-world.ts";
 
 /** The ways to a cluster. */
 const ways: readonly (readonly [string, (cluster: RedisCluster) => RedisClusterClient])[] = [
@@ -46,7 +46,7 @@ function clusterWorld(client: (cluster: RedisCluster) => RedisClusterClient): Br
   const brokers: Broker[] = [];
   return {
     connect: async () => {
-      const broker = await redisBroker({ client: client(cluster) });
+      const broker = await redisBroker({ client: client(cluster), ...patient });
       brokers.push(broker);
       return broker;
     },
