@@ -70,7 +70,7 @@ describe.each(ways.slice(1))("a part of the contract, on a cluster by %s", (_, c
 
 describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   async function join(options: Omit<RedisBrokerOptions, "client"> = {}): Promise<Process> {
-    const process = new Process(await redisBroker({ client: client(cluster), ...options }));
+    const process = new Process(await redisBroker({ client: client(cluster), ...patient, ...options }));
     closing.push(() => expect(process.faults).toEqual([]));
     closing.push(() => process.close());
     return process;
@@ -119,7 +119,7 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   });
 
   test("reports lost and restored when a server is killed, and loses no acknowledged message", async () => {
-    const a = await join();
+    const a = await join({ heartbeatMs: 3000 });
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"before"'));
