@@ -45,9 +45,9 @@ const start = performance.now();
 await server.call("publish", {
   seed: random.whole(0, 1e9),
   topics,
-  perSecond: 2000,
+  perSecond: 500,
   minFill: 0,
-  maxFill: 1000,
+  maxFill: 300,
   keys: 0,
 });
 const isOver = (): boolean => tally.of("deliveries") >= DELIVERIES || performance.now() - start > DEADLINE_MS;

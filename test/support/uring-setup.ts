@@ -15,5 +15,6 @@ export function teardown(): void {
     reason === undefined ? `io_uring: ${sends} sends` : `io_uring is refused, so nothing ran on it: ${reason}`,
   );
   // A few files that were chosen by hand may have no sockets.
-  if (reason === undefined && sends === 0 && files > MOST_CHOSEN_FILES) throw new Error("The tests of the project `uring` have sent nothing by it.");
+  if (reason === undefined && sends === 0 && files > MOST_CHOSEN_FILES)
+    throw new Error("The tests of the project `uring` have sent nothing by it.");
 }

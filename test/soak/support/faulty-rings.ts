@@ -47,9 +47,9 @@ export class FaultyRings {
     Object.assign(this.#faults, { cut: undefined, take: undefined, lose: undefined } satisfies Faults);
     const ring = startIoUring(() => faultyLibc(this.#faults), 1);
     Object.assign(this.#faults, {
-      cut: (length) => (random.chance(0.01) ? random.whole(0, length) : length),
-      take: (count) => (random.chance(0.02) ? random.pick(["fail", "throw", random.whole(0, count)] as const) : count),
-      lose: () => random.chance(0.0005),
+      cut: (length) => (random.chance(0.03) ? random.whole(0, length) : length),
+      take: (count) => (random.chance(0.05) ? random.pick(["fail", "throw", random.whole(0, count)] as const) : count),
+      lose: () => random.chance(0.005),
     } satisfies Faults);
     if (ring.active) this.#rings.push(ring);
     return ring;
