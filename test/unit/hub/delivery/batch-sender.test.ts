@@ -138,6 +138,8 @@ describe("a batch sender", () => {
     void hub.topic<string>("t").publish("x");
     await flushed();
     expect(hub.stats().lagging).toBe(1);
+    // The hub's time limit for a stalled client runs.
+    expect(connections.map(({ stalledSince }) => stalledSince < Infinity)).toEqual(sinks.map((sink) => sink === full));
     void hub.topic<string>("t").publish("y");
     await flushed();
     expect(full.messages).toEqual(["x"]);
@@ -188,31 +190,46 @@ describe("a hook that runs after a batch was sent", () => {
     expect(hub.stats()).toMatchObject({ connections: 0, lagging: 0, delivered: 14 });
   });
 
-  test("closes a member whose sink took no more, which still leaves its group once", async () => {
+  test("closes a member whose sink took no more, which leaves its group once", async () => {
+    const sender = new FakeSender(64);
     let connections: readonly Connection[] = [];
-    let hasRun = false;
-    const served = await serve(10, 64, {
+    const hub = new Hub({
+      heartbeatMs: 0,
       maxConnectionBytes: 1024,
-      onClose: () => {
-        if (hasRun) return;
-        hasRun = true;
+      onClose: (_, reason) => {
+        if (reason !== "recycle") return;
+        void hub.topic<string>("t").publish("z");
         connections[5]?.close("gone");
       },
     });
-    ({ connections } = served);
-    const { hub, sinks } = served;
-    const full = sinks[5] as BatchedSink;
-    full.full = true;
-    void hub.topic<string>("t").publish("x".repeat(1200));
+    void hub.topic<string>("t").publish("x".repeat(800));
+    const opened: { readonly connection: Connection; readonly sink: BatchedSink }[] = [];
+    for (let i = 0; i < 10; i += 1) {
+      // The first one has more bytes than the others: it alone reaches its limit with the next message.
+      const sink = new BatchedSink();
+      const { connection } = await open(hub, `topic=t&from=${i === 0 ? "oldest" : "newest"}`, sink);
+      opened.push({ connection, sink });
+    }
+    connections = opened.map(({ connection }) => connection);
+    installBatchSender(sender);
+    const full = opened[5] as (typeof opened)[number];
+    full.sink.full = true;
+    void hub.topic<string>("t").publish("y".repeat(200));
     await flushed();
-    expect(full.messages).toEqual(["x".repeat(1200)]);
-    expect(hub.stats()).toMatchObject({ connections: 0, lagging: 0 });
-    // The group is gone, and another one of the same name works.
-    const { sink } = await open(hub, "topic=t");
-    void hub.topic<string>("t").publish("y");
+    expect(sender.calls[0]).toBe(10);
+    // It waits with its end until its sink drains.
+    expect(hub.stats()).toMatchObject({ connections: 9, lagging: 1 });
+    expect(full.sink.messages).toEqual(["y".repeat(200), "z"]);
+    full.sink.full = false;
+    full.connection.drained();
     await flushed();
-    expect(sink.messages).toEqual(["x".repeat(1200), "y"].slice(-sink.messages.length));
-    expect(sink.messages.at(-1)).toBe("y");
+    expect(full.sink.state).toBe("ended");
+    expect(hub.stats()).toMatchObject({ connections: 8, lagging: 0 });
+    void hub.topic<string>("t").publish("w");
+    await flushed();
+    for (const { sink } of opened.filter((_, n) => n !== 0 && n !== 5)) {
+      expect(sink.messages).toEqual(["y".repeat(200), "z", "w"]);
+    }
   });
 
   test("may remove the sender in the middle of a pass, and the other members are written to", async () => {
