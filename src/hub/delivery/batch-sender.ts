@@ -25,7 +25,7 @@ export interface BatchSender {
   /**
    * Sends the bytes to all added sinks, and empties the batch.
    *
-   * @returns For each sink, in the order of `add`, whether it takes more now, as from `Sink.write`.
+   * @returns Whether each sink takes more now, as from `Sink.write`, in the order of `add`.
    */
   send(bytes: Uint8Array): readonly boolean[];
 }

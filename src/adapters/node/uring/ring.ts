@@ -19,7 +19,7 @@ export const RING_SIZE = 64;
 export const MAX_SEND_BYTES = 131_072;
 /** The result of a send that the kernel did not take: `-EAGAIN`, since it can be sent otherwise. */
 export const NOT_TAKEN = -11;
-/** The result of a send that the kernel took and has not completed: nobody knows how much of it was sent. */
+/** The result of a send that the kernel took and has not completed: it is unknown how much of it was sent. */
 export const NOT_COMPLETED = -0x8000_0000;
 
 /** The size of `struct io_uring_params`, and its 32-bit words that are used here. */
@@ -62,7 +62,7 @@ const NOTHING = new Int32Array(0);
 
 /** An io_uring of this thread that sends the same bytes to up to 64 sockets by one system call. */
 export class Ring {
-  /** For each send of the last call, in the order of `add`: the number of bytes sent, or a negative error. */
+  /** The results of the last call, in the order of `add`: the number of bytes sent, or a negative error. */
   readonly results: Int32Array = new Int32Array(RING_SIZE);
   readonly #libc: Libc;
   readonly #descriptor: number;

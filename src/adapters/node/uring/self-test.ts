@@ -8,7 +8,7 @@ const EPIPE = -32;
 /**
  * Sends on a pair of local sockets, and checks what a ring relies on.
  *
- * @returns What the ring does not do as expected; `undefined` if it does.
+ * @returns The expectation that the ring does not meet; `undefined` if it meets all.
  */
 export function selfTest(ring: Ring, libc: Libc): string | undefined {
   const pair = new Int32Array(2);

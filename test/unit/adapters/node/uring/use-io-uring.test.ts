@@ -4,7 +4,9 @@ import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { useIoUring, type KoffiLike } from "../../../../../src/adapters/node/uring/index.ts";
 import { startIoUring } from "../../../../../src/adapters/node/uring/use-io-uring.ts";
 import { batchSender } from "../../../../../src/hub/delivery/batch-sender.ts";
-import { serveHub, type Follower } from "../../../../support/hub.ts";
+import type { Hub } from "../../../../../src/index.ts";
+import { serveGuide } from "../../../../support/guides.ts";
+import { Follower, serveHub } from "../../../../support/hub.ts";
 import { expectCode, until } from "../../../../support/sources.ts";
 import { faultyLibc, libc } from "../../../../support/faulty-libc.ts";
 import { expectCounts, refusal } from "../../../../support/uring.ts";
@@ -159,6 +161,22 @@ describe("a ring is refused", () => {
     const reason = refusal ?? "The self-test failed: A send was not completed.";
     expectRefused(() => startIoUring(() => faultyLibc({ cut: () => 0 }), 1), reason);
   });
+});
+
+test("the example of docs/io-uring.md sends by a ring, or says why not", async () => {
+  const said: string[] = [];
+  vi.spyOn(console, "log").mockImplementation((line: string) => void said.push(line));
+  const { origin, exports } = await serveGuide("io-uring");
+  onTestFinished(() => useIoUring({ koffi }).close());
+  const { hub } = exports as { readonly hub: Hub };
+  const followers: Follower[] = [];
+  for (let i = 0; i < 8; i += 1) followers.push(await (await Follower.fetch(`${origin}/?topic=t&wire=ndjson`)).begun());
+  void hub.topic<string>("t").publish("x");
+  for (const follower of followers) await follower.has(1);
+  // The example has a copy of the package of its own, and the thread has one ring.
+  expectCounts(useIoUring({ koffi }), { sends: 8 });
+  expect(said.length).toBe(refusal === undefined ? 0 : 1);
+  for (const follower of followers) follower.leave();
 });
 
 describe("in a worker thread", () => {
