@@ -2,7 +2,7 @@ import type { Format } from "../wire/format.ts";
 import type { RequestOptions } from "./request-options.ts";
 
 /**
- * How a surface (`src/surfaces/`) answers one request through the hub.
+ * The answer of a surface (`src/surfaces/`) to one request, through the hub.
  *
  * The surface checks the method itself, so any method may open a stream. The hub does the rest as for its own wires:
  * the rate of the client, `authorize`, limits, positions, and the shared flush.

@@ -12,7 +12,7 @@ const MAX_DELAY_MS = 5000;
 /** The event by which the server asks for a reconnection. */
 const RECONNECT = "comet:end";
 
-/** How an answer is read. */
+/** The reading of one answer. */
 export interface AnswerReading {
   /** Makes a request for the answer of the chat. It is not sent yet. */
   readonly request: () => EventStreamRequest;

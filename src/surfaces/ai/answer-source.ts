@@ -1,8 +1,5 @@
 import { CometError, describe } from "../../core/errors.ts";
-import type { Enumerator } from "../../stream/enumerator.ts";
-import { map } from "../../stream/operators/map.ts";
-import { concat, defer } from "../../stream/sources/combine.ts";
-import { of, type Source } from "../../stream/sources/from.ts";
+import { Enumeratee, Enumerator, type Source } from "../../stream/index.ts";
 
 /** A chunk of the AI SDK's UI message stream protocol: `UIMessageChunk` fits. */
 export interface AnswerChunk {
@@ -19,7 +16,8 @@ export function answerSource(
   id: string,
   produce: () => Source<AnswerChunk> | PromiseLike<Source<AnswerChunk>>,
 ): Enumerator<AnswerChunk | string> {
-  return concat<AnswerChunk | string>(of(id), defer(produce).through(map(checkChunk)));
+  const chunks = Enumerator.defer(produce).through(Enumeratee.map(checkChunk));
+  return Enumerator.concat<AnswerChunk | string>(Enumerator.of(id), chunks);
 }
 
 function checkChunk(chunk: unknown): AnswerChunk {

@@ -6,7 +6,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
 import { respond } from "../../hub/respond.ts";
 import type { SurfaceAnswer, SurfaceOptions } from "../../hub/surface-options.ts";
-import type { Source } from "../../stream/sources/from.ts";
+import type { Source } from "../../stream/index.ts";
 import type { JsonValue } from "../../wire/json.ts";
 import { answerSource, type AnswerChunk } from "./answer-source.ts";
 import { beginAnew } from "./begin-anew.ts";

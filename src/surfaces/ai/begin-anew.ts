@@ -1,7 +1,7 @@
 import { CometError } from "../../core/errors.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { StreamOutcome } from "../../hub/published-streams.ts";
-import type { Source } from "../../stream/sources/from.ts";
+import type { Source } from "../../stream/index.ts";
 import type { JsonValue } from "../../wire/json.ts";
 
 /** The options of `hub.produce` that surfaces pass on. */

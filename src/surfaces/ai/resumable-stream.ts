@@ -1,7 +1,7 @@
 import { assertFunction, assertInteger } from "../../core/options.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { StreamOutcome } from "../../hub/published-streams.ts";
-import { map } from "../../stream/operators/map.ts";
+import { Enumeratee } from "../../stream/index.ts";
 import { beginAnew, type ProductionOptions } from "./begin-anew.ts";
 import { skipCharacters } from "./skip-characters.ts";
 
@@ -70,7 +70,7 @@ export interface ResumableStreamContext {
  *
  * A stream is a finite topic. The stream that a reader gets fails with a `CometError` (`ERR_FAILED`) if its source fails
  * or its process dies, where `resumable-stream` leaves the reader waiting. `hub.stop` of the topic stops it for all
- * readers. A reader that cancels stops nobody else.
+ * readers. A reader that cancels stops no other reader.
  *
  * @throws {CometError} `ERR_OPTION`. The functions reject with `ERR_BROKER`, `ERR_CLOSED`, and with `ERR_TOPIC_UNKNOWN` if
  *   the hub's `topics` rejects the name.
@@ -97,7 +97,7 @@ export function createResumableStreamContext(options: ResumableStreamContextOpti
     const texts = hub
       .topic<string>(name)
       .messages({ from: "oldest" })
-      .through(map(({ data }) => data));
+      .through(Enumeratee.map(({ data }) => data));
     // Opened at once, as the stream may be replaced before it is read.
     return skipCharacters(texts, skip).toReadableStream({ highWaterMark: 1 });
   };
