@@ -7,7 +7,7 @@ import { checkFetchEvents, type FetchEventsSettings } from "../fetch-events/fetc
 import { pause } from "../fetch-events/pause.ts";
 import { answerChunks, failure } from "./answer-reader.ts";
 
-/** The bounds of the delays before a question is sent again, in milliseconds. */
+/** The bounds of the delays before a request is sent again, in milliseconds. */
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
 
@@ -106,7 +106,8 @@ export class CometChatTransport<Message = any> {
     // By the key the server recognizes a question that is sent again.
     headers.set("idempotency-key", randomName(20));
     const settings = this.#settings(api, "POST", headers, controller.signal, JSON.stringify(body(question)));
-    const request = await this.#send(settings, controller.signal);
+    const request = await this.#opened(() => new EventStreamRequest(settings), controller.signal);
+    if (request === undefined) throw new Error("The server has not answered.");
     return this.#stream(request, question, controller);
   }
 
@@ -118,14 +119,8 @@ export class CometChatTransport<Message = any> {
 
   async reconnectToStream(chat: ChatReconnection): Promise<ReadableStream | null> {
     const controller = linkedController(chat.abortSignal);
-    const request = this.#request(chat, controller.signal);
-    try {
-      if ((await request.open("")) === undefined) return null;
-    } catch (error) {
-      request.close();
-      controller.signal.throwIfAborted();
-      throw failure(error);
-    }
+    const request = await this.#opened(() => this.#request(chat, controller.signal), controller.signal);
+    if (request === undefined) return null;
     return this.#stream(request, chat, controller);
   }
 
@@ -176,14 +171,13 @@ export class CometChatTransport<Message = any> {
     return new EventStreamRequest(this.#settings(this.#urlOf(chatId), "GET", given, signal));
   }
 
-  /** Sends a question until the server has it. */
-  async #send(settings: FetchEventsSettings<unknown>, signal: AbortSignal): Promise<EventStreamRequest> {
+  /** Sends requests until one has a response. Returns the open request; `undefined` after a 204. */
+  async #opened(make: () => EventStreamRequest, signal: AbortSignal): Promise<EventStreamRequest | undefined> {
     const giveUpAt = performance.now() + this.#giveUpAfterMs;
     for (let failures = 0; ; failures += 1) {
-      const request = new EventStreamRequest(settings);
+      const request = make();
       try {
-        if ((await request.open("")) !== undefined) return request;
-        throw new Error("The server has not answered.");
+        return (await request.open("")) === undefined ? undefined : request;
       } catch (error) {
         request.close();
         signal.throwIfAborted();

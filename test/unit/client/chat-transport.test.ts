@@ -90,6 +90,18 @@ describe("a connection that breaks", () => {
     await reading.ends(["Because."]);
   });
 
+  test("before an answer is resumed makes it ask again", async () => {
+    const site = await chatSite();
+    const asker = new Reading(transportTo(site).sendMessages(question()));
+    const run = await runOf(site);
+    run.say("Because.");
+    await asker.has(1);
+    site.refuseNext(2);
+    const stream = await transportTo(site).reconnectToStream({ chatId: "1" });
+    run.end();
+    await new Reading(stream ?? expect.fail("there is no answer")).ends(["Because."]);
+  });
+
   test("before the response makes it join the answer that the lost request has begun", async () => {
     const site = await chatSite();
     let isFirst = true;
