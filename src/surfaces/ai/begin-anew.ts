@@ -13,7 +13,7 @@ export interface ProductionOptions {
 /**
  * Produces a topic that replaces the one of its name, if there is one.
  *
- * @returns Resolves once this process can read the new topic. `outcome` resolves when the topic has ended.
+ * @returns Resolves once this process can read the new topic: the hub calls the source only then. `outcome` resolves when the topic has ended.
  * @throws {Error} For a mistake of the application; {CometError} `ERR_CLOSED`, `ERR_BROKER`, `ERR_LIMIT`.
  */
 export async function beginAnew(
@@ -36,8 +36,6 @@ export async function beginAnew(
     }
     outcome.then(resolve, resolve);
   });
-  // This process may still have the log of the former topic.
-  await hub._producedTopic(name).refresh();
   return { outcome: outcome as unknown as Promise<StreamOutcome> };
 }
 
