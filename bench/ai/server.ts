@@ -18,7 +18,7 @@ interface Endpoints {
   readonly resume: (request: Request, id: string) => Promise<Response>;
 }
 
-async function* model({ tokens, pauseMs }: Question): AsyncGenerator<UIMessageChunk> {
+async function* model({ tokens, pauseMs }: Question): AsyncGenerator<UIMessageChunk, void> {
   yield { type: "start", messageId: "1" };
   yield { type: "text-start", id: "1" };
   for (let i = 0; i < tokens; i += 1) {
@@ -41,7 +41,7 @@ function streamOf(question: Question): ReadableStream<UIMessageChunk> {
 }
 
 async function client(url: string): Promise<Publisher & Subscriber> {
-  return (await createClient({ url }).connect()) as unknown as Publisher & Subscriber;
+  return await createClient({ url }).connect();
 }
 
 async function endpointsOf(way: Way, broker: string): Promise<Endpoints> {
