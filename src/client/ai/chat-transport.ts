@@ -11,26 +11,29 @@ import { answerChunks, failure } from "./answer-reader.ts";
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
 
-/** A question of `useChat`: the arguments of `sendMessages`. */
-export interface ChatQuestion<Message> {
-  readonly trigger: "submit-message" | "regenerate-message";
+/** A chat whose answer is resumed: the arguments of `reconnectToStream`. */
+export interface ChatReconnection {
+  /** The id of the chat, as `useChat` has it. */
   readonly chatId: string;
-  /** The message to answer anew, with `regenerate-message`. */
-  readonly messageId: string | undefined;
-  readonly messages: Message[];
-  readonly abortSignal: AbortSignal | undefined;
+  /** When it aborts, the reader disconnects. The answer goes on. */
+  readonly abortSignal?: AbortSignal | undefined;
+  /** Headers of this request, which replace those of the options. */
   readonly headers?: Record<string, string> | Headers;
+  /** More members of a question's body. */
   readonly body?: object;
+  /** Anything for the option `body`. It is not sent. */
   readonly metadata?: unknown;
 }
 
-/** A chat whose answer is resumed: the arguments of `reconnectToStream`. */
-export interface ChatReconnection {
-  readonly chatId: string;
-  readonly abortSignal?: AbortSignal | undefined;
-  readonly headers?: Record<string, string> | Headers;
-  readonly body?: object;
-  readonly metadata?: unknown;
+/** A question of `useChat`: the arguments of `sendMessages`. */
+export interface ChatQuestion<Message> extends ChatReconnection {
+  /** Whether the answer follows a new message, or replaces a former one. */
+  readonly trigger: "submit-message" | "regenerate-message";
+  /** The message to answer anew, with `regenerate-message`. */
+  readonly messageId: string | undefined;
+  /** The messages of the chat so far. */
+  readonly messages: Message[];
+  readonly abortSignal: AbortSignal | undefined;
 }
 
 /** Options of {@link CometChatTransport}. */

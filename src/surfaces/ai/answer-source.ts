@@ -3,6 +3,7 @@ import { Enumeratee, Enumerator, type Source } from "../../stream/index.ts";
 
 /** A chunk of the AI SDK's UI message stream protocol: `UIMessageChunk` fits. */
 export interface AnswerChunk {
+  /** The kind of the chunk, such as `text-delta`. Its other members are JSON. */
   readonly type: string;
 }
 
