@@ -12,7 +12,7 @@ export default {
     },
     {
       name: "surfaces-apart",
-      comment: "A surface never imports another surface.",
+      comment: "Each surface stands on the hub alone, so that an application loads what it uses.",
       severity: "error",
       from: { path: "^src/surfaces/([^/]+)/" },
       to: { path: "^src/surfaces/", pathNot: "^src/surfaces/$1/" },

@@ -95,7 +95,6 @@ export class Gate {
    */
   #decide(request: HubRequest, options: RequestOptionsWithPolicy & SurfaceOptions): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
-    const { surface } = options;
     const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
     checkRequestOptions(options);
     const crossOrigin = corsHeaders(settings, request);
@@ -110,6 +109,7 @@ export class Gate {
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
       return withoutBody(request, answer);
     };
+    const { surface } = options;
     try {
       if (surface === undefined && request.method !== "GET" && request.method !== "HEAD") {
         throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
