@@ -12,6 +12,8 @@ export default defineConfig({
       { find: /^comet-sockets\/vue$/, replacement: source("src/client/bindings/vue.ts") },
       { find: /^comet-sockets\/svelte$/, replacement: source("src/client/bindings/svelte.ts") },
       { find: /^comet-sockets\/solid$/, replacement: source("src/client/bindings/solid.ts") },
+      { find: /^comet-sockets\/ai$/, replacement: source("src/surfaces/ai/index.ts") },
+      { find: /^comet-sockets\/ai\/client$/, replacement: source("src/client/ai/index.ts") },
       { find: /^comet-sockets\/memory$/, replacement: source("src/brokers/memory/index.ts") },
       { find: /^comet-sockets\/sqlite$/, replacement: source("src/brokers/sqlite/index.ts") },
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },

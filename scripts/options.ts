@@ -63,6 +63,19 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["SelectCometOptions", "useComet(url, options)"],
     ],
   ],
+  [
+    "Answers of language models",
+    "src/surfaces/ai/index.ts",
+    [
+      ["AnswerOptions", "new Answers(hub, options)"],
+      ["ResumableStreamContextOptions", "createResumableStreamContext(options)"],
+    ],
+  ],
+  [
+    "The transport of the AI SDK",
+    "src/client/ai/index.ts",
+    [["CometChatTransportOptions", "new CometChatTransport(options)"]],
+  ],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],
   [

@@ -25,7 +25,8 @@ test("documents every exported type of options", () => {
     "brokers/sqlite/index",
     "brokers/postgres/index",
   ];
-  const names = [...entries, ...adapters, ...brokers].flatMap((entry) =>
+  const surfaces = ["surfaces/ai/index", "client/ai/index"];
+  const names = [...entries, ...adapters, ...brokers, ...surfaces].flatMap((entry) =>
     [...readFileSync(join(root, "src", `${entry}.ts`), "utf8").matchAll(/\b[A-Z]\w*(?:Options|Init|Bounds)\b/g)].map(
       String,
     ),

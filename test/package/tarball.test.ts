@@ -74,6 +74,8 @@ describe("the tarball", () => {
       "dist/client.global.js",
       "dist/client.global.js.map",
       "dist/adapters/node/index.js",
+      "dist/surfaces/ai/index.js",
+      "dist/client/ai/index.js",
       "dist/brokers/redis/index.js",
       "dist/brokers/sqlite/index.js",
       // The worker thread loads it by its address.
