@@ -90,7 +90,8 @@ interface HoldingProxy extends TestServer {
 /** A proxy before a hub that passes on the beginning of each response, and holds back the rest until the response ends. */
 async function holdingProxy(hub: Hub): Promise<HoldingProxy> {
   const requests = new Map<string, number[]>();
-  const server = await serve((response) => {
+  const server = await serve((given) => {
+    const response = given as ServerResponse;
     const address = new URL(response.req.url ?? "", "http://site.test");
     const name = address.searchParams.get("n") ?? "";
     requests.set(name, [...(requests.get(name) ?? []), performance.now()]);
@@ -98,7 +99,7 @@ async function holdingProxy(hub: Hub): Promise<HoldingProxy> {
     response.on("close", () => ended.abort());
     const relay = async (): Promise<void> => {
       const { status, headers, body } = await hub.fetch(new Request(address, { signal: ended.signal }));
-      (response as ServerResponse).writeHead(status, {
+      response.writeHead(status, {
         ...Object.fromEntries(headers),
         "access-control-allow-origin": "*",
       });
