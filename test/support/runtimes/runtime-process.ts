@@ -83,11 +83,17 @@ export class RuntimeProcess {
 
   /** What it has printed besides its port and what the runtime itself warns of. */
   get output(): string {
-    const { logs } = this.runtime.limits;
+    const { logs, logsBreakOffs } = this.runtime.limits;
     const rest = this.#output()
       .replace(/^port \d+\n/m, "")
-      .replace(/^\{"event":"listen".*\n/gm, "");
+      .replace(/^\{"event":"listen".*\n/gm, "")
+      .replace(logsBreakOffs ?? "", "");
     return logs === undefined ? rest : rest.replace(logs, "");
+  }
+
+  /** Whether it has printed this. */
+  prints(text: RegExp): boolean {
+    return this.#output().search(text) !== -1;
   }
 
   /** Gives an order to a hub. */
