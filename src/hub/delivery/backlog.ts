@@ -6,7 +6,7 @@ import { offsetOf } from "../../log/position.ts";
 import type { Format } from "../../wire/format.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
-import { readBatch, readNewest, readOlder } from "./batch.ts";
+import { readNewest, readOlder, type Batch } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
 
@@ -14,6 +14,8 @@ import type { ResumePoint } from "./resume-point.ts";
 export interface BacklogSource {
   readonly format: Format;
   readonly logs: readonly Log[];
+  /** Reads the next batch: see `readBatch`. What it returns is written next, if it is written. */
+  read(cursors: Cursors, limits: readonly number[]): Batch | undefined;
 }
 
 /**
@@ -75,7 +77,7 @@ export class Backlog {
       const piece = this.#applyPolicy(cursors, i, limits[i] as number);
       if (piece !== undefined) return piece;
     }
-    const batch = readBatch(this.#source.format, this.#source.logs, cursors, limits);
+    const batch = this.#source.read(cursors, limits);
     this.#counters.delivered += batch?.messages ?? 0;
     return batch?.bytes;
   }
