@@ -27,6 +27,7 @@ const readingOrder = [
   "testing",
   "runtimes",
   "deployment",
+  "compression",
   "monitoring",
   "brokers",
   "comet",

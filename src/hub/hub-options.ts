@@ -118,9 +118,10 @@ export interface HubOptions {
    * Whether streams are compressed with gzip, for clients that accept it. Each message is compressed once for all
    * subscribers of a topic on a wire. Polls are never compressed.
    *
-   * `true` compresses the streams that follow a single topic. A function decides for each stream by its topics; it must
-   * not allow two topics in one stream if a client may choose what is in one of them and must not guess what is in the
-   * other: the sizes tell. docs/compression.md says when it pays. A runtime without zlib sends everything plain.
+   * `true` compresses the streams that follow a single topic. A function decides for each stream by its topics. Do not
+   * let it allow a stream of two topics if a client may publish to one of them and must not guess what is in the other:
+   * sizes reveal contents. docs/compression.md says when it pays. Where the runtime lacks the zlib of Node and Bun,
+   * everything is sent plain.
    *
    * The byte limits of the other options count uncompressed bytes.
    *

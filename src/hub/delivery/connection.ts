@@ -7,7 +7,8 @@ import type { Flusher } from "../flusher.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
-import { Backlog, type BacklogSource } from "./backlog.ts";
+import { Backlog } from "./backlog.ts";
+import type { BatchSource } from "./batch.ts";
 import { Cursors } from "./cursors.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
@@ -41,7 +42,7 @@ export interface ConnectionInit {
   readonly client: StreamClient;
   readonly group: Group;
   /** The group, or the sink if that reads from it. */
-  readonly source: BacklogSource;
+  readonly source: BatchSource;
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];

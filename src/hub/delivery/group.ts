@@ -4,8 +4,7 @@ import { added, membersOf, removed, type SmallSet } from "../../core/small-set.t
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
-import type { BacklogSource } from "./backlog.ts";
-import { readBatch, type Batch } from "./batch.ts";
+import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { Cursors, placeOf } from "./cursors.ts";
 import type { Follower } from "../flusher.ts";
 import type { Packing } from "../packing/packing.ts";
@@ -47,7 +46,7 @@ const WRITES_PER_CLOCK_CHECK = 16;
  * meanwhile; a member's `lastPass` says whether its place is `#cursors` or `#cursorsBeforePass`. A pass costs each
  * member one write and one check of its result.
  */
-export class Group implements Follower, BacklogSource {
+export class Group implements Follower, BatchSource {
   readonly key: string;
   readonly format: Format;
   readonly logs: readonly Log[];

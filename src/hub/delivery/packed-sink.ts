@@ -2,8 +2,7 @@ import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
 import { PackedBody, type BacklogPiece } from "../packing/packed-body.ts";
 import type { Packing } from "../packing/packing.ts";
-import { readBatch, type Batch } from "./batch.ts";
-import type { BacklogSource } from "./backlog.ts";
+import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { placeOf, type Cursors } from "./cursors.ts";
 import type { Sink } from "./sink.ts";
 
@@ -13,7 +12,7 @@ import type { Sink } from "./sink.ts";
  * It recognizes the bytes of a pass by their identity. A backlog is read through it, so that it knows the next bytes,
  * and so that a connection which has missed a few passes is sent the blocks of these.
  */
-export class PackedSink implements Sink, BacklogSource {
+export class PackedSink implements Sink, BatchSource {
   readonly isChunked = false;
   readonly format: Format;
   readonly logs: readonly Log[];
@@ -22,7 +21,7 @@ export class PackedSink implements Sink, BacklogSource {
   /** The piece of a backlog that was read last. */
   #piece: (BacklogPiece & { readonly bytes: Uint8Array }) | undefined;
 
-  constructor(sink: Sink, packing: Packing, { format, logs }: BacklogSource) {
+  constructor(sink: Sink, packing: Packing, { format, logs }: BatchSource) {
     this.#sink = sink;
     this.#body = new PackedBody(packing, sink.isChunked);
     this.format = format;

@@ -92,7 +92,7 @@ export class PackedBody {
   #endRow(): void {
     if (this.#from === undefined || this.#at === undefined) return;
     const length = this.#at.length - this.#from.length;
-    // What is before the row and the row itself have the group's text before the row in common, which cancels out.
+    // The checksum of the group's text before the row is in `#at.sum` too: it cancels out.
     this.#sum = combineSums(this.#sum ^ this.#from.sum, this.#at.sum, length);
     this.#length += length;
     this.#from = this.#at = undefined;
