@@ -18,24 +18,22 @@ export function storedLength(length: number): number {
 }
 
 /**
- * Returns bytes as stored blocks, which refer to nothing and cost a copy.
+ * Returns bytes as stored blocks, in pieces that are to be joined: the head of each block, and its bytes, which are not
+ * copied. They refer to nothing.
  *
  * @param isLast Whether the member ends with them.
  */
-export function storedBlocks(bytes: Uint8Array, isLast = false): Uint8Array {
-  const blocks = new Uint8Array(storedLength(bytes.length));
-  const view = new DataView(blocks.buffer);
+export function storedBlocks(bytes: Uint8Array, isLast = false): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   let from = 0;
-  for (let at = 0; at < blocks.length;) {
+  do {
     const piece = bytes.subarray(from, from + MAX_STORED);
-    from += piece.length;
-    view.setUint8(at, isLast && from === bytes.length ? 1 : 0);
-    view.setUint16(at + 1, piece.length, true);
-    view.setUint16(at + 3, ~piece.length & 0xffff, true);
-    blocks.set(piece, at + STORED_HEAD);
-    at += STORED_HEAD + piece.length;
-  }
-  return blocks;
+    const { length } = piece;
+    from += length;
+    const final = isLast && from === bytes.length ? 1 : 0;
+    pieces.push(Uint8Array.of(final, length & 255, length >> 8, ~length & 255, (~length >> 8) & 255), piece);
+  } while (from < bytes.length);
+  return pieces;
 }
 
 /** Returns the trailer of a member: the CRC-32 of its content, and the length of its content modulo 2^32. */

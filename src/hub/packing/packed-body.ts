@@ -54,7 +54,7 @@ export class PackedBody {
   /** Returns the last bytes, and the end of the member. */
   end(bytes: Uint8Array): Uint8Array {
     this.#add(bytes);
-    const last = [...this.#head(), storedBlocks(bytes, true), gzipTrailer(this.#sum, this.#length)];
+    const last = [...this.#head(), ...storedBlocks(bytes, true), gzipTrailer(this.#sum, this.#length)];
     return this.#counted(bytes, this.#framed(last));
   }
 
@@ -77,7 +77,7 @@ export class PackedBody {
     this.#add(bytes);
     const block = piece === undefined ? undefined : this.#packing.piece(piece.key, bytes);
     if (block !== undefined && this.#hasBegun) return block.framed(this.#isChunked);
-    return this.#framed([...this.#head(), block?.framed(false) ?? storedBlocks(bytes)]);
+    return this.#framed([...this.#head(), ...(block === undefined ? storedBlocks(bytes) : [block.framed(false)])]);
   }
 
   /** Adds bytes that are no pass to the checksum. */

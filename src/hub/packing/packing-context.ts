@@ -45,7 +45,7 @@ export class PackingContext {
     const start = now();
     const packed = this.#zlib.deflate(bytes, window);
     // A copy: zlib's result lies in a larger piece of memory, which it would hold.
-    const block = packed.length < storedLength(bytes.length) ? new Block(new Uint8Array(packed)) : this.store(bytes);
+    const block = packed.length < storedLength(bytes.length) ? new Block([new Uint8Array(packed)]) : this.store(bytes);
     const ms = now() - start;
     budget?.spend(ms);
     this.counters.packed += 1;

@@ -184,7 +184,9 @@ export class Packing implements MeteredTape {
     const pass = this.#pass;
     if (pass?.packed === undefined) return;
     if (pass.stored !== undefined) this.#debt += this.#outside * (pass.stored.length - pass.packed.length);
-    if (pass.stretch === undefined) return;
+    // A stored block that is the packed one too keeps the memory of the log. It is not worth holding.
+    if (pass.stretch === undefined || pass.stored === pass.packed) return;
+    delete pass.stored;
     this.#passes.set(pass.stretch.from, pass);
     this.#passBytes += pass.packed.held;
     while (this.#passBytes > MOST_HELD) this.#passBytes -= (dropFirst(this.#passes).packed as Block).held;
