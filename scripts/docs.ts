@@ -28,6 +28,7 @@ const readingOrder = [
   "testing",
   "runtimes",
   "deployment",
+  "compression",
   "monitoring",
   "brokers",
   "comet",

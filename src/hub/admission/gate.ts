@@ -17,6 +17,7 @@ import type { Topics } from "../topics/topics.ts";
 import { awaitBeginning } from "./await-beginning.ts";
 import { assertNotExpired, authorize, callApplication, type Grant } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
+import { negotiateCoding } from "./content-coding.ts";
 import { addStreamHeaders, type RequestOptionsWithPolicy } from "./headers.ts";
 import { isForDocument } from "./negotiate.ts";
 import { clientKey } from "./client-address.ts";
@@ -126,17 +127,18 @@ export class Gate {
       const opensStream = surface?.opensStream !== false;
       if (opensStream) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
-        const allowed = { ...stream, topics: grant.topics };
-        callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+        const { topics } = grant;
+        callApplication(settings, () => topics.forEach((topic) => this.#topics.assertTopic(topic)));
         // A surface may begin a topic anew that has expired.
-        const isGone = surface === undefined && allowed.topics.every((topic) => this.#topics.isExpired(topic));
+        const isGone = surface === undefined && topics.every((topic) => this.#topics.isExpired(topic));
         if (isGone) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
+        const allowed = { ...stream, topics, isPacked: negotiateCoding(request, wire.wire, topics, headers, settings) };
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
         const enter = (): Decision | PromiseLike<Decision> => {
-          if (!opensStream) return { status: 204, headers: withoutType(headers), body: "" };
+          if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
           if (request.method !== "HEAD") return this.#admit(allowed, headers, options, grant, { ...claim, identity });
           this.#capacity.assertRoom({ ...claim, identity });
           return { status: 200, headers, body: "" };
@@ -171,7 +173,7 @@ export class Gate {
       }
       if (isReadPlainSse(stream, topics)) {
         release();
-        return { status: 204, headers: withoutType(headers), body: "" };
+        return { status: 204, headers: withoutContent(headers), body: "" };
       }
       let leave = release;
       const admit = (startBy: number, place: Place): Admission => {
@@ -183,6 +185,7 @@ export class Gate {
         return {
           headers,
           wire: stream.format.wire,
+          isPacked: stream.isPacked,
           open: (sink) => {
             try {
               return this.#subscriptions.open(topics, stream, client, sink);
@@ -218,7 +221,7 @@ function expiredTopic(): CometError {
 }
 
 /** Returns whether a client resumes one of its topics. */
-function isReturning({ topics, positions }: StreamRequest): boolean {
+function isReturning({ topics, positions }: Pick<StreamRequest, "topics" | "positions">): boolean {
   return positions !== "unreadable" && topics.some((topic) => positions.has(topic));
 }
 
@@ -236,8 +239,10 @@ function isReadPlainSse({ format, positions }: StreamRequest, topics: readonly L
   });
 }
 
-function withoutType(headers: Headers): Headers {
+/** Removes the headers that describe a body. */
+function withoutContent(headers: Headers): Headers {
   headers.delete("content-type");
+  headers.delete("content-encoding");
   return headers;
 }
 

@@ -22,6 +22,8 @@ export interface StreamRequest {
   readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
+  /** Whether the response is compressed. */
+  readonly isPacked: boolean;
 }
 
 /** The client of a stream, as the application describes it. */

@@ -61,6 +61,30 @@ async function deliversOnEveryWire(world: World): Promise<void> {
   await stateIs(world, hub, nobodyIsLeft);
 }
 
+/** Streams are compressed once for all, and each ends with a checksum that the client compares. */
+async function compresses(world: World): Promise<void> {
+  const { server } = world;
+  const hub = await world.hub({ compression: true });
+  const messages = Array.from({ length: 20 }, (_, i) => `message ${i} of a runtime, all of which are much alike`);
+  const follow = (wire: string): Promise<Follower> => server.follow(hub, `topic=t&wire=${wire}&from=oldest`);
+  await server.order(hub, { op: "publish", topic: "t", messages: messages.slice(0, 10) });
+  const followers = await Promise.all([...streams, ...streams].map(follow));
+  for (const { response } of followers) expect(response.headers.get("content-encoding")).toBe("gzip");
+  await Promise.all(followers.map((follower) => follower.has(10)));
+  for (const message of messages.slice(10)) {
+    await server.order(hub, { op: "publish", topic: "t", messages: [message] });
+  }
+  await Promise.all(followers.map((follower) => follower.has(20)));
+  await server.order(hub, { op: "close", drainMs: 0 });
+  for (const follower of followers) {
+    expect((await follower.ended()).data).toEqual(messages);
+    expect(follower.end.reason).toBe("drain");
+  }
+  const { stats } = await server.order(hub, { op: "state" });
+  expect(stats.compression?.packed).toBeGreaterThan(0);
+  expect(stats.compression?.sentBytes).toBeLessThan(stats.compression?.plainBytes ?? 0);
+}
+
 async function resumes(world: World): Promise<void> {
   const { server } = world;
   const hub = await world.hub();
@@ -409,6 +433,17 @@ async function answersHeadOfChunked({ server }: World): Promise<void> {
 export const cases: readonly Case[] = [
   { title: "delivers messages unchanged on every wire", column: "wires", run: deliversOnEveryWire },
   { title: "resumes from a position on every wire", column: "resume", run: resumes },
+  {
+    title: "compresses streams once for all clients",
+    column: "gzip",
+    run: compresses,
+    missing: ({ name, limits }) =>
+      limits.hasNoExit === true
+        ? "a Worker compresses by itself what says so, so the hub sends it plain"
+        : name.startsWith("Deno")
+          ? "Deno's zlib ignores `dictionary`, so the hub sends everything plain"
+          : undefined,
+  },
   { title: "ends the streams of topics that end or whose source fails", column: "finite", run: endsFiniteTopics },
   {
     title: "holds less than 5 MB for a client that never reads",
