@@ -11,6 +11,13 @@ export default {
       to: { pathNot: "^src/", dependencyTypesNot: ["core"] },
     },
     {
+      name: "surfaces-apart",
+      comment: "Each surface stands on the hub alone, so that an application loads what it uses.",
+      severity: "error",
+      from: { path: "^src/surfaces/([^/]+)/" },
+      to: { path: "^src/surfaces/", pathNot: "^src/surfaces/$1/" },
+    },
+    {
       name: "only-react",
       comment: "The binding of React imports React, which the application brings, and no other package.",
       severity: "error",

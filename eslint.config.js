@@ -15,6 +15,7 @@ const layers = {
   hub: ["core", "stream", "wire", "html", "log", "http"],
   adapters: ["core", "stream", "wire", "html", "log", "http", "hub", "brokers"],
   brokers: ["core", "log"],
+  surfaces: ["core", "stream", "wire", "html", "log", "http", "hub", "brokers"],
   client: ["core", "wire"],
 };
 

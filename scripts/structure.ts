@@ -10,7 +10,7 @@ import ts from "typescript";
 import { entryFilesOf } from "./entry-points.ts";
 
 /** Folders of `src/` whose folders are rooms too. */
-const houses = ["adapters", "brokers", "hub"];
+const houses = ["adapters", "brokers", "hub", "surfaces"];
 
 /** The prefix of a README.md's line that is a door. */
 const DOOR = "From outside:";

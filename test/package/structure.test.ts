@@ -29,6 +29,8 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "hub/topics": 6,
   log: 4,
   stream: 12,
+  surfaces: 10,
+  "surfaces/durable-streams": 10,
   wire: 4,
 };
 /** The same, of a room that is not in the table. */

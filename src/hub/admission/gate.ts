@@ -87,6 +87,21 @@ export class Gate {
   }
 
   /**
+   * Checks the options of a request, and counts it for the rate of its client. A surface calls it once for each request, and then
+   * {@link assertRate}.
+   *
+   * @throws {CometError} `ERR_OPTION` or `ERR_RESPONSE` for bad `options`.
+   */
+  screen(request: HubRequest, options: RequestOptions): ScreenedRequest {
+    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
+    checkRequestOptions(options);
+    const crossOrigin = corsHeaders(this.#settings, request);
+    const isPreflight = request.method === "OPTIONS" && crossOrigin !== undefined;
+    const address = clientKey(request, options, this.#settings);
+    return { headers, crossOrigin, address, waitMs: isPreflight ? 0 : this.#rate.count(address) };
+  }
+
+  /**
    * Decides on a request whose options are known.
    *
    * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
@@ -94,12 +109,8 @@ export class Gate {
    */
   #decide(request: HubRequest, options: RequestOptionsWithPolicy): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
-    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
-    checkRequestOptions(options);
-    const crossOrigin = corsHeaders(settings, request);
+    const { headers, crossOrigin, address, waitMs } = this.screen(request, options);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
-    const address = clientKey(request, options, settings);
-    const waitMs = this.#rate.count(address);
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
@@ -116,7 +127,7 @@ export class Gate {
       choice = { ...plainComet, wire: chooseWire(request, query) };
       choice = { ...choice, ...readMode(query) };
       // Only now, since the wire decides in which form the refusal is.
-      if (waitMs > 0) throw new Rejection("ERR_RATE", "There are too many requests from this address.", waitMs);
+      assertRate(waitMs);
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
@@ -129,7 +140,7 @@ export class Gate {
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
-        if (request.method === "GET") return this.#admit(allowed, headers, options, grant, { ...claim, identity });
+        if (request.method === "GET") return this.admit(allowed, headers, options, grant, { ...claim, identity });
         this.#capacity.assertRoom({ ...claim, identity });
         return { status: 200, headers, body: "" };
       });
@@ -139,8 +150,15 @@ export class Gate {
     }
   }
 
-  /** Holds the topics and takes a place for a request that the application allows. */
-  #admit(
+  /**
+   * Holds the topics and takes a place for a request that the application allows. A surface calls it for a stream in a format of its
+   * own.
+   *
+   * @param headers The headers of the stream, complete.
+   * @throws {CometError} As a promise rejects: `ERR_LIMIT`, `ERR_RATE`, `ERR_CLOSED`, `ERR_BROKER`, `ERR_TOPIC_UNKNOWN`,
+   *   `ERR_TOPIC_EXPIRED`, `ERR_UNAUTHORIZED`.
+   */
+  admit(
     stream: StreamRequest,
     headers: Headers,
     { context, overflow }: RequestOptions,
@@ -201,6 +219,23 @@ export class Gate {
       }
     });
   }
+}
+
+/** The properties of a request that are known before it is read. */
+export interface ScreenedRequest {
+  /** The headers that the application's options give. */
+  readonly headers: Headers;
+  /** The headers for other origins; `undefined` where the hub has no `cors`. */
+  readonly crossOrigin: Headers | undefined;
+  /** The key under which the client's address is counted. */
+  readonly address: string | undefined;
+  /** The time in milliseconds until the client may send another request; 0 if it may send this one. */
+  readonly waitMs: number;
+}
+
+/** Rejects a request of a client that sends too many. @throws {CometError} `ERR_RATE`. */
+export function assertRate(waitMs: number): void {
+  if (waitMs > 0) throw new Rejection("ERR_RATE", "There are too many requests from this address.", waitMs);
 }
 
 function expiredTopic(): CometError {
