@@ -56,7 +56,8 @@ export class DurableStream {
   readonly #wake = (): void => {
     for (const wake of [...this.#waiters]) wake();
   };
-  #lastPart: StreamPart | undefined;
+  /** The newest part that was read, for a second at most. */
+  #newest: { readonly from: number; readonly tail: number; readonly part: Promise<StreamPart> } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** The index up to which the log's producers are known. */
   #known = 0;
@@ -88,11 +89,6 @@ export class DurableStream {
   /** Whether its topic is gone: deleted, or expired. */
   get isGone(): boolean {
     return this.isDeleted || this.topic.isForgotten;
-  }
-
-  /** The number of requests that wait for a message. */
-  get waiting(): number {
-    return this.#waiters.size;
   }
 
   /** The number of the newest message. The end of the topic is none. */
@@ -183,14 +179,19 @@ export class DurableStream {
    *
    * @returns Rejects with `ERR_TOPIC_EXPIRED` (410) if the messages are no longer kept.
    */
-  async read(from: number): Promise<StreamPart> {
-    const known = this.#lastPart;
-    if (known?.from === from && known.next === this.tail) return known;
+  read(from: number): Promise<StreamPart> {
+    const { tail } = this;
+    if (this.#newest?.from !== from || this.#newest.tail !== tail) {
+      this.#newest = { from, tail, part: this.#read(from) };
+    }
+    return this.#newest.part;
+  }
+
+  async #read(from: number): Promise<StreamPart> {
     const messages = await this.messages(from, MAX_ANSWER_BYTES);
     const last = messages.at(-1);
     const next = last === undefined ? from : last.offset + this.#shift;
-    this.#lastPart = { from, next, body: bodyOf(this.kind, messages) };
-    return this.#lastPart;
+    return { from, next, body: bodyOf(this.kind, messages) };
   }
 
   /**
@@ -265,8 +266,9 @@ export class DurableStream {
     return () => this.#waiters.delete(wake);
   }
 
-  /** Wakes all requests that wait, as when time has passed. */
-  wake(): void {
+  /** Wakes the requests that may have waited long enough, and drops what is kept for a moment. Called every second. */
+  sweep(): void {
+    this.#newest = undefined;
     this.#wake();
   }
 

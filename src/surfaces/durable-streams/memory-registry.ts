@@ -96,7 +96,7 @@ export class MemoryRegistry implements StreamRegistry {
   #sweep(): boolean {
     const time = Date.now();
     for (const stream of this.#streams.values()) {
-      if (stream.waiting > 0) stream.wake();
+      stream.sweep();
       if (isOver(stream, time)) this.remove(stream).catch((error: unknown) => this.#access.settings.onError(error));
     }
     return this.#streams.size > 0;
