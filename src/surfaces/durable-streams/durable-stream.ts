@@ -266,6 +266,11 @@ export class DurableStream {
     return () => this.#waiters.delete(wake);
   }
 
+  /** Whether requests wait for a message. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Wakes the requests that may have waited long enough, and drops what is kept for a moment. Called every second. */
   sweep(): void {
     this.#newest = undefined;

@@ -1,4 +1,4 @@
-import { CometError, type CometErrorCode } from "../../core/errors.ts";
+import { CometError, describe, type CometErrorCode } from "../../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { andThen } from "../../core/promise.ts";
 import { authorize, callApplication, type Grant } from "../../hub/admission/authorize.ts";
@@ -10,6 +10,7 @@ import type { HubSettings } from "../../hub/hub-settings.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
 import { respond } from "../../hub/respond.ts";
 import type { SurfaceAccess } from "../../hub/surface-access.ts";
+import type { Broker } from "../../log/broker.ts";
 import { preflightAnswer, problemAnswer } from "./answer-headers.ts";
 import { appendToStream, deleteStream } from "./append-stream.ts";
 import { createStream } from "./create-stream.ts";
@@ -18,6 +19,7 @@ import type { DurableStreamsOptions, StreamAction } from "./options.ts";
 import { describeStream, readStream } from "./read-stream.ts";
 import { MemoryRegistry } from "./memory-registry.ts";
 import type { StreamRegistry } from "./registry.ts";
+import { SharedRegistry } from "./shared-registry.ts";
 import type { StreamCall } from "./stream-call.ts";
 
 /** The longest address of a request, in characters. */
@@ -42,10 +44,11 @@ export interface DurableStreams extends Endpoint {
  * Serves the topics of a hub by the Durable Streams protocol: each stream is a topic that ends. An append reaches the subscribers of the
  * topic on all wires, and a message that the application publishes reaches the stream's readers.
  *
- * Several calls for one hub are separate: a stream that one has created does not exist for another. The hub's `close` ends the readers.
+ * Without a broker the streams are in memory, and those of one call do not exist for another. With a broker all processes that share it have
+ * the same streams, and they outlive a restart. The hub's `close` ends the readers.
  *
  * @returns The endpoint: `nodeHandler(streams)`, `fetchHandler(streams)`, or `streams.fetch`.
- * @throws {CometError} `ERR_OPTION` for bad options; `ERR_BROKER_CONFIG` if the hub has a broker, with which streams are not kept yet.
+ * @throws {CometError} `ERR_OPTION` for bad options; `ERR_BROKER_CONFIG` if the hub's broker cannot keep streams, as NATS cannot.
  * @see https://github.com/durable-streams/durable-streams/blob/main/PROTOCOL.md
  * @example
  * ```ts
@@ -68,16 +71,14 @@ class StreamEndpoint implements DurableStreams {
 
   constructor(access: SurfaceAccess, options: DurableStreamsOptions) {
     const { prefix = "/", maxBodyBytes = 1_048_576, maxStreams = 10_000, retentionMs = MAX_TIMER_MS } = options;
-    if (access.topics.hasBroker) {
-      throw new CometError("ERR_BROKER_CONFIG", "durableStreams keeps streams in memory: the hub must have no broker.");
-    }
+    assertKeepsStreams(access.settings.broker);
     if (typeof (prefix as unknown) !== "string" || !prefix.startsWith("/") || !prefix.endsWith("/")) {
       throw new CometError("ERR_OPTION", "prefix must be a path that begins and ends with a slash, such as /streams/.");
     }
     this.#access = access;
     this.#prefix = prefix;
     this.#maxBodyBytes = assertInteger("maxBodyBytes", maxBodyBytes, 1, MAX);
-    this.#registry = new MemoryRegistry(
+    this.#registry = new (access.topics.hasBroker ? SharedRegistry : MemoryRegistry)(
       access,
       assertInteger("maxStreams", maxStreams, 1, MAX),
       assertInteger("retentionMs", retentionMs, 1, MAX_TIMER_MS),
@@ -187,6 +188,13 @@ class StreamEndpoint implements DurableStreams {
     const answer = problemAnswer(this.#access, isRefusal ? error : failed(), options, crossOrigin);
     return request.method === "HEAD" ? { ...answer, body: "" } : answer;
   }
+}
+
+/** @throws {CometError} `ERR_BROKER_CONFIG` if a broker cannot keep streams. */
+function assertKeepsStreams(broker: Broker | undefined): void {
+  if (broker === undefined || (broker.isDense && broker.finite !== undefined)) return;
+  const why = "it must keep topics that end, and number their messages without gaps";
+  throw new CometError("ERR_BROKER_CONFIG", `The broker ${describe(broker.name)} cannot keep streams: ${why}.`);
 }
 
 function failed(): CometError {

@@ -11,6 +11,9 @@ import type { NewFork } from "./registry.ts";
 import type { StreamCall } from "./stream-call.ts";
 import type { ForkRequest } from "./stream-requests.ts";
 
+/** The most forks of one stream: its control topic names them all. */
+const MAX_FORKS = 1000;
+
 /** A fork to create, with a copy of the messages that it begins with. */
 export interface Fork extends NewFork {
   readonly messages: readonly Publication[];
@@ -32,6 +35,9 @@ export async function forkOf(
   const source = await registry.find(name);
   if (source === undefined) throw noStream();
   if (source.isDeleted) throw new CometError("ERR_CONFLICT", "The stream to fork is deleted.");
+  if (source.forks >= MAX_FORKS) {
+    throw new CometError("ERR_LIMIT", `The stream to fork has ${MAX_FORKS} forks, which is the limit.`);
+  }
   const begin = source.numberOf(undefined);
   const through = offset === undefined ? source.tail : placeOf(source, offset);
   const copied = await source.messages(begin, Infinity, through);

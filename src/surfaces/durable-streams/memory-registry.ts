@@ -1,7 +1,7 @@
 import { CometError } from "../../core/errors.ts";
 import type { SurfaceAccess } from "../../hub/surface-access.ts";
-import type { FiniteSettings } from "../../hub/topics/finite-life.ts";
 import { DurableStream } from "./durable-stream.ts";
+import { finiteSettings, openStream } from "./finite-settings.ts";
 import type { NewStream, StreamRegistry } from "./registry.ts";
 import type { ProducerTag } from "./producers.ts";
 
@@ -70,7 +70,7 @@ export class MemoryRegistry implements StreamRegistry {
       throw new CometError("ERR_LIMIT", `The server has ${this.#maxStreams} streams, which is its limit.`);
     }
     // Its topic is new, so its first message has the number 1.
-    const forked = fork && { lineage: fork.lineage, from: fork.from, shift: fork.begin };
+    const forked = fork && { from: fork.from, source: fork.source.name, lineage: fork.lineage, shift: fork.begin };
     const finite = finiteSettings(this.#access, name, this.#retentionMs);
     const stream = openStream(() => new DurableStream(this.#access, name, { ...config, fork: forked }, finite));
     this.#streams.set(name, stream);
@@ -100,21 +100,6 @@ export class MemoryRegistry implements StreamRegistry {
       if (isOver(stream, time)) this.remove(stream).catch((error: unknown) => this.#access.settings.onError(error));
     }
     return this.#streams.size > 0;
-  }
-}
-
-/** Returns how the topic of a stream ends. @throws {CometError} `ERR_CONFLICT` if the application declares it as endless. */
-export function finiteSettings({ topics }: SurfaceAccess, name: string, ttlMs: number): FiniteSettings {
-  return openStream(() => topics.declaration(name, { finite: true, ttlMs }) as FiniteSettings);
-}
-
-/** Runs a step that fails if the topic of a stream is endless. @throws {CometError} `ERR_CONFLICT` then. */
-export function openStream<T>(step: () => T): T {
-  try {
-    return step();
-  } catch (cause) {
-    if (!(cause instanceof CometError && cause.code === "ERR_OPTION")) throw cause;
-    throw new CometError("ERR_CONFLICT", "The application has an endless topic of this name.", { cause });
   }
 }
 

@@ -1,5 +1,6 @@
 import { CometError } from "../../core/errors.ts";
 import { checkTopicName } from "../../log/position.ts";
+import { CONTROL_PREFIX } from "./control-topic.ts";
 
 /** The first part of the paths that the protocol keeps for itself. */
 const RESERVED = "__ds";
@@ -13,6 +14,8 @@ const RESERVED = "__ds";
 export function nameUnder(prefix: string, path: string): string {
   if (!path.startsWith(prefix)) throw new CometError("ERR_TOPIC_UNKNOWN", `The paths of streams begin with ${prefix}.`);
   const name = checkTopicName(decode(path.slice(prefix.length)));
+  checkTopicName(CONTROL_PREFIX + name);
+  if (name.startsWith(CONTROL_PREFIX)) throw new CometError("ERR_TOPIC_UNKNOWN", "There is no such stream.");
   if (name === RESERVED || name.startsWith(`${RESERVED}/`)) {
     throw new CometError("ERR_TOPIC_UNKNOWN", "This server has no subscriptions.");
   }

@@ -13,7 +13,7 @@ export interface NewStream {
   readonly fork?: NewFork | undefined;
 }
 
-export interface NewFork extends Omit<ForkConfig, "shift"> {
+export interface NewFork extends Pick<ForkConfig, "from" | "lineage"> {
   readonly source: DurableStream;
   /** The number before the first message of the source. */
   readonly begin: number;

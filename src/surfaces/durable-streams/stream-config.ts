@@ -14,7 +14,9 @@ export interface StreamConfig {
 
 /** The origin of a stream that continues another one: it begins with a copy of its messages up to a place. */
 export interface ForkConfig {
+  /** The path that the request named, and the name of the stream there. */
   readonly from: string;
+  readonly source: string;
   /**
    * The offsets that it shares with the stream that it was forked from: each with the greatest number that has this epoch, in
    * ascending order.
