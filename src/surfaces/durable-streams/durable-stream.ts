@@ -158,8 +158,9 @@ export class DurableStream {
   }
 
   #assertPlace({ number, epoch }: StreamPlace): number {
-    if (number <= this.begin) return this.begin;
+    if (number === 0) return this.begin;
     if (epoch !== this.#epochAt(number)) throw trimmedOffset();
+    if (number < this.begin) return this.begin;
     if (number > this.tail) throw new StreamProblem("ERR_REQUEST", "The offset is ahead of the stream.");
     return number;
   }

@@ -1,6 +1,5 @@
 import { CometError } from "../../core/errors.ts";
 import type { SurfaceAccess } from "../../hub/surface-access.ts";
-import type { FiniteSettings } from "../../hub/topics/finite-life.ts";
 import type { Publication } from "../../log/entry.ts";
 import { CONTROL_PREFIX, stateOf, type ControlEntry, type KnownState } from "./control-topic.ts";
 import { DurableStream } from "./durable-stream.ts";
@@ -132,7 +131,7 @@ export class SharedRegistry implements StreamRegistry {
 
   /** Reads the state of a stream from the broker. */
   async #stateOf(name: string): Promise<KnownState | undefined> {
-    const { topic, release } = await this.#access.topics.current(CONTROL_PREFIX + name);
+    const { topic, release } = await namingControl(async () => this.#access.topics.current(CONTROL_PREFIX + name));
     const known = stateOf(topic.log);
     release();
     return known;
@@ -141,22 +140,12 @@ export class SharedRegistry implements StreamRegistry {
   /** Publishes an entry of a control topic. @param id An id that the broker takes once. */
   async #note(name: string, entry: ControlEntry, id?: string): Promise<void> {
     const { publisher } = this.#access;
-    const finite = this.#controlSettings(name);
+    const finite = await namingControl(() => finiteSettings(this.#access, CONTROL_PREFIX + name, this.#retentionMs));
     await publisher.send(
       CONTROL_PREFIX + name,
       publisher.encode(entry, id === undefined ? {} : { messageId: id }),
       finite,
     );
-  }
-
-  #controlSettings(name: string): FiniteSettings {
-    try {
-      return finiteSettings(this.#access, CONTROL_PREFIX + name, this.#retentionMs);
-    } catch (cause) {
-      if (!(cause instanceof CometError && ["ERR_TOPIC_UNKNOWN", "ERR_CONFLICT"].includes(cause.code))) throw cause;
-      const why = `With a broker the hub's option topics must return true for names that begin with ${CONTROL_PREFIX}.`;
-      throw new CometError("ERR_OPTION", why, { cause });
-    }
   }
 
   /** Returns the stream that this process holds, with what is known of it now. */
@@ -222,5 +211,16 @@ export class SharedRegistry implements StreamRegistry {
       this.#access.settings.onError(error);
     }
     held.isChecked = false;
+  }
+}
+
+/** Runs a step that names a control topic. @returns Rejects with `ERR_OPTION` if the application does not let it be a topic that ends. */
+async function namingControl<T>(step: () => T | PromiseLike<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (!(cause instanceof CometError && ["ERR_TOPIC_UNKNOWN", "ERR_CONFLICT"].includes(cause.code))) throw cause;
+    const why = `With a broker the hub's option topics must return true for names that begin with ${CONTROL_PREFIX}.`;
+    throw new CometError("ERR_OPTION", why, { cause });
   }
 }
