@@ -62,6 +62,11 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["SelectCometOptions", "useComet(url, options)"],
     ],
   ],
+  [
+    "Durable Streams",
+    "src/surfaces/durable-streams/index.ts",
+    [["DurableStreamsOptions", "durableStreams(hub, options)"]],
+  ],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],
   [

@@ -1,7 +1,6 @@
 import { CometError, describe, type CometErrorCode } from "../../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
-import { andThen } from "../../core/promise.ts";
-import { authorize, callApplication, type Grant } from "../../hub/admission/authorize.ts";
+import { authorize, type Grant } from "../../hub/admission/authorize.ts";
 import type { Decision } from "../../hub/admission/decision.ts";
 import { assertRate, type ScreenedRequest } from "../../hub/admission/gate.ts";
 import type { Endpoint, RequestWithBody } from "../../hub/endpoint.ts";
@@ -164,7 +163,7 @@ class StreamEndpoint implements DurableStreams {
     name: string,
     action: StreamAction,
   ): Grant | PromiseLike<Grant> {
-    const { settings, capacity, topics } = this.#access;
+    const { settings, capacity } = this.#access;
     if (capacity.isClosed) throw new CometError("ERR_CLOSED", "The server is shutting down.");
     const own = this.#authorize;
     const asked: HubSettings = {
@@ -174,10 +173,7 @@ class StreamEndpoint implements DurableStreams {
     if (own === undefined && settings.authorize !== undefined && action !== "read") {
       throw new CometError("ERR_FORBIDDEN", "This server does not let clients write.");
     }
-    return andThen(authorize(own === undefined ? settings : asked, request, [name], options.context), (grant) => {
-      callApplication(settings, () => topics.assertTopic(name));
-      return grant;
-    });
+    return authorize(own === undefined ? settings : asked, request, [name], options.context);
   }
 
   /** Returns the answer to a request that is refused, or that has failed. */

@@ -14,6 +14,23 @@ function twoProcesses(options: HubOptions = {}): readonly [TestStreams, TestStre
   return [testStreams({ ...options, broker: brokers.join() }), testStreams({ ...options, broker: brokers.join() })];
 }
 
+/** Members of a broker that take the place of its own. */
+interface Instead {
+  readonly isDense?: boolean;
+  readonly publish?: (broker: Broker, ...args: Parameters<Broker["publish"]>) => ReturnType<Broker["publish"]>;
+}
+
+function proxied(broker: Broker, { isDense, publish }: Instead): Broker {
+  return new Proxy(broker, {
+    get: (target, key) => {
+      if (key === "isDense" && isDense !== undefined) return isDense;
+      if (key === "publish" && publish !== undefined) return publish.bind(undefined, target);
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
 const tag = (seq: number, epoch = 0): Record<string, string> => ({
   "producer-id": "writer",
   "producer-epoch": String(epoch),
@@ -42,6 +59,27 @@ describe("two processes with one broker", () => {
     );
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 201]);
     expect(await (await one.succeed("GET", "/s")).text()).toBe("once");
+  });
+
+  test("let the creation win that the broker has first, however late the other one is", async () => {
+    const brokers = new MemoryBrokers();
+    let publishLate: () => void = () => undefined;
+    const isLate = new Promise<void>((resolve) => (publishLate = resolve));
+    let hasBegun: () => void = () => undefined;
+    const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+    const slow = proxied(brokers.join(), {
+      publish: async (broker, topic, ...rest) => {
+        if (topic === "~ds/s") hasBegun();
+        if (topic === "~ds/s") await isLate;
+        return broker.publish(topic, ...rest);
+      },
+    });
+    const [one, other] = [testStreams({ broker: brokers.join() }), testStreams({ broker: slow })];
+    const late = other.send("PUT", "/s", { headers: text, body: "late" });
+    await begun;
+    expect((await one.send("PUT", "/s", { headers: text, body: "first" })).status).toBe(201);
+    publishLate();
+    expect((await late).status).toBe(200);
   });
 
   test("take an append that a producer repeats at the other one once", async () => {
@@ -166,12 +204,7 @@ test("outlives its time to live while another process reads it, and expires then
 });
 
 test("refuses a broker that cannot keep streams", async () => {
-  const sparse = (target: Broker, key: keyof Broker): unknown => {
-    if (key === "isDense") return false;
-    const value: unknown = Reflect.get(target, key, target);
-    return typeof value === "function" ? (value.bind(target) as unknown) : value;
-  };
-  const broker = new Proxy(new MemoryBrokers().join(), { get: (target, key) => sparse(target, key as keyof Broker) });
+  const broker = proxied(new MemoryBrokers().join(), { isDense: false });
   const { hub } = notedHub({ broker });
   await expectCode("ERR_BROKER_CONFIG", () => durableStreams(hub));
 });

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -11,6 +12,7 @@ import { durableStreams, type StreamAction } from "../../../src/surfaces/durable
 import { bytes, json, LiveReader, testStreams, text, type Sent } from "../../support/durable-streams.ts";
 import { FakeSink, flushed } from "../../support/fake-sink.ts";
 import { notedHub } from "../../support/hub.ts";
+import { RawRequest } from "../../support/servers.ts";
 import { expectCode, until } from "../../support/sources.ts";
 
 /** Opens a live reader of `/s` onto a fake sink. */
@@ -97,6 +99,19 @@ describe("live readers", () => {
     expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([410, "ERR_TOPIC_EXPIRED"]);
     expect((await send("GET", `/s?offset=${offset}&live=sse`)).status).toBe(410);
     expect(await (await succeed("GET", "/s?offset=now")).json()).toEqual([]);
+  });
+
+  test("end where the broker has lost messages, and never go on after them", async () => {
+    const { hub, streams, send, succeed } = testStreams();
+    const created = await succeed("PUT", "/s", { headers: json, body: "1" });
+    const sink = await openOn(streams);
+    await flushed();
+    hub._surface.topics.live("s")?.restart("another", 7);
+    await hub.topic("s").publish(2);
+    await flushed();
+    expect([sink.state, sink.text.includes("data:[2]")]).toEqual(["ended", false]);
+    const offset = created.headers.get("stream-next-offset") ?? "";
+    expect((await send("GET", `/s?offset=${offset}`)).status).toBe(410);
   });
 
   test("are over when the stream is deleted", async () => {
@@ -371,6 +386,12 @@ describe("options", () => {
   });
 });
 
+test("has no stream where the hub's topics say that there is no topic", async () => {
+  const { send } = testStreams({ topics: (name) => name === "s" });
+  expect((await send("PUT", "/s")).status).toBe(201);
+  for (const method of ["PUT", "GET", "POST", "DELETE"]) expect((await send(method, "/other")).status).toBe(404);
+});
+
 test("gives a page of an allowed origin the headers that its client reads", async () => {
   const { send, succeed } = testStreams({ cors: { origins: ["https://app.test"] } });
   const preflight = await send("OPTIONS", "/s", { headers: { origin: "https://app.test" } });
@@ -399,6 +420,15 @@ describe("nodeHandler", () => {
     await fetch(url, { method: "PUT", headers: bytes });
     const refused = await fetch(url, { method: "POST", headers: bytes, body: new Uint8Array(5_000_000) });
     expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([413, "ERR_BODY_SIZE"]);
+    // A body of unknown length, which the server takes to its end. The next request comes on the same connection.
+    const { port } = new URL(url);
+    const head = "POST /s HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const upload = new RawRequest(Number(port), head);
+    const piece = `${(50_000).toString(16)}\r\n${"x".repeat(50_000)}\r\n`;
+    for (let n = 0; n < 400; n += 1) if (!upload.socket.write(piece)) await once(upload.socket, "drain");
+    upload.socket.write("0\r\n\r\nHEAD /s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const { received } = await upload.over();
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 413", "HTTP/1.1 200"]);
     const small = await fetch(url, { method: "POST", headers: bytes, body: new Uint8Array(90_000) });
     expect(small.status).toBe(204);
     expect((await (await fetch(url)).arrayBuffer()).byteLength).toBe(90_000);
