@@ -12,6 +12,8 @@ export default defineConfig({
       { find: /^comet-sockets\/vue$/, replacement: source("src/client/bindings/vue.ts") },
       { find: /^comet-sockets\/svelte$/, replacement: source("src/client/bindings/svelte.ts") },
       { find: /^comet-sockets\/solid$/, replacement: source("src/client/bindings/solid.ts") },
+      { find: /^comet-sockets\/ai$/, replacement: source("src/surfaces/ai/index.ts") },
+      { find: /^comet-sockets\/ai\/client$/, replacement: source("src/client/ai/index.ts") },
       { find: /^comet-sockets\/memory$/, replacement: source("src/brokers/memory/index.ts") },
       { find: /^comet-sockets\/sqlite$/, replacement: source("src/brokers/sqlite/index.ts") },
       { find: /^comet-sockets\/redis$/, replacement: source("src/brokers/redis/index.ts") },
@@ -26,6 +28,7 @@ export default defineConfig({
         find: /^comet-sockets\/durable-streams$/,
         replacement: source("src/surfaces/durable-streams/index.ts"),
       },
+      { find: /^comet-sockets\/uring$/, replacement: source("src/adapters/node/uring/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },
@@ -38,6 +41,21 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
+          testTimeout: 300_000,
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // The tests of the hub and of its adapters for Node once more, on a ring of io_uring that sends to every group.
+        extends: true,
+        test: {
+          name: "uring",
+          include: ["test/unit/hub/**/*.test.ts", "test/unit/adapters/{node,fastify,nest}/*.test.ts"],
+          // It installs a sender of its own.
+          exclude: ["test/unit/hub/delivery/batch-sender.test.ts"],
+          setupFiles: ["test/support/force-uring.ts"],
+          globalSetup: ["test/support/uring-setup.ts"],
           testTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },

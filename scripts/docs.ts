@@ -14,6 +14,7 @@ const readingOrder = [
   "publishing",
   "streams-that-end",
   "language-models",
+  "ai",
   "durable-streams",
   "authorization",
   "client",

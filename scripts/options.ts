@@ -37,6 +37,7 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["DrainOnSignalOptions", "drainOnSignal(hub, server, options)"],
     ],
   ],
+  ["io_uring", "src/adapters/node/uring/index.ts", [["IoUringOptions", "useIoUring(options)"]]],
   ["Fastify", "src/adapters/fastify/index.ts", [["FastifyCometOptions", "await app.register(fastifyComet, options)"]]],
   ["NestJS", "src/adapters/nest/index.ts", [["CometModuleOptions", "CometModule.forRoot(options)"]]],
   [
@@ -66,6 +67,19 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
     "Durable Streams",
     "src/surfaces/durable-streams/index.ts",
     [["DurableStreamsOptions", "durableStreams(hub, options)"]],
+  ],
+  [
+    "Answers of language models",
+    "src/surfaces/ai/index.ts",
+    [
+      ["AnswerOptions", "new Answers(hub, options)"],
+      ["ResumableStreamContextOptions", "createResumableStreamContext(options)"],
+    ],
+  ],
+  [
+    "The transport of the AI SDK",
+    "src/client/ai/index.ts",
+    [["CometChatTransportOptions", "new CometChatTransport(options)"]],
   ],
   ["SQLite", "src/brokers/sqlite/index.ts", [["SqliteBrokerOptions", "await sqliteBroker(options)"]]],
   ["PostgreSQL", "src/brokers/postgres/index.ts", [["PostgresBrokerOptions", "await postgresBroker(options)"]]],

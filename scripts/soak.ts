@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 /** The purpose of each soak, in the order in which they run. */
 const soaks: { readonly [name: string]: string } = {
   cuts: "no loss, no duplicate, in order, however connections are cut",
+  uring: "no loss, no duplicate, in order on a ring of io_uring, however connections and sends are cut",
   stalls: "clients that stop reading get what their policy promises",
   slow: "clients that never read cost the others nothing",
   storm: "thousands of clients reconnect at once",
@@ -25,6 +26,7 @@ const soaks: { readonly [name: string]: string } = {
   restart: "a server that keeps its topics in a SQLite file is restarted, and its clients miss nothing",
   postgres: "transactions of an application publish exactly what they commit, whatever is killed, cut and stalled",
   produced: "streams that are produced once over several processes end for every reader",
+  answers: "answers of language models end for every reader, whole or with an error, whatever is killed",
   quiet: "no runtime closes a quiet stream or a waiting poll with default options",
   forever: "events through a forever iframe for as long as it lasts, in each browser",
   chaos: "a bad network, in each browser",

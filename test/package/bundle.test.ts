@@ -25,6 +25,7 @@ async function bundled(code: string, keepsNames = false): Promise<string> {
     write: false,
     alias: {
       "comet-sockets/client": join(root, "src/client/index.ts"),
+      "comet-sockets/ai/client": join(root, "src/client/ai/index.ts"),
       ...Object.fromEntries(
         frameworks.map((name) => [`comet-sockets/${name}`, join(root, `src/client/bindings/${name}.ts`)]),
       ),
@@ -51,7 +52,7 @@ test.each([
     8_987,
   ],
   ["comet and chunked", `import { comet, chunked } from "comet-sockets"; console.log(comet, chunked);`, 6_821],
-  ["everything", `export * from "comet-sockets";`, 56_840],
+  ["everything", `export * from "comet-sockets";`, 56_946],
   [
     "the client, with all wires",
     `import { CometSource } from "comet-sockets/client"; new CometSource("/live").onmessage = console.log;`,
@@ -70,6 +71,11 @@ test.each([
   ["the client, with poll", oneWire("poll"), 3_906],
   ["the client, with comet from another origin", oneWire("postedComet", "postedComet()"), 3_936],
   ["fetchEvents", `import { fetchEvents } from "comet-sockets/client"; console.log(fetchEvents);`, 3_127],
+  [
+    "the transport of the AI SDK",
+    `import { CometChatTransport } from "comet-sockets/ai/client"; new CometChatTransport();`,
+    4_056,
+  ],
   ["batches", `import { batches } from "comet-sockets/client"; console.log(batches);`, 697],
   ["logTo", `import { logTo } from "comet-sockets/client"; console.log(logTo);`, 830],
   ["logWire", `import { logWire } from "comet-sockets/client"; console.log(logWire);`, 854],
@@ -88,6 +94,12 @@ test.each([
   const client = await sizeOf(`import { CometSource } from "comet-sockets/client"; console.log(CometSource);`);
   const bytes = await sizeOf(`import { useComet } from "comet-sockets/${name}"; console.log(useComet);`);
   expect(bytes - client).toBeLessThanOrEqual(ceiling);
+});
+
+test("holds nothing of a hub in the transport of the AI SDK", async () => {
+  const code = await bundled(`import { CometChatTransport } from "comet-sockets/ai/client"; new CometChatTransport();`);
+  const traces = ["idempotency-key", "maxTopics", "frame-ancestors", "ERR_TOPIC_UNKNOWN", "flushSliceMs"];
+  expect(traces.filter((trace) => code.includes(trace))).toEqual(["idempotency-key"]);
 });
 
 test.each([

@@ -15,7 +15,9 @@ test("matches docs/options.md with the types: npm run docs:options", () => {
 
 test("documents every exported type of options", () => {
   const entries = ["index", "stream/index", "client/index", "client/bindings/react"];
-  const adapters = ["node", "fastify", "nest", "bun", "deno", "workers"].map((name) => `adapters/${name}/index`);
+  const adapters = ["node", "node/uring", "fastify", "nest", "bun", "deno", "workers"].map(
+    (name) => `adapters/${name}/index`,
+  );
   const brokers = [
     "brokers/memory/index",
     "brokers/redis/index",
@@ -23,7 +25,8 @@ test("documents every exported type of options", () => {
     "brokers/sqlite/index",
     "brokers/postgres/index",
   ];
-  const names = [...entries, ...adapters, ...brokers].flatMap((entry) =>
+  const surfaces = ["surfaces/ai/index", "client/ai/index"];
+  const names = [...entries, ...adapters, ...brokers, ...surfaces].flatMap((entry) =>
     [...readFileSync(join(root, "src", `${entry}.ts`), "utf8").matchAll(/\b[A-Z]\w*(?:Options|Init|Bounds)\b/g)].map(
       String,
     ),

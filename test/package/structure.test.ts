@@ -30,6 +30,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   log: 4,
   stream: 12,
   surfaces: 10,
+  "surfaces/ai": 5,
   "surfaces/durable-streams": 10,
   wire: 4,
 };

@@ -3,6 +3,7 @@ import { EventStreamError, isTransient } from "./event-stream-error.ts";
 import { EventStreamParser, type ServerEvent } from "./event-stream-parser.ts";
 import { checkFetchEvents, type FetchEventsOptions, type FetchEventsSettings } from "./fetch-events-options.ts";
 import { EventStreamRequest } from "./event-stream-request.ts";
+import { pause } from "./pause.ts";
 
 /** After this time the iteration lets the page handle input and render, in milliseconds. A task over 50 ms is a long one. */
 const SLICE_MS = 8;
@@ -91,19 +92,4 @@ function retryDelay(
 ): number {
   const boundMs = Math.min(maxBackoffMs, backoffMs * 2 ** (failures - 1));
   return Math.max(leastMs, (boundMs / 2) * (1 + Math.random()));
-}
-
-/** Resolves after a time. @throws the signal's reason once it is aborted. */
-function pause(ms: number, signal: AbortSignal | null | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    const abort = (): void => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-  });
 }

@@ -7,6 +7,7 @@ import type { Admission, Decision } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
+import type { SurfaceOptions } from "../surface-options.ts";
 import type { Capacity, Claim, Place } from "../capacity.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
@@ -107,7 +108,7 @@ export class Gate {
    * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
    *   same.
    */
-  #decide(request: HubRequest, options: RequestOptionsWithPolicy): Decision | PromiseLike<Decision> {
+  #decide(request: HubRequest, options: RequestOptionsWithPolicy & SurfaceOptions): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
     const { headers, crossOrigin, address, waitMs } = this.screen(request, options);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
@@ -119,30 +120,39 @@ export class Gate {
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
       return withoutBody(request, answer);
     };
+    const { surface } = options;
     try {
-      if (request.method !== "GET" && request.method !== "HEAD") {
+      if (surface === undefined && request.method !== "GET" && request.method !== "HEAD") {
         throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
       }
       const query = new Query(request, settings);
-      choice = { ...plainComet, wire: chooseWire(request, query) };
-      choice = { ...choice, ...readMode(query) };
+      choice = { ...plainComet, wire: surface?.format.wire ?? chooseWire(request, query) };
+      // A surface's own client reads the status of a refusal.
+      choice = surface === undefined ? { ...choice, ...readMode(query) } : { ...choice, managed: true };
       // Only now, since the wire decides in which form the refusal is.
       assertRate(waitMs);
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
-      this.#capacity.assertRoom(claim);
+      const opensStream = surface?.opensStream !== false;
+      if (opensStream) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const allowed = { ...stream, topics: grant.topics };
         callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
-        if (allowed.topics.every((topic) => this.#topics.isExpired(topic))) throw expiredTopic();
+        // A surface may begin a topic anew that has expired.
+        const isGone = surface === undefined && allowed.topics.every((topic) => this.#topics.isExpired(topic));
+        if (isGone) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
-        if (request.method === "GET") return this.admit(allowed, headers, options, grant, { ...claim, identity });
-        this.#capacity.assertRoom({ ...claim, identity });
-        return { status: 200, headers, body: "" };
+        const enter = (): Decision | PromiseLike<Decision> => {
+          if (!opensStream) return { status: 204, headers: withoutType(headers), body: "" };
+          if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
+          this.#capacity.assertRoom({ ...claim, identity });
+          return { status: 200, headers, body: "" };
+        };
+        return surface === undefined ? enter() : andThen(surface.act(), enter);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {

@@ -18,7 +18,8 @@ import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
 import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubSettings } from "../hub-settings.ts";
-import type { HubRequest, RequestOptions } from "../request-options.ts";
+import type { HubRequest } from "../request-options.ts";
+import type { SurfaceOptions } from "../surface-options.ts";
 import { acceptedWire } from "./negotiate.ts";
 import { assertPositionFits } from "./position-room.ts";
 import type { Query } from "./query.ts";
@@ -66,7 +67,7 @@ export function readRequest(
   query: Query,
   wire: WireChoice,
   settings: HubSettings,
-  { topics, nonce }: RequestOptions,
+  { topics, nonce, surface }: SurfaceOptions,
 ): StreamRequest {
   const from = query.single("from");
   const wait = query.single("wait");
@@ -79,7 +80,7 @@ export function readRequest(
   const address = (): string => `${request.url.split("?", 1)[0]}?${query.without("lastEventId")}`;
   assertPositionFits(names, address, isInAddress, settings.maxPositionLength);
   return {
-    format: formatOf(wire, settings, nonce),
+    format: surface?.format ?? formatOf(wire, settings, nonce),
     topics: names,
     positions,
     from: from === undefined ? undefined : parseStart(from, "ERR_PARAMETER"),

@@ -36,6 +36,7 @@ const statuses: Partial<Record<CometErrorCode, number>> = {
   ERR_LIMIT: 503,
   ERR_CLOSED: 503,
   ERR_BROKER: 503,
+  ERR_UNACKNOWLEDGED: 503,
 };
 
 const titles: Record<number, string> = {
