@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { Hub } from "../../src/index.ts";
 import { durableStreams } from "../../src/surfaces/durable-streams/index.ts";
+import { poll } from "../support/browsers/common.ts";
 import { root } from "../support/run.ts";
 import { useBrowser } from "../support/use-browser.ts";
 
@@ -46,6 +47,9 @@ describe("the official client of Durable Streams in Chromium", () => {
     onTestFinished(() => void hub.close({ drainMs: 0 }));
     const url = `${await listen(nodeHandler(durableStreams(hub)))}/job`;
     await page.goto(site);
+    const isLoaded = async (): Promise<true | undefined> =>
+      (await page.evaluate<boolean>("typeof example === 'object'")) || undefined;
+    await poll(50, "the page's script has not run", isLoaded);
     const lines = await page.evaluate<string[]>(`(async () => {
       const lines = [];
       await example.write(${JSON.stringify(url)}, "token", ["one", "two", "three"]);
