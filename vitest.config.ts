@@ -48,6 +48,10 @@ export default defineConfig({
       { find: /^comet-sockets\/bun$/, replacement: source("src/adapters/bun/index.ts") },
       { find: /^comet-sockets\/deno$/, replacement: source("src/adapters/deno/index.ts") },
       { find: /^comet-sockets\/workers$/, replacement: source("src/adapters/workers/index.ts") },
+      {
+        find: /^comet-sockets\/durable-streams$/,
+        replacement: source("src/surfaces/durable-streams/index.ts"),
+      },
       { find: /^comet-sockets\/uring$/, replacement: source("src/adapters/node/uring/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],

@@ -51,10 +51,10 @@ export async function respond(
 }
 
 /** Returns a refusal, or the answer to HEAD or a preflight, as a web-standard response. */
-export function answerResponse({ method }: Request, { status, headers, body }: Answer): Response {
+export function answerResponse({ method }: Request, { status, headers, body, bytes }: Answer): Response {
   // Without a body, Bun and Deno would say that the answer to GET has a length of 0 (RFC 9110, 8.6).
   if (method === "HEAD" && status !== NO_CONTENT) return new Response(unknownLength(), { status, headers });
-  return new Response(body === "" ? null : body, { status, headers });
+  return new Response(bytes ?? (body === "" ? null : body), { status, headers });
 }
 
 /** Returns an empty body whose length is unknown until it is read. */
