@@ -24,6 +24,7 @@ export default defineConfig({
       { find: /^comet-sockets\/bun$/, replacement: source("src/adapters/bun/index.ts") },
       { find: /^comet-sockets\/deno$/, replacement: source("src/adapters/deno/index.ts") },
       { find: /^comet-sockets\/workers$/, replacement: source("src/adapters/workers/index.ts") },
+      { find: /^comet-sockets\/uring$/, replacement: source("src/adapters/node/uring/index.ts") },
       { find: /^comet-sockets\/node$/, replacement: source("src/adapters/node/index.ts") },
     ],
   },
@@ -36,6 +37,21 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
+          testTimeout: 300_000,
+          maxWorkers: 4,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // The tests of the hub and of its adapters for Node once more, on a ring of io_uring that sends to every group.
+        extends: true,
+        test: {
+          name: "uring",
+          include: ["test/unit/hub/**/*.test.ts", "test/unit/adapters/{node,fastify,nest}/*.test.ts"],
+          // It installs a sender of its own.
+          exclude: ["test/unit/hub/delivery/batch-sender.test.ts"],
+          setupFiles: ["test/support/force-uring.ts"],
+          globalSetup: ["test/support/uring-setup.ts"],
           testTimeout: 300_000,
           maxWorkers: 4,
           sequence: { groupOrder: 0 },

@@ -37,6 +37,7 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
       ["DrainOnSignalOptions", "drainOnSignal(hub, server, options)"],
     ],
   ],
+  ["io_uring", "src/adapters/node/uring/index.ts", [["IoUringOptions", "useIoUring(options)"]]],
   ["Fastify", "src/adapters/fastify/index.ts", [["FastifyCometOptions", "await app.register(fastifyComet, options)"]]],
   ["NestJS", "src/adapters/nest/index.ts", [["CometModuleOptions", "CometModule.forRoot(options)"]]],
   [

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 /** The purpose of each soak, in the order in which they run. */
 const soaks: { readonly [name: string]: string } = {
   cuts: "no loss, no duplicate, in order, however connections are cut",
+  uring: "no loss, no duplicate, in order on a ring of io_uring, however connections and sends are cut",
   stalls: "clients that stop reading get what their policy promises",
   slow: "clients that never read cost the others nothing",
   storm: "thousands of clients reconnect at once",

@@ -1,10 +1,11 @@
 /**
  * The whole default test suite: packages of the system, build, types, lint, and every test. Ends with a line of counts,
- * in which build, types and lint count as one check each.
+ * in which build, types and lint count as one check each, and which says whether io_uring was tested.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { ensureSystemPackages, systemNeeds } from "../test/support/system-packages.ts";
+import { clearUringResults, readUringResults } from "../test/support/uring-results.ts";
 
 interface Counts {
   passed: number;
@@ -82,6 +83,14 @@ function tests(): void {
   counts.failed += Math.max(report.numFailedTests, ran && report.success ? 0 : 1);
 }
 
+/** The part of the last line that says whether tests ran on a ring of io_uring. */
+function onRing(): string {
+  const results = readUringResults();
+  if (results === undefined) return "";
+  const { sends, reason } = results;
+  return reason === undefined ? `; ${sends} sends by io_uring` : `; nothing ran on io_uring: ${reason}`;
+}
+
 try {
   await ensureSystemPackages(systemNeeds);
 } catch (error) {
@@ -89,6 +98,7 @@ try {
   console.log("\n0 passed, 1 failed, 0 skipped");
   process.exit(1);
 }
+clearUringResults();
 check("build", "node", ["scripts/build.ts"]);
 check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
 check("types: everything", "tsc", ["-p", "tsconfig.json"]);
@@ -99,5 +109,5 @@ tests();
 
 const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;
 if (skipsFail) console.error("\nSkipped tests fail the run where CI=true.");
-console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped${onRing()}`);
 process.exitCode = counts.failed > 0 || skipsFail ? 1 : 0;

@@ -2,6 +2,7 @@ import { eventSource, get, socketIo, sockJs, webSocket, type Greeting } from "./
 import { nchanUnavailable, startNchan } from "./servers/nchan.ts";
 import { sendLoopUnavailable, startSendLoop } from "./servers/send-loop.ts";
 import { startNodeServer } from "./servers/server.ts";
+import { uringUnavailable } from "./servers/uring.ts";
 import type { Variant } from "./variant.ts";
 
 function ours(name: string, wire: string, accept: string): Variant {
@@ -49,6 +50,12 @@ export const catalogue: readonly Variant[] = [
     greeting: () => eventSource(),
   },
   ours("ours", "sse", "text/event-stream"),
+  {
+    ...ours("ours-uring", "sse", "text/event-stream"),
+    title: "comet-sockets, sse, io_uring",
+    unavailable: uringUnavailable,
+    start: (core) => startNodeServer("ours-uring.ts", [], core),
+  },
   ours("ours-ndjson", "ndjson", "application/x-ndjson"),
   ours("ours-comet", "comet", "text/html"),
   onNode("control", "raw-socket", "net: socket.write"),

@@ -18,6 +18,9 @@ const CLIENT_CLOSED_REQUEST = 499;
 /** The status of a response that must not have a body. */
 const NO_CONTENT = 204;
 
+/** The number of microtasks after which a stream has noticed that a promise of `pull` has settled: Deno takes three. */
+const SETTLING_TICKS = 6;
+
 /** The high-water mark of a response's body, in bytes: more than this makes the subscriber lag. */
 const HIGH_WATER_MARK = 65_536;
 
@@ -126,6 +129,9 @@ export class BatchSink implements Sink {
 /**
  * The body of a streamed response.
  *
+ * While the reader keeps up, a promise of `pull` is pending, so that the stream does not call `pull` for each write. It
+ * resolves when the reader falls behind, and at the end: from then on calls of `pull` show what the reader takes.
+ *
  * After its end the body stays open until its reader asks for more than the last bytes: only that shows that the reader
  * has sent them. A server that exits earlier would lose them.
  */
@@ -136,7 +142,11 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   readonly #completed: PromiseLike<unknown> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #connection: Connection | undefined;
-  /** Whether the last bytes are written, and whether the reader has taken them. */
+  /** Resolves the promise of `pull`. */
+  #resumePulls: () => void = () => undefined;
+  /** The last bytes until they are queued. */
+  #last: Uint8Array | undefined;
+  /** Whether there are last bytes, and whether the reader has taken them. */
   #hasEnded = false;
   #isTaken = false;
 
@@ -159,13 +169,18 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   }
 
   /** The reader has taken something, or asks for more. */
-  pull(): void {
-    if (!this.#hasEnded) this.#connection?.drained();
-    else if (this.#controller?.desiredSize === HIGH_WATER_MARK) {
+  pull(): Promise<void> | undefined {
+    if (!this.#hasEnded) {
+      const pending = new Promise<void>((resolve) => (this.#resumePulls = resolve));
+      this.#connection?.drained();
+      return pending;
+    }
+    if (this.#last === undefined && this.#controller?.desiredSize === HIGH_WATER_MARK) {
       // The first call means that the reader has taken the last bytes, the second that it asks for more.
       if (this.#isTaken) this.#complete();
       this.#isTaken = true;
     }
+    return undefined;
   }
 
   cancel(): void {
@@ -175,18 +190,39 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   write(bytes: Uint8Array): boolean {
     // A copy: the reader may change the bytes of a body, and these bytes are shared by all subscribers.
     this.#controller?.enqueue(bytes.slice());
-    return (this.#controller?.desiredSize ?? 0) > 0;
+    const takesMore = (this.#controller?.desiredSize ?? 0) > 0;
+    if (!takesMore) this.#resumePulls();
+    return takesMore;
   }
 
   end(bytes: Uint8Array): void {
     this.#hasEnded = true;
-    this.#controller?.enqueue(bytes);
+    this.#last = bytes;
+    this.#resumePulls();
+    void this.#writeLast();
   }
 
   destroy(): void {
     // All bytes of an ended body are written, and its reader may still take them.
     if (this.#hasEnded) this.#close();
     else this.#settle((controller) => controller.error(new DOMException("The stream was broken off.", "AbortError")));
+  }
+
+  /** Writes the last bytes once the stream can call `pull` again: two calls would be one while a promise is pending. */
+  async #writeLast(): Promise<void> {
+    for (let tick = 0; tick < SETTLING_TICKS; tick += 1) await Promise.resolve();
+    this.#flushLast();
+  }
+
+  #flushLast(): void {
+    if (this.#last === undefined) return;
+    const last = this.#last;
+    this.#last = undefined;
+    try {
+      this.#controller?.enqueue(last);
+    } catch {
+      // The reader has cancelled the body.
+    }
   }
 
   /** Closes a body that its reader has taken whole, and releases the connection once the platform has sent it. */
@@ -201,6 +237,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   }
 
   #close(): void {
+    this.#flushLast();
     this.#settle((controller) => controller.close());
   }
 

@@ -12,6 +12,7 @@ import { startPostgres } from "../support/postgres.ts";
 import { startRedis } from "../support/redis.ts";
 import { sqliteFolder } from "../support/sqlite.ts";
 import { SharedFiniteWorld } from "../support/shared-finite-world.ts";
+import { patient } from "./server-world.ts";
 
 // `SEED` repeats the steps of a run. Their timing remains the server's.
 const random = new Random(seedOfRun());
@@ -36,17 +37,17 @@ const startSqlite: Start = () => {
 const startRedisServer: Start = async () => {
   const server = await startRedis();
   closers.push(() => server.close());
-  return () => redisBroker({ client: createClient({ url: server.url }) });
+  return () => redisBroker({ client: createClient({ url: server.url }), ...patient });
 };
 const startNatsServer: Start = async () => {
   const server = await startNats();
   closers.push(() => server.close());
-  return () => natsBroker({ connection: { servers: `127.0.0.1:${server.port}` } });
+  return () => natsBroker({ connection: { servers: `127.0.0.1:${server.port}` }, ...patient });
 };
 const startPostgresServer: Start = async () => {
   const server = await startPostgres();
   closers.push(() => server.close());
-  return () => postgresBroker({ pool: server.pool() });
+  return () => postgresBroker({ pool: server.pool(), ...patient });
 };
 
 describe.each([

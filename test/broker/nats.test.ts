@@ -17,13 +17,13 @@ import { expectCode, until } from "../support/sources.ts";
 import { tcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 import { inFlight, publication, wide } from "./contract-world.ts";
 import { brokerContract } from "./contract.ts";
-import { impatient, NEVER_MS, serverWorld } from "./server-world.ts";
+import { NEVER_MS, serverWorld } from "./server-world.ts";
 
 brokerContract(
   "nats",
-  async () =>
+  async (limits) =>
     serverWorld(await startNats(), (port) =>
-      natsBroker({ connection: { servers: `127.0.0.1:${port}` }, log: { maxEntries: wide.maxEntries }, ...impatient }),
+      natsBroker({ connection: { servers: `127.0.0.1:${port}` }, log: { maxEntries: wide.maxEntries }, ...limits }),
     ),
   { trimsByBytes: false, renewsTopics: false, hasNetwork: true, keepsFinite: true },
 );

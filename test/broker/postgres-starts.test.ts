@@ -14,6 +14,7 @@ import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { errorOf, expectCode, until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { freshTopic, inFlight, Process, publication, wide } from "./contract-world.ts";
+import { patient } from "./server-world.ts";
 
 let server: PostgresServer;
 const closing: (() => unknown)[] = [];
@@ -27,7 +28,7 @@ afterEach(async () => {
 afterAll(() => server.close());
 
 async function join(options: Partial<PostgresBrokerOptions> = {}): Promise<Process> {
-  const process = new Process(await postgresBroker({ pool: server.pool(), ...options }));
+  const process = new Process(await postgresBroker({ pool: server.pool(), ...patient, ...options }));
   closing.push(() => expect(process.faults).toEqual([]));
   closing.push(() => process.close());
   return process;

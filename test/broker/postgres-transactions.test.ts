@@ -12,6 +12,7 @@ import { fromPostgres, transactionOf } from "../support/postgres-shim.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { errorOf, expectCode, until } from "../support/sources.ts";
 import { ending, freshTopic, kept, Process, publication, wide } from "./contract-world.ts";
+import { patient } from "./server-world.ts";
 
 let server: PostgresServer;
 let pool: pg.Pool;
@@ -29,7 +30,7 @@ afterEach(async () => {
 afterAll(() => server.close());
 
 async function join(options: Partial<PostgresBrokerOptions> = {}): Promise<Process> {
-  const process = new Process(await postgresBroker({ pool: server.pool(), ...options }));
+  const process = new Process(await postgresBroker({ pool: server.pool(), ...patient, ...options }));
   closing.push(() => expect(process.faults).toEqual([]));
   closing.push(() => process.close());
   return process;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll } from "vitest";
 import { postgresBroker } from "../../src/brokers/postgres/index.ts";
 import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { brokerContract } from "./contract.ts";
-import { impatient, serverWorld } from "./server-world.ts";
+import { serverWorld } from "./server-world.ts";
 
 let server: PostgresServer;
 beforeAll(async () => {
@@ -13,9 +13,9 @@ afterAll(() => server.close());
 brokerContract(
   "postgres",
   // The worlds share the server.
-  () =>
+  (limits) =>
     serverWorld({ ...server, close: () => Promise.resolve() }, (port) =>
-      postgresBroker({ pool: server.pool({ connectionString: urlAt(port) }), ...impatient }),
+      postgresBroker({ pool: server.pool({ connectionString: urlAt(port) }), ...limits }),
     ),
   { hasNetwork: true, keepsFinite: true },
 );

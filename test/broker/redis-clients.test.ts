@@ -11,15 +11,18 @@ import { orderContract } from "./contract-order.ts";
 import { renewContract } from "./contract-renew.ts";
 import { valuesContract } from "./contract-values.ts";
 import { brokerContract, type BrokerTraits, type BrokerWorld } from "./contract.ts";
-import { serverWorld } from "./server-world.ts";
+import { patient, serverWorld } from "./server-world.ts";
 
 const password = "of ioredis";
 
 brokerContract(
   "redis by ioredis",
-  async () =>
+  async (limits) =>
     serverWorld(await startRedis({ persistent: true, password }), (port) =>
-      redisBroker({ client: fromIoredis(new Redis({ host: "127.0.0.1", port, password, lazyConnect: true })) }),
+      redisBroker({
+        client: fromIoredis(new Redis({ host: "127.0.0.1", port, password, lazyConnect: true })),
+        ...limits,
+      }),
     ),
   { keepsFinite: true },
 );
@@ -35,7 +38,7 @@ describe("the parts of the contract that depend on the form of replies: redis by
   };
   const open = async (): Promise<BrokerWorld> =>
     serverWorld(await startRedis(), (port) =>
-      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}`, RESP: 2 }) }),
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}`, RESP: 2 }), ...patient }),
     );
   describe("order", () => orderContract(open));
   describe("values", () => valuesContract(open));

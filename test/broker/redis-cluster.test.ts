@@ -17,7 +17,7 @@ import { listenContract } from "./contract-listen.ts";
 import { messageIdContract } from "./contract-message-ids.ts";
 import { brokerContract, type BrokerWorld } from "./contract.ts";
 import { freshTopic, inFlight, Process } from "./contract-world.ts";
-import { NEVER_MS } from "./server-world.ts";
+import { NEVER_MS, patient } from "./server-world.ts";
 
 /** The ways to a cluster. */
 const ways: readonly (readonly [string, (cluster: RedisCluster) => RedisClusterClient])[] = [
@@ -46,7 +46,7 @@ function clusterWorld(client: (cluster: RedisCluster) => RedisClusterClient): Br
   const brokers: Broker[] = [];
   return {
     connect: async () => {
-      const broker = await redisBroker({ client: client(cluster) });
+      const broker = await redisBroker({ client: client(cluster), ...patient });
       brokers.push(broker);
       return broker;
     },
@@ -70,7 +70,7 @@ describe.each(ways.slice(1))("a part of the contract, on a cluster by %s", (_, c
 
 describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   async function join(options: Omit<RedisBrokerOptions, "client"> = {}): Promise<Process> {
-    const process = new Process(await redisBroker({ client: client(cluster), ...options }));
+    const process = new Process(await redisBroker({ client: client(cluster), ...patient, ...options }));
     closing.push(() => expect(process.faults).toEqual([]));
     closing.push(() => process.close());
     return process;
@@ -119,7 +119,7 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   });
 
   test("reports lost and restored when a server is killed, and loses no acknowledged message", async () => {
-    const a = await join();
+    const a = await join({ heartbeatMs: 3000 });
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"before"'));

@@ -12,15 +12,15 @@ import { until } from "../support/sources.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
 import { brokerContract } from "./contract.ts";
 import { ending, freshTopic, inFlight, kept, Process, publication, wide } from "./contract-world.ts";
-import { impatient, NEVER_MS, serverWorld } from "./server-world.ts";
+import { NEVER_MS, patient, serverWorld } from "./server-world.ts";
 
 type Options = Omit<RedisBrokerOptions, "client">;
 
 brokerContract(
   "redis",
-  async () =>
+  async (limits) =>
     serverWorld(await startRedis({ persistent: true }), (port) =>
-      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...impatient }),
+      redisBroker({ client: createClient({ url: `redis://127.0.0.1:${port}` }), ...limits }),
     ),
   { hasNetwork: true, keepsFinite: true },
 );
@@ -41,7 +41,7 @@ describe("the Redis broker", () => {
 
   /** Creates a broker of another process. It is closed after the test. */
   async function join(options: Options = {}, url: string = server.url): Promise<Process> {
-    const process = new Process(await redisBroker({ client: createClient({ url }), ...options }));
+    const process = new Process(await redisBroker({ client: createClient({ url }), ...patient, ...options }));
     closing.push(() => expect(process.faults).toEqual([]));
     closing.push(() => process.close());
     return process;

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Broker } from "../../src/log/broker.ts";
 import { tcpProxy } from "../support/tcp-proxy.ts";
-import type { BrokerWorld } from "./contract.ts";
+import type { BrokerWorld } from "./contract-world.ts";
 
 /** A server that belongs to one test. */
 interface OwnServer {
@@ -14,8 +14,18 @@ interface OwnServer {
 /** A time limit in milliseconds that outlasts every test. */
 export const NEVER_MS = 3_600_000;
 
-/** Short time limits, so that a silent network is detected soon. */
-export const impatient = { connectTimeoutMs: 6000, heartbeatMs: 1500, timeoutMs: 6000 };
+/** Time limits of a broker, as its options have them. */
+export interface BrokerLimits {
+  readonly connectTimeoutMs: number;
+  readonly heartbeatMs: number;
+  readonly timeoutMs: number;
+}
+
+/** Short limits, so that a silent network is detected soon. Only tests in which the connection is lost use them. */
+export const impatient: BrokerLimits = { connectTimeoutMs: 6000, heartbeatMs: 1500, timeoutMs: 6000 };
+
+/** Limits under which a slow machine loses no connection. */
+export const patient: BrokerLimits = { connectTimeoutMs: 300_000, heartbeatMs: 100_000, timeoutMs: 300_000 };
 
 /**
  * A server for the contract suite, which `restart` kills, behind a network that can fail.

@@ -1,8 +1,11 @@
-import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import type { Hub } from "../../src/index.ts";
 import { holds } from "../support/client-site.ts";
-import { serveGuide, type Guide } from "../support/guides.ts";
+import { guidesFolder, listening, serveGuide, type Guide } from "../support/guides.ts";
 import { until } from "../support/sources.ts";
 import { browserNames, useBrowser } from "../support/use-browser.ts";
 
@@ -14,6 +17,23 @@ async function publish({ origin }: Guide, title: string): Promise<void> {
 
 function isFollowed({ exports }: Guide): Promise<void> {
   return until(() => (exports["hub"] as Hub).stats().connections === 1, 20_000);
+}
+
+/** Serves plain.html with a picture, which is answered once the page has been painted, and a hub's stream. */
+function lateSite(hub: Hub): Server {
+  const painted = Promise.withResolvers<undefined>();
+  const late = `<img src="/picture"><script>requestAnimationFrame(() => requestAnimationFrame(() => fetch("/painted")))</script>`;
+  const page = `${readFileSync(join(guidesFolder, "pages/plain.html"), "utf8")}${late}`;
+  const live = nodeHandler(hub);
+  return createServer((request, response) => {
+    if (request.url === "/") response.setHeader("content-type", "text/html").end(page);
+    else if (request.url?.startsWith("/live") === true) void live(request, response);
+    else if (request.url === "/picture") void painted.promise.then(() => response.writeHead(404).end());
+    else {
+      if (request.url === "/painted") painted.resolve(undefined);
+      response.writeHead(204).end();
+    }
+  }).listen(0, "127.0.0.1");
 }
 
 describe.each(browserNames)("in %s", (name) => {
@@ -29,6 +49,16 @@ describe.each(browserNames)("in %s", (name) => {
   test("plain.html shows what is published, and has finished loading", async () => {
     const guide = await serveGuide("subscribing");
     await used.page.goto(`${guide.origin}/plain.html`);
+    await isFollowed(guide);
+    await holds(used.page, "document.readyState === 'complete'");
+    await publish(guide, "Comet <returns>");
+    await shows(["Comet <returns>"]);
+  });
+
+  test("plain.html has finished loading, though it is painted before its picture arrives", async () => {
+    const guide = await serveGuide("subscribing");
+    const { origin } = await listening(lateSite(guide.exports["hub"] as Hub));
+    await used.page.goto(origin);
     await isFollowed(guide);
     await holds(used.page, "document.readyState === 'complete'");
     await publish(guide, "Comet <returns>");

@@ -15,7 +15,9 @@ test("matches docs/options.md with the types: npm run docs:options", () => {
 
 test("documents every exported type of options", () => {
   const entries = ["index", "stream/index", "client/index", "client/bindings/react"];
-  const adapters = ["node", "fastify", "nest", "bun", "deno", "workers"].map((name) => `adapters/${name}/index`);
+  const adapters = ["node", "node/uring", "fastify", "nest", "bun", "deno", "workers"].map(
+    (name) => `adapters/${name}/index`,
+  );
   const brokers = [
     "brokers/memory/index",
     "brokers/redis/index",

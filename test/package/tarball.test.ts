@@ -21,6 +21,7 @@ import { startNats } from "../support/nats.ts";
 import { startRedis } from "../support/redis.ts";
 import { installedNode, nodeVersions } from "../support/installed-node.ts";
 import { root, run } from "../support/run.ts";
+import { refusal } from "../support/uring.ts";
 
 const consumers = join(root, "test/package/consumers");
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -132,7 +133,7 @@ describe("CommonJS", () => {
   test.each(lowest)("requires and imports every entry on Node %s, the lowest of engines", async (version) => {
     const code = `
       (async () => {
-        for (const name of ["", "/stream", "/client", "/node", "/fastify", "/nest", "/memory", "/redis", "/sqlite"]) {
+        for (const name of ["", "/stream", "/client", "/node", "/uring", "/fastify", "/nest", "/memory", "/redis", "/sqlite"]) {
           const entry = "comet-sockets" + name;
           if (require(entry) !== (await import(entry))) throw new Error(entry);
         }
@@ -349,6 +350,61 @@ describe("at run time", () => {
       }`;
     const expected = version.startsWith("20.") ? "ERR_BROKER_CONFIG true\n" : "recovered missed\n";
     expect(await printed(version, code)).toBe(expected);
+  });
+
+  test.each(nodeVersions)(
+    "sends by io_uring on Node %s, by koffi and by node:ffi, or says why not",
+    async (version) => {
+      // It comes with the application.
+      const packages = ["koffi", "@koromix"];
+      for (const name of packages) symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+      const code = `
+      import { once } from "node:events";
+      import { createServer } from "node:http";
+      import { connect } from "node:net";
+      import koffi from "koffi";
+      import { Hub } from "comet-sockets";
+      import { nodeHandler } from "comet-sockets/node";
+      import { useIoUring } from "comet-sockets/uring";
+      for (const options of [{ koffi }, {}]) {
+        const ring = useIoUring(options);
+        const hub = new Hub({ heartbeatMs: 0 });
+        const server = createServer(nodeHandler(hub)).listen(0, "127.0.0.1");
+        await once(server, "listening");
+        const texts = Array.from({ length: 8 }, () => "");
+        const sockets = texts.map((_, i) => {
+          const socket = connect(server.address().port, "127.0.0.1");
+          socket.write("GET /?topic=a HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+          return socket.on("data", (data) => (texts[i] += data));
+        });
+        const all = async (word) => {
+          while (!texts.every((text) => text.includes(word))) await new Promise((done) => setTimeout(done, 5));
+        };
+        await all("open");
+        await hub.topic("a").publish("kiki");
+        await all("kiki");
+        console.log(ring.active ? "sent " + ring.stats().sends : ring.reason.replace(/ v\\S+/, "").split(/[ :]/)[0]);
+        ring.close();
+        for (const socket of sockets) socket.destroy();
+        await hub.close({ drainMs: 0 });
+        server.close();
+      }`;
+      const [byKoffi, byNode] = refusal === undefined ? ["sent 8", "sent 8"] : ["io_uring_setup", "io_uring_setup"];
+      try {
+        expect(await printed(version, code)).toBe(`${byKoffi}\n${version.startsWith("26.") ? byNode : "Node"}\n`);
+      } finally {
+        for (const name of packages) rmSync(join(folder, "node_modules", name));
+      }
+    },
+  );
+
+  test("starts no ring under the permission model of Node 26 without --allow-ffi", async () => {
+    const code = `
+      import { useIoUring } from "comet-sockets/uring";
+      const { active, reason } = useIoUring();
+      console.log(active, reason.includes("--allow-ffi"));`;
+    const args = ["--permission", "--allow-fs-read=*", "--input-type=module", "-e", code];
+    expect(await run(await installedNode(nodeVersions[3]), args, folder)).toBe("false true\n");
   });
 
   test.each(["react", "vue", "svelte", "solid"])("fails to import only the binding without %s", async (name) => {

@@ -1,6 +1,7 @@
 /**
  * The client on a bad network for a minute in each browser, 8 seconds in the short form: test/browser/client-chaos.test.ts. Then
- * test/browser/client-middleboxes.test.ts: caches, captive portals, blockers and service workers. `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
+ * test/browser/client-middleboxes.test.ts (caches, captive portals, blockers, service workers) and test/browser/client-silence.test.ts
+ * (dead connections, sleep, a wire that is held back). `node test/soak/chaos.ts`; `CLIENT_CHAOS_MS` for another time, `SEED` repeats a run.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -17,6 +18,7 @@ const args = [
   "browser",
   "test/browser/client-chaos.test.ts",
   "test/browser/client-middleboxes.test.ts",
+  "test/browser/client-silence.test.ts",
 ];
 const env = {
   CLIENT_CHAOS_MS: String(amount("CLIENT_CHAOS_MS", 60_000, 8000)),

@@ -10,6 +10,8 @@ export interface TcpProxy {
   cut(): void;
   /** Forwards nothing more in either direction, the ends of connections included. New connections are accepted, and stalled as well. */
   stall(): void;
+  /** Forwards nothing more on the connections of now, for ever, their ends included. New ones are forwarded. */
+  abandon(): void;
   /** Forwards what waited, and what comes. */
   resume(): void;
   /** Cuts all connections, and resets new ones as they come. */
@@ -23,6 +25,7 @@ export interface TcpProxy {
 /** Opens a proxy on a free port of 127.0.0.1, in front of a port there. Whoever opens it closes it. */
 export async function tcpProxy(targetPort: number): Promise<TcpProxy> {
   const pairs = new Set<Pair>();
+  const abandoned = new Set<Pair>();
   let isStalled = false;
   let isRefusing = false;
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (client) => {
@@ -30,24 +33,34 @@ export async function tcpProxy(targetPort: number): Promise<TcpProxy> {
       client.on("error", () => undefined).resetAndDestroy();
       return;
     }
-    const pair = new Pair(client, targetPort, () => pairs.delete(pair));
+    const pair = new Pair(client, targetPort, () => {
+      pairs.delete(pair);
+      abandoned.delete(pair);
+    });
     pairs.add(pair);
     if (!isStalled) pair.resume();
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const cut = (): void => {
-    for (const pair of pairs) pair.destroy();
+    for (const pair of [...pairs, ...abandoned]) pair.destroy();
   };
   return {
     port: (server.address() as AddressInfo).port,
     get connections() {
-      return pairs.size;
+      return pairs.size + abandoned.size;
     },
     cut,
     stall: () => {
       isStalled = true;
       for (const pair of pairs) pair.pause();
+    },
+    abandon: () => {
+      for (const pair of pairs) {
+        pair.pause();
+        abandoned.add(pair);
+      }
+      pairs.clear();
     },
     resume: () => {
       isStalled = false;

@@ -4,13 +4,12 @@ import { launchBrowser, type Browser, type BrowserName, type Page } from "./brow
 export const browserNames: readonly BrowserName[] = ["chromium", "firefox", "webkit"];
 
 /** A browser for the tests of this `describe`, with one page. */
-export function useBrowser(name: BrowserName): { readonly page: Page } {
-  const used = {} as { page: Page };
-  let browser: Browser;
+export function useBrowser(name: BrowserName): { readonly page: Page; readonly browser: Browser } {
+  const used = {} as { page: Page; browser: Browser };
   beforeAll(async () => {
-    browser = await launchBrowser(name);
-    used.page = await browser.newPage();
+    used.browser = await launchBrowser(name);
+    used.page = await used.browser.newPage();
   });
-  afterAll(() => browser.close());
+  afterAll(() => used.browser.close());
   return used;
 }

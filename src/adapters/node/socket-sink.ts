@@ -99,6 +99,10 @@ export class SocketSink implements Sink {
     response.on("close", onClose);
   }
 
+  get batchKey(): object {
+    return this.#socket;
+  }
+
   write(bytes: Uint8Array): boolean {
     // The client has ended its side, so Node has ended this one. `close` follows. A write would destroy the socket before
     // it has sent what it holds.

@@ -8,6 +8,7 @@ import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
 import { Backlog } from "./backlog.ts";
+import type { BatchSender } from "./batch-sender.ts";
 import { Cursors } from "./cursors.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
@@ -282,10 +283,28 @@ export class Connection implements Subscription, Member {
   /** Writes one pass of the group to this member. */
   deliver(bytes: Uint8Array, messages: number): void {
     this.#context.counters.delivered += messages;
-    const wantsMore = this.#write(bytes);
-    if (this.#over) return;
-    if (this.#endIfDone(messages)) return;
-    if (!wantsMore) this.fallBehind();
+    this.#endPass(messages, this.#write(bytes));
+  }
+
+  /** Adds the sink to a batch, if the batch takes it. */
+  addTo(sender: BatchSender): boolean {
+    const key = this.#sink?.batchKey;
+    return key !== undefined && sender.add(key);
+  }
+
+  /** Notes that a batch has sent one pass of the group to this member. */
+  delivered(length: number, messages: number, wantsMore: boolean): void {
+    this.#context.counters.delivered += messages;
+    this.#bytes += length;
+    this.#writes += 1;
+    if (!wantsMore && this.stalledSince === Infinity) this.stalledSince = now();
+    this.#endPass(messages, wantsMore);
+  }
+
+  #endPass(messages: number, wantsMore: boolean): void {
+    if (this.#over || this.#endIfDone(messages)) return;
+    // After a batch, hooks of other connections run first: one of them may have made this connection lag.
+    if (!wantsMore && this.#cursors === undefined) this.fallBehind();
   }
 
   /** Leaves the members and keeps cursors of its own from now on. */

@@ -4,6 +4,7 @@ import { added, membersOf, removed, type SmallSet } from "../../core/small-set.t
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
+import { batchSender, type BatchSender } from "./batch-sender.ts";
 import { readBatch } from "./batch.ts";
 import { Cursors } from "./cursors.ts";
 import type { Follower } from "../flusher.ts";
@@ -21,6 +22,10 @@ export interface Member {
   isWaiting: boolean;
   /** Writes one pass to this member. */
   deliver(bytes: Uint8Array, messages: number): void;
+  /** Adds its sink to a batch. Returns whether it was added. */
+  addTo(sender: BatchSender): boolean;
+  /** Notes that a batch has sent one pass to this member. */
+  delivered(length: number, messages: number, wantsMore: boolean): void;
   /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void;
   /** Sends the backlog up to the group's cursors, and then joins the members. */
@@ -63,6 +68,8 @@ export class Group implements Follower {
   /** The pass under way: the bytes that it writes to all members, or "serve" if it serves each on its own. */
   #pass: Uint8Array | "serve" | undefined;
   #passMessages = 0;
+  /** The sender of the pass under way, until each member that a batch takes has been sent it. */
+  #sender: BatchSender | undefined;
   #heartbeatDue = false;
   #isFlushing = false;
   readonly #heartbeat: Uint8Array;
@@ -199,6 +206,7 @@ export class Group implements Follower {
   #runPasses(deadline: number): boolean {
     let writes = 0;
     while (this.#pass !== undefined || this.#beginPass()) {
+      if (this.#sender !== undefined && !this.#sendBatches(this.#sender, deadline)) return false;
       while (this.#nextMember !== undefined) {
         const member: Member = this.#nextMember;
         this.#nextMember = member.next;
@@ -221,6 +229,30 @@ export class Group implements Follower {
     return this.#serveWaiting(deadline);
   }
 
+  /** Sends the pass under way in batches, until `deadline`. The members that no batch takes follow one by one. */
+  #sendBatches(sender: BatchSender, deadline: number): boolean {
+    const bytes = this.#pass as Uint8Array;
+    const capacity = sender.capacity(this.connections, bytes.length);
+    while (capacity > 0 && this.#nextMember !== undefined) {
+      const members: Member[] = [];
+      let member: Member | undefined = this.#nextMember;
+      for (; member !== undefined && members.length < capacity; member = member.next) {
+        if (member.lastPass === this.#passNumber || !member.addTo(sender)) continue;
+        member.lastPass = this.#passNumber;
+        members.push(member);
+      }
+      this.#nextMember = member;
+      if (members.length === 0) break;
+      const wantMore = sender.send(bytes);
+      // From here on hooks of the application may run, and members may leave.
+      members.forEach((one, i) => one.delivered(bytes.length, this.#passMessages, wantMore[i] === true));
+      if (now() > deadline) return false;
+    }
+    this.#nextMember = this.#first;
+    this.#sender = undefined;
+    return true;
+  }
+
   /** Starts the next pass, if there is anything to send. */
   #beginPass(): boolean {
     if (this.#first === undefined) {
@@ -238,6 +270,7 @@ export class Group implements Follower {
       if (batch === undefined && !this.#heartbeatDue) return false;
       this.#pass = batch?.bytes ?? this.#heartbeat;
       this.#passMessages = batch?.messages ?? 0;
+      this.#sender = batchSender();
       this.#heartbeatDue = false;
     }
     this.#passNumber += 1;

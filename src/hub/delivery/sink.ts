@@ -18,4 +18,6 @@ export interface Sink {
   end(bytes: Uint8Array): void;
   /** Breaks the response off, so that the client sees that it is incomplete. */
   destroy(): void;
+  /** The object by which a `BatchSender` knows this sink. A sink without it is always written to on its own. */
+  readonly batchKey?: object;
 }

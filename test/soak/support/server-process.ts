@@ -3,12 +3,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { HubStats } from "comet-sockets";
 import { serveCalls } from "./child.ts";
 import { HubServer, type ServerOptions } from "./hub-server.ts";
+import type { FaultyRings } from "./faulty-rings.ts";
 import { encodings, lateWrites, slice, tasks, timers } from "./probe.ts";
 import { Publisher, type PublishOrder } from "./publisher.ts";
 import { publishStamped, type StampOrder } from "./stamper.ts";
 
 let server: HubServer | undefined;
 let publisher: Publisher | undefined;
+let rings: FaultyRings | undefined;
 let loopDelay: ReturnType<typeof monitorEventLoopDelay> | undefined;
 let peakRss = 0;
 
@@ -107,6 +109,12 @@ serveCalls({
   cutSome: (count: number) => theServer().cutSome(count),
   cutAll: () => theServer().cutAll(),
   collectGarbage: () => globalThis.gc?.(),
+  // Only this soak loads what calls the C library.
+  startRing: async (seed: number) => {
+    const { FaultyRings } = await import("./faulty-rings.ts");
+    rings = new FaultyRings(seed);
+  },
+  ring: () => rings?.state(),
   watch,
   state,
   probe,

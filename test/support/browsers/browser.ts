@@ -49,6 +49,8 @@ export interface Browser extends AsyncDisposable {
   readonly version: string;
   /** Opens a further window. Pages of one browser share cookies, storage and connections. */
   newPage(): Promise<Page>;
+  /** Stops all its processes, as the sleep of a machine does. Returns a function that lets them continue. */
+  suspend(): () => void;
   close(): Promise<void>;
 }
 

@@ -40,6 +40,7 @@ export async function launchChromium(): Promise<Browser> {
       name: "chromium",
       version: product.replace(/^.*\//, ""),
       newPage: () => openPage(protocol),
+      suspend: () => scope.suspend(),
       close: closeAll,
       [Symbol.asyncDispose]: closeAll,
     };

@@ -73,6 +73,7 @@ export async function launchFirefox(): Promise<Browser> {
       name: "firefox",
       version: session.capabilities.browserVersion,
       newPage: () => openPage(protocol),
+      suspend: () => scope.suspend(),
       close: closeAll,
       [Symbol.asyncDispose]: closeAll,
     };

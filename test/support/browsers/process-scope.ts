@@ -40,6 +40,7 @@ export interface ScopedProcess {
 export class ProcessScope {
   readonly directory: string;
   readonly #guard: ChildProcess;
+  readonly #groups: number[] = [];
   readonly #guardGone: Promise<unknown>;
 
   constructor(name: string) {
@@ -90,7 +91,10 @@ export class ProcessScope {
     });
     // Whoever waits hears of it; with nobody waiting, it is the end of the scope and no error.
     gone.catch(() => this.close());
-    if (child.pid !== undefined) this.#guard.stdin?.write(`${child.pid}\n`);
+    if (child.pid !== undefined) {
+      this.#guard.stdin?.write(`${child.pid}\n`);
+      this.#groups.push(child.pid);
+    }
 
     const matched = (pattern: RegExp) =>
       new Promise<RegExpExecArray>((resolve) => {
@@ -108,6 +112,15 @@ export class ProcessScope {
       until,
       waitFor: (pattern) => until(matched(pattern), `written ${String(pattern)}`),
     };
+  }
+
+  /** Stops all processes, as the sleep of a machine does. Returns a function that lets them continue. */
+  suspend(): () => void {
+    const signal = (name: NodeJS.Signals): void => {
+      for (const group of this.#groups) process.kill(-group, name);
+    };
+    signal("SIGSTOP");
+    return () => signal("SIGCONT");
   }
 
   async close(): Promise<void> {

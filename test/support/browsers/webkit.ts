@@ -58,7 +58,7 @@ export async function launchWebKit(): Promise<Browser> {
       await scope.close();
     };
     const newPage = () => openPage(inspector, control, blanks);
-    return { name: "webkit", version, newPage, close, [Symbol.asyncDispose]: close };
+    return { name: "webkit", version, newPage, suspend: () => scope.suspend(), close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await scope.close();
     throw error;

@@ -1,5 +1,6 @@
 /**
- * The only file that knows undocumented parts of Node: how its HTTP server serves a connection.
+ * The only file that knows undocumented parts of Node: how its HTTP server serves a connection, and where a socket keeps
+ * its file descriptor.
  *
  * Everything here is checked first. If anything is not exactly as expected, nothing is changed and the connection stays
  * with Node. Keep that order, add no other use of internals, and after each change run the package tests of detaching
@@ -17,11 +18,13 @@ import { Socket } from "node:net";
 
 type Listener = (this: Socket) => void;
 
-/** The properties that Node's HTTP server adds to a socket, as far as this file reads them. */
+/** The undocumented properties of a socket that this file reads. */
 interface ServerSocket extends Socket {
   readonly server?: unknown;
   readonly parser?: { readonly incoming?: unknown } | null;
   readonly _httpMessage?: unknown;
+  /** Its handle in libuv, with the file descriptor: -1 if it is closed. */
+  readonly _handle?: { readonly fd: number } | null;
 }
 
 /** The listeners by which Node's HTTP server serves one connection. */
@@ -149,6 +152,35 @@ export function reattach(response: ServerResponse, { socket, listeners }: NodeCo
   socket.on("drain", listeners.drain);
   // The connection has closed meanwhile, so the response is notified late.
   if (socket.closed) nodeListener(socket, "close", "onServerResponseClose")?.call(socket);
+}
+
+/** The prototype of the handles of TCP sockets, once one was seen. */
+let tcpHandle: unknown;
+
+/**
+ * Returns the file descriptor of a plain TCP socket whose next write Node would pass to the kernel at once; -1 for any
+ * other socket. It belongs to the socket until other code runs.
+ *
+ * A socket with a timeout is excluded: bytes that Node does not write do not restart it.
+ */
+export function idleDescriptor(socket: ServerSocket): number {
+  const { _handle: handle } = socket;
+  if (handle === null || handle === undefined) return -1;
+  const kind: unknown = Object.getPrototypeOf(handle);
+  if (kind !== tcpHandle) {
+    if (handle.constructor.name !== "TCP") return -1;
+    tcpHandle = kind;
+  }
+  const isIdle =
+    Object.getPrototypeOf(socket) === Socket.prototype &&
+    socket.write === Socket.prototype.write &&
+    socket.writableLength === 0 &&
+    socket.writableCorked === 0 &&
+    !socket.writableEnded &&
+    !socket.destroyed &&
+    !socket.connecting &&
+    (socket.timeout ?? 0) === 0;
+  return isIdle ? handle.fd : -1;
 }
 
 function discard(): void {
