@@ -135,8 +135,7 @@ export class Gate {
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
-      const opensStream = surface?.opensStream !== false;
-      if (opensStream) this.#capacity.assertRoom(claim);
+      if (surface?.needsRoom !== false) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const { topics } = grant;
         callApplication(settings, () => topics.forEach((topic) => this.#topics.assertTopic(topic)));
@@ -148,13 +147,13 @@ export class Gate {
         const allowed = { ...stream, topics, isPacked: negotiateCoding(request, wire.wire, topics, headers, settings) };
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
-        const enter = (): Decision | PromiseLike<Decision> => {
+        const enter = (opensStream: boolean): Decision | PromiseLike<Decision> => {
           if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
           if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
           this.#capacity.assertRoom({ ...claim, identity });
           return { status: 200, headers, body: "" };
         };
-        return surface === undefined ? enter() : andThen(surface.act(), enter);
+        return andThen(surface?.act() ?? true, enter);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
