@@ -13,9 +13,9 @@ const layers = {
   log: ["core", "wire"],
   http: ["core", "stream", "wire", "html"],
   hub: ["core", "stream", "wire", "html", "log", "http"],
-  surfaces: ["core", "stream", "wire", "html", "log", "http", "hub"],
   adapters: ["core", "stream", "wire", "html", "log", "http", "hub", "brokers"],
   brokers: ["core", "log"],
+  surfaces: ["core", "stream", "wire", "html", "log", "http", "hub", "brokers"],
   client: ["core", "wire"],
 };
 

@@ -15,6 +15,7 @@ const readingOrder = [
   "streams-that-end",
   "language-models",
   "ai",
+  "durable-streams",
   "authorization",
   "client",
   "bindings",

@@ -64,6 +64,11 @@ const sections: readonly (readonly [title: string, source: string, takers: reado
     ],
   ],
   [
+    "Durable Streams",
+    "src/surfaces/durable-streams/index.ts",
+    [["DurableStreamsOptions", "durableStreams(hub, options)"]],
+  ],
+  [
     "Answers of language models",
     "src/surfaces/ai/index.ts",
     [

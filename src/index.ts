@@ -9,6 +9,7 @@ export type { ChunkElement } from "./http/elements.ts";
 export type { ChunkedInit } from "./http/init.ts";
 export { fetchHandler, Hub, type CloseOptions } from "./hub/hub.ts";
 export { sharedHub } from "./hub/shared-hub.ts";
+export type { Endpoint, RequestWithBody } from "./hub/endpoint.ts";
 export type { HubOptions } from "./hub/hub-options.ts";
 export type { FiniteOptions, TopicOptions } from "./hub/topic-options.ts";
 export type { PresenceOptions } from "./hub/presence/presence-options.ts";

@@ -27,6 +27,9 @@
  * | `ERR_FORBIDDEN` | the application does not allow the client to follow these topics |
  * | `ERR_AUTHORIZE` | the application's `authorize` failed or timed out |
  * | `ERR_HANDLER` | the application's options for a request are invalid, or their function failed |
+ * | `ERR_REQUEST` | a header, an offset or the body of a request is invalid |
+ * | `ERR_BODY_SIZE` | the body of a request is too large |
+ * | `ERR_CONFLICT` | a request contradicts the state of what it names, or comes out of sequence |
  * | `ERR_QUERY` | the query of the request is too long, or has too many parameters |
  * | `ERR_LIMIT` | the hub has reached its limit of connections or topics |
  * | `ERR_RATE` | the client has too many connections, or sends too many requests |
@@ -66,6 +69,9 @@ export type CometErrorCode =
   | "ERR_FORBIDDEN"
   | "ERR_AUTHORIZE"
   | "ERR_HANDLER"
+  | "ERR_REQUEST"
+  | "ERR_BODY_SIZE"
+  | "ERR_CONFLICT"
   | "ERR_QUERY"
   | "ERR_LIMIT"
   | "ERR_RATE"

@@ -15,8 +15,10 @@ import { PackingContext } from "./packing/packing-context.ts";
 import { assertHubWorksHere } from "./platform.ts";
 import { Presences } from "./presence/presences.ts";
 import type { HubRequest, RequestOptions } from "./request-options.ts";
+import type { Endpoint } from "./endpoint.ts";
 import { respond } from "./respond.ts";
 import type { Subscription } from "./subscription.ts";
+import type { SurfaceAccess } from "./surface-access.ts";
 import { Subscriptions } from "./delivery/subscriptions.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { MessagesOptions, PublishOptions, Topic, TopicDeclaration, TopicEncoder, TopicMessage } from "./topic.ts";
@@ -61,7 +63,9 @@ const DEFAULT_DRAIN_MS = 5000;
  * await news.publish({ title: "Comet returns" });
  * ```
  */
-export class Hub implements StreamProducing {
+export class Hub implements StreamProducing, Endpoint {
+  /** @internal The parts of this hub that surfaces use. */
+  readonly _surface: SurfaceAccess;
   readonly #settings: HubSettings;
   readonly #counters = new HubCounters();
   readonly #capacity: Capacity;
@@ -96,6 +100,15 @@ export class Hub implements StreamProducing {
     this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters, this.#packing);
     this.#presence = new Presences(settings, this.#subscriptions);
     this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters, sweeper);
+    this._surface = {
+      settings,
+      sweeper,
+      capacity: this.#capacity,
+      topics: this.#topics,
+      publisher: this.#publisher,
+      gate: this.#gate,
+      counters: this.#counters,
+    };
     this.#link?.attach(
       () => {
         this.#topics.restored();
@@ -304,6 +317,7 @@ export class Hub implements StreamProducing {
  * Returns a handler of web-standard requests that gives each request its own options, for Hono, Elysia, SvelteKit and
  * every other framework that answers with a `Response`.
  *
+ * @param hub The hub, or a surface over one, such as `durableStreams(hub)`.
  * @param options The options of every request, or a function of the request and any further arguments of the handler.
  * @returns The handler. It answers as `hub.fetch` does. Bad options, and errors of the function, go to the hub's
  *   `onError`, and the client gets 500.
@@ -317,7 +331,7 @@ export function fetchHandler<
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- only the application knows its platform's arguments.
   Platform extends any[],
 >(
-  hub: Hub,
+  hub: Endpoint,
   options:
     RequestOptions | ((request: Request, ...platform: Platform) => RequestOptions | PromiseLike<RequestOptions>) = {},
 ): (request: Request, ...platform: Platform) => Promise<Response> {

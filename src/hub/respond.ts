@@ -10,7 +10,7 @@ import type { Answer } from "./admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
 import type { Connection } from "./delivery/connection.ts";
 import type { Sink } from "./delivery/sink.ts";
-import { completionOf, disableIdleTimeout } from "./platform.ts";
+import { breakOffError, completionOf, disableIdleTimeout } from "./platform.ts";
 
 /** The status of an answer that no client receives, since it has disconnected (as nginx logs it). */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -51,10 +51,10 @@ export async function respond(
 }
 
 /** Returns a refusal, or the answer to HEAD or a preflight, as a web-standard response. */
-export function answerResponse({ method }: Request, { status, headers, body }: Answer): Response {
+export function answerResponse({ method }: Request, { status, headers, body, bytes }: Answer): Response {
   // Without a body, Bun and Deno would say that the answer to GET has a length of 0 (RFC 9110, 8.6).
   if (method === "HEAD" && status !== NO_CONTENT) return new Response(unknownLength(), { status, headers });
-  return new Response(body === "" ? null : body, { status, headers });
+  return new Response(bytes ?? (body === "" ? null : body), { status, headers });
 }
 
 /** Returns an empty body whose length is unknown until it is read. */
@@ -205,7 +205,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   destroy(): void {
     // All bytes of an ended body are written, and its reader may still take them.
     if (this.#hasEnded) this.#close();
-    else this.#settle((controller) => controller.error(new DOMException("The stream was broken off.", "AbortError")));
+    else this.#settle((controller) => controller.error(breakOffError()));
   }
 
   /** Writes the last bytes once the stream can call `pull` again: two calls would be one while a promise is pending. */

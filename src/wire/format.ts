@@ -81,6 +81,23 @@ export interface Format {
   readonly control: <Name extends ControlName>(name: Name, item: ControlItems[Name], position: string) => string;
   /** Writes the end of the stream. */
   readonly end: (item: EndItem) => string;
+  /**
+   * Writes the end of a batch, where it depends on the place that the batch reaches: see {@link BatchEnd}. A stream that opens with
+   * nothing to send begins with the same text. Only in formats of streams with one topic. A batch that ends with the end of the topic
+   * has none.
+   *
+   * @param isCaughtUp Whether the place is the newest entry of the log.
+   */
+  readonly batchEnd?: (position: string, isCaughtUp: boolean) => BatchEnd;
+  /** Whether a stream ends where messages are missing, because the format has no item for a gap. */
+  readonly endsAtGap?: boolean;
+}
+
+/** The end of a batch: a text in place of the end of its last message frame. */
+export interface BatchEnd {
+  /** The number of bytes at the end of the last frame that the text replaces. They are ASCII. */
+  readonly cut: number;
+  readonly text: string;
 }
 
 /** Writes a whole message frame: what `message` writes, in its wrapper if there is one. */

@@ -29,8 +29,9 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   "hub/topics": 6,
   log: 4,
   stream: 12,
-  surfaces: 5,
+  surfaces: 10,
   "surfaces/ai": 5,
+  "surfaces/durable-streams": 10,
   wire: 4,
 };
 /** The same, of a room that is not in the table. */

@@ -7,7 +7,7 @@ import { isAdmission, type Admission, type Decision } from "../../hub/admission/
 import type { RequestOptionsWithPolicy } from "../../hub/admission/headers.ts";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import type { Hub } from "../../hub/hub.ts";
+import type { Endpoint, RequestWithBody } from "../../hub/endpoint.ts";
 import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
 import {
   destroyResponse,
@@ -18,6 +18,7 @@ import {
   type NodeRequest,
   type NodeResponse,
 } from "./node-response.ts";
+import { readBody } from "./read-body.ts";
 import { openBatch, openStream } from "./response-sinks.ts";
 import { SessionLimit } from "./session-limit.ts";
 import { SocketSink } from "./socket-sink.ts";
@@ -68,11 +69,12 @@ const KEEP_ALIVE_MS = 15_000;
  *
  * A request that is pipelined on HTTP/1.1 waits until the responses before it are over; only then are its options and
  * the hub asked. One behind a stream is not answered: the connection closes when the stream is over. More than 16
- * waiting requests close the connection. The body of a request is discarded.
+ * waiting requests close the connection. The body of a request is discarded, unless a surface such as `durableStreams` reads it.
  *
  * The hub decides and this file only carries the decision out. An admission must lead to exactly one `open` or
  * `release`, on every path. The stream must begin in the same turn where nothing waits.
  *
+ * @param hub The hub, or a surface over one, such as `durableStreams(hub)`.
  * @param options The options of every request, or a function of the request, which may be async.
  * @param limits The limits of the handler.
  * @returns The listener. Its promise resolves once the stream has begun or the refusal is sent. It never rejects: bad
@@ -86,7 +88,7 @@ const KEEP_ALIVE_MS = 15_000;
  * ```
  */
 export function nodeHandler<Request extends NodeRequest = NodeRequest>(
-  hub: Hub,
+  hub: Endpoint,
   options: NodeHandlerOptions | ((request: Request) => NodeHandlerOptions | PromiseLike<NodeHandlerOptions>) = {},
   { maxStreamsPerConnection = MAX_STREAMS_PER_CONNECTION }: NodeHandlerLimits = {},
 ): (request: Request, response: NodeResponse) => Promise<void> {
@@ -96,7 +98,7 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
   return async (request, response) => {
     response.on("error", ignore);
     if ("stream" in response && !sessions.admit(response)) return;
-    discardBody(request);
+    if (hub._readsBodies !== true) discardBody(request);
     const turn = waitForTurn(response);
     if (turn !== undefined && !(await turn)) return;
     let mayDetach = true;
@@ -112,6 +114,7 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
     const deciding = hub._decide(new RequestView(request), optionsOf);
     // An `await` only where something waits: otherwise the stream begins in this turn.
     const decision = isPromiseLike(deciding) ? await deciding : deciding;
+    if (hub._readsBodies === true) discardBody(request);
     try {
       execute(response, decision, mayDetach, report);
     } catch (error) {
@@ -140,10 +143,11 @@ function execute(response: NodeResponse, decision: Decision, mayDetach: boolean,
   else answer(response, decision);
 }
 
-function answer(response: NodeResponse, { status, headers, body }: Answer): void {
+function answer(response: NodeResponse, { status, headers, body: text, bytes }: Answer): void {
   setHead(response, status, headers);
+  const body = bytes ?? text;
   // The answers to HEAD and to a preflight have no length (RFC 9110, 8.6).
-  if (body !== "") response.setHeader("content-length", Buffer.byteLength(body));
+  if (body.length > 0) response.setHeader("content-length", Buffer.byteLength(body));
   response.end(body);
 }
 
@@ -233,7 +237,7 @@ const hubHeaders = [
 ];
 
 /** The part of a Node request that a hub reads, in web-standard form. */
-class RequestView implements HubRequest {
+class RequestView implements RequestWithBody {
   readonly method: string;
   readonly url: string;
   readonly headers: HubRequest["headers"];
@@ -245,6 +249,16 @@ class RequestView implements HubRequest {
     this.method = method;
     this.url = url;
     this.headers = new HeadersView(headers);
+  }
+
+  readBody(maxBytes: number): Promise<Uint8Array | undefined> {
+    return readBody(this.#request, maxBytes);
+  }
+
+  get origin(): string | undefined {
+    const { headers, socket } = this.#request;
+    const host = headers[":authority"] ?? headers.host;
+    return typeof host === "string" ? `${"encrypted" in socket ? "https" : "http"}://${host}` : undefined;
   }
 
   /** Read only on demand: the first reading costs a system call, and memory of the socket. */

@@ -3,4 +3,6 @@ export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: string;
+  /** The body, if it is not text. `body` is empty then. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
 }

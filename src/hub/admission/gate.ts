@@ -89,6 +89,21 @@ export class Gate {
   }
 
   /**
+   * Checks the options of a request, and counts it for the rate of its client. A surface calls it once for each request, and then
+   * {@link assertRate}.
+   *
+   * @throws {CometError} `ERR_OPTION` or `ERR_RESPONSE` for bad `options`.
+   */
+  screen(request: HubRequest, options: RequestOptions): ScreenedRequest {
+    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
+    checkRequestOptions(options);
+    const crossOrigin = corsHeaders(this.#settings, request);
+    const isPreflight = request.method === "OPTIONS" && crossOrigin !== undefined;
+    const address = clientKey(request, options, this.#settings);
+    return { headers, crossOrigin, address, waitMs: isPreflight ? 0 : this.#rate.count(address) };
+  }
+
+  /**
    * Decides on a request whose options are known.
    *
    * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
@@ -96,12 +111,8 @@ export class Gate {
    */
   #decide(request: HubRequest, options: RequestOptionsWithPolicy & SurfaceOptions): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
-    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
-    checkRequestOptions(options);
-    const crossOrigin = corsHeaders(settings, request);
+    const { headers, crossOrigin, address, waitMs } = this.screen(request, options);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
-    const address = clientKey(request, options, settings);
-    const waitMs = this.#rate.count(address);
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
       if (!(error instanceof CometError) || error.code === "ERR_NONCE") throw error;
@@ -120,12 +131,11 @@ export class Gate {
       // A surface's own client reads the status of a refusal.
       choice = surface === undefined ? { ...choice, ...readMode(query) } : { ...choice, managed: true };
       // Only now, since the wire decides in which form the refusal is.
-      if (waitMs > 0) throw new Rejection("ERR_RATE", "There are too many requests from this address.", waitMs);
+      assertRate(waitMs);
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
-      const opensStream = surface?.opensStream !== false;
-      if (opensStream) this.#capacity.assertRoom(claim);
+      if (surface?.needsRoom !== false) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const { topics } = grant;
         callApplication(settings, () => topics.forEach((topic) => this.#topics.assertTopic(topic)));
@@ -137,13 +147,13 @@ export class Gate {
         const allowed = { ...stream, topics, isPacked: negotiateCoding(request, wire.wire, topics, headers, settings) };
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
-        const enter = (): Decision | PromiseLike<Decision> => {
+        const enter = (opensStream: boolean): Decision | PromiseLike<Decision> => {
           if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
-          if (request.method !== "HEAD") return this.#admit(allowed, headers, options, grant, { ...claim, identity });
+          if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
           this.#capacity.assertRoom({ ...claim, identity });
           return { status: 200, headers, body: "" };
         };
-        return surface === undefined ? enter() : andThen(surface.act(), enter);
+        return andThen(surface?.act() ?? true, enter);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
@@ -151,8 +161,15 @@ export class Gate {
     }
   }
 
-  /** Holds the topics and takes a place for a request that the application allows. */
-  #admit(
+  /**
+   * Holds the topics and takes a place for a request that the application allows. A surface calls it for a stream in a format of its
+   * own.
+   *
+   * @param headers The headers of the stream, complete.
+   * @throws {CometError} As a promise rejects: `ERR_LIMIT`, `ERR_RATE`, `ERR_CLOSED`, `ERR_BROKER`, `ERR_TOPIC_UNKNOWN`,
+   *   `ERR_TOPIC_EXPIRED`, `ERR_UNAUTHORIZED`.
+   */
+  admit(
     stream: StreamRequest,
     headers: Headers,
     { context, overflow }: RequestOptions,
@@ -214,6 +231,23 @@ export class Gate {
       }
     });
   }
+}
+
+/** The properties of a request that are known before it is read. */
+export interface ScreenedRequest {
+  /** The headers that the application's options give. */
+  readonly headers: Headers;
+  /** The headers for other origins; `undefined` where the hub has no `cors`. */
+  readonly crossOrigin: Headers | undefined;
+  /** The key under which the client's address is counted. */
+  readonly address: string | undefined;
+  /** The time in milliseconds until the client may send another request; 0 if it may send this one. */
+  readonly waitMs: number;
+}
+
+/** Rejects a request of a client that sends too many. @throws {CometError} `ERR_RATE`. */
+export function assertRate(waitMs: number): void {
+  if (waitMs > 0) throw new Rejection("ERR_RATE", "There are too many requests from this address.", waitMs);
 }
 
 function expiredTopic(): CometError {

@@ -117,7 +117,7 @@ export class Backlog {
   }
 
   /** Returns messages of a topic that its log no longer holds, until the cursor has reached the log. */
-  #older(cursors: Cursors, i: number): Uint8Array | "older" | undefined {
+  #older(cursors: Cursors, i: number): Uint8Array | "overflow" | "older" | undefined {
     const log = this.#source.logs[i] as Log;
     for (;;) {
       const position = cursors.positions[i] as string;
@@ -141,18 +141,22 @@ export class Backlog {
       const backlog = { log, page, isNewestOnly: this.#policies[i] === "latest" };
       const { bytes, messages, missed } = readOlder(this.#source.format, backlog, cursors, i);
       this.#counters.delivered += messages;
-      if (missed > 0) return joinBytes([this.#gap(i, missed, before), bytes]);
+      if (missed > 0) return this.#afterGap(this.#gap(i, missed, before), bytes);
       if (messages > 0) return bytes;
     }
   }
 
   /** Returns the newest messages of a topic of policy `latest`, after a gap that counts the others. */
-  #newest(cursors: Cursors, i: number, limit: number): Uint8Array {
+  #newest(cursors: Cursors, i: number, limit: number): Uint8Array | "overflow" {
     const before = cursors.copy();
     const { bytes, messages, missed } = readNewest(this.#source.format, this.#source.logs, cursors, i, limit);
     const unreported = missed - this.#deductReported(i, missed);
     this.#counters.delivered += messages;
-    return unreported > 0 ? joinBytes([this.#gap(i, unreported, before), bytes]) : bytes;
+    return unreported > 0 ? this.#afterGap(this.#gap(i, unreported, before), bytes) : bytes;
+  }
+
+  #afterGap(gap: Uint8Array | "overflow", bytes: Uint8Array): Uint8Array | "overflow" {
+    return gap === "overflow" ? gap : joinBytes([gap, bytes]);
   }
 
   /** Returns how many of `missed` messages the opening gap has reported already, and deducts them. */
@@ -164,9 +168,10 @@ export class Backlog {
     return reported;
   }
 
-  /** Returns the bytes of a gap, and counts it. */
-  #gap(i: number, missed: number | null, cursors: Cursors): Uint8Array {
+  /** Returns the bytes of a gap, and counts it; "overflow" if the format has no gaps, so that the stream ends. */
+  #gap(i: number, missed: number | null, cursors: Cursors): Uint8Array | "overflow" {
     const { format, logs } = this.#source;
+    if (format.endsAtGap === true) return "overflow";
     const item = { topic: (logs[i] as Log).topic, missed, position: cursors.positions[i] as string };
     this.#counters.skipped += missed ?? 0;
     return utf8(format.control("gap", item, cursors.position));

@@ -14,7 +14,7 @@ import type { OlderMessage, OlderPage } from "../../log/older.ts";
 import { offsetOf } from "../../log/position.ts";
 import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
-import { messageFrame, type Format } from "../../wire/format.ts";
+import { messageFrame, type BatchEnd, type Format } from "../../wire/format.ts";
 import type { Cursors } from "./cursors.ts";
 
 /** The bytes of one write, and the number of messages in them. */
@@ -68,7 +68,14 @@ export function readBatch(
       batch.addText(messageFrame(format, entry, cursors.position));
     }
   }
-  return batch.build();
+  return batch.build(endOf(format, logs, cursors));
+}
+
+/** Returns the end of a batch that reaches a place, in the formats that have one. */
+function endOf(format: Format, [log]: readonly Log[], { indexes, position }: Cursors): BatchEnd | undefined {
+  if (format.batchEnd === undefined || log === undefined) return undefined;
+  const isCaughtUp = indexes[0] === log.head;
+  return isCaughtUp && log.ended !== undefined ? undefined : format.batchEnd(position, isCaughtUp);
 }
 
 /** Returns the topic whose next message after the cursors was published first; -1 for none. */
@@ -126,7 +133,7 @@ export function readNewest(
     batch.addText(messageFrame(format, entry, format.idsNameAllTopics ? cursors.position : entry.id));
   }
   if (batch.size < MAX_BLOCK) cursors.move(i, limit);
-  const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };
+  const { bytes, messages } = batch.build(endOf(format, logs, cursors)) ?? { bytes: new Uint8Array(), messages: 0 };
   return { bytes, messages, missed: (cursors.indexes[i] as number) - from - messages };
 }
 
@@ -159,7 +166,7 @@ export function readOlder(
     else batch.addText(messageFrame(format, message, format.idsNameAllTopics ? cursors.position : message.id));
   }
   if (batch.size < MAX_BLOCK) cursors.move(i, log.placeOf(page.through), log.positionAt(page.through));
-  const { bytes, messages } = batch.build() ?? { bytes: new Uint8Array(), messages: 0 };
+  const { bytes, messages } = batch.build(endOf(format, [log], cursors)) ?? { bytes: new Uint8Array(), messages: 0 };
   return { bytes, messages, missed };
 }
 
@@ -217,9 +224,17 @@ class BatchBuilder {
     this.#messages += 1;
   }
 
-  build(): Batch | undefined {
+  /** @param end The end of the batch, where it depends on the place. */
+  build(end: BatchEnd | undefined): Batch | undefined {
     if (this.#messages === 0) return undefined;
-    return { bytes: this.#bytes(), messages: this.#messages };
+    return { bytes: end === undefined ? this.#bytes() : this.#bytesWith(end), messages: this.#messages };
+  }
+
+  #bytesWith({ cut, text }: BatchEnd): Uint8Array {
+    const pieces = this.#pieces.length === 0 ? [utf8(this.#text)] : this.#pieces;
+    const last = pieces.at(-1) as Uint8Array;
+    const all = [...pieces.slice(0, -1), last.subarray(0, last.length - cut), utf8(text)];
+    return this.#format.isChunked ? chunkOf(all) : joinBytes(all);
   }
 
   #bytes(): Uint8Array {

@@ -1,6 +1,8 @@
+import { joinBytes } from "../../core/bytes.ts";
 import { now } from "../../core/clock.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
+import { chunkOf } from "../../wire/chunked-coding.ts";
 import type { EndReason, OpenState, Wire } from "../../wire/item.ts";
 import type { Place } from "../capacity.ts";
 import type { Flusher } from "../flusher.ts";
@@ -233,7 +235,17 @@ export class Connection implements Subscription, Member {
       text += format.control("gap", gap, i === lastGap ? item.position : "");
     });
     for (const topic of expired) text += format.control("missing", { topic, status: 410 }, "");
-    this.#write(utf8(text));
+    const bytes = joinBytes([utf8(text), this.#placeAtOpening()]);
+    if (bytes.length > 0) this.#write(bytes);
+  }
+
+  /** Returns the place of a connection that opens with nothing to send, in the formats that write places. */
+  #placeAtOpening(): Uint8Array {
+    const { format, logs } = this.#group;
+    const isCaughtUp = logs.every(({ head }, i) => this.#cursors?.indexes[i] === head);
+    if (format.batchEnd === undefined || !isCaughtUp) return new Uint8Array();
+    const text = utf8(format.batchEnd(this.position, true).text);
+    return format.isChunked ? chunkOf([text]) : text;
   }
 
   /**

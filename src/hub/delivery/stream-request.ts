@@ -24,6 +24,8 @@ export interface StreamRequest {
   readonly waits: boolean;
   /** Whether the response is compressed. */
   readonly isPacked: boolean;
+  /** The age in milliseconds at which the connection is recycled, if it is below the hub's `maxConnectionAgeMs`. */
+  readonly maxAgeMs?: number;
 }
 
 /** The client of a stream, as the application describes it. */

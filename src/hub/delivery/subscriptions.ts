@@ -111,7 +111,7 @@ export class Subscriptions {
         resumePoints,
         policies,
         awaited: topics.filter(({ isAwaited }) => isAwaited),
-        ...this.#limitsOf(format.wire),
+        ...this.#limitsOf(format.wire, request.maxAgeMs),
       });
       this.#begin(connection, topics, resumePoints, client, request.waits);
       return connection;
@@ -143,6 +143,8 @@ export class Subscriptions {
       this.#announced.add(connection);
       this.#callHook(() => this.#settings.onOpen(connection));
     }
+    const lacksMessages = resumePoints.some(({ missed }) => missed !== undefined);
+    if (connection.group.format.endsAtGap === true && lacksMessages) connection.end("overflow", 0);
     connection.serve();
     // A poll whose stream has anything to report does not wait.
     const isReady = !waits || resumePoints.some(({ state }) => state !== "recovered");
@@ -152,9 +154,12 @@ export class Subscriptions {
   }
 
   /** Returns the time and the number of bytes at which a connection ends by itself. */
-  #limitsOf(wire: Wire): { readonly recycleAt: number; readonly maxBytes: number; readonly maxWrites: number } {
+  #limitsOf(
+    wire: Wire,
+    maxAgeMs = Infinity,
+  ): { readonly recycleAt: number; readonly maxBytes: number; readonly maxWrites: number } {
     const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
-    const ageMs = wire === "poll" ? pollMs : maxConnectionAgeMs * (1 - Math.random() / 10);
+    const ageMs = wire === "poll" ? pollMs : Math.min(maxConnectionAgeMs, maxAgeMs) * (1 - Math.random() / 10);
     const maxBytes = wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
     return { recycleAt: now() + ageMs, maxBytes, maxWrites: wire === "comet" ? MAX_COMET_WRITES : Infinity };
   }

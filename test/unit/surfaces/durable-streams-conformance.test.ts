@@ -1,0 +1,4 @@
+import { Hub } from "../../../src/index.ts";
+import { testConformance } from "../../support/durable-conformance.ts";
+
+testConformance(() => new Hub());
