@@ -62,7 +62,7 @@ export function traffic(kind: Kind, seed = 20_261_129): () => string | object {
         const i = below(symbols.length);
         const change = (random() - 0.5) * 2;
         prices[i] = (prices[i] as number) + change;
-        const price = (prices[i] as number).toFixed(2);
+        const price = prices[i].toFixed(2);
         return { symbol: symbols[i], price, change: change.toFixed(2), volume: below(100_000), at: tick(40) };
       };
     }

@@ -22,7 +22,7 @@ const LONGEST_CHAIN: { readonly [room: string]: number } = {
   core: 2,
   html: 3,
   http: 3,
-  hub: 9,
+  hub: 10,
   "hub/admission": 4,
   "hub/delivery": 5,
   "hub/presence": 5,

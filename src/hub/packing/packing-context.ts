@@ -7,7 +7,7 @@ import { PackingBudget } from "./packing-budget.ts";
 import { runtimeZlib, type Zlib } from "./zlib.ts";
 
 /** The share of one processor's time that passes to few readers may take, and what they may save up. */
-const PASS_SHARE = 1 / 10;
+const PASS_SHARE = 1 / 16;
 const MOST_PASS_MS = 10;
 /** The same of backlogs. A piece takes about 2 ms, and clients reconnect together. */
 const BACKLOG_SHARE = 1 / 20;

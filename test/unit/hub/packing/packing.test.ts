@@ -219,7 +219,7 @@ describe("the budget", () => {
     await flushed();
     const { packed, overBudget, packingMs } = compressionOf(hub);
     expect(packed + overBudget).toBe(100);
-    expect(packingMs).toBeLessThanOrEqual(10 + time / 10 + 1);
+    expect(packingMs).toBeLessThanOrEqual(10 + time / 16 + 1);
     expect(overBudget).toBeGreaterThan(10);
     clients.forEach(({ messages }, i) => expect(messages).toEqual([price(i)]));
     for (let i = 0; i < 100; i += 1) void hub.topic(`t${i}`).publish(price(i + 1));
