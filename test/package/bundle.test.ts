@@ -74,7 +74,7 @@ test.each([
   [
     "the transport of the AI SDK",
     `import { CometChatTransport } from "comet-sockets/ai/client"; new CometChatTransport();`,
-    4_056,
+    4_136,
   ],
   ["batches", `import { batches } from "comet-sockets/client"; console.log(batches);`, 697],
   ["logTo", `import { logTo } from "comet-sockets/client"; console.log(logTo);`, 830],

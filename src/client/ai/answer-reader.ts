@@ -9,6 +9,8 @@ const MAX_CHUNK = 1 << 24;
 /** The bounds of the delays before a reconnection, in milliseconds. */
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 5000;
+/** The time in milliseconds after which an open connection is sound, even if it has brought no chunk. */
+const SOUND_MS = 1000;
 /** The event by which the server asks for a reconnection. */
 const RECONNECT = "comet:end";
 
@@ -16,7 +18,7 @@ const RECONNECT = "comet:end";
 export interface AnswerReading {
   /** Makes a request for the answer of the chat. It is not sent yet. */
   readonly request: () => EventStreamRequest;
-  /** The time in milliseconds without a chunk after which a broken connection is no longer repaired. */
+  /** The time in milliseconds after which a connection that breaks again and again is no longer repaired. */
   readonly giveUpAfterMs: number;
   /** Aborts the reading. */
   readonly signal: AbortSignal;
@@ -35,7 +37,10 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
   const { signal } = reading;
   let request = open;
   let parser = new EventStreamParser(MAX_CHUNK);
-  let progressAt = performance.now();
+  /** The time since which the connection is sound, and the number of breaks since it was. */
+  let soundAt = performance.now();
+  let openedAt = soundAt;
+  let breaks = 0;
   /** The position up to the offset, as the stream's first event gives it, and the beginning of the stream's text. */
   let prefix = "";
   let beginning: string | undefined = "";
@@ -53,7 +58,7 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
             if (data === "[DONE]") return;
             isAsked = type === RECONNECT;
             if (isAsked) throw new EventStreamError("ERR_ENDED", "The server asks for a reconnection.");
-            progressAt = performance.now();
+            breaks = 0;
             yield JSON.parse(data);
           }
         }
@@ -61,12 +66,19 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
       } catch (error) {
         request.close();
         signal.throwIfAborted();
-        if (!isTransient(error) || prefix === "") throw failure(error);
+        const brokenAt = performance.now();
+        if (brokenAt - openedAt >= SOUND_MS) breaks = 0;
+        if (breaks === 0) soundAt = brokenAt;
+        const isHopeless = breaks > 0 && brokenAt >= soundAt + reading.giveUpAfterMs;
+        if (!isTransient(error) || prefix === "" || isHopeless) throw failure(error);
       }
       const { lastEventId } = parser;
-      const firstDelayMs = isAsked ? parser.retryMs : backoffDelay(0, FIRST_DELAY_MS, MAX_DELAY_MS);
+      const backoffMs = isAsked && breaks === 0 ? 0 : backoffDelay(breaks, FIRST_DELAY_MS, MAX_DELAY_MS);
+      const firstDelayMs = isAsked ? Math.max(parser.retryMs, backoffMs) : backoffMs;
+      breaks += 1;
       const position = lastEventId.includes("=") ? lastEventId : prefix + lastEventId;
-      request = await reopened(reading, position, firstDelayMs, progressAt + reading.giveUpAfterMs);
+      request = await reopened(reading, position, firstDelayMs, soundAt + reading.giveUpAfterMs);
+      openedAt = performance.now();
       parser = new EventStreamParser(MAX_CHUNK, parser);
       beginning = "";
     }

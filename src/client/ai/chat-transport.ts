@@ -51,7 +51,7 @@ export interface CometChatTransportOptions<Message> {
   /** The function that sends the requests. @default globalThis.fetch */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
   /**
-   * The time in milliseconds, from 0 to 2,147,483,647, without a chunk after which a broken connection is an error.
+   * The time in milliseconds, from 0 to 2,147,483,647, after which a connection that cannot be repaired is an error.
    *
    * @default 30_000
    */

@@ -135,6 +135,17 @@ describe("a connection that breaks", () => {
     run.end();
   });
 
+  test("is a TypeError after giveUpAfterMs if each further connection breaks at once", async () => {
+    const site = await chatSite();
+    const text = 'id: chat%3A1=a.1\n\nevent: comet:end\nretry: 0\ndata: {"type":"error","errorText":"closed"}\n\n';
+    const headers = { "content-type": "text/event-stream" };
+    const transport = transportTo(site, {
+      giveUpAfterMs: 100,
+      fetch: () => Promise.resolve(new Response(text, { headers })),
+    });
+    await new Reading(transport.sendMessages(question())).ends([], [expect.any(TypeError)]);
+  });
+
   test("is repaired when the server is silent", async () => {
     const site = await chatSite({ heartbeatMs: 0 });
     const reading = new Reading(transportTo(site, { idleTimeoutMs: 100 }).sendMessages(question()));
