@@ -49,6 +49,9 @@ const layerRules = Object.entries(layers).map(([folder, allowed]) => {
   };
 });
 
+/** The only portable file that takes a module of Node, at run time, where there is one. */
+const zlibFile = "src/hub/packing/zlib.ts";
+
 export default defineConfig(
   {
     ignores: [
@@ -96,4 +99,14 @@ export default defineConfig(
   },
   { files: ["demo/**", "scripts/**", "examples/**", "test/**"], rules: { "no-console": "off" } },
   ...layerRules,
+  {
+    files: ["src/**/*.ts"],
+    ignores: [zlibFile],
+    rules: {
+      "no-restricted-properties": [
+        "error",
+        { property: "getBuiltinModule", message: `Only ${zlibFile} takes a module at run time.` },
+      ],
+    },
+  },
 );

@@ -1,4 +1,28 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** The files that take longest. */
+const longest = [
+  "broker/chaos",
+  "broker/outage",
+  "browser/client-tabs",
+  "browser/demo",
+  "browser/bindings",
+  "browser/chat",
+];
+
+/** Begins each group with the files that take longest, so that no worker runs one of them while the others are idle. */
+class LongestFirst extends BaseSequencer {
+  override async sort(specifications: TestSpecification[]): Promise<TestSpecification[]> {
+    const orderOf = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
+    const rankOf = ({ moduleId }: TestSpecification): number => {
+      const index = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return index === -1 ? longest.length : index;
+    };
+    const sorted = await super.sort(specifications);
+    return sorted.toSorted((a, b) => orderOf(a) - orderOf(b) || rankOf(a) - rankOf(b));
+  }
+}
 
 const source = (path: string): string => new URL(path, import.meta.url).pathname;
 
@@ -35,6 +59,7 @@ export default defineConfig({
   test: {
     allowOnly: process.env["CI"] !== "true",
     passWithNoTests: false,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -81,7 +106,7 @@ export default defineConfig({
           include: ["test/runtimes/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
@@ -94,7 +119,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           maxWorkers: 3,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -104,8 +129,8 @@ export default defineConfig({
           include: ["test/package/**/*.test.ts"],
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          fileParallelism: false,
-          sequence: { groupOrder: 3 },
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

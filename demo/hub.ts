@@ -24,8 +24,15 @@ export interface DemoHub {
   close(drainMs: number): Promise<void>;
 }
 
-/** @param broker What keeps the topics while the demo restarts. Without one they are in memory. */
-export function createHub(broker?: Broker): DemoHub {
+/** Options of the demo. */
+export interface DemoOptions {
+  /** What keeps the topics while the demo restarts. @default memory */
+  readonly broker?: Broker;
+  /** The period of the readings of this machine, in milliseconds. @default 500 */
+  readonly samplePeriodMs?: number;
+}
+
+export function createHub({ broker, samplePeriodMs = 500 }: DemoOptions = {}): DemoHub {
   const hub = new Hub({
     ...(broker === undefined ? {} : { broker }),
     topics: (name) => topics.get(name) ?? (jobTopics(name) || answerTopic(name)),
@@ -41,7 +48,7 @@ export function createHub(broker?: Broker): DemoHub {
     },
   });
   const feeds = new Map<string, Pick<Feed<unknown>, "join" | "leave" | "stop">>([
-    ["machine", new Feed(hub.topic<Sample>("machine"), samples)],
+    ["machine", new Feed(hub.topic<Sample>("machine"), samples(samplePeriodMs))],
     ["clock", new Feed(hub.topic<Reading>("clock"), readings)],
     ["ticks", new Feed(hub.topic<Tick>("ticks"), ticks)],
   ]);

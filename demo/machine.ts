@@ -1,8 +1,6 @@
 import os from "node:os";
 import { Enumeratee, Enumerator } from "comet-sockets";
 
-const PERIOD_MS = 500;
-
 /** The description of this machine. */
 export interface Machine {
   readonly host: string;
@@ -41,11 +39,13 @@ export class MachineMeter {
   }
 }
 
-/** A reading twice a second. Each run counts from when it begins. */
-export const samples: Enumerator<Sample> = Enumerator.defer(() => {
-  const meter = new MachineMeter();
-  return Enumerator.interval(PERIOD_MS).through(Enumeratee.map(() => meter.read()));
-});
+/** Returns a source of readings, one each period in milliseconds. Each run counts from when it begins. */
+export function samples(periodMs: number): Enumerator<Sample> {
+  return Enumerator.defer(() => {
+    const meter = new MachineMeter();
+    return Enumerator.interval(periodMs).through(Enumeratee.map(() => meter.read()));
+  });
+}
 
 function busyPercent(before: os.CpuInfo, now: os.CpuInfo): number {
   const total = totalMs(now) - totalMs(before);

@@ -40,7 +40,7 @@ function openBroker(): Promise<Broker> {
 }
 
 function run(port: number, broker: Broker): void {
-  const demo = createDemo(broker);
+  const demo = createDemo({ broker });
   const { server } = demo;
   // Then nothing keeps the process alive.
   const stop = (): void => void demo.close();

@@ -1,7 +1,6 @@
 import { createServer, type Server } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
-import type { Broker } from "comet-sockets";
-import { createHub } from "./hub.ts";
+import { createHub, type DemoOptions } from "./hub.ts";
 import { isLocalHost } from "./local-host.ts";
 import { PAGE_POLICY } from "./policies.ts";
 import { sendText } from "./replies.ts";
@@ -19,9 +18,8 @@ export interface Demo {
   close(): Promise<void>;
 }
 
-/** @param broker What keeps the topics while the demo restarts. Without one they are in memory. */
-export function createDemo(broker?: Broker): Demo {
-  const demoHub = createHub(broker);
+export function createDemo(options: DemoOptions = {}): Demo {
+  const demoHub = createHub(options);
   const routes = createRoutes(demoHub.hub);
   const server = createServer((request, response) => {
     response.setHeader("content-security-policy", PAGE_POLICY);

@@ -29,6 +29,7 @@ const readingOrder = [
   "testing",
   "runtimes",
   "deployment",
+  "compression",
   "monitoring",
   "brokers",
   "comet",

@@ -2,7 +2,8 @@
  * The whole default test suite: packages of the system, build, types, lint, and every test. Ends with a line of counts,
  * in which build, types and lint count as one check each, and which says whether io_uring was tested.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
 import { ensureSystemPackages, systemNeeds } from "../test/support/system-packages.ts";
 import { clearUringResults, readUringResults } from "../test/support/uring-results.ts";
@@ -48,8 +49,30 @@ function step(title: string, program: string, args: readonly string[]): boolean 
   return status === 0;
 }
 
-function check(title: string, program: string, args: readonly string[]): void {
-  counts[step(title, program, args) ? "passed" : "failed"] += 1;
+/** A check besides the tests: its title, and its command. */
+type Check = readonly [title: string, program: string, ...args: string[]];
+
+/** Runs checks of one thread each, two at a time, and prints the output of each when it is over. */
+async function check(...checks: readonly Check[]): Promise<void> {
+  const waiting = [...checks];
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await checkOne(next);
+  };
+  await Promise.all([worker(), worker()]);
+}
+
+async function checkOne([title, program, ...args]: Check): Promise<void> {
+  const start = performance.now();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += String(data)));
+  const [status] = await once(child, "close").catch((error: unknown) => {
+    output += String(error);
+    return [1];
+  });
+  console.log(`\n> ${title}\n${output}`.trimEnd());
+  console.log(`  ${status === 0 ? "passed" : "FAILED"} in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  counts[status === 0 ? "passed" : "failed"] += 1;
 }
 
 function tests(): void {
@@ -99,12 +122,15 @@ try {
   process.exit(1);
 }
 clearUringResults();
-check("build", "node", ["scripts/build.ts"]);
-check("types: web standards alone", "tsc", ["-p", "tsconfig.web.json"]);
-check("types: everything", "tsc", ["-p", "tsconfig.json"]);
-check("lint", "eslint", ["."]);
-check("imports", "depcruise", ["src", "--output-type", "err"]);
-check("format", "prettier", ["--check", "--log-level", "warn", "."]);
+// The examples import the package, so their types need a build.
+await check(["build", "node", "scripts/build.ts"]);
+await check(
+  ["lint", "eslint", "."],
+  ["types: web standards alone", "tsc", "-p", "tsconfig.web.json"],
+  ["types: everything", "tsc", "-p", "tsconfig.json"],
+  ["imports", "depcruise", "src", "--output-type", "err"],
+  ["format", "prettier", "--check", "--log-level", "warn", "."],
+);
 tests();
 
 const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;

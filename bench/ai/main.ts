@@ -32,6 +32,8 @@ interface Trial {
   readonly cpuUs: number;
   readonly bytes: number;
   readonly firstMs: number;
+  /** The same, of answers one after the other. */
+  readonly aloneMs: number;
 }
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, rounds: { type: "string" } } });
@@ -67,8 +69,12 @@ async function read(url: string, init: RequestInit, onFirst?: () => void): Promi
 let asked = 0;
 
 /** One answer with its readers. */
-async function answer(origin: string, readers: number): Promise<{ bytes: number; firstMs: number }> {
-  const { tokens, pauseMs } = load;
+async function answer(
+  origin: string,
+  readers: number,
+  tokens: number = load.tokens,
+): Promise<{ bytes: number; firstMs: number }> {
+  const { pauseMs } = load;
   const question: Question = { id: String((asked += 1)), tokens, pauseMs };
   const others: Promise<unknown>[] = [];
   const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(question) };
@@ -84,6 +90,8 @@ async function trial(way: Way, readers: number, broker: string): Promise<Trial> 
   const [port] = (await once(server, "message")) as [number];
   const origin = `http://127.0.0.1:${port}`;
   await Promise.all(Array.from({ length: 10 }, () => answer(origin, readers)));
+  const alone: number[] = [];
+  for (let i = 0; i < 30; i += 1) alone.push((await answer(origin, readers, 3)).firstMs);
   const before = await ask(server);
   const results: { bytes: number; firstMs: number }[] = [];
   await Promise.all(
@@ -100,6 +108,7 @@ async function trial(way: Way, readers: number, broker: string): Promise<Trial> 
     cpuUs: cpuUs / tokens,
     bytes: results.reduce((sum, { bytes }) => sum + bytes, 0) / tokens,
     firstMs: median(results.map(({ firstMs }) => firstMs)),
+    aloneMs: median(alone),
   };
 }
 
@@ -127,13 +136,14 @@ const of = (key: string, name: keyof Trial): number => median((trials.get(key) ?
 const control = of("a bare Response, one reader", "cpuUs");
 console.log(
   table(
-    ["", "CPU us a token", "x bare", "bytes a token", "ms to the first token"],
+    ["", "CPU us a token", "x bare", "bytes a token", "ms to the first token", "alone"],
     [...trials.keys()].map((key) => [
       key,
       figure(of(key, "cpuUs")),
       figure(of(key, "cpuUs") / control),
       figure(of(key, "bytes")),
       figure(of(key, "firstMs")),
+      figure(of(key, "aloneMs")),
     ]),
   ),
 );

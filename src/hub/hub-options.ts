@@ -115,6 +115,26 @@ export interface HubOptions {
    */
   readonly flushSliceMs?: number;
   /**
+   * Whether streams are compressed with gzip, for clients that accept it. Each message is compressed once for all
+   * subscribers of a topic on a wire. Polls are never compressed.
+   *
+   * `true` compresses the streams that follow a single topic. A function decides for each stream by its topics. Do not
+   * let it allow a stream of two topics if a client may publish to one of them and must not guess what is in the other:
+   * sizes reveal contents. docs/compression.md says when it pays. Where the runtime lacks the zlib of Node and Bun,
+   * everything is sent plain.
+   *
+   * The byte limits of the other options count uncompressed bytes.
+   *
+   * @default false
+   * @throws {CometError} `ERR_OPTION` for anything else. A function that throws, or returns no boolean, goes to
+   *   `onError`, and the client gets 500.
+   * @example
+   * ```ts
+   * new Hub({ compression: (topics) => topics.every((topic) => topic.startsWith("price:")) });
+   * ```
+   */
+  readonly compression?: boolean | ((topics: readonly string[]) => boolean);
+  /**
    * The highest number of connections, from 1. Further requests get 503 (`ERR_LIMIT`). The place of a client that the
    * hub has asked to reconnect at once, as when it recycles it, stays reserved for 5 s for clients that resume, if the
    * client had held it as long.
@@ -169,7 +189,8 @@ export interface HubOptions {
   readonly maxAskedTopics?: number;
   /**
    * The most memory in bytes that the logs of all topics may take together, from 1,048,576: messages, their fields, and
-   * their encoded frames. Beyond it, the frames that were read longest ago go first, since they can be encoded again.
+   * their encoded and compressed frames. Beyond it, the frames that were read longest ago go first, since they can be
+   * encoded again.
    * Then the messages that were published longest ago go, from whichever topic; a client that comes back for them gets a
    * `gap`.
    *

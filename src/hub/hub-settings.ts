@@ -12,6 +12,7 @@ import { assertFunction, assertInteger, MAX_TIMER_MS } from "../core/options.ts"
 import type { Broker } from "../log/broker.ts";
 import type { LogBounds } from "../log/entry.ts";
 import type { HubOptions } from "./hub-options.ts";
+import { compressionTest, type CompressionTest } from "./packing/compression-test.ts";
 import { callbackTest, checkCors, type CorsSettings } from "./page-options.ts";
 import { checkPresenceOptions, type PresenceOptions } from "./presence/presence-options.ts";
 import { reportHubError } from "./report-hub-error.ts";
@@ -28,6 +29,7 @@ export type HubSettings = Required<
     | "broker"
     | "presence"
     | "authorize"
+    | "compression"
     | "callbacks"
     | "cors"
     | "trustedProxies"
@@ -42,6 +44,7 @@ export type HubSettings = Required<
   readonly broker: Broker | undefined;
   readonly presence: Required<PresenceOptions>;
   readonly authorize: HubOptions["authorize"];
+  readonly compression: CompressionTest | undefined;
   readonly cors: CorsSettings | undefined;
   readonly trustedProxies: readonly IpRange[];
   readonly onOpen: (subscription: Subscription) => void;
@@ -85,6 +88,7 @@ export function checkHubOptions(options: HubOptions): HubSettings {
     maxTopicsPerConnection: number("maxTopicsPerConnection", 32, 1, 1000),
     maxPositionLength: number("maxPositionLength", 4096, 64),
     maxMessageBytes: number("maxMessageBytes", 65_536, 1),
+    compression: compressionTest(options.compression),
     isCallback: callbackTest(options.callbacks),
     cors: checkCors(options.cors),
     presence: checkPresenceOptions(options.presence),

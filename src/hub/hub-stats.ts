@@ -32,6 +32,17 @@ export interface HubStats {
   readonly recycled: number;
   /** The requests rejected. */
   readonly rejected: number;
+  /** The work of compression, if the hub has the option `compression`, and its runtime has zlib. */
+  readonly compression?: {
+    /** The passes and pieces of backlogs that were compressed, each once for all clients, and the time that it took. */
+    readonly packed: number;
+    readonly packingMs: number;
+    /** The passes and pieces that were sent uncompressed, because packing had used up its share of time. */
+    readonly overBudget: number;
+    /** The bytes of all compressed responses, before compression and after. */
+    readonly plainBytes: number;
+    readonly sentBytes: number;
+  };
   /** The state of the broker, if the hub has one. */
   readonly broker?: {
     readonly name: string;
@@ -41,6 +52,15 @@ export interface HubStats {
     /** The messages that the broker has not acknowledged. */
     readonly unacknowledged: number;
   };
+}
+
+/** The running counters of compression. */
+export class CompressionCounters {
+  packed = 0;
+  packingMs = 0;
+  overBudget = 0;
+  plainBytes = 0;
+  sentBytes = 0;
 }
 
 /** The running counters of a hub. */

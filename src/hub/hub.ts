@@ -11,6 +11,7 @@ import { Flusher } from "./flusher.ts";
 import type { HubOptions } from "./hub-options.ts";
 import { checkHubOptions, type HubSettings } from "./hub-settings.ts";
 import { HubCounters, type HubStats } from "./hub-stats.ts";
+import { PackingContext } from "./packing/packing-context.ts";
 import { assertHubWorksHere } from "./platform.ts";
 import { Presences } from "./presence/presences.ts";
 import type { HubRequest, RequestOptions } from "./request-options.ts";
@@ -75,6 +76,7 @@ export class Hub implements StreamProducing, Endpoint {
   readonly #sourceTopics: HubSourceTopics;
   readonly #producers: Producers;
   readonly #presence: Presences;
+  readonly #packing: PackingContext | undefined;
   readonly #subscriptions: Subscriptions;
   readonly #gate: Gate;
   #closing: Promise<void> | undefined;
@@ -94,7 +96,8 @@ export class Hub implements StreamProducing, Endpoint {
     this.#sources = new SourcePublisher(settings.flushSliceMs, onError);
     this.#sourceTopics = new HubSourceTopics(this.#topics, this.#publisher);
     this.#producers = new Producers(this.#sources, this.#sourceTopics, broker);
-    this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters);
+    this.#packing = settings.compression && new PackingContext(this.#topics.memory);
+    this.#subscriptions = new Subscriptions(settings, this.#capacity, flusher, sweeper, this.#counters, this.#packing);
     this.#presence = new Presences(settings, this.#subscriptions);
     this.#gate = new Gate(settings, this.#capacity, this.#topics, this.#subscriptions, this.#counters, sweeper);
     this._surface = {
@@ -203,6 +206,7 @@ export class Hub implements StreamProducing, Endpoint {
       askedTopics: this.#topics.asked,
       logEntries: this.#topics.memory.entries,
       logBytes: this.#topics.memory.bytes,
+      ...(this.#packing === undefined ? {} : { compression: this.#packing.stats }),
       ...(link === undefined
         ? {}
         : {

@@ -31,6 +31,14 @@ export function hasIdleTimeout(server: unknown): server is IdleTimeout {
   return typeof server === "object" && server !== null && "timeout" in server && typeof server.timeout === "function";
 }
 
+/**
+ * Returns the error for the body of a response that the hub breaks off. Bun logs each error of a body as one of the
+ * application, except `undefined`.
+ */
+export function breakOffError(): DOMException | undefined {
+  return "Bun" in globalThis ? undefined : new DOMException("The stream was broken off.", "AbortError");
+}
+
 /** A web-standard request with the address of its client, which only the platform knows. */
 export class AddressedRequest implements HubRequest {
   readonly #request: Request;

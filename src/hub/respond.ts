@@ -10,7 +10,7 @@ import type { Answer } from "./admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
 import type { Connection } from "./delivery/connection.ts";
 import type { Sink } from "./delivery/sink.ts";
-import { completionOf, disableIdleTimeout } from "./platform.ts";
+import { breakOffError, completionOf, disableIdleTimeout } from "./platform.ts";
 
 /** The status of an answer that no client receives, since it has disconnected (as nginx logs it). */
 const CLIENT_CLOSED_REQUEST = 499;
@@ -205,7 +205,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   destroy(): void {
     // All bytes of an ended body are written, and its reader may still take them.
     if (this.#hasEnded) this.#close();
-    else this.#settle((controller) => controller.error(new DOMException("The stream was broken off.", "AbortError")));
+    else this.#settle((controller) => controller.error(breakOffError()));
   }
 
   /** Writes the last bytes once the stream can call `pull` again: two calls would be one while a promise is pending. */

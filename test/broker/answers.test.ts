@@ -7,12 +7,7 @@ import { sqliteFolder } from "../support/sqlite.ts";
 const LEASE_MS = 1000;
 const LOST = "Error: The server that wrote this answer was lost.";
 
-async function startProcess(broker: string): Promise<AnswerProcess> {
-  const started = new AnswerProcess({ broker, port: 0, leaseMs: LEASE_MS });
-  onTestFinished(() => started.kill());
-  await started.start();
-  return started;
-}
+const newProcess = (broker: string): AnswerProcess => new AnswerProcess({ broker, port: 0, leaseMs: LEASE_MS });
 
 const has = (reader: AnswerReader, count: number): Promise<void> => until(() => reader.words.length >= count);
 
@@ -22,16 +17,18 @@ function expectSound(reader: AnswerReader, count: number): void {
 
 describe("answers of three processes on Redis", () => {
   let redis: RedisServer;
+  let processes: readonly [AnswerProcess, AnswerProcess, AnswerProcess];
   beforeAll(async () => {
     redis = await startRedis();
+    processes = [newProcess(redis.url), newProcess(redis.url), newProcess(redis.url)];
+    await Promise.all(processes.map((each) => each.start()));
   });
-  afterAll(() => redis.close());
-
-  const start = (): Promise<[AnswerProcess, AnswerProcess, AnswerProcess]> =>
-    Promise.all([startProcess(redis.url), startProcess(redis.url), startProcess(redis.url)]);
+  afterAll(async () => {
+    await Promise.all(processes.map((each) => each.kill()));
+    await redis.close();
+  });
 
   test("are read whole in each process", async () => {
-    const processes = await start();
     const [first] = processes;
     const asker = ask(first.transport(numberedBody(30, 5)), "whole");
     await has(asker, 3);
@@ -44,7 +41,7 @@ describe("answers of three processes on Redis", () => {
   });
 
   test("are stopped from another process, for all readers", async () => {
-    const [first, second, third] = await start();
+    const [first, second, third] = processes;
     const asker = ask(first.transport(numberedBody(100_000, 20)), "stopped");
     await has(asker, 2);
     const readers = [asker, resume(second.transport(), "stopped"), resume(third.transport(), "stopped")];
@@ -58,7 +55,7 @@ describe("answers of three processes on Redis", () => {
   });
 
   test("fail for readers in other processes, and for those that come later, when their process is killed", async () => {
-    const [first, second, third] = await start();
+    const [first, second, third] = processes;
     const asker = ask(first.transport({ ...numberedBody(100_000, 20), giveUpAfterMs: 0 }), "killed");
     await has(asker, 2);
     const reader = resume(second.transport(), "killed");
@@ -71,10 +68,11 @@ describe("answers of three processes on Redis", () => {
     await later.done;
     expect(later.outcome).toBe(LOST);
     expect(later.words).toEqual(reader.words);
+    await first.start();
   });
 
   test("are not begun twice by a question that arrives in two processes", async () => {
-    const [first, second] = await start();
+    const [first, second] = processes;
     const headers = { "content-type": "application/json", "idempotency-key": "one question" };
     const body = JSON.stringify({ id: "once", words: 20, pauseMs: 20 });
     const post = (api: string): Promise<Response> => fetch(api, { method: "POST", headers, body });
@@ -88,7 +86,7 @@ describe("answers of three processes on Redis", () => {
   });
 
   test("begin anew in another process than the former answer", async () => {
-    const [first, second, third] = await start();
+    const [first, second, third] = processes;
     const former = ask(first.transport(numberedBody(3, 1)), "anew");
     await former.done;
     const reader = resume(second.transport(), "anew");
@@ -109,7 +107,9 @@ describe("answers in a SQLite file", () => {
   test("are whole after a restart if they had ended, and failed otherwise", async () => {
     const folder = sqliteFolder();
     onTestFinished(() => folder.close());
-    const server = await startProcess(folder.path);
+    const server = newProcess(folder.path);
+    onTestFinished(() => server.kill());
+    await server.start();
     const whole = ask(server.transport(numberedBody(10, 1)), "whole");
     await whole.done;
     const cut = ask(server.transport(numberedBody(100_000, 20)), "cut");

@@ -1,17 +1,32 @@
 import * as original from "resumable-stream";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { MemoryBrokers } from "../../src/brokers/memory/index.ts";
+import { natsBroker } from "../../src/brokers/nats/index.ts";
+import { postgresBroker } from "../../src/brokers/postgres/index.ts";
 import { redisBroker } from "../../src/brokers/redis/index.ts";
+import { sqliteBroker } from "../../src/brokers/sqlite/index.ts";
 import { Hub } from "../../src/index.ts";
+import type { Broker } from "../../src/log/broker.ts";
 import { createResumableStreamContext, type ResumableStreamContext } from "../../src/surfaces/ai/index.ts";
+import { startNats, type NatsServer } from "../support/nats.ts";
+import { startPostgres, type PostgresServer } from "../support/postgres.ts";
 import { startRedis, type RedisServer } from "../support/redis.ts";
 import { errorOf, until } from "../support/sources.ts";
+import { sqliteFolder } from "../support/sqlite.ts";
 
 let redis: RedisServer;
+let postgres: PostgresServer;
+let nats: NatsServer;
+const sqlite = sqliteFolder();
+let memory: MemoryBrokers;
 beforeAll(async () => {
-  redis = await startRedis();
+  [redis, postgres, nats] = await Promise.all([startRedis(), startPostgres(), startNats()]);
+  memory = new MemoryBrokers();
 });
-afterAll(() => redis.close());
+afterAll(async () => {
+  await Promise.all([redis.close(), postgres.close(), nats.close(), sqlite.close()]);
+});
 
 async function client(): Promise<original.Publisher & original.Subscriber> {
   const made = createClient({ url: redis.url });
@@ -33,17 +48,20 @@ const contexts: Readonly<Record<string, () => Promise<ResumableStreamContext>>> 
       subscriber,
     });
   },
-  "comet-sockets": async () => {
-    const hub = new Hub({
-      broker: await redisBroker({ client: createClient({ url: redis.url }) }),
-      onError: () => undefined,
-    });
-    onTestFinished(() => hub.close({ drainMs: 0 }));
-    const context = createResumableStreamContext({ hub, waitUntil: null, leaseMs: 1000 });
-    hubs.set(context, hub);
-    return context;
-  },
+  "comet-sockets on Redis": () => ours(redisBroker({ client: createClient({ url: redis.url }) })),
+  "comet-sockets on PostgreSQL": () => ours(postgresBroker({ pool: postgres.pool() })),
+  "comet-sockets on NATS": () => ours(natsBroker({ connection: { servers: `127.0.0.1:${nats.port}` } })),
+  "comet-sockets on SQLite": () => ours(sqliteBroker({ path: sqlite.path })),
+  "comet-sockets in memory": () => ours(memory.join()),
 };
+
+async function ours(broker: Broker | Promise<Broker>): Promise<ResumableStreamContext> {
+  const hub = new Hub({ broker: await broker, onError: () => undefined });
+  onTestFinished(() => hub.close({ drainMs: 0 }));
+  const context = createResumableStreamContext({ hub, waitUntil: null, leaseMs: 1000 });
+  hubs.set(context, hub);
+  return context;
+}
 
 interface Source {
   readonly make: () => ReadableStream<string>;
@@ -170,7 +188,7 @@ describe.each(Object.entries(contexts))("the documented uses of resumable-stream
 });
 
 describe("what comet-sockets does besides", () => {
-  const open = contexts["comet-sockets"] as () => Promise<ResumableStreamContext>;
+  const open = contexts["comet-sockets on Redis"] as () => Promise<ResumableStreamContext>;
 
   test("a stream fails for readers in other processes when its source fails", async () => {
     const [first, second] = [await open(), await open()];

@@ -141,10 +141,9 @@ describe.each(browserNames)("in %s", (browser) => {
       await opens("one");
       await publish(site, 1);
       await shows("one", 1);
-      await until(() => site.reasons.length === 1);
       await render({ one: { url: "/events?topic=c" } });
-      await until(() => site.reasons.length === 2);
       await opens("one");
+      // The former address may still have its connection. The component gets none of its messages.
       await publish(site, 2);
       await publish(site, 3, 3, "c");
       await shows("one", 3);
@@ -249,72 +248,69 @@ describe.each(browserNames)("in %s", (browser) => {
       expect(complaints(before)).toEqual([]);
     });
   });
-});
 
-describe("an object of a module in Svelte", () => {
-  const used = useBrowser("chromium");
-  afterEach(() => used.page.goto("about:blank"));
+  // In one browser.
+  if (browser !== "chromium") return;
 
-  test("follows while components in legacy mode read it by toStore", async () => {
-    const code = `
-      import { mount, unmount } from "svelte";
-      import Legacy from "./test/support/bindings/Legacy.svelte";
-      const start = (name) => mount(Legacy, { target: document.body, props: { name } });
-      globalThis.page = { start, unmount };`;
-    const { hub, origin, asked, opened, reasons } = await pageSite({}, "", await scriptOf(code, root));
-    await visit(used.page, `${origin}/bindings`);
-    await used.page.evaluate("void (page.one = page.start('one'))");
-    await until(() => opened.length === 1);
-    await hub.topic("a").publish(1);
-    await holds(used.page, "document.getElementById('one').textContent === '1'");
-    await used.page.evaluate("void (page.two = page.start('two'))");
-    await holds(used.page, "document.getElementById('two').textContent === '1'");
-    await used.page.evaluate("void page.unmount(page.one)");
-    await hub.topic("a").publish(2);
-    await holds(used.page, "document.getElementById('two').textContent === '1,2'");
-    expect([asked.length, reasons]).toEqual([1, []]);
-    await used.page.evaluate("void page.unmount(page.two)");
-    await until(() => reasons.length === 1);
+  describe("an object of a module in Svelte", () => {
+    test("follows while components in legacy mode read it by toStore", async () => {
+      const code = `
+        import { mount, unmount } from "svelte";
+        import Legacy from "./test/support/bindings/Legacy.svelte";
+        const start = (name) => mount(Legacy, { target: document.body, props: { name } });
+        globalThis.page = { start, unmount };`;
+      const { hub, origin, asked, opened, reasons } = await pageSite({}, "", await scriptOf(code, root));
+      await visit(used.page, `${origin}/bindings`);
+      await used.page.evaluate("void (page.one = page.start('one'))");
+      await until(() => opened.length === 1);
+      await hub.topic("a").publish(1);
+      await holds(used.page, "document.getElementById('one').textContent === '1'");
+      await used.page.evaluate("void (page.two = page.start('two'))");
+      await holds(used.page, "document.getElementById('two').textContent === '1'");
+      await used.page.evaluate("void page.unmount(page.one)");
+      await hub.topic("a").publish(2);
+      await holds(used.page, "document.getElementById('two').textContent === '1,2'");
+      expect([asked.length, reasons]).toEqual([1, []]);
+      await used.page.evaluate("void page.unmount(page.two)");
+      await until(() => reasons.length === 1);
+    });
   });
-});
 
-describe("the examples of docs/bindings.md", () => {
-  const used = useBrowser("chromium");
-  afterEach(() => used.page.goto("about:blank"));
+  describe("the examples of docs/bindings.md", () => {
+    const mounts = {
+      "news-react.tsx": `
+        import { createRoot } from "react-dom/client";
+        import { createElement } from "react";
+        import { News } from "./examples/bindings/news-react.tsx";
+        const mount = (target) => createRoot(target).render(createElement(News));`,
+      "News.vue": `
+        import { createApp } from "vue";
+        import News from "./examples/bindings/News.vue";
+        const mount = (target) => createApp(News).mount(target);`,
+      "News.svelte": `
+        import { mount as mountComponent } from "svelte";
+        import News from "./examples/bindings/News.svelte";
+        const mount = (target) => mountComponent(News, { target });`,
+      "news-solid.tsx": `
+        import { createComponent } from "solid-js";
+        import { render } from "solid-js/web";
+        import { News } from "./examples/bindings/news-solid.tsx";
+        const mount = (target) => render(() => createComponent(News, {}), target);`,
+    };
 
-  const mounts = {
-    "news-react.tsx": `
-      import { createRoot } from "react-dom/client";
-      import { createElement } from "react";
-      import { News } from "./examples/bindings/news-react.tsx";
-      const mount = (target) => createRoot(target).render(createElement(News));`,
-    "News.vue": `
-      import { createApp } from "vue";
-      import News from "./examples/bindings/News.vue";
-      const mount = (target) => createApp(News).mount(target);`,
-    "News.svelte": `
-      import { mount as mountComponent } from "svelte";
-      import News from "./examples/bindings/News.svelte";
-      const mount = (target) => mountComponent(News, { target });`,
-    "news-solid.tsx": `
-      import { createComponent } from "solid-js";
-      import { render } from "solid-js/web";
-      import { News } from "./examples/bindings/news-solid.tsx";
-      const mount = (target) => render(() => createComponent(News, {}), target);`,
-  };
-
-  test.each(Object.entries(mounts))("%s lists the news", async (_, code) => {
-    const script = await scriptOf(`${code}\n globalThis.page = { mount };`, root);
-    const before = used.page.console.length;
-    const { hub, origin, opened } = await pageSite({}, `<main></main>`, script);
-    await visit(used.page, `${origin}/bindings`);
-    await used.page.evaluate("void page.mount(document.querySelector('main'))");
-    await until(() => opened.length === 1);
-    await hub.topic("news").publish({ title: "One" });
-    await hub.topic("news").publish({ title: "Two" });
-    await holds(used.page, "document.querySelectorAll('main li').length === 2");
-    const text = "[...document.querySelectorAll('main :is(p, li)')].map(({ textContent }) => textContent).join()";
-    expect(await used.page.evaluate(text)).toBe("open,One,Two");
-    expect(used.page.console.slice(before).filter(({ level }) => /^(?:error|warn)/.test(level))).toEqual([]);
+    test.each(Object.entries(mounts))("%s lists the news", async (_, code) => {
+      const script = await scriptOf(`${code}\n globalThis.page = { mount };`, root);
+      const before = used.page.console.length;
+      const { hub, origin, opened } = await pageSite({}, `<main></main>`, script);
+      await visit(used.page, `${origin}/bindings`);
+      await used.page.evaluate("void page.mount(document.querySelector('main'))");
+      await until(() => opened.length === 1);
+      await hub.topic("news").publish({ title: "One" });
+      await hub.topic("news").publish({ title: "Two" });
+      await holds(used.page, "document.querySelectorAll('main li').length === 2");
+      const text = "[...document.querySelectorAll('main :is(p, li)')].map(({ textContent }) => textContent).join()";
+      expect(await used.page.evaluate(text)).toBe("open,One,Two");
+      expect(used.page.console.slice(before).filter(({ level }) => /^(?:error|warn)/.test(level))).toEqual([]);
+    });
   });
 });

@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
-import { afterEach, describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
 import type { Hub } from "../../src/index.ts";
-import type { Page } from "../support/browsers/browser.ts";
+import { launchBrowser, type Page } from "../support/browsers/browser.ts";
 import { clientSite, follow, holds, recordOf, visit } from "../support/client-site.ts";
 import { serve, type TestServer } from "../support/servers.ts";
-import { browserNames, useBrowser } from "../support/use-browser.ts";
+import { browserNames } from "../support/use-browser.ts";
 
 /** What answers in place of the hub, while it can. */
 type Middlebox = (response: ServerResponse) => void;
@@ -92,81 +92,84 @@ async function publish(hub: Hub, from: number, to: number): Promise<void> {
   for (let number = from; number <= to; number += 1) await hub.topic("a").publish({ number });
 }
 
-describe.each(browserNames)("in %s", (name) => {
-  const used = useBrowser(name);
-  afterEach(() =>
-    used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
+// In all browsers at once: most of the time, each waits for the pauses between requests.
+test("loses nothing and floods nothing while something else answers for the hub or keeps its responses", async () => {
+  await Promise.all(
+    browserNames.map(async (name) => {
+      await using browser = await launchBrowser(name);
+      await expectPatience(await browser.newPage());
+    }),
   );
-
-  test("loses nothing and floods nothing while something else answers for the hub or keeps its responses", async () => {
-    const { page } = used;
-    const open = new Set<NodeResponse>();
-    let isAway = false;
-    const track = (response: NodeResponse): void => {
-      open.add(response);
-      response.on("close", () => open.delete(response));
-    };
-    const site = await clientSite({
-      hub: { heartbeatMs: 300, pollMs: 300 },
-      instead: (response) => {
-        const { url = "" } = response.req;
-        if (url === "/service-worker.js") {
-          response.setHeader("content-type", "text/javascript");
-          (response as ServerResponse).end(serviceWorker);
-          return true;
-        }
-        if (!url.startsWith("/events")) return false;
-        if (isAway) response.req.socket.destroy();
-        else track(response);
-        return isAway;
-      },
-    });
-    /** Serves the streams of the hub to another origin; a middlebox answers while the hub is away. */
-    const serveBehind = (middlebox: Middlebox): Promise<TestServer> =>
-      serve((response) => {
-        response.setHeader("access-control-allow-origin", "*");
-        const isStream = response.req.url?.startsWith("/events") === true;
-        if (!isStream) (response as ServerResponse).writeHead(200, forTenMinutes).end("A portal");
-        else if (isAway) middlebox(response as ServerResponse);
-        else {
-          track(response);
-          void nodeHandler(site.hub)(response.req, response);
-        }
-      });
-    await visit(page, site.origin);
-    await page.evaluate(`navigator.serviceWorker.register("/service-worker.js").then(() => {})`);
-    await holds(page, "navigator.serviceWorker.controller");
-    await page.evaluate(noteRequests);
-
-    const sources: { readonly name: string; readonly url: string; readonly wires: readonly string[] }[] = [];
-    for (const [box, middlebox] of Object.entries(middleboxes)) {
-      const { origin } = await serveBehind(middlebox);
-      sources.push({ name: box, url: `${origin}/events?topic=a`, wires: ["ndjson", "sse", "poll"] });
-    }
-    for (const strategy of Object.keys(strategies))
-      for (const wire of ["ndjson", "poll"])
-        sources.push({ name: `${strategy} ${wire}`, url: `/events?topic=a&strategy=${strategy}`, wires: [wire] });
-    for (const [n, { name, url, wires }] of sources.entries()) await follow(page, name, `${url}&n=${n}`, { wires });
-    await holds(page, "Object.values(page.records).every(({ opens }) => opens.length > 0)");
-    await publish(site.hub, 1, 5);
-    await holds(page, "Object.values(page.records).every(({ last }) => last === 5)");
-
-    const before = await page.evaluate<number[]>("Object.values(times).map(({ length }) => length)");
-    isAway = true;
-    for (const response of open) response.destroy();
-    await publish(site.hub, 6, 10);
-    for (const [n, { name }] of sources.entries()) {
-      await holds(page, `times[${n}].length >= ${(before[n] as number) + 13}`, 60_000);
-      expect(await shortestPause(page, n, before[n] as number), name).toBeGreaterThan(950);
-    }
-    // No middlebox is taken for the hub.
-    const states = `${JSON.stringify(Object.keys(middleboxes))}.map((name) => page.sources[name].readyState)`;
-    expect(await page.evaluate(states)).toEqual(Object.keys(middleboxes).map(() => 0));
-
-    isAway = false;
-    await publish(site.hub, 11, 15);
-    await holds(page, "Object.values(page.records).every(({ last }) => last === 15)");
-    for (const { name } of sources) await expectNothingLost(page, name, 15);
-    expect(await page.evaluate(states)).toEqual(Object.keys(middleboxes).map(() => 1));
-  });
 });
+
+/** Puts middleboxes and service workers before a hub, takes the hub away, and brings it back. */
+async function expectPatience(page: Page): Promise<void> {
+  const open = new Set<NodeResponse>();
+  let isAway = false;
+  const track = (response: NodeResponse): void => {
+    open.add(response);
+    response.on("close", () => open.delete(response));
+  };
+  const site = await clientSite({
+    hub: { heartbeatMs: 300, pollMs: 300 },
+    instead: (response) => {
+      const { url = "" } = response.req;
+      if (url === "/service-worker.js") {
+        response.setHeader("content-type", "text/javascript");
+        (response as ServerResponse).end(serviceWorker);
+        return true;
+      }
+      if (!url.startsWith("/events")) return false;
+      if (isAway) response.req.socket.destroy();
+      else track(response);
+      return isAway;
+    },
+  });
+  /** Serves the streams of the hub to another origin; a middlebox answers while the hub is away. */
+  const serveBehind = (middlebox: Middlebox): Promise<TestServer> =>
+    serve((response) => {
+      response.setHeader("access-control-allow-origin", "*");
+      const isStream = response.req.url?.startsWith("/events") === true;
+      if (!isStream) (response as ServerResponse).writeHead(200, forTenMinutes).end("A portal");
+      else if (isAway) middlebox(response as ServerResponse);
+      else {
+        track(response);
+        void nodeHandler(site.hub)(response.req, response);
+      }
+    });
+  await visit(page, site.origin);
+  await page.evaluate(`navigator.serviceWorker.register("/service-worker.js").then(() => {})`);
+  await holds(page, "navigator.serviceWorker.controller");
+  await page.evaluate(noteRequests);
+
+  const sources: { readonly name: string; readonly url: string; readonly wires: readonly string[] }[] = [];
+  for (const [box, middlebox] of Object.entries(middleboxes)) {
+    const { origin } = await serveBehind(middlebox);
+    sources.push({ name: box, url: `${origin}/events?topic=a`, wires: ["ndjson", "sse", "poll"] });
+  }
+  for (const strategy of Object.keys(strategies))
+    for (const wire of ["ndjson", "poll"])
+      sources.push({ name: `${strategy} ${wire}`, url: `/events?topic=a&strategy=${strategy}`, wires: [wire] });
+  for (const [n, { name, url, wires }] of sources.entries()) await follow(page, name, `${url}&n=${n}`, { wires });
+  await holds(page, "Object.values(page.records).every(({ opens }) => opens.length > 0)");
+  await publish(site.hub, 1, 5);
+  await holds(page, "Object.values(page.records).every(({ last }) => last === 5)");
+
+  const before = await page.evaluate<number[]>("Object.values(times).map(({ length }) => length)");
+  isAway = true;
+  for (const response of open) response.destroy();
+  await publish(site.hub, 6, 10);
+  for (const [n, { name }] of sources.entries()) {
+    await holds(page, `times[${n}].length >= ${(before[n] as number) + 13}`, 60_000);
+    expect(await shortestPause(page, n, before[n] as number), name).toBeGreaterThan(950);
+  }
+  // No middlebox is taken for the hub.
+  const states = `${JSON.stringify(Object.keys(middleboxes))}.map((name) => page.sources[name].readyState)`;
+  expect(await page.evaluate(states)).toEqual(Object.keys(middleboxes).map(() => 0));
+
+  isAway = false;
+  await publish(site.hub, 11, 15);
+  await holds(page, "Object.values(page.records).every(({ last }) => last === 15)");
+  for (const { name } of sources) await expectNothingLost(page, name, 15);
+  expect(await page.evaluate(states)).toEqual(Object.keys(middleboxes).map(() => 1));
+}

@@ -145,10 +145,12 @@ describe.each(browserNames)("in %s", (name) => {
         // Other tabs may live in the same process.
         process.kill(pid, "SIGKILL");
         await until(() => !isRunning(pid));
-        for (const page of tabs.keys()) {
-          const isAlive = await Promise.race([page.evaluate("true").catch(() => false), sleep(1000, false)]);
-          if (isAlive !== true) tabs.delete(page);
-        }
+        await Promise.all(
+          Array.from(tabs.keys(), async (page) => {
+            const isAlive = await Promise.race([page.evaluate("true").catch(() => false), sleep(1000, false)]);
+            if (isAlive !== true) tabs.delete(page);
+          }),
+        );
         expect(tabs.has(leader)).toBe(false);
       }
       while (tabs.size < 5) await open();

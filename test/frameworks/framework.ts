@@ -41,6 +41,8 @@ interface Description {
   readonly logs?: string;
   /** The error with which the development server ends on an edit under an open stream, if it does: see `limits`. */
   readonly crash?: string;
+  /** Whether the development server begins a new thread or process on an edit, and with it a new hub: see `limits`. */
+  readonly restarts?: boolean;
   /** The code with which the process ends on SIGTERM. 0 unless a limit says otherwise. */
   readonly exitCode?: number;
 }
@@ -63,6 +65,7 @@ const order = [
   "next",
   "sveltekit",
   "nitro",
+  "nuxt",
   "astro",
   "react-router",
   "vite",

@@ -47,6 +47,12 @@ test.each(["process", "Buffer", "document", "window"])("forbids portable code to
   expect(await broken("http/chunked.ts", `export const x: unknown = ${name};`)).toContain("no-restricted-globals");
 });
 
+test("allows one file alone to take a module of Node at run time", async () => {
+  const line = 'export const x: unknown = globalThis.process.getBuiltinModule("node:zlib");';
+  expect(await broken("hub/packing/packing.ts", line)).toContain("no-restricted-properties");
+  expect(await broken("hub/packing/zlib.ts", line)).not.toContain("no-restricted-properties");
+});
+
 test.each<[string, string, Readonly<Record<string, string>>]>([
   ["a circle of imports", "no-circular", { "a.ts": 'import "./b.ts";', "b.ts": 'import "./a.ts";' }],
   [

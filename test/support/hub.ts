@@ -35,10 +35,14 @@ export interface NotedHub {
   readonly errors: unknown[];
 }
 
+/** Whether every hub of the tests compresses by default: `COMPRESSION=all npx vitest --project fast`. */
+const compressesAll = process.env["COMPRESSION"] === "all";
+
 /** A hub that is closed when the test is over. Hooks of the test's own are called as well. */
 export function notedHub(options: HubOptions = {}): NotedHub {
   const noted = { opened: [], closed: [], reasons: [], errors: [] } as Omit<NotedHub, "hub">;
   const hub = new Hub({
+    ...(compressesAll && { compression: () => true }),
     ...options,
     onOpen: (subscription) => {
       noted.opened.push(subscription);

@@ -9,7 +9,6 @@ import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
 import type { Endpoint, RequestWithBody } from "../../hub/endpoint.ts";
 import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
-import type { Wire } from "../../wire/item.ts";
 import {
   destroyResponse,
   discardBody,
@@ -153,14 +152,13 @@ function answer(response: NodeResponse, { status, headers, body: text, bytes }: 
 }
 
 function open(response: NodeResponse, admission: Admission, mayDetach: boolean, report: Report): void {
-  const { headers, wire } = admission;
   let isOpened = false;
   const openStreamOn = (sink: Sink): Connection => {
     isOpened = true;
     return admission.open(sink);
   };
   try {
-    begin(response, wire, headers, mayDetach, openStreamOn, report);
+    begin(response, admission, mayDetach, openStreamOn, report);
   } catch (error) {
     // The head could not be sent. `open` gives the place back itself if it throws.
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `openStreamOn` may have run.
@@ -172,8 +170,7 @@ function open(response: NodeResponse, admission: Admission, mayDetach: boolean, 
 /** Sends the head of an admitted response, and opens its stream. */
 function begin(
   response: NodeResponse,
-  wire: Wire,
-  headers: Headers,
+  { headers, wire, isPacked }: Admission,
   mayDetach: boolean,
   open: Admission["open"],
   report: Report,
@@ -187,7 +184,7 @@ function begin(
     return;
   }
   if (socket !== null && !("stream" in response)) closeIfQueued(socket);
-  if (SocketSink.fits(response, headers)) {
+  if (SocketSink.fits(response, headers, isPacked)) {
     SocketSink.open(response, headObject(headers), mayDetach, open, report);
     return;
   }
@@ -230,7 +227,14 @@ function withHeadersOf(response: NodeResponse, options: RequestOptions): Request
 }
 
 /** The headers that the hub sets unless the application does. */
-const hubHeaders = ["cache-control", "content-type", "vary", "x-accel-buffering", "x-content-type-options"];
+const hubHeaders = [
+  "cache-control",
+  "content-encoding",
+  "content-type",
+  "vary",
+  "x-accel-buffering",
+  "x-content-type-options",
+];
 
 /** The part of a Node request that a hub reads, in web-standard form. */
 class RequestView implements RequestWithBody {

@@ -48,8 +48,10 @@ export class SocketSink implements Sink {
   /**
    * Returns whether a response can be written to in this way: on Node itself, on HTTP/1.1, first in line on its connection, and changed
    * by no other code, such as middleware that compresses.
+   *
+   * @param isPacked Whether the hub compresses the body, so that its headers name a coding.
    */
-  static fits(response: NodeResponse, headers: Headers): response is ServerResponse {
+  static fits(response: NodeResponse, headers: Headers, isPacked: boolean): response is ServerResponse {
     return (
       isNode &&
       response instanceof ServerResponse &&
@@ -58,7 +60,7 @@ export class SocketSink implements Sink {
       response.write === ServerResponse.prototype.write &&
       response.end === ServerResponse.prototype.end &&
       !response.hasHeader("content-encoding") &&
-      !headers.has("content-encoding") &&
+      (isPacked || !headers.has("content-encoding")) &&
       !response.hasHeader("transfer-encoding")
     );
   }

@@ -10,6 +10,8 @@ import type { Answer } from "./answer.ts";
 export interface Admission {
   readonly headers: Headers;
   readonly wire: Wire;
+  /** Whether the body is compressed, as its headers say. The sink gets it in that form. */
+  readonly isPacked: boolean;
   /**
    * Opens the stream on a sink. The adapter must call `drained` on the connection when the sink drains, and `gone` when
    * the sink is closed.

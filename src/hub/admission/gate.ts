@@ -17,6 +17,7 @@ import type { Topics } from "../topics/topics.ts";
 import { awaitBeginning } from "./await-beginning.ts";
 import { assertNotExpired, authorize, callApplication, type Grant } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
+import { negotiateCoding } from "./content-coding.ts";
 import { addStreamHeaders, type RequestOptionsWithPolicy } from "./headers.ts";
 import { isForDocument } from "./negotiate.ts";
 import { clientKey } from "./client-address.ts";
@@ -134,25 +135,25 @@ export class Gate {
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
-      const opensStream = surface?.opensStream !== false;
-      if (opensStream) this.#capacity.assertRoom(claim);
+      if (surface?.needsRoom !== false) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
-        const allowed = { ...stream, topics: grant.topics };
-        callApplication(settings, () => allowed.topics.forEach((topic) => this.#topics.assertTopic(topic)));
+        const { topics } = grant;
+        callApplication(settings, () => topics.forEach((topic) => this.#topics.assertTopic(topic)));
         // A surface may begin a topic anew that has expired.
-        const isGone = surface === undefined && allowed.topics.every((topic) => this.#topics.isExpired(topic));
+        const isGone = surface === undefined && topics.every((topic) => this.#topics.isExpired(topic));
         if (isGone) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
         addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
+        const allowed = { ...stream, topics, isPacked: negotiateCoding(request, wire.wire, topics, headers, settings) };
         const given = grant.identity ?? options.identity;
         const identity = given === undefined ? undefined : copyText(given);
-        const enter = (): Decision | PromiseLike<Decision> => {
-          if (!opensStream) return { status: 204, headers: withoutType(headers), body: "" };
+        const enter = (opensStream: boolean): Decision | PromiseLike<Decision> => {
+          if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
           if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
           this.#capacity.assertRoom({ ...claim, identity });
           return { status: 200, headers, body: "" };
         };
-        return surface === undefined ? enter() : andThen(surface.act(), enter);
+        return andThen(surface?.act() ?? true, enter);
       });
       return isPromiseLike(decision) ? decision.then(undefined, refuse) : decision;
     } catch (error) {
@@ -189,7 +190,7 @@ export class Gate {
       }
       if (isReadPlainSse(stream, topics)) {
         release();
-        return { status: 204, headers: withoutType(headers), body: "" };
+        return { status: 204, headers: withoutContent(headers), body: "" };
       }
       let leave = release;
       const admit = (startBy: number, place: Place): Admission => {
@@ -201,6 +202,7 @@ export class Gate {
         return {
           headers,
           wire: stream.format.wire,
+          isPacked: stream.isPacked,
           open: (sink) => {
             try {
               return this.#subscriptions.open(topics, stream, client, sink);
@@ -253,7 +255,7 @@ function expiredTopic(): CometError {
 }
 
 /** Returns whether a client resumes one of its topics. */
-function isReturning({ topics, positions }: StreamRequest): boolean {
+function isReturning({ topics, positions }: Pick<StreamRequest, "topics" | "positions">): boolean {
   return positions !== "unreadable" && topics.some((topic) => positions.has(topic));
 }
 
@@ -271,8 +273,10 @@ function isReadPlainSse({ format, positions }: StreamRequest, topics: readonly L
   });
 }
 
-function withoutType(headers: Headers): Headers {
+/** Removes the headers that describe a body. */
+function withoutContent(headers: Headers): Headers {
   headers.delete("content-type");
+  headers.delete("content-encoding");
   return headers;
 }
 

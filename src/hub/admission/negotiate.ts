@@ -1,5 +1,5 @@
 /**
- * Content negotiation: which wire answers a request that does not name one.
+ * Content negotiation: which wire answers a request that does not name one, and whether the client takes gzip.
  *
  * PROTOCOL.md, section 3, fixes the result. Plain pages, `EventSource` and curl depend on it, so neither the order of
  * `mediaTypes` nor the precedence of `Sec-Fetch-Dest` over `Accept` may change.
@@ -25,10 +25,10 @@ export function isForDocument(headers: { get(name: string): string | null }): bo
   return documents.has(headers.get("sec-fetch-dest") ?? "");
 }
 
-/** The longest `Accept` header that is read, in characters. Browsers send about 150. */
+/** The longest `Accept` and `Accept-Encoding` that are read, in characters. Browsers send about 150. */
 const MAX_ACCEPT_LENGTH = 2048;
 
-/** The weights of the media ranges of an `Accept` header: the highest one of each. */
+/** The weights of the media ranges or codings of a header: the highest one of each. */
 type Weights = ReadonlyMap<string, number>;
 
 /**
@@ -56,6 +56,18 @@ export function acceptedWire(headers: { get(name: string): string | null }): Wir
   if (best !== undefined) return best.wire;
   const types = mediaTypes.map(([, type]) => type).join(", ");
   throw new CometError("ERR_ACCEPT", `The client accepts no wire of this server. It offers ${types}.`);
+}
+
+/**
+ * Returns whether a client takes gzip at least as gladly as no coding (RFC 9110, 12.5.3). One that says nothing does not.
+ *
+ * @param accept The header `Accept-Encoding`.
+ */
+export function acceptsGzip(accept: string | null): boolean {
+  if (accept === null || accept.length > MAX_ACCEPT_LENGTH) return false;
+  const weights = parseAccept(accept);
+  const gzip = weights.get("gzip") ?? weights.get("x-gzip") ?? weights.get("*") ?? 0;
+  return gzip > 0 && gzip >= (weights.get("identity") ?? 0);
 }
 
 /** Returns the weight of a media type: that of the most specific range that matches (RFC 9110, 12.5.1). */

@@ -68,7 +68,7 @@ export function readRequest(
   wire: WireChoice,
   settings: HubSettings,
   { topics, nonce, surface }: SurfaceOptions,
-): StreamRequest {
+): Omit<StreamRequest, "isPacked"> {
   const from = query.single("from");
   const wait = query.single("wait");
   if (wait !== undefined && wait !== "0") {

@@ -3,18 +3,11 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { OlderMessages, OlderPage } from "../../log/older.ts";
 import { offsetOf } from "../../log/position.ts";
-import type { Format } from "../../wire/format.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
-import { readBatch, readNewest, readOlder } from "./batch.ts";
+import { readNewest, readOlder, type BatchSource } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
-
-/** The logs of a group, and the format in which its connections are sent them. */
-export interface BacklogSource {
-  readonly format: Format;
-  readonly logs: readonly Log[];
-}
 
 /**
  * Writes what one connection lacks, piece by piece, and applies the policies of topics whose logs have passed it.
@@ -22,7 +15,7 @@ export interface BacklogSource {
  * It moves the connection's cursors, and counts what is delivered and skipped. PROTOCOL.md, section 4, fixes the gaps.
  */
 export class Backlog {
-  readonly #source: BacklogSource;
+  readonly #source: BatchSource;
   readonly #policies: readonly OverflowPolicy[];
   readonly #counters: HubCounters;
   /**
@@ -40,7 +33,7 @@ export class Backlog {
 
   /** @param policies The policy of each topic. */
   constructor(
-    source: BacklogSource,
+    source: BatchSource,
     policies: readonly OverflowPolicy[],
     resumePoints: readonly ResumePoint[],
     counters: HubCounters,
@@ -75,7 +68,7 @@ export class Backlog {
       const piece = this.#applyPolicy(cursors, i, limits[i] as number);
       if (piece !== undefined) return piece;
     }
-    const batch = readBatch(this.#source.format, this.#source.logs, cursors, limits);
+    const batch = this.#source.read(cursors, limits);
     this.#counters.delivered += batch?.messages ?? 0;
     return batch?.bytes;
   }

@@ -23,6 +23,14 @@ export interface Batch {
   readonly messages: number;
 }
 
+/** The logs of a group, and the format in which its connections are sent them. */
+export interface BatchSource {
+  readonly format: Format;
+  readonly logs: readonly Log[];
+  /** Reads the next batch: see {@link readBatch}. Its bytes are the next to be written, if they are written. */
+  read(cursors: Cursors, limits: readonly number[]): Batch | undefined;
+}
+
 /**
  * Reads the messages after `cursors` up to `limits`, in the order of publication, as many as make one write, and moves
  * the cursors past them.

@@ -11,6 +11,7 @@ import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
 import { Backlog } from "./backlog.ts";
 import type { BatchSender } from "./batch-sender.ts";
+import type { BatchSource } from "./batch.ts";
 import { Cursors } from "./cursors.ts";
 import type { Group, Member } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
@@ -43,6 +44,8 @@ export interface ConnectionInit {
   readonly id: number;
   readonly client: StreamClient;
   readonly group: Group;
+  /** The group, or the sink if that reads from it. */
+  readonly source: BatchSource;
   /** The start of each topic of the group, and its policy. */
   readonly resumePoints: readonly ResumePoint[];
   readonly policies: readonly OverflowPolicy[];
@@ -85,7 +88,7 @@ export class Connection implements Subscription, Member {
   readonly #group: Group;
   readonly #maxBytes: number;
   readonly #maxWrites: number;
-  /** The bytes written to the sink. */
+  /** The bytes written to the sink, before it compresses them. */
   #bytes = 0;
   #writes = 0;
   #sink: Sink | undefined;
@@ -125,7 +128,7 @@ export class Connection implements Subscription, Member {
       if (position !== undefined) this.#cursors?.move(i, cursor, position);
     });
     this.states = Object.fromEntries(init.resumePoints.map(({ state }, i) => [this.topics[i] as string, state]));
-    this.#backlog = new Backlog(init.group, init.policies, init.resumePoints, context.counters);
+    this.#backlog = new Backlog(init.source, init.policies, init.resumePoints, context.counters);
     this.#group.connections += 1;
     context.counters.lagging += 1;
   }

@@ -51,3 +51,8 @@ export class Cursors {
     return new Cursors(this.#logs, this.#indexes.slice(), this.#positions.slice());
   }
 }
+
+/** Returns a name of a place. Batches of one group that begin at places of one name have equal bytes. */
+export function placeOf({ indexes, position }: Cursors): string {
+  return `${indexes.join()} ${position}`;
+}

@@ -5,9 +5,10 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
 import { batchSender, type BatchSender } from "./batch-sender.ts";
-import { readBatch } from "./batch.ts";
-import { Cursors } from "./cursors.ts";
+import { readBatch, type Batch, type BatchSource } from "./batch.ts";
+import { Cursors, placeOf } from "./cursors.ts";
 import type { Follower } from "../flusher.ts";
+import type { Packing } from "../packing/packing.ts";
 
 /** A connection, as its group sees it. */
 export interface Member {
@@ -50,10 +51,12 @@ const WRITES_PER_CLOCK_CHECK = 16;
  * meanwhile; a member's `lastPass` says whether its place is `#cursors` or `#cursorsBeforePass`. A pass costs each
  * member one write and one check of its result.
  */
-export class Group implements Follower {
+export class Group implements Follower, BatchSource {
   readonly key: string;
   readonly format: Format;
   readonly logs: readonly Log[];
+  /** The compression of its passes, if its connections are compressed. */
+  readonly packing: Packing | undefined;
   /** The time of the last pass, by the hub's clock. */
   lastPassAt: number = now();
   /** Whether the group is queued in the flusher. */
@@ -83,10 +86,11 @@ export class Group implements Follower {
   /** The connections that were members and have fallen behind. */
   #behind: SmallSet<Member>;
 
-  constructor(key: string, format: Format, logs: readonly Log[]) {
+  constructor(key: string, format: Format, logs: readonly Log[], packing?: Packing) {
     this.key = key;
     this.format = format;
     this.logs = logs;
+    this.packing = packing;
     this.#heartbeat = utf8(format.heartbeat);
     this.#cursorsBeforePass = this.#cursors = Cursors.at(logs, this.heads);
   }
@@ -117,6 +121,10 @@ export class Group implements Follower {
   /** The end of each log. */
   get heads(): readonly number[] {
     return this.logs.map((log) => log.head);
+  }
+
+  read(cursors: Cursors, limits: readonly number[]): Batch | undefined {
+    return readBatch(this.format, this.logs, cursors, limits);
   }
 
   sent(log: Log): number {
@@ -266,17 +274,25 @@ export class Group implements Follower {
       this.#moveToHeads();
       this.#pass = "serve";
     } else {
-      const batch = readBatch(this.format, this.logs, this.#cursors, this.heads);
+      const batch = this.read(this.#cursors, this.heads);
       if (batch === undefined && !this.#heartbeatDue) return false;
       this.#pass = batch?.bytes ?? this.#heartbeat;
       this.#passMessages = batch?.messages ?? 0;
-      this.#sender = batchSender();
+      // Compressed members are not all sent the same bytes.
+      this.#sender = this.packing === undefined ? batchSender() : undefined;
       this.#heartbeatDue = false;
+      this.packing?.beginPass(this.#pass, batch && this.#missedStretch);
     }
     this.#passNumber += 1;
     this.#nextMember = this.#first;
     this.lastPassAt = now();
     return true;
+  }
+
+  /** The stretch of the pass that begins, if connections have fallen behind and will miss it. */
+  get #missedStretch(): { readonly from: string; readonly end: readonly number[] } | undefined {
+    if (this.#behind === undefined) return undefined;
+    return { from: placeOf(this.#cursorsBeforePass), end: this.#cursors.copy().indexes };
   }
 
   #moveToHeads(): void {

@@ -22,6 +22,8 @@ export interface StreamRequest {
   readonly from: Start | undefined;
   /** Whether a poll without new messages waits for one. */
   readonly waits: boolean;
+  /** Whether the response is compressed. */
+  readonly isPacked: boolean;
   /** The age in milliseconds at which the connection is recycled, if it is below the hub's `maxConnectionAgeMs`. */
   readonly maxAgeMs?: number;
 }

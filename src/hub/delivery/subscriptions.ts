@@ -9,7 +9,9 @@ import type { Flusher } from "../flusher.ts";
 import type { Group } from "./group.ts";
 import { resumePoint, type ResumePoint } from "./resume-point.ts";
 import type { StreamClient, StreamRequest } from "./stream-request.ts";
+import { PackedSink } from "./packed-sink.ts";
 import type { Sink } from "./sink.ts";
+import type { PackingContext } from "../packing/packing-context.ts";
 import type { Wire } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import type { CloseReason, Subscription } from "../subscription.ts";
@@ -48,17 +50,27 @@ export class Subscriptions {
   readonly #flusher: Flusher;
   readonly #sweeper: Sweeper;
   readonly #counters: HubCounters;
+  /** Where connections are compressed, if any are. */
+  readonly #packing: PackingContext | undefined;
   readonly #groups = new Groups();
   readonly #context: ConnectionContext;
   readonly #observers: SubscriptionObserver[] = [];
   #onAllReleased: (() => void) | undefined;
 
-  constructor(settings: HubSettings, capacity: Capacity, flusher: Flusher, sweeper: Sweeper, counters: HubCounters) {
+  constructor(
+    settings: HubSettings,
+    capacity: Capacity,
+    flusher: Flusher,
+    sweeper: Sweeper,
+    counters: HubCounters,
+    packing?: PackingContext,
+  ) {
     this.#settings = settings;
     this.#capacity = capacity;
     this.#flusher = flusher;
     this.#sweeper = sweeper;
     this.#counters = counters;
+    this.#packing = packing;
     this.#context = {
       heartbeatMs: settings.heartbeatMs,
       counters,
@@ -83,15 +95,19 @@ export class Subscriptions {
     let group: Group | undefined;
     let connection: Connection | undefined;
     try {
-      const { format } = request;
+      const { format, isPacked } = request;
       const policies = topics.map(({ settings }) => client.overflow ?? settings.overflow);
-      group = this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
+      group = isPacked
+        ? this.#groups.join(format, topics, this.#packing)
+        : this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
+      const packed = group.packing && new PackedSink(sink, group.packing, group);
       const resumePoints = resumePointsOf(topics, request, client, policies, group);
       this.#counters.opened += 1;
-      connection = new Connection(this.#context, sink, {
+      connection = new Connection(this.#context, packed ?? sink, {
         id: this.#counters.opened,
         client,
         group,
+        source: packed ?? group,
         resumePoints,
         policies,
         awaited: topics.filter(({ isAwaited }) => isAwaited),

@@ -1,4 +1,3 @@
-import { CometError } from "../../core/errors.ts";
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { randomName } from "../../core/random-name.ts";
 import { checkField } from "../../core/validate-field.ts";
@@ -44,6 +43,7 @@ interface Beginning {
 
 /** The methods of {@link Answers.fetch}. */
 const METHODS = "GET, HEAD, DELETE";
+const NO_STORE = { "cache-control": "no-store" };
 
 /**
  * The answers of language models, in the UI message stream protocol of the AI SDK: each is produced once, and read and
@@ -104,8 +104,11 @@ export class Answers {
     ...platform: readonly unknown[]
   ): Promise<Response> {
     assertFunction("The producer of an answer", produce);
-    const act = (): Promise<void> => this.#begin(name, request.headers.get("idempotency-key"), produce);
-    return this.#respond(request, name, options, { opensStream: true, act }, platform);
+    const act = async (): Promise<boolean> => {
+      await this.#begin(name, request.headers.get("idempotency-key"), produce);
+      return true;
+    };
+    return this.#respond(request, name, options, { needsRoom: true, act }, platform);
   }
 
   /**
@@ -125,32 +128,33 @@ export class Answers {
   ): Promise<Response> {
     const { method } = request;
     if (method === "DELETE") {
-      const act = (): Promise<void> => this.#hub.stop(name);
-      return this.#respond(request, name, options, { opensStream: false, act }, platform);
+      const stop = async (): Promise<boolean> => {
+        await this.#hub.stop(name);
+        return false;
+      };
+      return this.#respond(request, name, options, { needsRoom: false, act: stop }, platform);
     }
     if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405, headers: { allow: METHODS } });
-    const found = { isAbsent: false };
-    const act = async (): Promise<void> => {
+    const find = async (): Promise<boolean> => {
       const topic = this.#hub._producedTopic(name);
       await topic.refresh();
-      found.isAbsent = !topic.hasBegun;
-      if (found.isAbsent) throw new CometError("ERR_TOPIC_UNKNOWN", "There is no such answer.");
+      return topic.hasBegun;
     };
-    const response = await this.#respond(request, name, options, { opensStream: true, act }, platform);
-    if (!found.isAbsent && response.status !== 410) return response;
-    return new Response(null, { status: 204, headers: { "cache-control": "no-store" } });
+    const response = await this.#respond(request, name, options, { needsRoom: true, act: find }, platform);
+    // It has expired.
+    return response.status === 410 ? new Response(null, { status: 204, headers: NO_STORE }) : response;
   }
 
   #respond(
     request: Request,
     name: string,
     options: RequestOptions,
-    { opensStream, act }: Omit<SurfaceAnswer, "format">,
+    { needsRoom, act }: Omit<SurfaceAnswer, "format">,
     platform: readonly unknown[],
   ): Promise<Response> {
     const headers = new Headers(options.headers);
     for (const [header, value] of Object.entries(UI_MESSAGE_HEADERS)) headers.set(header, value);
-    const surface: SurfaceAnswer = { format: uiMessageFormat, opensStream, act };
+    const surface: SurfaceAnswer = { format: uiMessageFormat, needsRoom, act };
     const all: SurfaceOptions = { ...options, topics: [name], headers, surface };
     return respond(
       request,

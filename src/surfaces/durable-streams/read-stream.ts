@@ -125,6 +125,7 @@ async function follow(
     positions: new Map([[name, stream.positionOf(from)]]),
     from: undefined,
     waits: true,
+    isPacked: false,
     maxAgeMs: MAX_LIVE_AGE_MS,
   };
   const identity = grant.identity ?? options.identity;

@@ -2,7 +2,7 @@
  * The application that the contract of runtimes runs on each of them: hubs by name, and orders that a test gives by POST
  * requests. It uses web standards alone.
  */
-import { Hub, type HubOptions, type HubStats } from "../../../src/index.ts";
+import { chunked, Hub, type HubOptions, type HubStats } from "../../../src/index.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 
 /** An order to one hub. */
@@ -161,13 +161,46 @@ export function quietResponse(): Response {
   );
 }
 
-/** A handler of web-standard requests: `/live/NAME`, `/order/NAME`, `/quiet`. */
+/** What was done to the endless sources of all responses. */
+export interface SourceCounts {
+  opened: number;
+  closed: number;
+}
+
+const counts: SourceCounts = { opened: 0, closed: 0 };
+
+/** A source without an end. The elements of the one called `quiet` are empty, and so not sent. The one called `short` ends. */
+export async function* endless(name: string): AsyncGenerator<string> {
+  counts.opened += 1;
+  try {
+    for (let turn = 0; name !== "short" || turn < 100; turn += 1) {
+      yield name === "quiet" ? "" : "more\n";
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  } finally {
+    counts.closed += 1;
+  }
+}
+
+/** The counts of the endless sources if they have this name. */
+export function sourceCounts(name: string): SourceCounts | undefined {
+  return name === "counts" ? counts : undefined;
+}
+
+/** Answers `/chunked/NAME` with the counts of the endless sources, or with an endless response of `chunked`. */
+export function chunkedResponse(name: string): Response {
+  const counts = sourceCounts(name);
+  return counts === undefined ? chunked(endless(name)) : Response.json(counts);
+}
+
+/** A handler of web-standard requests: `/live/NAME`, `/order/NAME`, `/chunked/NAME`, `/quiet`. */
 export function webApp<Platform extends unknown[]>(
   live: (name: string, request: Request, ...platform: Platform) => Promise<Response>,
 ): (request: Request, ...platform: Platform) => Promise<Response> {
   return async (request, ...platform) => {
     const { kind, name } = partsOf(request.url);
     if (kind === "live") return live(name, request, ...platform);
+    if (kind === "chunked") return chunkedResponse(name);
     return kind === "order" ? answerOrder(request, name) : quietResponse();
   };
 }

@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import type { HubOptions } from "../../../src/index.ts";
 import { wires, streams, type Follower } from "../hub.ts";
 import { until } from "../sources.ts";
-import type { HubState } from "./app.ts";
+import type { HubState, SourceCounts } from "./app.ts";
 import { RawClient } from "./raw-client.ts";
 import { RuntimeProcess } from "./runtime-process.ts";
 import type { Runtime } from "./runtimes.ts";
@@ -59,6 +59,30 @@ async function deliversOnEveryWire(world: World): Promise<void> {
   const rest = await server.follow(hub, "topic=t&wire=poll&from=oldest");
   expect((await rest.ended()).data).toEqual(messages);
   await stateIs(world, hub, nobodyIsLeft);
+}
+
+/** Streams are compressed once for all, and each ends with a checksum that the client compares. */
+async function compresses(world: World): Promise<void> {
+  const { server } = world;
+  const hub = await world.hub({ compression: true });
+  const messages = Array.from({ length: 20 }, (_, i) => `message ${i} of a runtime, all of which are much alike`);
+  const follow = (wire: string): Promise<Follower> => server.follow(hub, `topic=t&wire=${wire}&from=oldest`);
+  await server.order(hub, { op: "publish", topic: "t", messages: messages.slice(0, 10) });
+  const followers = await Promise.all([...streams, ...streams].map(follow));
+  for (const { response } of followers) expect(response.headers.get("content-encoding")).toBe("gzip");
+  await Promise.all(followers.map((follower) => follower.has(10)));
+  for (const message of messages.slice(10)) {
+    await server.order(hub, { op: "publish", topic: "t", messages: [message] });
+  }
+  await Promise.all(followers.map((follower) => follower.has(20)));
+  await server.order(hub, { op: "close", drainMs: 0 });
+  for (const follower of followers) {
+    expect((await follower.ended()).data).toEqual(messages);
+    expect(follower.end.reason).toBe("drain");
+  }
+  const { stats } = await server.order(hub, { op: "state" });
+  expect(stats.compression?.packed).toBeGreaterThan(0);
+  expect(stats.compression?.sentBytes).toBeLessThan(stats.compression?.plainBytes ?? 0);
 }
 
 async function resumes(world: World): Promise<void> {
@@ -337,10 +361,89 @@ async function keepsQuietStreams(world: World): Promise<void> {
   polling.leave("RST");
 }
 
+/** The hub breaks off clients that take nothing for too long. They see that the response is incomplete. */
+async function breaksOffClientsThatStall(world: World): Promise<void> {
+  const { server } = world;
+  const hub = await world.hub({ stallMs: 100, overflow: "skip", log: { maxBytes: 1_048_576 }, maxCometBytes: 1e9 });
+  const clients = await Promise.all(
+    streams.map((wire) =>
+      RawClient.send(server.port, `/live/${hub}?topic=t&wire=${wire}`, "GET", { reads: false, keeps: true }),
+    ),
+  );
+  await stateIs(world, hub, ({ stats }) => stats.connections === clients.length);
+  await server.order(hub, { op: "flood", topic: "t", count: 160, bytes: 62_500 });
+  const { reasons, errors } = await stateIs(world, hub, nobodyIsLeft);
+  expect([reasons, errors]).toEqual([clients.map(() => "stalled"), []]);
+  for (const client of clients) {
+    client.socket.resume();
+    await until(() => client.isClosed);
+    expect(client.text).toMatch(/^HTTP\/1.1 200 /);
+    expect(client.text.slice(-7)).not.toBe("\r\n0\r\n\r\n");
+  }
+  const { logsBreakOffs } = server.runtime.limits;
+  if (logsBreakOffs !== undefined) await until(() => server.prints(logsBreakOffs));
+}
+
+/**
+ * The hub ends the stream of a client whose backlog is no longer in the log: the client gets the end, and may resume. A hub
+ * whose topics are in storage looks for the backlog there, and the client gets a gap.
+ */
+async function endsClientsThatOverflow(world: World): Promise<void> {
+  const { server } = world;
+  const hub = await world.hub({ log: { maxBytes: 1_048_576 }, maxCometBytes: 1e9 });
+  const clients = await Promise.all(
+    streams.map((wire) =>
+      RawClient.send(server.port, `/live/${hub}?topic=t&wire=${wire}`, "GET", { reads: false, keeps: true }),
+    ),
+  );
+  await stateIs(world, hub, ({ stats }) => stats.connections === clients.length);
+  await server.order(hub, { op: "flood", topic: "t", count: 160, bytes: 62_500 });
+  await stateIs(world, hub, ({ stats }) => stats.lagging === clients.length);
+  const { hasStorage = false } = server.runtime.limits;
+  for (const client of clients) {
+    client.socket.resume();
+    await client.has(hasStorage ? '"missed":' : '"reason":"overflow"');
+    if (hasStorage) client.leave("RST");
+  }
+  const { reasons, errors } = await stateIs(world, hub, nobodyIsLeft);
+  expect([reasons, errors]).toEqual([clients.map(() => (hasStorage ? "client" : "overflow")), []]);
+  for (const { socket } of clients) socket.destroy();
+}
+
+/** HEAD of a response of `chunked` is answered while its source waits, and the source ends with the connection. */
+async function answersHeadOfChunked({ server }: World): Promise<void> {
+  const countsAre = async (isReached: (counts: SourceCounts) => boolean): Promise<void> => {
+    const look = async (): Promise<SourceCounts> =>
+      (await fetch(`http://127.0.0.1:${server.port}/chunked/counts`)).json() as Promise<SourceCounts>;
+    while (!isReached(await look())) await sleep(10);
+  };
+  const get = await (await RawClient.send(server.port, "/chunked/endless")).has("more");
+  get.leave("RST");
+  await countsAre(({ opened, closed }) => opened === 1 && closed === 1);
+  const head = await RawClient.send(server.port, "/chunked/quiet", "HEAD");
+  const { text } = await head.has("\r\n\r\n");
+  expect(text).toMatch(/^HTTP\/1.1 200 /);
+  expect(text).toMatch(/\r\ncache-control: no-store/i);
+  // Hono's server reads the body of a response to HEAD while the client is connected.
+  head.leave("RST");
+  await countsAre(({ opened, closed }) => opened === closed);
+}
+
 /** The cases, in the order of the columns. */
 export const cases: readonly Case[] = [
   { title: "delivers messages unchanged on every wire", column: "wires", run: deliversOnEveryWire },
   { title: "resumes from a position on every wire", column: "resume", run: resumes },
+  {
+    title: "compresses streams once for all clients",
+    column: "gzip",
+    run: compresses,
+    missing: ({ name, limits }) =>
+      limits.hasNoExit === true
+        ? "a Worker compresses by itself what says so, so the hub sends it plain"
+        : name.startsWith("Deno")
+          ? "Deno's zlib ignores `dictionary`, so the hub sends everything plain"
+          : undefined,
+  },
   { title: "ends the streams of topics that end or whose source fails", column: "finite", run: endsFiniteTopics },
   {
     title: "holds less than 5 MB for a client that never reads",
@@ -350,6 +453,8 @@ export const cases: readonly Case[] = [
   { title: "awaits clients that read in a loop of publications", column: "awaits", run: waitsForClientsThatRead },
   { title: "notices clients that close their side", column: "FIN", run: (world) => noticesLeaving(world, "FIN") },
   { title: "notices clients that reset the connection", column: "RST", run: (world) => noticesLeaving(world, "RST") },
+  { title: "breaks off clients that take nothing", column: "stalled", run: breaksOffClientsThatStall },
+  { title: "ends the streams of clients that fall behind the log", column: "overflow", run: endsClientsThatOverflow },
   { title: "sends heartbeats", column: "heartbeat", run: sendsHeartbeats },
   { title: "recycles connections without loss", column: "recycle", run: recycles },
   { title: "drains", column: "drain", run: drains },
@@ -360,6 +465,11 @@ export const cases: readonly Case[] = [
     missing: ({ limits }) => (limits.hasNoExit === true ? "a Worker has no process that it can end" : undefined),
   },
   { title: "answers HEAD as GET", column: "HEAD", run: answersHead },
+  {
+    title: "answers HEAD of a `chunked` response whose source waits",
+    column: "HEAD of chunked",
+    run: answersHeadOfChunked,
+  },
   { title: "refuses with a status, a code and a reason", column: "refusals", run: refusesWithAReason },
   { title: "forgets clients that come and go", column: "comings", run: forgetsWhoHasLeft },
   {

@@ -1,13 +1,19 @@
 /** The server of `nodeHandler`: on Node, and on Bun with its `node:http`. Prints its port. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { nodeHandler } from "../../../src/adapters/node/index.ts";
-import { hubOf, obey, partsOf, type Order } from "./app.ts";
+import { nodeHandler, sendChunked } from "../../../src/adapters/node/index.ts";
+import { endless, hubOf, obey, partsOf, sourceCounts, type Order } from "./app.ts";
 
 const server = createServer((request, response) => {
   const { kind, name } = partsOf(request.url ?? "/");
   if (kind === "live") {
     void nodeHandler(hubOf(name).hub)(request, response);
+    return;
+  }
+  if (kind === "chunked") {
+    const counts = sourceCounts(name);
+    if (counts === undefined) void sendChunked(response, endless(name));
+    else response.end(JSON.stringify(counts));
     return;
   }
   let text = "";

@@ -2,7 +2,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { cometObject } from "../../../src/adapters/workers/index.ts";
 import { Hub, type HubOptions } from "../../../src/index.ts";
-import { answerOrder, NotedHub, notedOptions, partsOf, quietResponse, type Order } from "./app.ts";
+import {
+  answerOrder,
+  chunkedResponse,
+  collectGarbage,
+  NotedHub,
+  notedOptions,
+  partsOf,
+  quietResponse,
+  type Order,
+} from "./app.ts";
 
 /** The options of each hub, and all that its hooks were called with. The objects run in this isolate too. */
 const created = new Map<string, { options: HubOptions; reasons: string[]; errors: string[] }>();
@@ -17,7 +26,11 @@ interface Storage {
   readonly storage: { readonly sql: { exec(query: string): { toArray(): { n: number }[] } } };
 }
 
-let instances = 0;
+/** Every object that was made, by the number of its making. It does not keep an object in memory. */
+const instances: WeakRef<object>[] = [];
+
+/** The numbers of the objects whose alarm has run in this process. */
+const alarms: number[] = [];
 
 export class Live extends cometObject(DurableObject, {
   hub: (_, name = "") => {
@@ -25,12 +38,17 @@ export class Live extends cometObject(DurableObject, {
     return notedOptions(options, reasons, errors);
   },
 }) {
-  readonly #number = (instances += 1);
+  readonly #number = instances.push(new WeakRef(this)) - 1;
   readonly #sql: Storage["storage"]["sql"];
 
   constructor(state: ConstructorParameters<typeof DurableObject>[0], env: unknown) {
     super(state as never, env);
     this.#sql = (state as Storage).storage.sql;
+  }
+
+  override alarm(): Promise<void> {
+    alarms.push(this.#number);
+    return super.alarm();
   }
 
   override fetch(request: Request): Promise<Response> {
@@ -45,6 +63,8 @@ export class Live extends cometObject(DurableObject, {
           this.#sql.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]?.n ?? 0;
         return Promise.resolve(Response.json({ messages: count("message"), instance: this.#number }));
       }
+      case "inside":
+        return Promise.resolve(chunkedResponse(name));
       case "taken":
         this.#sql.exec("CREATE TABLE message (id INTEGER)");
         return Promise.resolve(Response.json(null));
@@ -77,6 +97,12 @@ export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { kind, name } = partsOf(request.url);
     if (kind === "quiet") return quietResponse();
+    if (kind === "chunked") return chunkedResponse(name);
+    if (kind === "objects") {
+      collectGarbage();
+      const inMemory = [...instances.keys()].filter((number) => instances[number]?.deref() !== undefined);
+      return Response.json({ inMemory, alarms });
+    }
     if (kind === "plain") return Response.json([atStart, plainHub()]);
     const object = env.LIVE.get(env.LIVE.idFromName(name));
     if (kind === "publish") return Response.json(await object.publish("t", (await request.json()) as string));

@@ -11,6 +11,9 @@ import { programFolder, type Runtime } from "./runtimes.ts";
 /** The order to one hub, with its result. */
 type Result<O extends Order> = O extends { op: "state" } ? HubState : O extends { op: "publish" } ? string : null;
 
+/** A kept connection may close just as it is used again: Node's server closes those that are idle for 5 s. */
+const notKept = { connection: "close" };
+
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -83,11 +86,17 @@ export class RuntimeProcess {
 
   /** What it has printed besides its port and what the runtime itself warns of. */
   get output(): string {
-    const { logs } = this.runtime.limits;
+    const { logs, logsBreakOffs } = this.runtime.limits;
     const rest = this.#output()
       .replace(/^port \d+\n/m, "")
-      .replace(/^\{"event":"listen".*\n/gm, "");
+      .replace(/^\{"event":"listen".*\n/gm, "")
+      .replace(logsBreakOffs ?? "", "");
     return logs === undefined ? rest : rest.replace(logs, "");
+  }
+
+  /** Whether it has printed this. */
+  prints(text: RegExp): boolean {
+    return this.#output().search(text) !== -1;
   }
 
   /** Gives an order to a hub. */
@@ -95,6 +104,7 @@ export class RuntimeProcess {
     const response = await fetch(`http://127.0.0.1:${this.port}/order/${hub}`, {
       method: "POST",
       body: JSON.stringify(order),
+      headers: notKept,
     });
     const { result, error } = (await response.json()) as { result?: Result<O>; error?: string };
     if (error !== undefined) throw new Error(error);
@@ -102,8 +112,8 @@ export class RuntimeProcess {
   }
 
   /** Follows a hub. */
-  follow(hub: string, query: string, init?: RequestInit): Promise<Follower> {
-    return Follower.fetch(`http://127.0.0.1:${this.port}/live/${hub}?${query}`, init);
+  follow(hub: string, query: string): Promise<Follower> {
+    return Follower.fetch(`http://127.0.0.1:${this.port}/live/${hub}?${query}`, { headers: notKept });
   }
 
   /** The resident memory of the process in bytes. */

@@ -10,8 +10,12 @@ export interface Limits {
   readonly noticesFinLate?: boolean;
   /** A Worker has no process that it can end. */
   readonly hasNoExit?: boolean;
+  /** The hub's topics are in storage. */
+  readonly hasStorage?: boolean;
   /** What the runtime prints by itself. */
   readonly logs?: RegExp;
+  /** What the server prints for each response that the hub breaks off. */
+  readonly logsBreakOffs?: RegExp;
 }
 
 /** One row of the contract. */
@@ -33,11 +37,14 @@ const denoWarning = /^Deno\.serve: request\.signal aborts on successful response
 /** Bun warns of the connection without a hub that it closes while the case of quiet streams runs. */
 const bunWarning = /^warn: Bun\.serve\(\) timed out a request.*\n?/m;
 
+/** The error of a body that the hub breaks off, as Deno and Hono's server on Node print it, with its stack. */
+const brokenBody = /^(?:DOMException \[)?AbortError\]?: The stream was broken off\..*\n(?: +at .*\n)*/gm;
+
 const node = (version: string, served: string, program: string): Runtime => ({
   name: `Node ${version.split(".")[0] ?? ""}, ${served}`,
   program,
   command: async (bundle) => [await installedNode(version), "--expose-gc", bundle],
-  limits: {},
+  limits: program === "program-hono.ts" ? { logsBreakOffs: brokenBody } : {},
 });
 
 const bun = (served: string, program: string, ...args: string[]): Runtime => ({
@@ -52,7 +59,7 @@ const deno = (served: string, ...args: string[]): Runtime => ({
   name: `Deno ${releases.deno}, ${served}`,
   program: "program-deno.ts",
   command: async (bundle) => [await installedRuntime("deno"), "run", "-A", "--v8-flags=--expose-gc", bundle, ...args],
-  limits: { logs: denoWarning },
+  limits: { logs: denoWarning, logsBreakOffs: brokenBody },
 });
 
 /** A Worker, and a namespace of Durable Objects whose storage is in the folder of the bundle. */
@@ -84,7 +91,13 @@ export const workers: Runtime = {
     writeFileSync(join(folder, "config.capnp"), workerConfig(folder));
     return [await installedRuntime("workerd"), "serve", join(folder, "config.capnp"), "--control-fd=3"];
   },
-  limits: { noticesFinLate: true, hasNoExit: true, logs: /^workerd\/api\/per-isolate-bootstrap\.c\+\+.*\n?/m },
+  limits: {
+    noticesFinLate: true,
+    hasNoExit: true,
+    hasStorage: true,
+    logs: /^workerd\/api\/per-isolate-bootstrap\.c\+\+.*\n?/m,
+    logsBreakOffs: /^.*\(AbortError\): The stream was broken off\..*\n/gm,
+  },
 };
 
 export const nodeHandlers: readonly Runtime[] = nodeVersions.map((v) => node(v, "nodeHandler", "program-node.ts"));

@@ -1,10 +1,26 @@
 /** The table of docs/runtimes.md, from the cases and the runtimes of the contract. */
 import { cases } from "./cases.ts";
-import { runtimes } from "./runtimes.ts";
+import { runtimes, type Limits } from "./runtimes.ts";
 
 /** The lines between which the document has what {@link runtimesTable} returns. */
 export const tableStart = "<!-- table: npm run docs:runtimes -->";
 export const tableEnd = "<!-- end of table -->";
+
+/** What the cell of a case says about a limit of the runtime, if the case shows one. */
+function limitOf(column: string, limits: Limits): { readonly cell: string; readonly reason: string } | undefined {
+  const { noticesFinLate = false, logsBreakOffs, hasStorage = false } = limits;
+  if (column === "FIN" && noticesFinLate) {
+    const reason = "the runtime learns of it when the hub next writes, at the latest with the next heartbeat";
+    return { cell: "late", reason };
+  }
+  if (column === "stalled" && logsBreakOffs !== undefined) {
+    return { cell: "printed", reason: "the server prints an error for each of them" };
+  }
+  if (column === "overflow" && hasStorage) {
+    return { cell: "gap", reason: "the hub reads what is missing from the storage, and a client gets a `gap`" };
+  }
+  return undefined;
+}
 
 /** Returns a table with a row for each runtime and a column for each case, and the reasons of the cases that are missing. */
 export function runtimesTable(): string {
@@ -19,9 +35,8 @@ export function runtimesTable(): string {
     ...cases.map(({ column, missing }) => {
       const reason = missing?.(runtime);
       if (reason !== undefined) return `(${numberOf(reason)})`;
-      return column === "FIN" && runtime.limits.noticesFinLate === true
-        ? `late (${numberOf("the runtime learns of it when the hub next writes, at the latest with the next heartbeat")})`
-        : "yes";
+      const limit = limitOf(column, runtime.limits);
+      return limit === undefined ? "yes" : `${limit.cell} (${numberOf(limit.reason)})`;
     }),
   ]);
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;

@@ -55,6 +55,7 @@ describe("options of a hub", () => {
     ["onClose", ["x"]],
     ["onError", [{}]],
     ["overflow", ["drop", "", 1, true, ["skip"]]],
+    ["compression", ["gzip", "", 1, null, {}, ["news"]]],
     ["callbacks", ["cometMessage", {}, 1]],
     [
       "cors",

@@ -382,6 +382,7 @@ describe("the address of an answer", () => {
   test("responds with 204 to GET and DELETE where there is none", async () => {
     const site = await chatSite();
     for (const method of ["GET", "DELETE"]) expect((await stream(site, { method })).status).toBe(204);
+    expect(site.hub.stats().rejected).toBe(0);
   });
 
   test("responds with 204 to GET once the answer has expired", async () => {

@@ -1,0 +1,68 @@
+/**
+ * Compression once for all beside none, and beside a compressor for each connection: `npm run bench:compression`. Bytes and
+ * CPU time of the server for each delivery, by kind of traffic and number of clients, and for clients that resume.
+ *
+ * Every trial has a new server process; the variants of a row alternate, and figures are medians. `-- --quick` for one
+ * round of each, `-- --kinds=ticker,chat` and `-- --clients=1,1000` for some.
+ */
+import { loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { medians } from "../../test/support/statistics.ts";
+import { inFreshProcess } from "../support/fresh-process.ts";
+import { machine } from "../support/machine.ts";
+import { inRounds } from "../support/rounds.ts";
+import { kinds, type Kind } from "./traffic.ts";
+import type { TrialResult, TrialSpec } from "./trial.ts";
+import { variants, type Variant } from "./variants.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    kinds: { type: "string", default: kinds.join() },
+    clients: { type: "string", default: "1,10,100,1000" },
+    variants: { type: "string", default: variants.join() },
+    cores: { type: "string", default: "0,1" },
+  },
+});
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 7));
+const wanted = values.variants.split(",") as Variant[];
+const [serverCore = 0, loadCore = 1] = values.cores.split(",").map(Number);
+
+/** The deliveries of one trial, about, and the fewest flushes. */
+const DELIVERIES = values.quick ? 40_000 : 100_000;
+const FEWEST_FLUSHES = 60;
+const MOST_FLUSHES = 2000;
+
+const trial = new URL("trial.ts", import.meta.url);
+const run = async (spec: TrialSpec): Promise<TrialResult> =>
+  (await inFreshProcess(trial, [JSON.stringify(spec)], loadCore)) as TrialResult;
+
+/** Measures all variants of a row, and prints them beside plain. */
+async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">): Promise<void> {
+  const results = await inRounds(wanted, rounds, (variant) => run({ ...spec, variant, cores: [serverCore, loadCore] }));
+  const figures = new Map([...results].map(([variant, all]) => [variant, medians(all)]));
+  const plain = figures.get("plain");
+  const cells = [...figures].map(([variant, { cpuUs, bytes }]) => {
+    const beside = plain === undefined || variant === "plain" ? "" : ` (${(plain.bytes / bytes).toFixed(1)} x fewer)`;
+    const ratio = plain === undefined || variant === "plain" ? "" : ` (${(cpuUs / plain.cpuUs).toFixed(2)} x)`;
+    return `${variant} ${cpuUs.toFixed(1)} us${ratio}, ${bytes.toFixed(0)} B${beside}`;
+  });
+  console.log(`${title}: ${cells.join("; ")}`);
+}
+
+const { node, cpu, cores } = machine();
+console.log(`Node ${node}, ${cpu}, ${cores} cores, load ${(loadavg()[0] ?? 0).toFixed(1)}; medians of ${rounds}.`);
+for (const kind of values.kinds.split(",") as Kind[]) {
+  for (const clients of values.clients.split(",").map(Number)) {
+    for (const perFlush of [1, 10]) {
+      const flushes = Math.round(DELIVERIES / clients / perFlush);
+      const within = Math.min(MOST_FLUSHES, Math.max(FEWEST_FLUSHES, flushes));
+      const spec = { kind, clients, flushes: within, perFlush, backlogBytes: 0 };
+      await row(`${kind}, ${clients} clients, ${perFlush} a flush`, spec);
+    }
+  }
+}
+const resuming = { kind: "ticker", clients: 300, flushes: 0, perFlush: 0, backlogBytes: 366 * 1024 } as const;
+await row("300 clients that resume 366 KiB", resuming);
+console.log(`Load at the end: ${(loadavg()[0] ?? 0).toFixed(1)}.`);

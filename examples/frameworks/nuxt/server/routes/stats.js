@@ -1,0 +1,3 @@
+import { hub } from "../utils/hub.js";
+
+export default defineEventHandler(() => hub.stats());

@@ -1,0 +1,3 @@
+import { version } from "../utils/hub.js";
+
+export default defineEventHandler(() => version);

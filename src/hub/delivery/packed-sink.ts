@@ -1,0 +1,57 @@
+import type { Log } from "../../log/log.ts";
+import type { Format } from "../../wire/format.ts";
+import { PackedBody, type BacklogPiece } from "../packing/packed-body.ts";
+import type { Packing } from "../packing/packing.ts";
+import { readBatch, type Batch, type BatchSource } from "./batch.ts";
+import { placeOf, type Cursors } from "./cursors.ts";
+import type { Sink } from "./sink.ts";
+
+/**
+ * A sink of a compressed response: it passes blocks to the sink of the adapter.
+ *
+ * It recognizes the bytes of a pass by their identity. A backlog is read through it, so that it knows the next bytes,
+ * and so that a connection which has missed a few passes is sent the blocks of these.
+ */
+export class PackedSink implements Sink, BatchSource {
+  readonly isChunked = false;
+  readonly format: Format;
+  readonly logs: readonly Log[];
+  readonly #sink: Sink;
+  readonly #body: PackedBody;
+  /** The piece of a backlog that was read last. */
+  #piece: (BacklogPiece & { readonly bytes: Uint8Array }) | undefined;
+
+  constructor(sink: Sink, packing: Packing, { format, logs }: BatchSource) {
+    this.#sink = sink;
+    this.#body = new PackedBody(packing, sink.isChunked);
+    this.format = format;
+    this.logs = logs;
+  }
+
+  read(cursors: Cursors, limits: readonly number[]): Batch | undefined {
+    const from = placeOf(cursors);
+    const pass = this.#body.passFrom(from);
+    const end = pass?.stretch?.end;
+    const isWithin = end?.every((index, i) => index <= (limits[i] as number)) === true;
+    const batch = readBatch(this.format, this.logs, cursors, isWithin ? end : limits);
+    if (batch === undefined) return undefined;
+    // A tape that was dropped meanwhile may end its pieces elsewhere.
+    const isWhole = isWithin && cursors.indexes.every((index, i) => index === end[i]);
+    this.#piece = { bytes: batch.bytes, key: `${from} ${cursors.indexes.join()}`, pass: isWhole ? pass : undefined };
+    return batch;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    const piece = this.#piece?.bytes === bytes ? this.#piece : undefined;
+    this.#piece = undefined;
+    return this.#sink.write(bytes.length === 0 ? bytes : this.#body.write(bytes, piece));
+  }
+
+  end(bytes: Uint8Array): void {
+    this.#sink.end(this.#body.end(bytes));
+  }
+
+  destroy(): void {
+    this.#sink.destroy();
+  }
+}

@@ -1,0 +1,117 @@
+import { joinBytes } from "../../core/bytes.ts";
+import { chunkOf } from "../../wire/chunked-coding.ts";
+import { combineSums, GZIP_HEAD, gzipTrailer, storedBlocks } from "./gzip.ts";
+import type { Packing, Pass, Prefix } from "./packing.ts";
+
+/** A part of a backlog that a body is about to be sent. */
+export interface BacklogPiece {
+  /** Its name: pieces of one group with equal names have equal bytes. */
+  readonly key: string;
+  /** The held pass that it is, if it is one. */
+  readonly pass: Pass | undefined;
+}
+
+/**
+ * The gzip member of one connection: it turns the bytes that are written into blocks, most of them shared.
+ *
+ * It knows what its client has had, so it alone decides whether a block may be sent. A block of a pass may refer to the
+ * passes of its epoch, if the client has had all of these in a row, with nothing of its own in between.
+ *
+ * The checksum costs nothing while passes follow one another: it is that of the group's text, from `#from` to `#at`, and
+ * is combined with the body's own when the row ends.
+ */
+export class PackedBody {
+  readonly #packing: Packing;
+  readonly #isChunked: boolean;
+  /** The checksum and length of what the client has had, without the row of passes that is going on. */
+  #sum = 0;
+  #length = 0;
+  /** The group's text before the row, and after its last pass; `undefined` if there is none. */
+  #from: Prefix | undefined;
+  #at: Prefix | undefined;
+  /** The epoch that the client has had all of; 0 for none. */
+  #epoch = 0;
+  #hasBegun = false;
+
+  /** @param isChunked Whether the result is to be in HTTP/1.1's chunked coding. */
+  constructor(packing: Packing, isChunked: boolean) {
+    this.#packing = packing;
+    this.#isChunked = isChunked;
+  }
+
+  /** Returns the held pass that begins at a place, if the client can read it. */
+  passFrom(from: string): Pass | undefined {
+    const pass = this.#packing.passFrom(from);
+    return pass !== undefined && this.#canRead(pass) ? pass : undefined;
+  }
+
+  /** Returns bytes as they are sent to the client. The first ones must be its own, not a pass. */
+  write(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
+    const pass = piece?.pass ?? this.#packing.passOf(bytes);
+    return this.#counted(bytes, pass === undefined ? this.#own(bytes, piece) : this.#shared(pass));
+  }
+
+  /** Returns the last bytes, and the end of the member. */
+  end(bytes: Uint8Array): Uint8Array {
+    this.#add(bytes);
+    const last = [...this.#head(), ...storedBlocks(bytes, true), gzipTrailer(this.#sum, this.#length)];
+    return this.#counted(bytes, this.#framed(last));
+  }
+
+  #canRead(pass: Pass): boolean {
+    return pass.startsEpoch || (this.#at === pass.before && this.#epoch === pass.epoch);
+  }
+
+  #shared(pass: Pass): Uint8Array {
+    const isInside = this.#canRead(pass);
+    if (this.#at !== pass.before) {
+      this.#endRow();
+      this.#from = pass.before;
+    }
+    this.#at = pass.after;
+    this.#epoch = isInside ? pass.epoch : 0;
+    return this.#packing.blockOf(pass, isInside).framed(this.#isChunked);
+  }
+
+  #own(bytes: Uint8Array, piece: BacklogPiece | undefined): Uint8Array {
+    this.#add(bytes);
+    const block = piece === undefined ? undefined : this.#packing.piece(piece.key, bytes);
+    if (block !== undefined && this.#hasBegun) return block.framed(this.#isChunked);
+    return this.#framed([...this.#head(), ...(block === undefined ? storedBlocks(bytes) : [block.framed(false)])]);
+  }
+
+  /** Adds bytes that are no pass to the checksum. */
+  #add(bytes: Uint8Array): void {
+    this.#endRow();
+    this.#epoch = 0;
+    this.#sum = this.#packing.context.sum(bytes, this.#sum);
+    this.#length += bytes.length;
+  }
+
+  /** Adds the row of passes to the checksum, and ends it. */
+  #endRow(): void {
+    if (this.#from === undefined || this.#at === undefined) return;
+    const length = this.#at.length - this.#from.length;
+    // The checksum of the group's text before the row is in `#at.sum` too: it cancels out.
+    this.#sum = combineSums(this.#sum ^ this.#from.sum, this.#at.sum, length);
+    this.#length += length;
+    this.#from = this.#at = undefined;
+  }
+
+  #head(): Uint8Array[] {
+    if (this.#hasBegun) return [];
+    this.#hasBegun = true;
+    return [GZIP_HEAD];
+  }
+
+  #framed(pieces: readonly Uint8Array[]): Uint8Array {
+    return this.#isChunked ? chunkOf(pieces) : joinBytes(pieces);
+  }
+
+  #counted(plain: Uint8Array, sent: Uint8Array): Uint8Array {
+    const { counters } = this.#packing.context;
+    counters.plainBytes += plain.length;
+    counters.sentBytes += sent.length;
+    return sent;
+  }
+}

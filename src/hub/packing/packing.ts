@@ -1,0 +1,213 @@
+import type { MeteredTape } from "../../log/log-memory.ts";
+import type { Block } from "./block.ts";
+import type { PackingContext } from "./packing-context.ts";
+import { SharedWindow } from "./shared-window.ts";
+
+/** The number of readers from which on each pass is packed: the packing then takes a small part of the writing. */
+const LARGE_GROUP = 64;
+/** The bytes, for each reader of a group, that readers outside of an epoch may cost before another one begins. */
+const RESTART_COST = 512;
+/** The shortest pass and the shortest piece of a backlog that are packed, in bytes. A heartbeat is shorter. */
+const SHORTEST_PASS = 40;
+const SHORTEST_PIECE = 256;
+/** The most that is held of passes for readers that lag, in bytes, and the most pieces of backlogs. */
+const MOST_HELD = 65_536;
+const MOST_PIECES = 16;
+/** The memory of a packing besides its blocks and its window. */
+const OVERHEAD = 600;
+
+/** The text of all passes of a group up to a point: its checksum and its length. Compared by identity. */
+export interface Prefix {
+  readonly sum: number;
+  readonly length: number;
+}
+
+/** The stretch of a group's logs that a pass sends: a name of its start, and the indexes of its end. */
+export interface Stretch {
+  readonly from: string;
+  readonly end: readonly number[];
+}
+
+/** One pass over a group. Its text is that of `after`, without that of `before`. */
+export interface Pass {
+  readonly before: Prefix;
+  readonly after: Prefix;
+  /** The epoch to whose bytes its block may refer, and whether it is the first pass of it, so that it refers to none. */
+  readonly epoch: number;
+  readonly startsEpoch: boolean;
+  /** The stretch of the logs, if the pass is held for readers that lag. */
+  readonly stretch: Stretch | undefined;
+}
+
+/** A pass, and its blocks once a body has needed them. */
+interface PackedPass extends Pass {
+  packed?: Block;
+  stored?: Block;
+}
+
+/**
+ * The compression of one group: each pass is packed once, and sent to all bodies that have had what its block refers to.
+ *
+ * A block refers to the last bytes of its *epoch*, which are the passes since the epoch began. A body that joins in the
+ * middle is sent the same passes as stored blocks. When this has cost enough, the next pass begins another epoch, whose
+ * first block refers to nothing, so that every body can take it. So no compressor lives from one pass to the next.
+ *
+ * Invariants: passes begin one after the other, and a pass is over before the next begins. Its bytes are one object, by
+ * which `passOf` knows them. The memory may drop everything that is held at any time, which costs bytes and breaks
+ * nothing: a window may be any end of the epoch.
+ */
+export class Packing implements MeteredTape {
+  readonly context: PackingContext;
+  held = 0;
+  readonly #window = new SharedWindow();
+  /** The bytes of the last pass to begin, and the pass. */
+  #bytes: Uint8Array = new Uint8Array(0);
+  #pass: PackedPass | undefined;
+  #after: Prefix = { sum: 0, length: 0 };
+  #epoch = 0;
+  /** The bodies that the pass has reached so far, inside the epoch and outside of it. */
+  #inside = 0;
+  #outside = 0;
+  /** The bytes that bodies outside of the epoch have been sent more than others. */
+  #debt = 0;
+  #isLarge = false;
+  /** The packed passes that bodies may have missed, by their start, the oldest first; and their memory. */
+  readonly #passes = new Map<string, PackedPass>();
+  #passBytes = 0;
+  /** The packed pieces of backlogs, the oldest first; and their memory. */
+  readonly #pieces = new Map<string, Block>();
+  #pieceBytes = 0;
+
+  constructor(context: PackingContext) {
+    this.context = context;
+  }
+
+  /**
+   * Begins the next pass.
+   *
+   * @param stretch The stretch that it sends, if readers lag, so that it is held for them.
+   */
+  beginPass(bytes: Uint8Array, stretch: Stretch | undefined): void {
+    this.#endPass();
+    if (stretch === undefined) this.#forgetPasses();
+    const readers = this.#inside + this.#outside;
+    const startsEpoch = this.#inside === 0 || (this.#outside > 0 && this.#debt >= RESTART_COST * readers);
+    if (startsEpoch) {
+      this.#epoch += 1;
+      this.#debt = 0;
+      this.#window.clear();
+    }
+    this.#isLarge = readers >= LARGE_GROUP;
+    this.#inside = this.#outside = 0;
+    const before = this.#after;
+    this.#after = { sum: this.context.sum(bytes, before.sum), length: before.length + bytes.length };
+    this.#bytes = bytes;
+    this.#pass = { before, after: this.#after, epoch: this.#epoch, startsEpoch, stretch };
+    this.#measure();
+  }
+
+  /** Returns the pass under way, if these are its bytes. */
+  passOf(bytes: Uint8Array): Pass | undefined {
+    return bytes === this.#bytes ? this.#pass : undefined;
+  }
+
+  /** Returns the packed pass that begins at a place, if it is held. */
+  passFrom(from: string): Pass | undefined {
+    const pass = this.#pass?.stretch?.from === from ? this.#pass : this.#passes.get(from);
+    return pass?.packed === undefined ? undefined : pass;
+  }
+
+  /**
+   * Returns the blocks of a pass for one body.
+   *
+   * @param isInside Whether the body has had the whole epoch so far. Pass `true` for a pass of `passFrom`.
+   */
+  blockOf(pass: Pass, isInside: boolean): Block {
+    const known: PackedPass = pass;
+    if (pass !== this.#pass) return known.packed as Block;
+    if (isInside) {
+      this.#inside += 1;
+      return (known.packed ??= this.#packPass(known));
+    }
+    this.#outside += 1;
+    return (known.stored ??= this.context.store(this.#bytes));
+  }
+
+  /**
+   * Returns a piece of a backlog as blocks that refer to nothing else. They are made once for all readers of the piece.
+   *
+   * @param key A name of the piece. Pieces with equal names have equal bytes.
+   * @returns `undefined` if it is short, or if there is no time to pack it.
+   */
+  piece(key: string, bytes: Uint8Array): Block | undefined {
+    const known = this.#pieces.get(key);
+    if (known !== undefined || bytes.length < SHORTEST_PIECE) return known;
+    const { backlogs, counters } = this.context;
+    if (!backlogs.isLeft) {
+      counters.overBudget += 1;
+      return undefined;
+    }
+    const block = this.context.pack(bytes, bytes.subarray(0, 0), backlogs);
+    this.#pieces.set(key, block);
+    this.#pieceBytes += block.held;
+    if (this.#pieces.size > MOST_PIECES) this.#pieceBytes -= dropFirst(this.#pieces).held;
+    this.#measure();
+    return block;
+  }
+
+  /** Frees the blocks and the window, because the memory needs the room. */
+  drop(): void {
+    this.context.memory.tapeDropped(this);
+    this.held = 0;
+    this.#window.free();
+    this.#forgetPasses();
+    this.#pieces.clear();
+    this.#pieceBytes = 0;
+  }
+
+  /** Packs the pass under way, or stores it if there is no time. Either way the next block may refer to it. */
+  #packPass(pass: PackedPass): Block {
+    const bytes = this.#bytes;
+    const { passes, counters } = this.context;
+    const isShort = bytes.length < SHORTEST_PASS;
+    const hasTime = !isShort && (this.#isLarge || passes.isLeft);
+    if (!isShort && !hasTime) counters.overBudget += 1;
+    const block = hasTime
+      ? this.context.pack(bytes, this.#window.bytes, this.#isLarge ? undefined : passes)
+      : (pass.stored ??= this.context.store(bytes));
+    this.#window.append(bytes);
+    return block;
+  }
+
+  /** Counts what the last pass has cost bodies outside of the epoch, and holds it for bodies that lag. */
+  #endPass(): void {
+    const pass = this.#pass;
+    if (pass?.packed === undefined) return;
+    if (pass.stored !== undefined) this.#debt += this.#outside * (pass.stored.length - pass.packed.length);
+    // A stored block that is the packed one too keeps the memory of the log. It is not worth holding.
+    if (pass.stretch === undefined || pass.stored === pass.packed) return;
+    delete pass.stored;
+    this.#passes.set(pass.stretch.from, pass);
+    this.#passBytes += pass.packed.held;
+    while (this.#passBytes > MOST_HELD) this.#passBytes -= (dropFirst(this.#passes).packed as Block).held;
+  }
+
+  #forgetPasses(): void {
+    this.#passes.clear();
+    this.#passBytes = 0;
+  }
+
+  /** Reports the memory that it takes, which may drop it. */
+  #measure(): void {
+    const before = this.held;
+    this.held = OVERHEAD + this.#window.held + this.#passBytes + this.#pieceBytes;
+    this.context.memory.tapeUsed(this, this.held - before);
+  }
+}
+
+/** Removes the first entry of a map that has one, and returns its value. */
+function dropFirst<Value>(map: Map<string, Value>): Value {
+  const [[key, value]] = map as Iterable<[string, Value]> as [[string, Value]];
+  map.delete(key);
+  return value;
+}
