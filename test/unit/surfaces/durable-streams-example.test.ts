@@ -6,6 +6,9 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { root } from "../../support/run.ts";
 import { Follower } from "../../support/hub.ts";
 
+/** The example's client, which is JavaScript. */
+const client: string = "../../../examples/durable-streams/client.mjs";
+
 /** Starts the example's server on a free port. */
 async function serveExample(): Promise<string> {
   vi.stubEnv("PORT", "0");
@@ -21,7 +24,7 @@ async function serveExample(): Promise<string> {
 
 test("writes a stream with the official client, and reads it by that and as a topic", async () => {
   const origin = await serveExample();
-  const { read, write } = (await import("../../../examples/durable-streams/client.mjs")) as {
+  const { read, write } = (await import(client)) as {
     readonly write: (url: string, token: string, lines: readonly string[]) => Promise<void>;
     readonly read: (url: string, onLine: (line: string) => void) => Promise<void>;
   };
