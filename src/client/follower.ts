@@ -288,7 +288,11 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       // Browsers keep no page with an open stream for the back button; WebKit keeps it, with a stream that is silently
       // dead.
       pagehide: drop,
-      pageshow: wake,
+      // The page is back, and is not being left any more.
+      pageshow: () => {
+        earliest = leavingUntil = 0;
+        wake();
+      },
     };
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- there is none in Node.
     for (const type in listeners) globalThis.addEventListener?.(type, listeners[type] as () => void, listening);

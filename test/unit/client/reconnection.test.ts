@@ -274,6 +274,21 @@ describe("in a page", () => {
     wire.last.broken(network);
     expect([events.length, source.readyState]).toEqual([2, 0]);
   });
+
+  test("reconnects at once when the browser brings a page back whose stream was cut while it was left", async () => {
+    const { wire, times, events } = follow((connection) => connection.opens());
+    await advance(7000);
+    happens("beforeunload");
+    wire.last.broken(network);
+    happens("pagehide");
+    await advance(1000);
+    happens("focus");
+    await advance(0);
+    expect(times).toHaveLength(1);
+    happens("pageshow");
+    await advance(0);
+    expect([times.length, events]).toEqual([2, ["open"]]);
+  });
 });
 
 describe("close() in a listener of the last error", () => {
