@@ -61,7 +61,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   let listening: AbortController | undefined;
   /** The number of reconnections in a row that brought nothing. */
   let failures = 0;
-  /** When the client may reconnect, at the earliest, and until when the page is probably being left. */
+  /** When the server lets the client reconnect, at the earliest, and until when the page is probably being left. */
   let earliest = 0;
   let leavingUntil = 0;
   /** Whether the last response of several polls has just ended. */
@@ -215,8 +215,8 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
     // A page that is being left neither reconnects nor reports an error: Firefox cuts the connections long before
     // `pagehide` if the next page is slow. A page that stays, as after a download, reconnects later.
     const leavingMs = leavingUntil - Date.now();
-    const leastMs = Math.max(retryMs, leavingMs, failures > MAX_FAST ? SLOW_MS : 0);
-    const delayMs = Math.max(leastMs, failure ? jitterMs : 0);
+    const leastMs = Math.max(retryMs, failures > MAX_FAST ? SLOW_MS : 0);
+    const delayMs = Math.max(leastMs, leavingMs, failure ? jitterMs : 0);
     earliest = Date.now() + leastMs;
     connectIn(delayMs);
     if (failure && !current && leavingMs <= 0) on.lost(failure, delayMs);
@@ -248,7 +248,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
   /** Checks whether the connection lives. If there is none, it reconnects without backoff. */
   function wake(): void {
     current?.check();
-    if (!current && !next) connectIn(earliest - Date.now());
+    if (!current && !next) connectIn(Math.max(earliest, leavingUntil) - Date.now());
   }
 
   function reconnect(): void {
@@ -290,7 +290,7 @@ export function createFollower(url: URL, options: FollowOptions, on: FollowEvent
       pagehide: drop,
       // The page is back, and is not being left any more.
       pageshow: () => {
-        earliest = leavingUntil = 0;
+        leavingUntil = 0;
         wake();
       },
     };
