@@ -119,7 +119,7 @@ describe.each(ways)("the Redis broker on a cluster, by %s", (_, client) => {
   });
 
   test("reports lost and restored when a server is killed, and loses no acknowledged message", async () => {
-    const a = await join({ heartbeatMs: 3000 });
+    const a = await join({ heartbeatMs: 3000, connectTimeoutMs: 6000 });
     const topics = someTopics();
     const ears = await inFlight(topics.length, 30, (i) => a.listen(topics[i] as string));
     await inFlight(topics.length, 30, (i) => a.publish(topics[i] as string, '"before"'));

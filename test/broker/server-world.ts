@@ -24,8 +24,8 @@ export interface BrokerLimits {
 /** Short limits, so that a silent network is detected soon. Only tests in which the connection is lost use them. */
 export const impatient: BrokerLimits = { connectTimeoutMs: 6000, heartbeatMs: 1500, timeoutMs: 6000 };
 
-/** Limits under which a slow machine loses no connection. */
-export const patient: BrokerLimits = { connectTimeoutMs: 300_000, heartbeatMs: 100_000, timeoutMs: 300_000 };
+/** Limits under which a slow machine loses no connection. A client that hangs as it connects is given up before a test is. */
+export const patient: BrokerLimits = { connectTimeoutMs: 20_000, heartbeatMs: 100_000, timeoutMs: 300_000 };
 
 /**
  * A server for the contract suite, which `restart` kills, behind a network that can fail.
