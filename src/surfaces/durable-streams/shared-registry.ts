@@ -34,6 +34,8 @@ export class SharedRegistry implements StreamRegistry {
   readonly #maxStreams: number;
   readonly #retentionMs: number;
   readonly #held = new Map<string, HeldStream>();
+  /** The removals under way, by name. A second one would remove the stream that is created after the first. */
+  readonly #removals = new Map<string, Promise<void>>();
 
   /** @param maxStreams The most streams that this process holds. */
   constructor(access: SurfaceAccess, maxStreams: number, retentionMs: number) {
@@ -44,6 +46,7 @@ export class SharedRegistry implements StreamRegistry {
   }
 
   async find(name: string): Promise<DurableStream | undefined> {
+    await this.#removals.get(name);
     const known = await this.#stateOf(name);
     if (known === undefined) {
       this.#letGo(name);
@@ -77,7 +80,14 @@ export class SharedRegistry implements StreamRegistry {
     return { stream, isNew };
   }
 
-  async remove(stream: DurableStream): Promise<void> {
+  remove(stream: DurableStream): Promise<void> {
+    const { name } = stream;
+    const removal = this.#removals.get(name) ?? this.#remove(stream).finally(() => this.#removals.delete(name));
+    this.#removals.set(name, removal);
+    return removal;
+  }
+
+  async #remove(stream: DurableStream): Promise<void> {
     const { name, config } = stream;
     const known = await this.#stateOf(name);
     if (known?.state.config.id !== config.id) return;

@@ -203,6 +203,23 @@ test("outlives its time to live while another process reads it, and expires then
   expect([(await one.send("HEAD", "/s")).status, (await other.send("GET", "/s")).status]).toEqual([404, 404]);
 });
 
+test("removes an expired stream once, so that nothing removes the one that is created after it", async () => {
+  vi.useFakeTimers({ toFake: ["Date", "performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const broker = new MemoryBrokers().join();
+  const { finite } = broker;
+  if (finite === undefined) expect.fail("it keeps no finite topics");
+  const deletes = vi.spyOn(finite, "delete");
+  const { send, succeed } = testStreams({ broker });
+  await succeed("PUT", "/s", { headers: { ...text, "stream-ttl": "1" }, body: "a" });
+  vi.advanceTimersByTime(10_000);
+  const answers = await Promise.all(Array.from({ length: 5 }, () => send("HEAD", "/s")));
+  expect(answers.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
+  await succeed("PUT", "/s", { headers: json, body: '["b"]' });
+  expect(await (await succeed("GET", "/s")).json()).toEqual(["b"]);
+  expect(deletes.mock.calls.map(([name]) => name)).toEqual(["s", "~ds/s"]);
+});
+
 test("refuses a broker that cannot keep streams", async () => {
   const broker = proxied(new MemoryBrokers().join(), { isDense: false });
   const { hub } = notedHub({ broker });
