@@ -14,7 +14,7 @@ import type { StreamConfig } from "./stream-config.ts";
 /** The beginning of the names of control topics. No stream has such a name. */
 export const CONTROL_PREFIX = "~ds/";
 
-/** What all processes know of a stream. */
+/** The part of a stream that all processes know. */
 export interface ControlState {
   readonly config: StreamConfig;
   /** The ids of the streams that were forked from it. */
