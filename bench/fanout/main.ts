@@ -16,13 +16,13 @@ import { connect } from "./sections/connect.ts";
 import { delay } from "./sections/delay.ts";
 import { encoding } from "./sections/encoding.ts";
 import { fanout } from "./sections/fanout.ts";
-import { growth } from "./sections/growth.ts";
 import { http2 } from "./sections/http2.ts";
 import { memory } from "./sections/memory.ts";
+import { scale } from "./sections/scale.ts";
 import type { Section } from "./sections/section.ts";
 import { tokens } from "./sections/tokens.ts";
 
-const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, growth];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, scale];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {

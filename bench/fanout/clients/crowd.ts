@@ -8,7 +8,10 @@ import { SocketClient } from "./socket-client.ts";
 /** How long anything may take before a trial has failed. */
 const PATIENCE_MS = 30_000;
 
-/** Many clients of one server. */
+/** A loopback address has about 28,000 ports for clients, of which closed connections keep some for a minute. */
+const CLIENTS_PER_ADDRESS = 10_000;
+
+/** Many clients of one server, from several addresses if they are more than 10,000. */
 export class Crowd {
   readonly clients: Client[] = [];
   readonly #tally: Tally = { messages: 0, bytes: 0, onMessages: () => undefined };
@@ -28,7 +31,9 @@ export class Crowd {
     let left = count;
     const pool = new Http2Pool();
     const open = (): Client =>
-      "path" in greeting ? pool.open(this.#tally, port, greeting) : new SocketClient(this.#tally, port, greeting);
+      "path" in greeting
+        ? pool.open(this.#tally, port, greeting)
+        : new SocketClient(this.#tally, port, greeting, this.#nextAddress());
     const one = async (): Promise<void> => {
       while (left > 0) {
         left -= 1;
@@ -62,6 +67,10 @@ export class Crowd {
   check(messages: number): void {
     const other = this.clients.find(({ received }) => received !== messages);
     if (other !== undefined) throw new Error(`A client has had ${other.received} messages, not ${messages}.`);
+  }
+
+  #nextAddress(): string {
+    return `127.0.0.${1 + Math.floor(this.clients.length / CLIENTS_PER_ADDRESS)}`;
   }
 
   destroy(): void {

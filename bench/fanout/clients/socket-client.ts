@@ -4,6 +4,8 @@ import type { Greeting } from "./greeting.ts";
 import { countMarks, memory, window, type Client, type Tally } from "./reading.ts";
 import type { Sample } from "./sample.ts";
 
+const LOOPBACK = "127.0.0.1";
+
 /** A raw socket that greets, and from then on only counts. */
 export class SocketClient implements Client {
   received = 0;
@@ -17,11 +19,14 @@ export class SocketClient implements Client {
   #text = "";
   #step = 0;
 
-  constructor(tally: Tally, port: number, greeting: Greeting) {
+  /** @param localAddress The address that it connects from; chosen by the system if it is 127.0.0.1. */
+  constructor(tally: Tally, port: number, greeting: Greeting, localAddress = LOOPBACK) {
     this.#tally = tally;
     this.#greeting = greeting;
     const onread = { buffer: window, callback: (length: number): boolean => this.#onRead(length) };
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
+    // The system finds free ports better than a socket that is bound by itself.
+    const from = localAddress === LOOPBACK ? {} : { localAddress };
+    this.#socket = connect({ port, host: LOOPBACK, noDelay: true, onread, ...from });
     this.#socket.on("error", (error) => this.#done.reject(error));
     this.#socket.on("close", () => this.#done.reject(new Error(`Closed by the server: ${this.#text}`)));
     this.#socket.write(greeting.request());

@@ -8,7 +8,7 @@ const AT_ONCE = 50;
 const names = ["ours", "bare-write", "ws"];
 
 /** What it costs to come. */
-export const connect: Section = {
+export const connect = {
   name: "connect",
   isUsual: () => true,
   run: async (options) => {
@@ -38,4 +38,4 @@ export const connect: Section = {
     console.log(table(["", "a second", "CPU us", "x bare-write", "first byte p50 ms", "p99 ms", "load"], lines));
     return { connections, atOnce: AT_ONCE, rounds, rows };
   },
-};
+} satisfies Section;

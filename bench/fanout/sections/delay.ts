@@ -11,7 +11,7 @@ const INTERVAL_MS = 100;
 const names = ["c", "ours", "ours-ndjson", "bare-write", "ws", "better-sse"];
 
 /** How long a message takes to arrive. */
-export const delay: Section = {
+export const delay = {
   name: "delay",
   isUsual: () => true,
   run: async (options) => {
@@ -37,4 +37,4 @@ export const delay: Section = {
     console.log(table(["", "p50", "p99", "x ws", "most", "CPU us", "server", "load"], lines));
     return { ...spec, rounds, rows };
   },
-};
+} satisfies Section;

@@ -14,7 +14,7 @@ const titles = {
 const ways = Object.keys(titles) as (keyof typeof titles)[];
 
 /** The cost of encoding a message, which happens once for all subscribers. */
-export const encoding: Section = {
+export const encoding = {
   name: "encoding",
   isUsual: () => true,
   run: async ({ pace, rounds: asked, cores }) => {
@@ -35,4 +35,4 @@ export const encoding: Section = {
     console.log(table(["", "ns", "x bare"], lines));
     return { rounds, rows };
   },
-};
+} satisfies Section;

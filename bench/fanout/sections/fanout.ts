@@ -22,7 +22,7 @@ const CONNECTIONS = 1000;
 const onHttp1 = catalogue.filter(({ isHttp2 }) => isHttp2 !== true);
 
 /** The cost of a delivery, with everybody there is. */
-export const fanout: Section = {
+export const fanout = {
   name: "fanout",
   isUsual: () => true,
   run: async (options) => {
@@ -44,4 +44,4 @@ export const fanout: Section = {
     if (onHttp1.every(options.wants)) writeChart(tables, options.pace !== "quick");
     return { connections: CONNECTIONS, rounds, loads: tables };
   },
-};
+} satisfies Section;

@@ -8,7 +8,7 @@ const CONNECTIONS = 8000;
 const names = ["ours", "raw-socket", "bare-write", "ws", "better-sse"];
 
 /** What an idle connection costs in memory. */
-export const memory: Section = {
+export const memory = {
   name: "memory",
   isUsual: () => true,
   run: async (options) => {
@@ -34,4 +34,4 @@ export const memory: Section = {
     console.log(table(["", "KiB/conn", "x bare-write", "MiB before"], lines));
     return { connections: CONNECTIONS, rounds, rows };
   },
-};
+} satisfies Section;
