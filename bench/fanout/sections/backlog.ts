@@ -21,7 +21,7 @@ export const backlog = {
       const spec = { variant, cores, clients, messages: MESSAGES, bytes: BYTES };
       return (await inFreshProcess(script, [JSON.stringify(spec)], cores[1])) as BacklogResult;
     });
-    const rows = [...results].map(([name, all]) => ({ name, title: titles[name], ...medians(all) }));
+    const rows = [...results].map(([name, all]) => ({ name, title: titles[name], ...medians(all), all }));
     const base = rows.find(({ name }) => name === "static-file");
     const lines = rows.map((row) => [
       row.title,

@@ -21,7 +21,7 @@ export const connect = {
       rounds,
       () => ({ connections, atOnce: AT_ONCE }),
     );
-    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all) }));
+    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all), all }));
     const base = rows.find(({ name }) => name === "bare-write");
     const lines = rows.map((row) => [
       row.title,

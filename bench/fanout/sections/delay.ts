@@ -20,7 +20,7 @@ export const delay = {
     const spec = { connections: CONNECTIONS, bytes: BYTES, messages, warmUps: 15, intervalMs: INTERVAL_MS };
     const variants = availableVariants(options, names);
     const results = await runTrials<DelayResult>(options, "delay.ts", variants, rounds, () => spec);
-    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all) }));
+    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all), all }));
     const base = rows.find(({ name }) => name === "ws");
     const lines = rows.map((row) => [
       row.title,

@@ -26,9 +26,9 @@ export const encoding = {
       };
       return ns;
     });
-    const rows = [...results].map(([way, all]) => ({ way, ns: median(all) }));
+    const rows = [...results].map(([way, all]) => ({ way, title: titles[way], ns: median(all), all }));
     const bare = rows.find(({ way }) => way === "bare")?.ns ?? NaN;
-    const lines = rows.map(({ way, ns }) => [titles[way], ns.toFixed(0), (ns / bare).toFixed(2)]);
+    const lines = rows.map(({ title, ns }) => [title, ns.toFixed(0), (ns / bare).toFixed(2)]);
     console.log(
       "\nEncoding a string of about 100 characters, to UTF-8 in a buffer: nanoseconds, once for all subscribers\n",
     );

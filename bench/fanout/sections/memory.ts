@@ -22,6 +22,7 @@ export const memory = {
       title,
       idleKiB: median(all.map(({ idleBytes }) => idleBytes)) / 1024,
       emptyMiB: median(all.map(({ emptyBytes }) => emptyBytes)) / 1024 / 1024,
+      idleKiBs: all.map(({ idleBytes }) => idleBytes / 1024),
     }));
     const base = rows.find(({ name }) => name === "bare-write");
     const lines = rows.map(({ title, idleKiB, emptyMiB }) => [
