@@ -1,6 +1,6 @@
 /**
  * The benchmark of delivery on Node, beside other libraries and controls: `npm run bench [-- --quick]`. Prints a table for each
- * section, and writes bench-results/<section>.json and, unless quick, the chart docs/bench-fanout.svg. Every variant and round has a
+ * section, and writes bench-results/<section>.json and the chart bench-results/fanout.svg. Every variant and round has a
  * server process of its own, on one core, and a load generator of its own, on another. Figures are medians over the rounds; ratios are
  * valid within one run only. With `--against=<dist>` it compares this build with another one instead, in pairs.
  */

@@ -47,6 +47,11 @@ const documents: Readonly<Record<string, Writers>> = {
   },
 };
 
+/** What a run writes into a document, by the names of its parts. */
+export function partsOf(path: string, results: Results): Parts {
+  return mapped(documents[path] ?? {}, (write) => write(results));
+}
+
 /** @throws {RangeError} if a document lacks the place of a part: before a run, not after it. */
 export function checkDocuments(): void {
   for (const [path, writers] of Object.entries(documents)) {
@@ -64,16 +69,9 @@ export function checkDocuments(): void {
 /** Writes the figures of a run into the documents. @returns The paths of the documents. */
 export function writeDocuments(results: Results): readonly string[] {
   // All of them before any is written.
-  const written = Object.entries(documents).map(([path, writers]) => {
+  const written = Object.keys(documents).map((path) => {
     const url = new URL(path, root);
-    return [
-      path,
-      url,
-      writeParts(
-        readFileSync(url, "utf8"),
-        mapped(writers, (write) => write(results)),
-      ),
-    ] as const;
+    return [path, url, writeParts(readFileSync(url, "utf8"), partsOf(path, results))] as const;
   });
   for (const [, url, text] of written) writeFileSync(url, text);
   return written.map(([path]) => path);
