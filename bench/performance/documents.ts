@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { describeRun } from "../support/run.ts";
 import type { Parts } from "./markers.ts";
 import { writeParts } from "./markers.ts";
 import type { Results } from "./results.ts";
@@ -42,8 +43,7 @@ const documents: Readonly<Record<string, Writers>> = {
     "cpu-bare": (results) => readmeFigures(results, "bare-write"),
     "cpu-better-sse": (results) => readmeFigures(results, "better-sse"),
     "cpu-socket-io": (results) => readmeFigures(results, "socket-io"),
-    chart: ({ run }) =>
-      `commit ${run.commit}, ${run.date} UTC, Node ${run.node.slice(1)}, ${run.cpu}, ${run.cores} cores`,
+    chart: ({ run }) => describeRun(run),
   },
 };
 

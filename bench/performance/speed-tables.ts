@@ -1,5 +1,4 @@
 import { median } from "../../test/support/statistics.ts";
-import { figure } from "../../test/support/table.ts";
 import { spreadOf } from "../support/spread.ts";
 import { cell, count, flaws, markdownTable, oneDigit, ratio, twoDigits } from "./cells.ts";
 import { loadsOf, named, type Results } from "./results.ts";
@@ -127,5 +126,6 @@ export function encodingTable({ encoding }: Results): string {
 export function readmeFigures({ fanout }: Results, name: string, unit = ""): string {
   const loads = loadsOf(fanout.loads).get(name);
   if (loads === undefined) return "not measured";
-  return [loads.one, loads.ten].map((values) => `${figure(median(values))}${unit}`).join(", ");
+  const text = (values: readonly number[]): string => `${Number(median(values).toPrecision(2))}${unit}`;
+  return `${text(loads.one)}, ${text(loads.ten)}`;
 }

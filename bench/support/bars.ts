@@ -15,7 +15,7 @@ export interface Panel {
 }
 
 const WIDTH = 760;
-const LABEL_WIDTH = 190;
+const LABEL_WIDTH = 222;
 const TEXT_WIDTH = 70;
 const ROW_HEIGHT = 22;
 const TITLE_HEIGHT = 44;

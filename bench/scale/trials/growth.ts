@@ -31,8 +31,8 @@ export interface GrowthResult {
 
 const INTERVAL_MS = 20;
 const JIT_FLUSHES = 150;
-const leastFlushes = 5;
-const mostFlushes = 60;
+const LEAST_FLUSHES = 5;
+const MOST_FLUSHES = 60;
 
 await inTrialOf<GrowthSpec, Server, GrowthResult>(
   ({ topics, cores }) => startTopics(topics, cores[0]),
@@ -50,7 +50,7 @@ await inTrialOf<GrowthSpec, Server, GrowthResult>(
       kernelBytes = (slabBytes() - emptySlab) / subscribers / 2;
       const isFirst = found.length === 0;
       for (const bytes of allBytes) {
-        const flushes = Math.min(mostFlushes, Math.max(leastFlushes, Math.round(deliveries / subscribers)));
+        const flushes = Math.min(MOST_FLUSHES, Math.max(LEAST_FLUSHES, Math.round(deliveries / subscribers)));
         const warmUps = isFirst ? JIT_FLUSHES : Math.ceil(flushes / 4);
         for (let i = 0; i < warmUps; i += 1) await followers.flush(topics, bytes, 1);
         const received = followers.received();

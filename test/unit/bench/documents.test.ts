@@ -112,7 +112,8 @@ describe("the parts of a run", () => {
       /`abc1234`, which began on 2026-11-29 06:00 UTC.*2 cores \(a processor\).*Linux 6\.18, Node 24/,
     );
     expect(parts["run"]).not.toMatch(/quick|changes/);
-    expect(parts["chart"]).toContain("commit abc1234, 2026-11-29 06:00 UTC");
+    expect(parts["chart"]).toBe("A run of commit abc1234, 2026-11-29 06:00 UTC, Node 24.21.0, a processor, 2 cores.");
+    expect(parts["cpu-ours"]).toBe("9 µs, 9 µs");
   });
 
   test("compare each round with the C loop, and the cheapest comes first", () => {
