@@ -1,5 +1,6 @@
 import { median } from "../../test/support/statistics.ts";
 import { inFreshProcess } from "../support/fresh-process.ts";
+import { inNamespace } from "../support/namespace.ts";
 import { openFiles } from "../support/open-files.ts";
 import { inRounds } from "../support/rounds.ts";
 import { spreadOf, type Spread } from "../support/spread.ts";
@@ -66,7 +67,7 @@ export async function measureScale({ cores, rounds, isQuick }: ScaleSettings): P
   const specs = topicCounts.map((topics): GrowthSpec => ({ ...common, topics, bytes: messageBytes[topics] }));
   const script = new URL("trials/growth.ts", import.meta.url);
   const grown = await inRounds(specs, rounds, async (spec) => {
-    return (await inFreshProcess(script, [JSON.stringify(spec)], cores[1])) as GrowthResult;
+    return (await inFreshProcess(script, [JSON.stringify(spec)], cores[1], inNamespace)) as GrowthResult;
   });
   const flushes = [...grown.values()].flatMap(rowsOf);
   // Few topics: the memory is that of the connections.

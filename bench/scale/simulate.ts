@@ -1,23 +1,10 @@
-import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { LineProcess } from "../support/line-process.ts";
+import { inNamespace } from "../support/namespace.ts";
 import { pinned } from "../support/pinned.ts";
 import { predictUs, type CostModel } from "./cost-model.ts";
 import { trafficOf } from "./traffic.ts";
 import type { SimulationResult, SimulationSpec } from "./trials/simulation.ts";
-
-let canUnshare: boolean | undefined;
-
-/** Whether each hub can have a network namespace of its own, with ports of its own: on Linux, as root. */
-export function hasNamespaces(): boolean {
-  canUnshare ??= spawnSync("unshare", ["-n", "ip", "link", "set", "lo", "up"]).status === 0;
-  return canUnshare;
-}
-
-/** The command in a network namespace of its own, which ends with its processes; unchanged where there are none. */
-function inNamespace(command: readonly [string, ...string[]]): readonly [string, ...string[]] {
-  return hasNamespaces() ? ["unshare", "-n", "sh", "-c", 'ip link set lo up; exec "$@"', "sh", ...command] : command;
-}
 
 /** Runs one hub for each specification, all at the same time. Rejects if one of them fails. */
 export async function simulate(specs: readonly SimulationSpec[]): Promise<readonly SimulationResult[]> {

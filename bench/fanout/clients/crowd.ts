@@ -8,10 +8,12 @@ import { SocketClient } from "./socket-client.ts";
 /** How long anything may take before a trial has failed. */
 const PATIENCE_MS = 30_000;
 
-/** A loopback address has about 28,000 ports for clients, of which closed connections keep some for a minute. */
-const CLIENTS_PER_ADDRESS = 10_000;
+/** The clients that get their ports from the system. It has 28,000, and needs longer to find one when half of them are taken. */
+const UNBOUND = 10_000;
+/** The clients of each further loopback address. A bound socket gets one of 7,000 ports, closed ones keep theirs for a minute. */
+const PER_ADDRESS = 5000;
 
-/** Many clients of one server, from several addresses if they are more than 10,000. */
+/** Many clients of one server, from several loopback addresses if they are more than 10,000. */
 export class Crowd {
   readonly clients: Client[] = [];
   readonly #tally: Tally = { messages: 0, bytes: 0, onMessages: () => undefined };
@@ -69,8 +71,10 @@ export class Crowd {
     if (other !== undefined) throw new Error(`A client has had ${other.received} messages, not ${messages}.`);
   }
 
-  #nextAddress(): string {
-    return `127.0.0.${1 + Math.floor(this.clients.length / CLIENTS_PER_ADDRESS)}`;
+  /** The address of the next client; undefined if it is not bound to one. */
+  #nextAddress(): string | undefined {
+    const bound = this.clients.length - UNBOUND;
+    return bound < 0 ? undefined : `127.0.0.${2 + Math.floor(bound / PER_ADDRESS)}`;
   }
 
   destroy(): void {

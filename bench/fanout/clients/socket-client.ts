@@ -4,8 +4,6 @@ import type { Greeting } from "./greeting.ts";
 import { countMarks, memory, window, type Client, type Tally } from "./reading.ts";
 import type { Sample } from "./sample.ts";
 
-const LOOPBACK = "127.0.0.1";
-
 /** A raw socket that greets, and from then on only counts. */
 export class SocketClient implements Client {
   received = 0;
@@ -19,14 +17,13 @@ export class SocketClient implements Client {
   #text = "";
   #step = 0;
 
-  /** @param localAddress The address that it connects from; chosen by the system if it is 127.0.0.1. */
-  constructor(tally: Tally, port: number, greeting: Greeting, localAddress = LOOPBACK) {
+  /** @param localAddress The address that it connects from; the system chooses one if it is not given. */
+  constructor(tally: Tally, port: number, greeting: Greeting, localAddress?: string) {
     this.#tally = tally;
     this.#greeting = greeting;
     const onread = { buffer: window, callback: (length: number): boolean => this.#onRead(length) };
-    // The system finds free ports better than a socket that is bound by itself.
-    const from = localAddress === LOOPBACK ? {} : { localAddress };
-    this.#socket = connect({ port, host: LOOPBACK, noDelay: true, onread, ...from });
+    const from = localAddress === undefined ? {} : { localAddress };
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread, ...from });
     this.#socket.on("error", (error) => this.#done.reject(error));
     this.#socket.on("close", () => this.#done.reject(new Error(`Closed by the server: ${this.#text}`)));
     this.#socket.write(greeting.request());
