@@ -59,7 +59,9 @@ async function measureAll(): Promise<Results> {
   const run = startedRun(values.quick);
   console.log(describeRun(run));
   console.log(
-    values.quick ? "It takes about four minutes." : "It takes about a quarter of an hour on two quiet cores.",
+    values.quick
+      ? "It takes about four minutes on two quiet cores."
+      : "It takes about a quarter of an hour on two quiet cores.",
   );
   const start = performance.now();
   await ensureSystemPackages(["nginx", "nchan"]).catch(console.warn);

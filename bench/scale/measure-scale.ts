@@ -66,8 +66,10 @@ export async function measureScale({ cores, rounds, isQuick }: ScaleSettings): P
   const common = { cores, sizes: sizesOf(isQuick, limit), deliveries: isQuick ? 15_000 : 60_000 };
   const specs = topicCounts.map((topics): GrowthSpec => ({ ...common, topics, bytes: messageBytes[topics] }));
   const script = new URL("trials/growth.ts", import.meta.url);
-  const grown = await inRounds(specs, rounds, async (spec) => {
-    return (await inFreshProcess(script, [JSON.stringify(spec)], cores[1], inNamespace)) as GrowthResult;
+  const grown = await inRounds(specs, rounds, async (spec, round) => {
+    // What is measured first at a size finds its new connections cold.
+    const turned = round % 2 === 0 ? spec : { ...spec, bytes: spec.bytes.toReversed() };
+    return (await inFreshProcess(script, [JSON.stringify(turned)], cores[1], inNamespace)) as GrowthResult;
   });
   const flushes = [...grown.values()].flatMap(rowsOf);
   // Few topics: the memory is that of the connections.
@@ -87,8 +89,10 @@ export async function measureScale({ cores, rounds, isQuick }: ScaleSettings): P
 
 /** The flushes of one number of topics, with medians over the rounds. */
 function rowsOf(all: readonly GrowthResult[]): readonly FlushRow[] {
-  return (all[0]?.flushes ?? []).map((flush, i) => {
-    const costs = all.map(({ flushes }) => flushes[i]?.cpuUs ?? NaN);
+  return (all[0]?.flushes ?? []).map((flush) => {
+    const isSame = ({ subscribers, bytes }: MeasuredFlush): boolean =>
+      subscribers === flush.subscribers && bytes === flush.bytes;
+    const costs = all.map(({ flushes }) => flushes.find(isSame)?.cpuUs ?? NaN);
     return { ...flush, cpuUs: median(costs), spread: spreadOf(costs) };
   });
 }
@@ -98,7 +102,7 @@ async function simulations(
   { cores, rounds, isQuick }: ScaleSettings,
 ): Promise<readonly SimulationRow[]> {
   const bytes = [60, 1500] as const;
-  const paced = isQuick ? { turns: 15, warmUps: 60, intervalMs: 60 } : { turns: 40, warmUps: 60, intervalMs: 150 };
+  const paced = isQuick ? { turns: 30, warmUps: 60, intervalMs: 40 } : { turns: 40, warmUps: 60, intervalMs: 150 };
   const scenarios = [
     { processes: 1, subscribers: isQuick ? 2200 : 7000, topics: 240 },
     { processes: 3, subscribers: isQuick ? 1300 : 5000, topics: 330 },

@@ -48,14 +48,13 @@ await inTrialOf<GrowthSpec, Server, GrowthResult>(
       idleBytes = (rss - empty.rss) / subscribers;
       // Both ends are on this machine.
       kernelBytes = (slabBytes() - emptySlab) / subscribers / 2;
-      const isFirst = found.length === 0;
-      for (const bytes of allBytes) {
+      for (const [i, bytes] of allBytes.entries()) {
         const flushes = Math.min(MOST_FLUSHES, Math.max(LEAST_FLUSHES, Math.round(deliveries / subscribers)));
-        const warmUps = isFirst ? JIT_FLUSHES : Math.ceil(flushes / 4);
-        for (let i = 0; i < warmUps; i += 1) await followers.flush(topics, bytes, 1);
+        const warmUps = found.length === 0 ? JIT_FLUSHES : Math.ceil(flushes / (i === 0 ? 1 : 4));
+        for (let j = 0; j < warmUps; j += 1) await followers.flush(topics, bytes, 1);
         const received = followers.received();
         const before = await server.usage();
-        for (let i = 0; i < flushes; i += 1) await followers.flush(topics, bytes, INTERVAL_MS);
+        for (let j = 0; j < flushes; j += 1) await followers.flush(topics, bytes, INTERVAL_MS);
         const { user, system } = usageBetween(before, await server.usage());
         followers.check(
           received,
