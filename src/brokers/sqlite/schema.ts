@@ -48,7 +48,8 @@ CREATE TABLE topic (
   ttl INTEGER ${wholeNumber("ttl")},
   ended INTEGER ${wholeNumber("ended")},
   fence TEXT,
-  lease INTEGER ${wholeNumber("lease")}
+  lease INTEGER ${wholeNumber("lease")},
+  sent INTEGER NOT NULL ${wholeNumber("sent")}
 ) STRICT;
 CREATE UNIQUE INDEX topic_name ON topic (name, former);
 CREATE INDEX topic_due ON topic (due);

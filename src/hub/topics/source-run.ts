@@ -238,7 +238,7 @@ export class SourceRun implements Consumer<unknown> {
         if (code === "ERR_ENDED") this.#halt(undefined);
         else if (code === "ERR_PRODUCER_LOST") this.interrupt(error as CometError);
         else {
-          // The broker may still publish those that were sent after it. Nothing more is sent.
+          // Nothing more is sent. With a lease the broker publishes none of those that were sent after it.
           this.#failure ??= { error };
           this.#halt(FAILED);
         }
