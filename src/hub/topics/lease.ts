@@ -9,7 +9,7 @@ const RENEWALS = 3;
 /** The least time in milliseconds until a failed request is repeated. */
 const RETRY_MS = 250;
 
-/** What a message of a producer carries. The end of the topic has no order: it may follow a message that is missing. */
+/** The lease, and the order under it, of a message. The end of a topic has no order: it may follow a message that is missing. */
 export type LeaseMark = Pick<BrokerPublication, "fence" | "order">;
 
 /**
@@ -40,12 +40,12 @@ export class Lease {
     return now() < this.#until;
   }
 
-  /** What the end of the topic carries. */
+  /** The mark of the topic's end. */
   get mark(): LeaseMark {
     return { fence: this.#fence };
   }
 
-  /** What the next message carries, which is sent now. */
+  /** Returns the mark of the next message, which the caller sends at once. */
   next(): LeaseMark {
     const order = this.#sent;
     this.#sent += 1;
