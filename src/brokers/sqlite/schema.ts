@@ -2,7 +2,7 @@
 export const APPLICATION_ID = 0x43_6d_74_31;
 
 /** The version of the tables below. A file of a newer version is refused; see `README.md` before a change. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const wholeNumber = (name: string): string => `CHECK (${name} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`;
 
