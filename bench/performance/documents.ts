@@ -25,7 +25,7 @@ type Writers = Readonly<Record<string, (results: Results) => string>>;
 const documents: Readonly<Record<string, Writers>> = {
   "docs/performance.md": {
     run: runText,
-    fanout: fanoutTable,
+    fanout: (results) => fanoutTable(results),
     delay: delayTable,
     http2: http2Table,
     connections: connectionTable,
@@ -38,6 +38,7 @@ const documents: Readonly<Record<string, Writers>> = {
     targets: targetTable,
   },
   "docs/deployment.md": { sizing: sizingText, sizes: otherSizes, figures: sizingFigures },
+  "docs/io-uring.md": { uring: (results) => fanoutTable(results, ["c", "raw-socket", "ours", "ours-uring"]) },
   "README.md": {
     "cpu-ours": (results) => readmeFigures(results, "ours", " µs"),
     "cpu-bare": (results) => readmeFigures(results, "bare-write"),

@@ -17,10 +17,13 @@ export function runText({ run, minutes, fanout, delay, scale }: Results): string
   return lines.join("\n\n");
 }
 
-export function fanoutTable({ fanout }: Results): string {
+/** The variants of a table, or all of them, the cheapest first. */
+export function fanoutTable({ fanout }: Results, names?: readonly string[]): string {
   const all = loadsOf(fanout.loads);
   const c = all.get("c");
-  const rows = [...all.values()]
+  const rows = [...all]
+    .filter(([name]) => names?.includes(name) !== false)
+    .map(([, loads]) => loads)
     .sort((a, b) => median(a.one) - median(b.one))
     .map(({ title, isOurs, one, ten }) => {
       const figures = {
