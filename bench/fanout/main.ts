@@ -21,8 +21,9 @@ import { http2 } from "./sections/http2.ts";
 import { memory } from "./sections/memory.ts";
 import type { Section } from "./sections/section.ts";
 import { tokens } from "./sections/tokens.ts";
+import { topics } from "./sections/topics.ts";
 
-const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, growth];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, topics, growth];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {
