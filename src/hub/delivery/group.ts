@@ -300,7 +300,8 @@ export class Group implements Follower, BatchSource {
 
   #readPass(): Batch | undefined {
     const [log] = this.logs;
-    const short = this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors) : undefined;
+    const short =
+      this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, this.packing?.allocate) : undefined;
     return short ?? this.read(this.#cursors, this.heads);
   }
 

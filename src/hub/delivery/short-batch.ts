@@ -9,7 +9,11 @@ import type { Cursors } from "./cursors.ts";
 const MOST_MESSAGES = 4;
 const MOST_UNITS = 1024;
 
+/** Allocates so many bytes. */
+type Allocate = (length: number) => Uint8Array;
+
 const encoder = new TextEncoder();
+const plainMemory: Allocate = (length) => new Uint8Array(length);
 
 /**
  * Reads all new messages of one topic at once, if they are few and short, and moves the cursors past them.
@@ -18,9 +22,15 @@ const encoder = new TextEncoder();
  * pieces of a chunk then cost several times the encoding. A tape that lacks these messages encodes them when a reader
  * needs them. The bytes are those of `readBatch`.
  *
+ * @param allocate Returns memory for the batch.
  * @returns `undefined` if the log or the format needs a tape.
  */
-export function readShort(format: Format, log: Log, cursors: Cursors): Batch | undefined {
+export function readShort(
+  format: Format,
+  log: Log,
+  cursors: Cursors,
+  allocate: Allocate = plainMemory,
+): Batch | undefined {
   const { wrapper, batchEnd, before, after, isChunked } = format;
   const cursor = cursors.indexes[0] as number;
   const { head } = log;
@@ -34,20 +44,16 @@ export function readShort(format: Format, log: Log, cursors: Cursors): Batch | u
   }
   text += after;
   cursors.move(0, head, log.entry(head).id);
-  return { bytes: isChunked ? chunk(text) : exact(text), messages };
+  return { bytes: isChunked ? chunk(text, allocate) : (inAscii(text, allocate) ?? utf8(text)), messages };
 }
 
 /** Encodes a text as one chunk: most texts are ASCII, so that the first attempt has the right size. */
-function chunk(text: string): Uint8Array {
-  return inAscii(`${text.length.toString(16)}\r\n${text}\r\n`) ?? chunkOf([utf8(text)]);
-}
-
-function exact(text: string): Uint8Array {
-  return inAscii(text) ?? utf8(text);
+function chunk(text: string, allocate: Allocate): Uint8Array {
+  return inAscii(`${text.length.toString(16)}\r\n${text}\r\n`, allocate) ?? chunkOf([utf8(text)]);
 }
 
 /** Encodes a text; `undefined` if it is not ASCII. It allocates the bytes only, in one piece. */
-function inAscii(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(text.length);
+function inAscii(text: string, allocate: Allocate): Uint8Array | undefined {
+  const bytes = allocate(text.length);
   return encoder.encodeInto(text, bytes).read === text.length ? bytes : undefined;
 }

@@ -39,7 +39,7 @@ export class Topics {
   readonly #link: BrokerLink | undefined;
   readonly #live = new Map<string, LiveTopic>();
   /** The topics that this round of sweeps has not checked. The iterator follows the changes of the map. */
-  #unswept: IterableIterator<LiveTopic> | undefined;
+  #unswept: Iterator<LiveTopic, undefined> | undefined;
   /** The topics without followers, in the order of their last use: with messages, and only asked for. */
   readonly #idle = new IdleTopics<LiveTopic>();
   readonly #idleAsked = new IdleTopics<LiveTopic>();
@@ -377,8 +377,8 @@ export class Topics {
   }
 
   #nextToSweep(): LiveTopic | undefined {
-    const next = this.#unswept?.next();
-    if (next?.value !== undefined) return next.value;
+    const topic = this.#unswept?.next().value;
+    if (topic !== undefined) return topic;
     this.#unswept = this.#live.values();
     return this.#unswept.next().value;
   }
