@@ -39,6 +39,22 @@ class LongestFirst extends BaseSequencer {
 /** Files at a time, on two cores: many of them mostly wait, for restarts, expiries and heartbeats. */
 const maxWorkers = 5;
 
+/**
+ * The files that the project `compressed` runs: those with streams that its clients accept with gzip. Others would only
+ * cost time. `compression-setup.ts` fails the run if one of them has no compressed response.
+ */
+const compressedTests = [
+  "test/unit/hub/{fetch,finite-topics,published-streams,shared-finite-topics}.test.ts",
+  "test/unit/hub/admission/{authorize,callbacks,content-coding,event-source,from,gate,headers,places}.test.ts",
+  "test/unit/hub/delivery/{connection-life,drain,flush,managed,opening-gap,resume-point}.test.ts",
+  "test/unit/hub/topics/{older-messages,replica,topics}.test.ts",
+  "test/unit/adapters/node/{address,compression,node-handler,node-handler-headers}.test.ts",
+  "test/unit/adapters/{fastify,nest}/*.test.ts",
+  "test/unit/client/{across-tabs,chat-transport,comet-source,iteration,topics,topics-that-end}.test.ts",
+  "test/unit/surfaces/ai/answers.test.ts",
+  "test/unit/surfaces/durable-doors.test.ts",
+];
+
 const source = (path: string): string => new URL(path, import.meta.url).pathname;
 
 export default defineConfig({
@@ -96,6 +112,19 @@ export default defineConfig({
           exclude: ["test/unit/hub/delivery/batch-sender.test.ts"],
           setupFiles: ["test/support/force-uring.ts"],
           globalSetup: ["test/support/uring-setup.ts"],
+        },
+      },
+      {
+        // Tests whose streams pass through compression once more, with compression for every client that accepts it.
+        extends: true,
+        test: {
+          name: "compressed",
+          include: compressedTests,
+          env: { COMPRESSION: "all" },
+          setupFiles: ["test/support/force-compression.ts"],
+          // Half of the time would be spent on loading the same modules.
+          isolate: false,
+          globalSetup: ["test/support/compression-setup.ts"],
         },
       },
       {

@@ -21,8 +21,9 @@ import { memory } from "./sections/memory.ts";
 import { scale } from "./sections/scale.ts";
 import type { Section } from "./sections/section.ts";
 import { tokens } from "./sections/tokens.ts";
+import { topics } from "./sections/topics.ts";
 
-const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, scale];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, topics, scale];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {

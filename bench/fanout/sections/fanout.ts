@@ -23,7 +23,7 @@ export function loadsOf({ pace }: Options): readonly (Load & { readonly title: s
 
 const CONNECTIONS = 1000;
 
-const onHttp1 = catalogue.filter(({ isHttp2 }) => isHttp2 !== true);
+const onHttp1 = catalogue.filter(({ isHttp2, isPerTopic }) => isHttp2 !== true && isPerTopic !== true);
 
 /** The cost of a delivery, with everybody there is. */
 export const fanout = {
