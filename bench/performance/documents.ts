@@ -14,6 +14,7 @@ import {
   http2Table,
   readmeFigures,
   runText,
+  topicsTable,
 } from "./speed-tables.ts";
 import { targetTable } from "./targets.ts";
 
@@ -27,6 +28,7 @@ const documents: Readonly<Record<string, Writers>> = {
     run: runText,
     fanout: (results) => fanoutTable(results),
     delay: delayTable,
+    topics: topicsTable,
     http2: http2Table,
     connections: connectionTable,
     backlog: backlogTable,

@@ -44,6 +44,16 @@ export function fanoutTable({ fanout }: Results, names?: readonly string[]): str
   return markdownTable(["server", "one message a turn, us", "x C", "ten messages a turn, us", "x C", "flaws"], rows);
 }
 
+export function topicsTable({ topics }: Results): string {
+  const one = named(topics.rows, "ours")?.us;
+  const rows = topics.rows.map(({ title, kind, us }) => {
+    const figures = { us: spreadOf(us), "x one topic": ratio(us, one) };
+    return [bold(kind === "ours", title), cell(figures.us), cell(figures["x one topic"], twoDigits), flaws(figures)];
+  });
+  const clients = `${count(topics.connections)} clients:`;
+  return `${clients}\n\n${markdownTable(["server", "us", "x one topic", "flaws"], rows)}`;
+}
+
 export function delayTable({ delay }: Results): string {
   const ws = named(delay.rows, "ws");
   const rows = delay.rows
