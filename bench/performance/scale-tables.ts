@@ -12,6 +12,7 @@ const terms: readonly (readonly [name: keyof CostModel, unit: string, title: str
   ["perGroupUs", "us", "each topic with a message: encoding it, and the pass over its group"],
   ["perSubscriberUs", "us", "each subscriber: the write"],
   ["perByteNs", "ns", "each byte of a message and subscriber: the kernel's copy"],
+  ["perEncodedByteNs", "ns", "each byte of a message, once for all subscribers: encoding it"],
 ];
 
 export function modelTable({ scale }: Results): string {

@@ -9,7 +9,7 @@ export interface Flush {
   readonly bytes: number;
 }
 
-/** The CPU time of a server process for a flush, as a sum of four terms. Microseconds, except for the bytes. */
+/** The CPU time of a server process for a flush, as a sum of five terms. Microseconds, except for the bytes. */
 export interface CostModel {
   /** Once for each flush: waking up, and the turn of the event loop. */
   readonly fixedUs: number;
@@ -17,8 +17,10 @@ export interface CostModel {
   readonly perGroupUs: number;
   /** For each subscriber: the write, without its bytes. */
   readonly perSubscriberUs: number;
-  /** For each byte and subscriber, nanoseconds. */
+  /** For each byte and subscriber, nanoseconds: the kernel's copy. */
   readonly perByteNs: number;
+  /** For each byte and message, nanoseconds: encoding it once for all subscribers. */
+  readonly perEncodedByteNs: number;
 }
 
 /** A flush whose cost was measured. */
@@ -52,18 +54,25 @@ export function predictUs(model: CostModel, { groups, subscribers, bytes }: Flus
     model.fixedUs +
     model.perGroupUs * groups +
     model.perSubscriberUs * subscribers +
-    (model.perByteNs / NS_PER_US) * bytes * subscribers
+    (model.perByteNs / NS_PER_US) * bytes * subscribers +
+    (model.perEncodedByteNs / NS_PER_US) * bytes * groups
   );
 }
 
 /**
  * Fits the model so that the squares of the relative errors are least: a small flush counts as much as a large one.
  *
- * @throws {RangeError} if the flushes do not differ enough to tell the four terms from one another.
+ * @throws {RangeError} if the flushes do not differ enough to tell the five terms from one another.
  */
 export function fitCostModel(flushes: readonly MeasuredFlush[]): CostFit {
   const { coefficients, standardErrors } = leastSquares(
-    flushes.map(({ groups, subscribers, bytes }) => [1, groups, subscribers, (subscribers * bytes) / NS_PER_US]),
+    flushes.map(({ groups, subscribers, bytes }) => [
+      1,
+      groups,
+      subscribers,
+      (subscribers * bytes) / NS_PER_US,
+      (groups * bytes) / NS_PER_US,
+    ]),
     flushes.map(({ cpuUs }) => cpuUs),
     flushes.map(({ cpuUs }) => 1 / cpuUs),
   );
@@ -83,6 +92,6 @@ export function fitCostModel(flushes: readonly MeasuredFlush[]): CostFit {
 }
 
 function modelOf(terms: readonly number[]): CostModel {
-  const [fixedUs = NaN, perGroupUs = NaN, perSubscriberUs = NaN, perByteNs = NaN] = terms;
-  return { fixedUs, perGroupUs, perSubscriberUs, perByteNs };
+  const [fixedUs = NaN, perGroupUs = NaN, perSubscriberUs = NaN, perByteNs = NaN, perEncodedByteNs = NaN] = terms;
+  return { fixedUs, perGroupUs, perSubscriberUs, perByteNs, perEncodedByteNs };
 }

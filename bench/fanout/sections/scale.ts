@@ -6,7 +6,7 @@ import type { Section } from "./section.ts";
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const quartiles = ({ lower, upper }: Spread): string => `${figure(lower)}-${figure(upper)}`;
 
-/** The cost of a flush as a model of four terms, fitted to measurements, and tested with traffic that it has not seen. */
+/** The cost of a flush as a model of five terms, fitted to measurements, and tested with traffic that it has not seen. */
 export const scale = {
   name: "scale",
   isUsual: ({ pace }) => pace === "full",

@@ -3,13 +3,13 @@ import { fitCostModel, predictUs, type CostModel, type Flush } from "../../../be
 import { fleetOf, predictFleet } from "../../../bench/scale/million.ts";
 import { topicsOfClients, trafficOf } from "../../../bench/scale/traffic.ts";
 
-const model: CostModel = { fixedUs: 150, perGroupUs: 20, perSubscriberUs: 8, perByteNs: 0.5 };
+const model: CostModel = { fixedUs: 150, perGroupUs: 20, perSubscriberUs: 8, perByteNs: 0.5, perEncodedByteNs: 6 };
 const flushes: readonly Flush[] = [1, 100].flatMap((groups) =>
   [100, 1000, 18_000].flatMap((subscribers) => [100, 2000].map((bytes) => ({ groups, subscribers, bytes }))),
 );
 
-test("predicts the sum of the four terms", () => {
-  expect(predictUs(model, { groups: 3, subscribers: 1000, bytes: 100 })).toBeCloseTo(150 + 60 + 8000 + 50, 9);
+test("predicts the sum of the five terms", () => {
+  expect(predictUs(model, { groups: 3, subscribers: 1000, bytes: 100 })).toBeCloseTo(150 + 60 + 8000 + 50 + 1.8, 9);
 });
 
 test("fits the model that the measurements were made by", () => {
@@ -50,7 +50,7 @@ test("spreads a million subscribers over as many processes as they need", () => 
     kernelBytes: 4_000_000,
   });
   const { cores, share, flushMs } = predictFleet(model, fleet, { flushesPerSecond: 2, groups: 10, bytes: 100 });
-  const flushUs = 150 + 200 + 17_858 * 8 + 17_858 * 0.05;
+  const flushUs = 150 + 200 + 17_858 * 8 + 17_858 * 0.05 + 6;
   expect(flushMs).toBeCloseTo(flushUs / 1000, 9);
   expect(share).toBeCloseTo((2 * flushUs) / 1e6, 9);
   expect(cores).toBeCloseTo(56 * share, 9);

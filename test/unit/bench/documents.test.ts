@@ -33,7 +33,7 @@ function results(ours: readonly number[]): Results {
   const delayed = { p50Ms: 1, p99Ms: 2, maxMs: 3, cpuUs: 9, serverShare: 0.5, loadShare: 0.5 };
   const opened = { perSecond: 1, cpuUs: 100, firstByteP50Ms: 1, firstByteP99Ms: 1, loadShare: 0.5 };
   const read = { cpuNsPerByte: 3, userNsPerByte: 1, systemNsPerByte: 2, bytesPerClient: 1, seconds: 1, loadShare: 0.5 };
-  const model = { fixedUs: 100, perGroupUs: 20, perSubscriberUs: 8, perByteNs: 0.5 };
+  const model = { fixedUs: 100, perGroupUs: 20, perSubscriberUs: 8, perByteNs: 0.5, perEncodedByteNs: 6 };
   const flushes = [1, 100].flatMap((groups) =>
     [100, 1000, 18_000].flatMap((subscribers) =>
       [100, 2000].map((bytes) => {
