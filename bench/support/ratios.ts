@@ -1,5 +1,5 @@
-import { median, quantile } from "../../test/support/statistics.ts";
 import { figure } from "../../test/support/table.ts";
+import { flawOf, spreadOf } from "./spread.ts";
 import { verdict } from "./verdict.ts";
 
 /** The columns of {@link ratiosTo}. */
@@ -11,8 +11,7 @@ export const RATIO_COLUMNS = ["ratio", "quartiles", ""] as const;
  * @param values The figure of one variant in each round, and `controls` those of the other one in the same rounds.
  */
 export function ratiosTo(values: readonly number[], controls: readonly number[]): readonly string[] {
-  const ratios = values.map((value, round) => value / (controls[round] ?? NaN));
-  const [lower, upper] = [quantile(ratios, 0.25), quantile(ratios, 0.75)];
-  const ratio = median(ratios);
-  return [figure(ratio), `${figure(lower)} to ${figure(upper)}`, verdict(ratio, lower, upper)];
+  const spread = spreadOf(values.map((value, round) => value / (controls[round] ?? NaN)));
+  const { median, lower, upper } = spread;
+  return [figure(median), `${figure(lower)} to ${figure(upper)}`, flawOf(spread) || verdict(median, lower, upper)];
 }
