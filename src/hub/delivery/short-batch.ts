@@ -2,7 +2,6 @@ import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import type { Format } from "../../wire/format.ts";
-import type { Batch } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 
 /** The most messages of a short batch, and the most UTF-16 code units of each. */
@@ -30,7 +29,7 @@ export function readShort(
   log: Log,
   cursors: Cursors,
   allocate: Allocate = plainMemory,
-): Batch | undefined {
+): { readonly bytes: Uint8Array; readonly messages: number } | undefined {
   const { wrapper, batchEnd, before, after, isChunked } = format;
   const cursor = cursors.indexes[0] as number;
   const { head } = log;
