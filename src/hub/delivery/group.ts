@@ -8,7 +8,7 @@ import { batchSender, type BatchSender } from "./batch-sender.ts";
 import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { Cursors, placeOf } from "./cursors.ts";
 import type { Follower } from "../flusher.ts";
-import type { Packing } from "../packing/packing.ts";
+import type { Packing, Stretch } from "../packing/packing.ts";
 
 /** A connection, as its group sees it. */
 export interface Member {
@@ -281,7 +281,7 @@ export class Group implements Follower, BatchSource {
       // Compressed members are not all sent the same bytes.
       this.#sender = this.packing === undefined ? batchSender() : undefined;
       this.#heartbeatDue = false;
-      this.packing?.beginPass(this.#pass, batch && this.#missedStretch);
+      this.packing?.beginPass(this.#pass, batch && this.#missedStretch(batch));
     }
     this.#passNumber += 1;
     this.#nextMember = this.#first;
@@ -290,9 +290,9 @@ export class Group implements Follower, BatchSource {
   }
 
   /** The stretch of the pass that begins, if connections have fallen behind and will miss it. */
-  get #missedStretch(): { readonly from: string; readonly end: readonly number[] } | undefined {
+  #missedStretch({ end: text }: Batch): Stretch | undefined {
     if (this.#behind === undefined) return undefined;
-    return { from: placeOf(this.#cursorsBeforePass), end: this.#cursors.copy().indexes };
+    return { from: placeOf(this.#cursorsBeforePass), end: this.#cursors.copy().indexes, text };
   }
 
   #moveToHeads(): void {
