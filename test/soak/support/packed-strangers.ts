@@ -28,9 +28,9 @@ const OVERRUN_MS = 300;
 const SLOWER = 4;
 /** The memory of a connection that does not read: in Node and in the hub, and its unsent bytes. */
 const CONNECTION_BYTES = 16_384 + 131_072;
-/** The strangers' connections that are not held, and what a collection may leave. */
+/** The strangers' connections that are not held, and what a busy process has not freed yet. */
 const OTHERS = 10;
-const GARBAGE_BYTES = 2 * 1_048_576;
+const GARBAGE_BYTES = 32 * 1_048_576;
 
 /** A reader that accepts gzip, and expects each message of its topic once and in order. */
 class PackedReader {
