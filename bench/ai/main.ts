@@ -1,7 +1,8 @@
 /**
  * The benchmark of answers for `useChat`: `npm run bench:ai [-- --quick] [--rounds=n]`. CPU time of the server process and bytes for each
  * token, and the time to the first token, with one reader an answer and with three, beside `resumable-stream` and a bare Response. Each way
- * has a new process in each round. Ratios are valid within one run only.
+ * has a new process in each round. The ratios are of CPU time, to the bare Response and to `resumable-stream` with as many readers, each of
+ * two trials of one round. Ratios are valid within one run only.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -14,6 +15,8 @@ import { startRedis } from "../../test/support/redis.ts";
 import { median } from "../../test/support/statistics.ts";
 import { figure, table } from "../../test/support/table.ts";
 import { machine } from "../support/machine.ts";
+import { ratiosTo, RATIO_COLUMNS } from "../support/ratios.ts";
+import { inRounds } from "../support/rounds.ts";
 
 export type Way = (typeof ways)[number];
 
@@ -37,7 +40,7 @@ interface Trial {
 }
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, rounds: { type: "string" } } });
-const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 7));
 const load = values.quick
   ? { answers: 20, concurrency: 10, tokens: 100, pauseMs: 4 }
   : { answers: 60, concurrency: 20, tokens: 250, pauseMs: 4 };
@@ -118,32 +121,36 @@ console.log(
 );
 const redis = await startRedis();
 const folder = mkdtempSync(join(tmpdir(), "comet-sockets-bench-"));
-const trials = new Map<string, Trial[]>();
-for (let round = 0; round < rounds; round += 1) {
-  for (const readers of readerCounts) {
-    for (const way of round % 2 === 0 ? ways : ways.toReversed()) {
-      if (readers > 1 && way === "a bare Response") continue;
-      const broker = way === "ours, SQLite" ? join(folder, `${round}-${readers}.db`) : redis.url;
-      const key = `${way}, ${readers === 1 ? "one reader" : `${readers} readers`}`;
-      trials.set(key, [...(trials.get(key) ?? []), await trial(way, readers, broker)]);
-    }
-  }
-}
+const keyOf = (way: Way, readers: number): string => `${way}, ${readers === 1 ? "one reader" : `${readers} readers`}`;
+const rows = readerCounts
+  .flatMap((readers) => ways.map((way) => ({ way, readers, key: keyOf(way, readers) })))
+  // A bare response has one reader.
+  .filter(({ way, readers }) => readers === 1 || way !== ways[0]);
+const trials = await inRounds(rows, rounds, ({ way, readers }, round) => {
+  const broker = way === "ours, SQLite" ? join(folder, `${round}-${readers}.db`) : redis.url;
+  return trial(way, readers, broker);
+});
 await redis.close();
 rmSync(folder, { recursive: true });
 
-const of = (key: string, name: keyof Trial): number => median((trials.get(key) ?? []).map((each) => each[name]));
-const control = of("a bare Response, one reader", "cpuUs");
+const results = new Map([...trials].map(([{ key }, found]) => [key, found]));
+const all = (key: string, name: keyof Trial): number[] => (results.get(key) ?? []).map((each) => each[name]);
+const of = (key: string, name: keyof Trial): string => figure(median(all(key, name)));
 console.log(
   table(
-    ["", "CPU us a token", "x bare", "bytes a token", "ms to the first token", "alone"],
-    [...trials.keys()].map((key) => [
-      key,
-      figure(of(key, "cpuUs")),
-      figure(of(key, "cpuUs") / control),
-      figure(of(key, "bytes")),
-      figure(of(key, "firstMs")),
-      figure(of(key, "aloneMs")),
-    ]),
+    ["", "CPU us a token", "bytes a token", "ms to the first token", "alone"],
+    rows.map(({ key }) => [key, of(key, "cpuUs"), of(key, "bytes"), of(key, "firstMs"), of(key, "aloneMs")]),
   ),
 );
+const controls = [
+  ["x bare", () => keyOf(ways[0], 1)],
+  ["x resumable-stream", (readers: number) => keyOf(ways[1], readers)],
+] as const;
+for (const [title, controlOf] of controls) {
+  const compared = rows.filter(({ key, readers }) => key !== controlOf(readers));
+  const ratios = compared.map(({ key, readers }) => [
+    key,
+    ...ratiosTo(all(key, "cpuUs"), all(controlOf(readers), "cpuUs")),
+  ]);
+  console.log(`\n${table([title, ...RATIO_COLUMNS], ratios)}`);
+}

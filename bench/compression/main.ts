@@ -3,7 +3,8 @@
  * CPU time of the server for each delivery, by kind of traffic and number of clients, and for clients that resume.
  *
  * Every trial has a new server process; the variants of a row alternate, and figures are medians. `-- --quick` for one
- * round of each, `-- --kinds=ticker,chat` and `-- --clients=1,1000` for some.
+ * round of each, `-- --kinds=ticker,chat`, `-- --clients=1,1000` and
+ * `-- --topics=10000` for some; 0 for none of them.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     kinds: { type: "string", default: kinds.join() },
     clients: { type: "string", default: "1,10,100,1000" },
     variants: { type: "string", default: variants.join() },
+    topics: { type: "string", default: "10000" },
     cores: { type: "string", default: "0,1" },
   },
 });
@@ -39,8 +41,9 @@ const run = async (spec: TrialSpec): Promise<TrialResult> =>
   (await inFreshProcess(trial, [JSON.stringify(spec)], loadCore)) as TrialResult;
 
 /** Measures all variants of a row, and prints them beside plain. */
-async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">): Promise<void> {
-  const results = await inRounds(wanted, rounds, (variant) => run({ ...spec, variant, cores: [serverCore, loadCore] }));
+async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">, only = wanted): Promise<void> {
+  const items = wanted.filter((variant) => only.includes(variant));
+  const results = await inRounds(items, rounds, (variant) => run({ ...spec, variant, cores: [serverCore, loadCore] }));
   const figures = new Map([...results].map(([variant, all]) => [variant, medians(all)]));
   const plain = figures.get("plain");
   const cells = [...figures].map(([variant, { cpuUs, bytes }]) => {
@@ -54,7 +57,10 @@ async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">): P
 const { node, cpu, cores } = machine();
 console.log(`Node ${node}, ${cpu}, ${cores} cores, load ${(loadavg()[0] ?? 0).toFixed(1)}; medians of ${rounds}.`);
 for (const kind of values.kinds.split(",") as Kind[]) {
-  for (const clients of values.clients.split(",").map(Number)) {
+  for (const clients of values.clients
+    .split(",")
+    .map(Number)
+    .filter((count) => count > 0)) {
     for (const perFlush of [1, 10]) {
       const flushes = Math.round(DELIVERIES / clients / perFlush);
       const within = Math.min(MOST_FLUSHES, Math.max(FEWEST_FLUSHES, flushes));
@@ -62,6 +68,14 @@ for (const kind of values.kinds.split(",") as Kind[]) {
       await row(`${kind}, ${clients} clients, ${perFlush} a flush`, spec);
     }
   }
+}
+// A topic each: what is not worth packing must cost little more than plain.
+for (const clients of values.topics
+  .split(",")
+  .map(Number)
+  .filter((count) => count > 0)) {
+  const spec = { kind: "ticker", clients, flushes: 20, perFlush: 1, perTopic: true, backlogBytes: 0 } as const;
+  await row(`ticker, ${clients} topics with one client each`, spec, ["plain", "shared"]);
 }
 const resuming = { kind: "ticker", clients: 300, flushes: 0, perFlush: 0, backlogBytes: 366 * 1024 } as const;
 await row("300 clients that resume 366 KiB", resuming);

@@ -5,7 +5,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { createInterface } from "node:readline";
-import { Hub } from "../../dist/index.js";
+import { Hub, type Topic } from "../../dist/index.js";
 import { nodeHandler } from "../../dist/adapters/node/index.js";
 import { traffic, type Kind } from "./traffic.ts";
 import { compressAlone, compressed, type Variant } from "./variants.ts";
@@ -24,11 +24,14 @@ export interface Cost {
 }
 
 const [kind, variant] = process.argv.slice(2) as [Kind, Variant];
+/** The topics that clients follow: one, or one for each client. */
+const followed = new Map<string, Topic<string>>();
 const hub = new Hub({
   compression: variant === "shared",
   maxConnectionBytes: Number.MAX_SAFE_INTEGER,
   heartbeatMs: 0,
   log: { maxBytes: 8_388_608, maxEntries: 100_000 },
+  onOpen: ({ topics: [name = ""] }) => void followed.set(name, hub.topic<string>(name)),
 });
 const handle = nodeHandler(hub);
 const sockets = new Set<Socket>();
@@ -71,10 +74,20 @@ function end(): Cost {
 
 async function publish(flushes: number, perFlush: number): Promise<void> {
   for (let i = 0; i < flushes; i += 1) {
-    for (let j = 0; j < perFlush; j += 1) void topic.publish(next() as string);
+    const before = hub.stats().delivered;
+    for (let j = 0; j < perFlush; j += 1) {
+      const message = next() as string;
+      for (const one of followed.values()) void one.publish(message);
+    }
     // A look at each socket in each flush would cost more than what is measured.
-    await turn();
-    await turn();
+    do {
+      await turn();
+      await turn();
+    } while (
+      followed.size > 1 &&
+      hub.stats().delivered < before + perFlush * followed.size &&
+      hub.stats().lagging === 0
+    );
     await compressed();
     if (i % 16 === 15) await sent();
   }

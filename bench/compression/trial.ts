@@ -10,6 +10,8 @@ export interface TrialSpec {
   readonly kind: Kind;
   readonly variant: Variant;
   readonly clients: number;
+  /** Whether each client follows a topic of its own. Every flush then publishes to all of them. */
+  readonly perTopic?: boolean;
   /** How many flushes are measured, after as many warm-ups at most; 0 to measure clients that resume instead. */
   readonly flushes: number;
   readonly perFlush: number;
@@ -30,12 +32,15 @@ const server = new LineProcess(pinned(spec.cores[0], [process.execPath, script, 
 const port = JSON.parse(await server.next()) as number;
 const order = async (given: Order): Promise<Cost> => JSON.parse(await server.ask(JSON.stringify(given))) as Cost;
 
+let opened = 0;
+
 function open(query: string): Promise<Socket> {
+  const topic = spec.perTopic === true ? `bench${(opened += 1)}` : "bench";
   const accepted = spec.variant === "plain" ? "identity" : "gzip";
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
     socket.on("error", reject);
-    socket.write(`GET /?topic=bench&wire=sse${query} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\n\r\n`);
+    socket.write(`GET /?topic=${topic}&wire=sse${query} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\n\r\n`);
     socket.on("data", () => resolve(socket));
   });
 }

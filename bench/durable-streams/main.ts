@@ -1,7 +1,8 @@
 /**
  * The benchmark of Durable Streams: `npm run bench:durable [-- --quick] [--rounds=n]`. A thousand live readers of one stream of JSON: CPU time
  * of the server process and bytes for each delivery, and the time until the last reader has a message, beside the protocol's reference
- * server. Each way has a new process in each round. Ratios are valid within one run only.
+ * server. Each way has a new process in each round. The ratios are of CPU time, each of two trials of one round. Ratios are valid within
+ * one run only.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -15,6 +16,7 @@ import { startRedis } from "../../test/support/redis.ts";
 import { median } from "../../test/support/statistics.ts";
 import { figure, table } from "../../test/support/table.ts";
 import { machine } from "../support/machine.ts";
+import { ratiosTo, RATIO_COLUMNS } from "../support/ratios.ts";
 
 export type Way = (typeof ways)[number];
 
@@ -32,7 +34,7 @@ interface Trial {
 }
 
 const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, rounds: { type: "string" } } });
-const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 7));
 const messages = values.quick ? 30 : 100;
 
 /** Asks a process for the CPU time that it has used, in microseconds. */
@@ -124,16 +126,25 @@ for (let round = 0; round < rounds; round += 1) {
 await redis.close();
 rmSync(folder, { recursive: true });
 
-const of = (way: Way, name: keyof Trial): number => median((trials.get(way) ?? []).map((each) => each[name]));
+const all = (way: Way, name: keyof Trial): number[] => (trials.get(way) ?? []).map((each) => each[name]);
+const of = (way: Way, name: keyof Trial): number => median(all(way, name));
+const [reference] = ways;
 console.log(
   table(
-    ["", "CPU us a delivery", "x reference", "bytes a delivery", "ms until the last of 1,000 readers"],
+    [
+      "",
+      "CPU us a delivery",
+      "bytes a delivery",
+      "ms until the last of 1,000 readers",
+      "x reference",
+      ...RATIO_COLUMNS.slice(1),
+    ],
     ways.map((way) => [
       way,
       figure(of(way, "cpuUs")),
-      figure(of(way, "cpuUs") / of("the reference server", "cpuUs")),
       figure(of(way, "bytes")),
       figure(of(way, "lastMs")),
+      ...(way === reference ? ["1.00", "", ""] : ratiosTo(all(way, "cpuUs"), all(reference, "cpuUs"))),
     ]),
   ),
 );

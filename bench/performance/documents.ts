@@ -14,6 +14,7 @@ import {
   http2Table,
   readmeFigures,
   runText,
+  topicsTable,
 } from "./speed-tables.ts";
 import { targetTable } from "./targets.ts";
 
@@ -25,8 +26,9 @@ type Writers = Readonly<Record<string, (results: Results) => string>>;
 const documents: Readonly<Record<string, Writers>> = {
   "docs/performance.md": {
     run: runText,
-    fanout: fanoutTable,
+    fanout: (results) => fanoutTable(results),
     delay: delayTable,
+    topics: topicsTable,
     http2: http2Table,
     connections: connectionTable,
     backlog: backlogTable,
@@ -38,6 +40,7 @@ const documents: Readonly<Record<string, Writers>> = {
     targets: targetTable,
   },
   "docs/deployment.md": { sizing: sizingText, sizes: otherSizes, figures: sizingFigures },
+  "docs/io-uring.md": { uring: (results) => fanoutTable(results, ["c", "raw-socket", "ours", "ours-uring"]) },
   "README.md": {
     "cpu-ours": (results) => readmeFigures(results, "ours", " µs"),
     "cpu-bare": (results) => readmeFigures(results, "bare-write"),

@@ -18,6 +18,7 @@ import { fanout } from "../fanout/sections/fanout.ts";
 import { http2 } from "../fanout/sections/http2.ts";
 import { memory } from "../fanout/sections/memory.ts";
 import { scale } from "../fanout/sections/scale.ts";
+import { topics } from "../fanout/sections/topics.ts";
 import { describeRun, startedRun } from "../support/run.ts";
 import { checkDocuments, writeDocuments } from "./documents.ts";
 import type { Results } from "./results.ts";
@@ -71,8 +72,9 @@ async function measureAll(): Promise<Results> {
     fanout: await measure(fanout, "quick", 5),
     delay: await measure(delay, "quick", 3),
     http2: await measure(http2, "quick", 3),
+    topics: await measure(topics, "usual", 3),
     memory: await measure(memory, "usual", 3),
-    connect: await measure(connect, "usual", 5),
+    connect: await measure(connect, "usual", 3),
     backlog: await measure(backlog, "quick", 5),
     encoding: await measure(encoding, "quick", 5),
     scale: await measure(scale, "usual", 3),

@@ -6,6 +6,7 @@ import type { FanoutRow } from "../fanout/sections/fanout-table.ts";
 import type { fanout } from "../fanout/sections/fanout.ts";
 import type { http2 } from "../fanout/sections/http2.ts";
 import type { memory } from "../fanout/sections/memory.ts";
+import type { topics } from "../fanout/sections/topics.ts";
 import type { ScaleResult } from "../scale/measure-scale.ts";
 import type { Run } from "../support/run.ts";
 import { spreadOf, type Spread } from "../support/spread.ts";
@@ -20,6 +21,7 @@ export interface Results {
   readonly fanout: Found<typeof fanout>;
   readonly delay: Found<typeof delay>;
   readonly http2: Found<typeof http2>;
+  readonly topics: Found<typeof topics>;
   readonly memory: Found<typeof memory>;
   readonly connect: Found<typeof connect>;
   readonly backlog: Found<typeof backlog>;

@@ -17,10 +17,13 @@ export function runText({ run, minutes, fanout, delay, scale }: Results): string
   return lines.join("\n\n");
 }
 
-export function fanoutTable({ fanout }: Results): string {
+/** The variants of a table, or all of them, the cheapest first. */
+export function fanoutTable({ fanout }: Results, names?: readonly string[]): string {
   const all = loadsOf(fanout.loads);
   const c = all.get("c");
-  const rows = [...all.values()]
+  const rows = [...all]
+    .filter(([name]) => names?.includes(name) !== false)
+    .map(([, loads]) => loads)
     .sort((a, b) => median(a.one) - median(b.one))
     .map(({ title, isOurs, one, ten }) => {
       const figures = {
@@ -39,6 +42,16 @@ export function fanoutTable({ fanout }: Results): string {
       ];
     });
   return markdownTable(["server", "one message a turn, us", "x C", "ten messages a turn, us", "x C", "flaws"], rows);
+}
+
+export function topicsTable({ topics }: Results): string {
+  const one = named(topics.rows, "ours")?.us;
+  const rows = topics.rows.map(({ title, kind, us }) => {
+    const figures = { us: spreadOf(us), "x one topic": ratio(us, one) };
+    return [bold(kind === "ours", title), cell(figures.us), cell(figures["x one topic"], twoDigits), flaws(figures)];
+  });
+  const clients = `${count(topics.connections)} clients:`;
+  return `${clients}\n\n${markdownTable(["server", "us", "x one topic", "flaws"], rows)}`;
 }
 
 export function delayTable({ delay }: Results): string {

@@ -19,7 +19,7 @@ const userOf = (context: Context): string => getCookie(context, "user") ?? "";
 const chats = new Map<string, UIMessage[]>();
 
 const path = process.env["CHAT_DB"];
-const hub = new Hub({
+export const hub = new Hub({
   ...(path !== undefined && { broker: await sqliteBroker({ path }) }),
   topics: (name) => name.startsWith("chat:") && answerTopic,
   // The id of a chat begins with its user.

@@ -13,6 +13,8 @@ export interface Flushable {
 
 /** A group of connections, as its topics see it. */
 export interface Follower extends Flushable {
+  /** Works until everything is sent, outside of the flusher. */
+  flushNow(): void;
   /** Returns the index up to which every caught-up connection has been sent a log. */
   sent(log: Log): number;
   /**
@@ -36,6 +38,7 @@ export class Flusher {
   /** The topics with new messages. They enqueue their groups before any group is flushed. */
   readonly #dirty = new Queue<Flushable>();
   readonly #queue = new Queue<Flushable>();
+  readonly #afterGroups: (() => void)[] = [];
   #isScheduled = false;
 
   /** @param sliceMs The time that one turn may be spent on flushing, in milliseconds. */
@@ -59,6 +62,16 @@ export class Flusher {
     this.#schedule();
   }
 
+  /** Calls a task at the end of each slice, also after an error. */
+  afterGroups(task: () => void): void {
+    this.#afterGroups.push(task);
+  }
+
+  /** The number of groups that are queued. */
+  get groups(): number {
+    return this.#queue.size;
+  }
+
   /** Whether nothing is queued. */
   get isIdle(): boolean {
     return !this.#isScheduled;
@@ -78,15 +91,23 @@ export class Flusher {
   #run(): void {
     try {
       this.#flushTopics();
-      const deadline = now() + this.#sliceMs;
+      this.#flushGroups();
+    } finally {
+      this.#isScheduled = false;
+      if (this.#queue.size > 0 || this.#dirty.size > 0) this.#schedule();
+    }
+  }
+
+  #flushGroups(): void {
+    const deadline = now() + this.#sliceMs;
+    try {
       while (this.#queue.size > 0) {
         const group = take(this.#queue);
         if (!group.flush(deadline)) this.enqueue(group);
         if (now() > deadline) break;
       }
     } finally {
-      this.#isScheduled = false;
-      if (this.#queue.size > 0 || this.#dirty.size > 0) this.#schedule();
+      for (const task of this.#afterGroups) task();
     }
   }
 

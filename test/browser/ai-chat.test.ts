@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Hub } from "../../src/index.ts";
 import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
 import { holds } from "../support/client-site.ts";
@@ -186,6 +187,24 @@ describe("the page of examples/ai-chat with useChat in Chromium", () => {
     }
     expect(run.signal?.aborted).toBe(false);
     finish(run);
+  });
+
+  test("shows an answer that had ended whole, after a restart of the server", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "comet-sockets-chat-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const env = { CHAT_DB: join(folder, "chat.db") };
+    const before = await serveGuide("../ai-chat/server", env);
+    const address = await openChat(before.origin);
+    const run = await ask(pages[0]);
+    say(run, "Because.");
+    finish(run);
+    await shows(pages[0], ["Because."], "ready");
+    await (before.exports["hub"] as Hub).close({ drainMs: 0 });
+    // It shares nothing but the file with the one before.
+    const after = await serveGuide("../ai-chat/server", env);
+    await pages[0].goto(address.replace(before.origin, after.origin));
+    await shows(pages[0], ["Because."], "ready");
+    await (after.exports["hub"] as Hub).close({ drainMs: 0 });
   });
 
   test("shows that an answer is lost when its process is killed, and keeps its words", async () => {

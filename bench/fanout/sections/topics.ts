@@ -9,7 +9,7 @@ const names = ["ours", "ours-uring", "ours-topics", "ours-topics-uring", "raw-to
 const load = { name: "one", bytes: 100, perTurn: 1, intervalMs: 1 };
 
 /** The cost of a delivery where each client has a topic of its own, beside one topic for all of them. */
-export const topics: Section = {
+export const topics = {
   name: "topics",
   isUsual: () => true,
   run: async (options) => {
@@ -19,19 +19,21 @@ export const topics: Section = {
     const variants = availableVariants(options, names);
     const spec = { connections, loads };
     const results = await runTrials<FanoutResult>(options, "fanout.ts", variants, rounds, () => spec);
-    const all = [...results].map(([{ name, title }, found]) => ({
+    const all = [...results].map(([{ name, title, kind }, found]) => ({
       name,
       title,
+      kind,
       costs: found.flatMap(({ costs }) => costs[load.name] ?? []),
     }));
     const base = all.find(({ name }) => name === "ours")?.costs ?? [];
-    const rows = all.map(({ name, title, costs }) => {
+    const rows = all.map(({ name, title, kind, costs }) => {
       const us = costs.map(({ cpuUs }) => cpuUs);
       // The two of a round were measured one after the other, and make a pair.
       const ratios = us.map((cpuUs, round) => cpuUs / (base[round]?.cpuUs ?? NaN));
       return {
         name,
         title,
+        kind,
         us,
         cpuUs: median(us),
         systemUs: median(costs.map(({ systemUs }) => systemUs)),
@@ -53,4 +55,4 @@ export const topics: Section = {
     console.log(table(["", "CPU us", "quartiles", "system", "x one topic", "quartiles", ""], lines));
     return { connections, rounds, rows };
   },
-};
+} satisfies Section;

@@ -1,33 +1,32 @@
 import { processWide } from "../../core/process-wide.ts";
 
 /**
- * Sends the same bytes to many sinks by one call.
+ * Sends bytes to many sinks by one call.
  *
- * A group calls `add` for one sink after another, and then `send`. No code of the application runs from the first `add`
- * to the end of `send`: no sink closes meanwhile, so that a file descriptor still belongs to the same client. An
- * implementation must not run any.
+ * The caller calls `accepts` and `add` for one sink after another, and then `send`. No code of the application runs from
+ * the first `add` to the end of `send`: no sink closes meanwhile, so that a file descriptor still belongs to the same
+ * client. An implementation must not run any.
  */
 export interface BatchSender {
+  /** The fewest sinks that are worth one call. A smaller batch is sent all the same. */
+  readonly minSinks: number;
+  /** Returns whether the batch, which is not empty, can take one more sink with bytes as long as these or a little longer. */
+  hasRoom(bytes: Uint8Array): boolean;
   /**
-   * Empties the batch, and returns the number of sinks that one call sends to; 0 if the group must write to each sink
-   * on its own.
+   * Returns whether it can send to a sink.
    *
-   * @param connections The number of connections in the group.
-   * @param bytes The number of bytes for each sink.
+   * @param batchKey The sink's {@link Sink.batchKey}.
+   * @param length The number of bytes, about.
    */
-  capacity(connections: number, bytes: number): number;
+  accepts(batchKey: object, length: number): boolean;
+  /** Adds the sink that was accepted last, with the bytes for it. They are copied, and a row of equal objects once. */
+  add(bytes: Uint8Array): void;
   /**
-   * Adds a sink by its {@link Sink.batchKey}, up to the capacity.
-   *
-   * @returns Whether it was added. If not, the group must write to it on its own.
-   */
-  add(batchKey: object): boolean;
-  /**
-   * Sends the bytes to all added sinks, and empties the batch.
+   * Sends to all added sinks, and empties the batch.
    *
    * @returns Whether each sink takes more now, as from `Sink.write`, in the order of `add`.
    */
-  send(bytes: Uint8Array): readonly boolean[];
+  send(): readonly boolean[];
 }
 
 /** All copies of the package in a thread share the sender: a bundler may put the hub and the sender into two of them. */

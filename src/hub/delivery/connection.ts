@@ -10,10 +10,11 @@ import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import { checkExpiry, type CloseReason, type Subscription, type SubscriptionUpdate } from "../subscription.ts";
 import { Backlog } from "./backlog.ts";
-import type { BatchSender } from "./batch-sender.ts";
 import type { BatchSource } from "./batch.ts";
 import { Cursors } from "./cursors.ts";
-import type { Group, Member } from "./group.ts";
+import type { FlushBatch } from "./flush-batch.ts";
+import type { Group } from "./group.ts";
+import type { Member } from "./member.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
@@ -301,10 +302,12 @@ export class Connection implements Subscription, Member {
     this.#endPass(messages, this.#write(bytes));
   }
 
-  /** Adds the sink to a batch, if the batch takes it. */
-  addTo(sender: BatchSender): boolean {
-    const key = this.#sink?.batchKey;
-    return key !== undefined && sender.add(key);
+  /** Adds one pass of the group to a batch, if the batch takes the sink. */
+  addTo(batch: FlushBatch, bytes: Uint8Array, messages: number): boolean {
+    const sink = this.#sink;
+    if (sink?.batchKey === undefined || !batch.accepts(sink.batchKey, bytes.length)) return false;
+    batch.add(this, sink.encode?.(bytes) ?? bytes, bytes.length, messages);
+    return true;
   }
 
   /** Notes that a batch has sent one pass of the group to this member. */

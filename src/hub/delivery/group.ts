@@ -4,39 +4,13 @@ import { added, membersOf, removed, type SmallSet } from "../../core/small-set.t
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
-import { batchSender, type BatchSender } from "./batch-sender.ts";
 import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { Cursors, placeOf } from "./cursors.ts";
+import type { FlushBatch } from "./flush-batch.ts";
+import { MemberList, type Member } from "./member.ts";
 import { readShort } from "./short-batch.ts";
 import type { Follower } from "../flusher.ts";
 import type { Packing, Stretch } from "../packing/packing.ts";
-
-/** A connection, as its group sees it. */
-export interface Member {
-  /**
-   * The links of the group's list, and the number of the last pass that reached this member. Only the group changes
-   * them.
-   */
-  previous: Member | undefined;
-  next: Member | undefined;
-  lastPass: number;
-  /** Whether it waits to be served. Only the group changes it. */
-  isWaiting: boolean;
-  /** Writes one pass to this member. */
-  deliver(bytes: Uint8Array, messages: number): void;
-  /** Adds its sink to a batch. Returns whether it was added. */
-  addTo(sender: BatchSender): boolean;
-  /** Notes that a batch has sent one pass to this member. */
-  delivered(length: number, messages: number, wantsMore: boolean): void;
-  /** Leaves the members and keeps cursors of its own from now on. */
-  fallBehind(): void;
-  /** Sends the backlog up to the group's cursors, and then joins the members. */
-  serve(): void;
-  /** The time since which it takes nothing; Infinity while it takes bytes. */
-  readonly stalledSince: number;
-  /** Its place while it is not a member. */
-  readonly cursors: Cursors | undefined;
-}
 
 /** The number of writes after which a pass checks the clock. */
 const WRITES_PER_CLOCK_CHECK = 16;
@@ -72,22 +46,25 @@ export class Group implements Follower, BatchSource {
   /** The pass under way: the bytes that it writes to all members, or "serve" if it serves each on its own. */
   #pass: Uint8Array | "serve" | undefined;
   #passMessages = 0;
-  /** The sender of the pass under way, until each member that a batch takes has been sent it. */
-  #sender: BatchSender | undefined;
+  readonly #batch: FlushBatch;
+  /** Whether the pass under way is being added to the batch. The members that it does not take follow one by one. */
+  #isCollecting = false;
+  #isAnyLeftOut = false;
+  /** The number of the batch to which members were added last. */
+  #batchNumber = -1;
   #heartbeatDue = false;
   #isFlushing = false;
+  /** The writes of the flush under way. */
+  #writes = 0;
   readonly #heartbeat: Uint8Array;
-  /** The members are a linked list, so that one can leave in the middle of a pass. */
-  #first: Member | undefined;
-  #last: Member | undefined;
-  /** The member that the pass under way reaches next. */
-  #nextMember: Member | undefined;
+  readonly #members = new MemberList();
   /** Connections to serve: their sinks have drained, or they have received messages which the members have not. */
   readonly #waiting = new Queue<Member>();
   /** The connections that were members and have fallen behind. */
   #behind: SmallSet<Member>;
 
-  constructor(key: string, format: Format, logs: readonly Log[], packing?: Packing) {
+  constructor(key: string, format: Format, logs: readonly Log[], batch: FlushBatch, packing?: Packing) {
+    this.#batch = batch;
     this.key = key;
     this.format = format;
     this.logs = logs;
@@ -99,7 +76,7 @@ export class Group implements Follower, BatchSource {
 
   /** The end of a lagging connection's backlog. */
   get cursors(): readonly number[] {
-    if (this.#first === undefined) this.#moveToHeads();
+    if (this.#members.first === undefined) this.#moveToHeads();
     return this.#cursors.indexes;
   }
 
@@ -130,7 +107,7 @@ export class Group implements Follower, BatchSource {
   }
 
   sent(log: Log): number {
-    if (this.#first === undefined) return log.head;
+    if (this.#members.first === undefined) return log.head;
     return (this.#pass === undefined ? this.#cursors : this.#cursorsBeforePass).indexes[
       this.logs.indexOf(log)
     ] as number;
@@ -154,11 +131,7 @@ export class Group implements Follower, BatchSource {
   join(connection: Member): void {
     this.#behind = removed(this.#behind, connection);
     connection.lastPass = this.#passNumber;
-    connection.previous = this.#last;
-    connection.next = undefined;
-    if (this.#last === undefined) this.#first = connection;
-    else this.#last.next = connection;
-    this.#last = connection;
+    this.#members.add(connection);
   }
 
   /** Lets a member go that has fallen behind, until it joins again or is removed. */
@@ -174,13 +147,7 @@ export class Group implements Follower, BatchSource {
 
   /** Removes a member. */
   leave(member: Member): void {
-    const { previous, next } = member;
-    if (previous === undefined) this.#first = next;
-    else previous.next = next;
-    if (next === undefined) this.#last = previous;
-    else next.previous = previous;
-    if (this.#nextMember === member) this.#nextMember = next;
-    member.previous = member.next = undefined;
+    this.#members.remove(member);
   }
 
   /** Serves a connection that is no member in the next flush, or after the pass under way. */
@@ -206,6 +173,7 @@ export class Group implements Follower, BatchSource {
   flush(deadline: number): boolean {
     if (this.#isFlushing) return false;
     this.#isFlushing = true;
+    this.#writes = 0;
     try {
       return this.#runPasses(deadline);
     } finally {
@@ -213,65 +181,89 @@ export class Group implements Follower, BatchSource {
     }
   }
 
+  flushNow(): void {
+    this.flush(Infinity);
+    this.#batch.send();
+  }
+
   #runPasses(deadline: number): boolean {
-    let writes = 0;
     while (this.#pass !== undefined || this.#beginPass()) {
-      if (this.#sender !== undefined && !this.#sendBatches(this.#sender, deadline)) return false;
-      while (this.#nextMember !== undefined) {
-        const member: Member = this.#nextMember;
-        this.#nextMember = member.next;
-        if (member.lastPass === this.#passNumber) continue;
-        if (this.#pass === "serve") {
-          member.fallBehind();
-          member.serve();
-          // Serving one takes several writes.
-          writes += WRITES_PER_CLOCK_CHECK - 1;
-        } else {
-          member.lastPass = this.#passNumber;
-          member.deliver(this.#pass as Uint8Array, this.#passMessages);
-        }
-        writes += 1;
-        if (writes % WRITES_PER_CLOCK_CHECK === 0 && now() > deadline) return false;
-      }
+      if (this.#isCollecting && !this.#collect(this.#pass as Uint8Array, deadline)) return false;
+      if (!this.#writeOneByOne(deadline)) return false;
       this.#pass = undefined;
       if (!this.#serveWaiting(deadline)) return false;
     }
     return this.#serveWaiting(deadline);
   }
 
-  /** Sends the pass under way in batches, until `deadline`. The members that no batch takes follow one by one. */
-  #sendBatches(sender: BatchSender, deadline: number): boolean {
-    const bytes = this.#pass as Uint8Array;
-    const capacity = sender.capacity(this.connections, bytes.length);
-    while (capacity > 0 && this.#nextMember !== undefined) {
-      const members: Member[] = [];
-      let member: Member | undefined = this.#nextMember;
-      for (; member !== undefined && members.length < capacity; member = member.next) {
-        if (member.lastPass === this.#passNumber || !member.addTo(sender)) continue;
-        member.lastPass = this.#passNumber;
-        members.push(member);
+  /** Adds the pass under way to the batch for each member that it takes, and sends full batches, until `deadline`. */
+  #collect(bytes: Uint8Array, deadline: number): boolean {
+    const members = this.#members;
+    while (members.next !== undefined) {
+      if (!this.#batch.hasRoom(bytes)) {
+        // Hooks of the application run, and members may leave.
+        this.#batch.send();
+        if (now() > deadline) return false;
+        continue;
       }
-      this.#nextMember = member;
-      if (members.length === 0) break;
-      const wantMore = sender.send(bytes);
-      // From here on hooks of the application may run, and members may leave.
-      members.forEach((one, i) => one.delivered(bytes.length, this.#passMessages, wantMore[i] === true));
-      if (now() > deadline) return false;
+      const member = members.next;
+      members.next = member.next;
+      if (member.lastPass === this.#passNumber) continue;
+      if (member.addTo(this.#batch, bytes, this.#passMessages)) {
+        member.lastPass = this.#passNumber;
+        this.#batchNumber = this.#batch.number;
+      } else this.#isAnyLeftOut = true;
+      if (this.#isOver(1, deadline)) return false;
     }
-    this.#nextMember = this.#first;
-    this.#sender = undefined;
+    this.#isCollecting = false;
+    if (this.#isAnyLeftOut) members.next = members.first;
     return true;
+  }
+
+  /** Writes the pass under way to each member that it has not reached, until `deadline`. */
+  #writeOneByOne(deadline: number): boolean {
+    const members = this.#members;
+    if (members.next !== undefined) this.#batch.send();
+    while (members.next !== undefined) {
+      const member: Member = members.next;
+      members.next = member.next;
+      if (member.lastPass === this.#passNumber) continue;
+      const isServed = this.#pass === "serve";
+      if (isServed) {
+        member.fallBehind();
+        member.serve();
+      } else {
+        member.lastPass = this.#passNumber;
+        member.deliver(this.#pass as Uint8Array, this.#passMessages);
+      }
+      // Serving one takes several writes.
+      if (this.#isOver(isServed ? WRITES_PER_CLOCK_CHECK : 1, deadline)) return false;
+    }
+    return true;
+  }
+
+  /** Counts writes, and checks the clock now and then. */
+  #isOver(writes: number, deadline: number): boolean {
+    this.#writes += writes;
+    if (this.#writes < WRITES_PER_CLOCK_CHECK) return false;
+    this.#writes = 0;
+    return now() > deadline;
   }
 
   /** Starts the next pass, if there is anything to send. */
   #beginPass(): boolean {
-    if (this.#first === undefined) {
+    if (this.#members.first === undefined) {
       this.#moveToHeads();
       this.#heartbeatDue = false;
       return false;
     }
     const isPassed = this.logs.some((log, i) => (this.#cursors.indexes[i] as number) < log.floor);
     if (!isPassed && !this.#heartbeatDue && !this.#hasMore) return false;
+    if (this.#batchNumber === this.#batch.number) {
+      // The members' places are known only once they have been told of the last pass.
+      this.#batch.send();
+      return this.#beginPass();
+    }
     [this.#cursors, this.#cursorsBeforePass] = [this.#cursorsBeforePass, this.#cursors];
     this.#cursors.moveTo(this.#cursorsBeforePass);
     if (isPassed) {
@@ -282,13 +274,13 @@ export class Group implements Follower, BatchSource {
       const batch = this.#hasMore ? this.#readPass() : undefined;
       this.#pass = batch?.bytes ?? this.#heartbeat;
       this.#passMessages = batch?.messages ?? 0;
-      // Compressed members are not all sent the same bytes.
-      this.#sender = this.packing === undefined ? batchSender() : undefined;
       this.#heartbeatDue = false;
       this.packing?.beginPass(this.#pass, batch && this.#missedStretch(batch));
     }
     this.#passNumber += 1;
-    this.#nextMember = this.#first;
+    this.#members.next = this.#members.first;
+    this.#isCollecting = this.#pass !== "serve" && this.#batch.isWorth(this.connections);
+    this.#isAnyLeftOut = false;
     this.lastPassAt = now();
     return true;
   }
@@ -318,6 +310,7 @@ export class Group implements Follower, BatchSource {
   /** Serves those who wait, until `deadline`. Returns whether each has had its turn. */
   #serveWaiting(deadline: number): boolean {
     // A connection that waits again meanwhile is served in the next flush.
+    if (this.#waiting.size > 0) this.#batch.send();
     for (let left = this.#waiting.size; left > 0; left -= 1) {
       const connection = this.#waiting.shift();
       connection.isWaiting = false;

@@ -1,4 +1,5 @@
 import type { Format } from "../../wire/format.ts";
+import type { FlushBatch } from "./flush-batch.ts";
 import { Group } from "./group.ts";
 import { Packing } from "../packing/packing.ts";
 import type { PackingContext } from "../packing/packing-context.ts";
@@ -16,6 +17,11 @@ export class Groups implements Iterable<Group> {
   readonly #byKey = new Map<string, Group>();
   /** The topics of each group. A topic that was deleted has groups until their connections are over. */
   readonly #topics = new Map<Group, readonly LiveTopic[]>();
+  readonly #batch: FlushBatch;
+
+  constructor(batch: FlushBatch) {
+    this.#batch = batch;
+  }
 
   [Symbol.iterator](): Iterator<Group> {
     return this.#topics.keys();
@@ -33,7 +39,7 @@ export class Groups implements Iterable<Group> {
     // A topic of the same name may have taken the place of one that was deleted.
     if (known?.logs.every((log, i) => log === topics[i]?.log) === true) return known;
     const logs = topics.map(({ log }) => log);
-    const group = new Group(key, format, logs, packing && new Packing(packing));
+    const group = new Group(key, format, logs, this.#batch, packing && new Packing(packing));
     this.#byKey.set(key, group);
     this.#topics.set(group, topics);
     for (const topic of topics) topic.addGroup(group);

@@ -35,6 +35,14 @@ export class PackedSink implements Sink, BatchSource {
     this.logs = logs;
   }
 
+  get batchKey(): object | undefined {
+    return this.#sink.batchKey;
+  }
+
+  encode(bytes: Uint8Array): Uint8Array {
+    return this.#body.write(bytes);
+  }
+
   read(cursors: Cursors, limits: readonly number[]): Batch | undefined {
     const from = placeOf(cursors);
     const pass = this.#body.passFrom(from);

@@ -19,5 +19,10 @@ export interface Sink {
   /** Breaks the response off, so that the client sees that it is incomplete. */
   destroy(): void;
   /** The object by which a `BatchSender` knows this sink. A sink without it is always written to on its own. */
-  readonly batchKey?: object;
+  readonly batchKey?: object | undefined;
+  /**
+   * Returns the bytes that a `BatchSender` sends for a pass, where they are others. They count as written: the caller
+   * must send them.
+   */
+  encode?(bytes: Uint8Array): Uint8Array;
 }

@@ -16,6 +16,7 @@ import type { Wire } from "../../wire/item.ts";
 import type { OverflowPolicy } from "../request-options.ts";
 import type { CloseReason, Subscription } from "../subscription.ts";
 import type { Sweeper } from "../sweeper.ts";
+import { FlushBatch } from "./flush-batch.ts";
 import { Groups } from "./groups.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
 
@@ -52,7 +53,7 @@ export class Subscriptions {
   readonly #counters: HubCounters;
   /** Where connections are compressed, if any are. */
   readonly #packing: PackingContext | undefined;
-  readonly #groups = new Groups();
+  readonly #groups: Groups;
   readonly #context: ConnectionContext;
   readonly #observers: SubscriptionObserver[] = [];
   #onAllReleased: (() => void) | undefined;
@@ -71,6 +72,7 @@ export class Subscriptions {
     this.#sweeper = sweeper;
     this.#counters = counters;
     this.#packing = packing;
+    this.#groups = new Groups(new FlushBatch(flusher));
     this.#context = {
       heartbeatMs: settings.heartbeatMs,
       counters,

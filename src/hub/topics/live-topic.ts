@@ -203,7 +203,7 @@ export class LiveTopic implements Flushable {
   /** Sends what the next flush would, to the members of all groups, because the log is about to lose it. */
   sendUnsent(): void {
     if (this.log.size === 0) return;
-    for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flush(Infinity);
+    for (const group of membersOf(this.#groups)) if (group.sent(this.log) < this.log.head) group.flushNow();
   }
 
   /** Starts the log anew after an offset, which is a gap for its followers: see `Log.restart`, also for the parameters. */

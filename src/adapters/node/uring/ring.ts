@@ -15,7 +15,7 @@ import { callError, type Libc, type Mapping } from "./libc.ts";
 
 /** The number of sends that one system call takes. */
 export const RING_SIZE = 64;
-/** The most bytes of one send. */
+/** The most bytes of one send, and of all different ones of a call. */
 export const MAX_SEND_BYTES = 131_072;
 /** The result of a send that the kernel did not take: `-EAGAIN`, since it can be sent otherwise. */
 export const NOT_TAKEN = -11;
@@ -58,9 +58,12 @@ const COMPLETION_WORDS = 4;
 const COMPLETION_USER_DATA = 0;
 const COMPLETION_RESULT = 2;
 
+/** 2^32: an Int32Array keeps the low 32 bits of what is stored in it. */
+const WORD = 0x1_0000_0000;
+
 const NOTHING = new Int32Array(0);
 
-/** An io_uring of this thread that sends the same bytes to up to 64 sockets by one system call. */
+/** An io_uring of this thread that sends to up to 64 sockets by one system call. */
 export class Ring {
   /** The results of the last call, in the order of `add`: the number of bytes sent, or a negative error. */
   readonly results: Int32Array = new Int32Array(RING_SIZE);
@@ -69,8 +72,11 @@ export class Ring {
   readonly #mappings: readonly Mapping[];
   /** The bytes that the kernel sends. A view of 128 KiB is never in V8's own heap, so it does not move. */
   readonly #bytes = new Uint8Array(MAX_SEND_BYTES);
-  /** The message that `#bytes` is a copy of. */
+  readonly #address: number;
+  /** The part of the bytes that this call uses, and the last message that was copied into it, with its place. */
+  #used = 0;
   #copied: Uint8Array | undefined;
+  #copiedAt = 0;
   /** The submission queue, its entries, and the completion queue. */
   #sq: Int32Array;
   #entries: Int32Array;
@@ -129,40 +135,61 @@ export class Ring {
     this.#sqMask = this.#sq[word(SQ_MASK) >> 2] as number;
     this.#cqMask = this.#cq[word(CQ_MASK) >> 2] as number;
     this.#prepareEntries(sqEntries, word(SQ_ARRAY) >> 2);
+    // A buffer which this object references until the ring is closed. An address of a process is below 2^53.
+    this.#address = Number(libc.addressOf(this.#bytes));
   }
 
-  /** Adds a send to the next call. The caller adds at most {@link RING_SIZE}. */
-  add(descriptor: number): void {
+  /** The number of sends that were added. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** Whether the next call takes one more send, of these bytes or of some that are longer by `more`. */
+  hasRoom(bytes: Uint8Array, more = 0): boolean {
+    if (this.#count === RING_SIZE) return false;
+    return bytes === this.#copied || this.#used + bytes.length + more <= MAX_SEND_BYTES;
+  }
+
+  /**
+   * Adds a send to the next call, if it has room. The bytes are copied, unless they are those of the send before.
+   *
+   * @throws {RangeError} if there is no room for the bytes.
+   */
+  add(descriptor: number, bytes: Uint8Array): void {
+    if (bytes !== this.#copied) {
+      // The last call has completed or this ring is not used any more, so the kernel does not read the buffer.
+      this.#bytes.set(bytes, this.#used);
+      this.#copied = bytes;
+      this.#copiedAt = this.#used;
+      this.#used += bytes.length;
+    }
     const slot = ((this.#sq[this.#sqTail] as number) + this.#count) & this.#sqMask;
+    const entry = slot * ENTRY_WORDS;
+    const address = this.#address + this.#copiedAt;
     // The kernel reads no entry before the tail passes it, and the slot is masked to the queue.
-    this.#entries[slot * ENTRY_WORDS + ENTRY_DESCRIPTOR] = descriptor;
+    this.#entries[entry + ENTRY_DESCRIPTOR] = descriptor;
+    // The address and the length are those of a copy that `set` has put into the buffer whole.
+    this.#entries[entry + ENTRY_ADDRESS_LOW] = address % WORD;
+    this.#entries[entry + ENTRY_ADDRESS_HIGH] = Math.floor(address / WORD);
+    this.#entries[entry + ENTRY_LENGTH] = bytes.length;
     this.#count += 1;
   }
 
   /** Forgets what was added. */
   clear(): void {
-    this.#count = 0;
+    this.#count = this.#used = 0;
+    this.#copied = undefined;
   }
 
   /**
-   * Sends bytes to all that were added, and fills `results`.
+   * Sends to all that were added, and fills `results`.
    *
-   * @param bytes At most {@link MAX_SEND_BYTES}.
    * @returns The number of sends that the kernel took.
    */
-  send(bytes: Uint8Array): number {
+  send(): number {
     const count = this.#count;
-    this.#count = 0;
-    if (bytes !== this.#copied) {
-      // The last call has completed or this ring is not used any more, so the kernel does not read the buffer.
-      this.#bytes.set(bytes);
-      this.#copied = bytes;
-    }
+    this.clear();
     const tail = this.#sq[this.#sqTail] as number;
-    for (let i = 0; i < count; i += 1) {
-      // As in `add`. The length is at most that of the buffer: `set` above has thrown otherwise.
-      this.#entries[((tail + i) & this.#sqMask) * ENTRY_WORDS + ENTRY_LENGTH] = bytes.length;
-    }
     this.results.fill(NOT_COMPLETED, 0, count);
     // The entries up to the new tail are complete. An Int32Array wraps the sum around, as the kernel does.
     this.#sq[this.#sqTail] = tail + count;
@@ -208,15 +235,11 @@ export class Ring {
 
   /** Fills in what is the same for every send. The kernel never writes to entries. */
   #prepareEntries(count: number, array: number): void {
-    const address = this.#libc.addressOf(this.#bytes);
     for (let slot = 0; slot < count; slot += 1) {
       const entry = slot * ENTRY_WORDS;
       // `count` is the number of entries that were mapped, and of the array's indexes.
       this.#sq[array + slot] = slot;
       this.#entries[entry + ENTRY_OPCODE] = IORING_OP_SEND;
-      // The address is that of a buffer which this object references until the ring is closed.
-      this.#entries[entry + ENTRY_ADDRESS_LOW] = Number(BigInt.asIntN(32, address));
-      this.#entries[entry + ENTRY_ADDRESS_HIGH] = Number(BigInt.asIntN(32, address >> 32n));
       this.#entries[entry + ENTRY_FLAGS] = SEND_FLAGS;
       this.#entries[entry + ENTRY_USER_DATA] = slot;
     }

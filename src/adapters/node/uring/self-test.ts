@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { readSync } from "node:fs";
 import { callError, type Libc } from "./libc.ts";
 import { MAX_SEND_BYTES, NOT_COMPLETED, RING_SIZE, type Ring } from "./ring.ts";
@@ -21,7 +22,10 @@ export function selfTest(ring: Ring, libc: Libc): string | undefined {
   };
   try {
     return (
-      arriveInOrder(ring, ours, theirs) ?? areCutWhereFull(ring, ours) ?? (closeReader(), failWhereClosed(ring, ours))
+      arriveInOrder(ring, ours, theirs) ??
+      arriveAsTheyAre(ring, ours, theirs) ??
+      areCutWhereFull(ring, ours) ??
+      (closeReader(), failWhereClosed(ring, ours))
     );
   } finally {
     closeReader();
@@ -34,9 +38,9 @@ function arriveInOrder(ring: Ring, ours: number, theirs: number): string | undef
   const received = new Uint8Array(RING_SIZE * 16);
   for (let call = 0; call < 5; call += 1) {
     const bytes = Uint8Array.from({ length: call + 1 }, (_, i) => 1 + call + i);
-    for (let i = 0; i < RING_SIZE - call; i += 1) ring.add(ours);
     const count = RING_SIZE - call;
-    if (ring.send(bytes) !== count) return "The kernel took fewer sends than it was given.";
+    for (let i = 0; i < count; i += 1) ring.add(ours, bytes);
+    if (ring.send() !== count) return "The kernel took fewer sends than it was given.";
     if (ring.results.subarray(0, count).some((sent) => sent !== bytes.length)) return "A send was not completed.";
     const length = readSync(theirs, received);
     const isSame = received.subarray(0, length).every((byte, i) => byte === bytes[i % bytes.length]);
@@ -45,19 +49,30 @@ function arriveInOrder(ring: Ring, ours: number, theirs: number): string | undef
   return undefined;
 }
 
+/** Different messages of one call arrive each as it is. */
+function arriveAsTheyAre(ring: Ring, ours: number, theirs: number): string | undefined {
+  const messages = Array.from({ length: RING_SIZE }, (_, i) => new Uint8Array(1 + i).fill(i));
+  for (const message of messages) ring.add(ours, message);
+  ring.send();
+  const all = Buffer.concat(messages);
+  const received = new Uint8Array(all.length + 1);
+  const length = readSync(theirs, received);
+  return length === all.length && all.equals(received.subarray(0, length)) ? undefined : "Messages were mixed up.";
+}
+
 /** Where a socket is full, a send is cut or refused, and never waits. */
 function areCutWhereFull(ring: Ring, ours: number): string | undefined {
   const bytes = new Uint8Array(MAX_SEND_BYTES);
   // The kernel's buffer holds less than a full call.
-  for (let i = 0; i < RING_SIZE; i += 1) ring.add(ours);
-  ring.send(bytes);
+  for (let i = 0; i < RING_SIZE; i += 1) ring.add(ours, bytes);
+  ring.send();
   if (ring.results.includes(NOT_COMPLETED)) return "A send to a full socket waits.";
   return ring.results.at(-1) === EAGAIN ? undefined : "A send to a full socket is not refused.";
 }
 
 /** A send to a closed socket fails, without a signal. */
 function failWhereClosed(ring: Ring, ours: number): string | undefined {
-  ring.add(ours);
-  ring.send(new Uint8Array(1));
+  ring.add(ours, new Uint8Array(1));
+  ring.send();
   return ring.results[0] === EPIPE ? undefined : "A send to a closed socket does not fail.";
 }

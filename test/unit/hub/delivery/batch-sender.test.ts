@@ -3,6 +3,7 @@ import { installBatchSender, type BatchSender } from "../../../../src/hub/delive
 import type { Connection } from "../../../../src/hub/delivery/connection.ts";
 import { Hub, type HubOptions } from "../../../../src/index.ts";
 import { FakeSink, flushed, open, turn } from "../../../support/fake-sink.ts";
+import { PackedClient } from "../../../support/packed-client.ts";
 
 afterEach(() => {
   installBatchSender(undefined);
@@ -19,32 +20,38 @@ class BatchedSink extends FakeSink {
 
 /** Sends to at most `size` sinks at once. */
 class FakeSender implements BatchSender {
+  minSinks = 1;
   readonly size: number;
   /** The number of sinks of each call. */
   readonly calls: number[] = [];
-  /** The groups and lengths that it was asked about. */
-  readonly asked: { readonly connections: number; readonly bytes: number }[] = [];
-  #sinks: BatchedSink[] = [];
+  /** The lengths that it was asked about. */
+  readonly asked: number[] = [];
+  #accepted: BatchedSink | undefined;
+  #sends: { readonly sink: BatchedSink; readonly bytes: Uint8Array }[] = [];
 
   constructor(size: number) {
     this.size = size;
   }
 
-  capacity(connections: number, bytes: number): number {
-    this.asked.push({ connections, bytes });
-    return this.size;
+  hasRoom(): boolean {
+    return this.#sends.length < this.size;
   }
 
-  add(sink: BatchedSink): boolean {
-    if (sink.isIdle) this.#sinks.push(sink);
+  accepts(sink: BatchedSink, length: number): boolean {
+    this.asked.push(length);
+    this.#accepted = sink;
     return sink.isIdle;
   }
 
-  send(bytes: Uint8Array): readonly boolean[] {
-    const sinks = this.#sinks;
-    this.#sinks = [];
-    if (sinks.length > 0) this.calls.push(sinks.length);
-    return sinks.map((sink) => {
+  add(bytes: Uint8Array): void {
+    this.#sends.push({ sink: this.#accepted as BatchedSink, bytes });
+  }
+
+  send(): readonly boolean[] {
+    const sends = this.#sends;
+    this.#sends = [];
+    this.calls.push(sends.length);
+    return sends.map(({ sink, bytes }) => {
       sink.batched.push(bytes);
       return sink.write(bytes);
     });
@@ -88,7 +95,7 @@ describe("a batch sender", () => {
     void hub.topic<string>("t").publish("y");
     await flushed();
     expect(sender.calls).toEqual([8, 8, 4]);
-    expect(sender.asked).toEqual([{ connections: 20, bytes: sinks[0]?.batched[0]?.length }]);
+    expect(sender.asked).toEqual(sinks.map(({ batched }) => batched[0]?.length));
     for (const sink of sinks) {
       expect(sink.messages).toEqual(["x", "y"]);
       // The memory is the same for all members, and the opening is not sent by a batch.
@@ -98,12 +105,81 @@ describe("a batch sender", () => {
     expect(hub.stats()).toMatchObject({ delivered: 40, lagging: 0 });
   });
 
-  test("is not used for a group that it leaves alone", async () => {
-    const { hub, sender, sinks } = await serve(3, 0);
+  test("is not used for a flush of fewer members than it is worth", async () => {
+    const { hub, sender, sinks } = await serve(3, 64);
+    sender.minSinks = 4;
     void hub.topic<string>("t").publish("x");
     await flushed();
-    expect([sender.asked.length, sender.calls.length]).toEqual([1, 0]);
+    expect([sender.asked.length, sender.calls.length]).toEqual([0, 0]);
     for (const { messages } of sinks) expect(messages).toEqual(["x"]);
+  });
+
+  test("is given the passes of all groups of a flush together, each with its own bytes", async () => {
+    const { hub, sender } = await serve(0, 8);
+    sender.minSinks = 4;
+    const sinks: BatchedSink[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      sinks.push(new BatchedSink());
+      await open(hub, `topic=t${i}`, sinks[i]);
+    }
+    // The last group has a second member, which no batch takes.
+    const alone = new BatchedSink();
+    alone.isIdle = false;
+    await open(hub, "topic=t19", alone);
+    for (let i = 0; i < 20; i += 1) void hub.topic<number>(`t${i}`).publish(i);
+    await flushed();
+    expect(sender.calls).toEqual([8, 8, 4]);
+    for (const [i, { messages, batched }] of sinks.entries()) {
+      expect(messages).toEqual([i]);
+      expect(batched.length).toBe(1);
+    }
+    expect(alone.messages).toEqual([19]);
+    expect(hub.stats()).toMatchObject({ delivered: 21, lagging: 0 });
+    // Few groups are written to on their own.
+    for (let i = 0; i < 3; i += 1) void hub.topic<number>(`t${i}`).publish(i);
+    await flushed();
+    expect(sender.calls.length).toBe(3);
+  });
+
+  test("is given the blocks of compressed streams, and each client can read its own", async () => {
+    const { hub, sender } = await serve(0, 8, { compression: true });
+    const follow = async (i: number): Promise<PackedClient> => {
+      const client = await PackedClient.open(hub, `topic=t${i % 3}`);
+      const { sink } = client;
+      Object.assign(sink, { batchKey: sink, batched: [], isIdle: true });
+      return client;
+    };
+    const clients = await Promise.all(Array.from({ length: 30 }, (_, i) => follow(i)));
+    for (let i = 0; i < 5; i += 1) {
+      for (let t = 0; t < 3; t += 1) void hub.topic<string>(`t${t}`).publish(`${t} ${i}`.padEnd(100));
+      await flushed();
+      if (i === 2) clients.push(await follow(1));
+    }
+    expect(sender.calls.reduce((sum, count) => sum + count, 0)).toBe(152);
+    await hub.close({ drainMs: 0 });
+    clients.forEach(({ messages }, i) => {
+      const expected = Array.from({ length: 5 }, (_, n) => `${i === 30 ? 1 : i % 3} ${n}`.padEnd(100));
+      expect(messages).toEqual(i === 30 ? expected.slice(3) : expected);
+    });
+  });
+
+  test("has sent before a connection is served, and before a group's next pass", async () => {
+    const { hub, sender, sinks, connections } = await serve(4, 64);
+    const [first, , slow] = sinks as [BatchedSink, BatchedSink, BatchedSink];
+    slow.full = true;
+    void hub.topic<string>("t").publish("x".repeat(40_000));
+    await flushed();
+    slow.full = false;
+    connections[2]?.drained();
+    // Two passes of one flush: each is larger than half of what one write takes.
+    for (const letter of ["a", "b", "c"]) void hub.topic<string>("t").publish(letter.repeat(40_000));
+    await flushed();
+    for (const { messages } of sinks) {
+      expect(messages.map((text) => String(text).slice(0, 1))).toEqual(["x", "a", "b", "c"]);
+    }
+    expect(first.batched.length).toBeGreaterThan(2);
+    expect(sender.calls.length).toBe(first.batched.length);
+    expect(hub.stats().lagging).toBe(0);
   });
 
   test("leaves the members that it cannot send to, and other sinks, to single writes", async () => {
@@ -245,7 +321,7 @@ describe("a hook that runs after a batch was sent", () => {
       maxConnectionBytes: 1024,
       onClose: () => {
         installBatchSender(undefined);
-        served.sender.add = () => false;
+        served.sender.accepts = () => false;
       },
     });
     void served.hub.topic<string>("t").publish("x".repeat(1200));

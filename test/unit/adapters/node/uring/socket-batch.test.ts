@@ -64,6 +64,17 @@ describe("a pass to plain TCP sockets", () => {
     expectCounts(ring, { calls: 7 });
   });
 
+  test("goes with the passes of all groups of a flush by one system call", async () => {
+    const { ring, hub, follow } = await sending(0, undefined, { flushSliceMs: 2_000_000_000 });
+    const followers: Follower[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      followers.push(await (await follow(`topic=t${i % 10}&wire=${i < 15 ? "ndjson" : "sse"}`)).begun());
+    }
+    for (let i = 0; i < 10; i += 1) void hub.topic<string>(`t${i}`).publish(String(i));
+    for (const [i, follower] of followers.entries()) expect((await follower.has(1)).data).toEqual([String(i % 10)]);
+    expectCounts(ring, { calls: 1, sends: 20, rests: 0 });
+  });
+
   test("is left to the sockets where a send is longer than 128 KiB", async () => {
     const { ring, publish } = await sending(8, undefined, { maxMessageBytes: 1_000_000 });
     await publish("y".repeat(200_000));
