@@ -52,7 +52,7 @@ const compressedTests = [
   "test/unit/adapters/{fastify,nest}/*.test.ts",
   "test/unit/client/{across-tabs,chat-transport,comet-source,iteration,topics,topics-that-end}.test.ts",
   "test/unit/surfaces/ai/answers.test.ts",
-  "test/unit/surfaces/durable-doors.test.ts",
+  "test/unit/surfaces/{durable-doors,durable-streams}.test.ts",
 ];
 
 const source = (path: string): string => new URL(path, import.meta.url).pathname;

@@ -3,7 +3,8 @@
  * as it answers (`support/attacks.ts`). The readers get every message in order, no publish fails, topics with messages stay, newcomers are let
  * in, and memory stays under a bound. The readers' p99 delay is at most three times that of a control, in which the same traffic goes to bare
  * `node:http` and `node:http2` servers in another process. `node test/soak/strangers.ts`; `READERS`, `PAIRS`, `SECONDS`, `HOLDING_MS` and
- * `EVERY_MS` change it, and `ATTACKS=callbacks,names` runs some of the attacks.
+ * `EVERY_MS` change it, and `ATTACKS=callbacks,names` runs some of the attacks. At the end other strangers ask a hub that compresses for
+ * streams and backlogs (`support/packed-strangers.ts`).
  */
 import { median } from "../support/statistics.ts";
 import { HELD, READERS_OF_ALL } from "./support/attacks.ts";
@@ -12,6 +13,7 @@ import { Child } from "./support/child.ts";
 import { sleep, until } from "./support/clock.ts";
 import type { CrowdState } from "./support/crowd-process.ts";
 import { amount } from "./support/form.ts";
+import { testPackedStrangers } from "./support/packed-strangers.ts";
 import { Checks, crowdProcess, mebibytes, ms } from "./support/processes.ts";
 import { seedOfRun } from "./support/random.ts";
 import {
@@ -183,4 +185,5 @@ console.log(
   `p99 with strangers / control: ${ratios.map((one) => one.toFixed(2)).join(", ")}; median ${ratio.toFixed(2)}`,
 );
 checks.that(ratio <= MOST_RATIO, `the readers' p99 delay is ${ratio.toFixed(2)} times that of the control`);
+await testPackedStrangers(checks, seed);
 checks.end();

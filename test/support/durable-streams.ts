@@ -5,13 +5,15 @@ import {
   type DurableStreams,
   type DurableStreamsOptions,
 } from "../../src/surfaces/durable-streams/index.ts";
+import { compressesAll } from "./compresses-all.ts";
+import { inflaterOf } from "./inflater.ts";
 import { notedHub, type NotedHub } from "./hub.ts";
 import { until } from "./sources.ts";
 
 /** The headers and the body of a request. */
 export type Sent = Pick<RequestInit, "body" | "headers" | "signal">;
 
-/** Streams over a hub, with no network between. */
+/** Streams over a hub, with no network between. Clients accept gzip in the project `compressed`. */
 export interface TestStreams extends NotedHub {
   readonly streams: DurableStreams;
   readonly send: (method: string, path: string, sent?: Sent) => Promise<Response>;
@@ -22,8 +24,11 @@ export interface TestStreams extends NotedHub {
 export function testStreams(hubOptions: HubOptions = {}, options: DurableStreamsOptions = {}): TestStreams {
   const noted = notedHub(hubOptions);
   const streams = durableStreams(noted.hub, options);
-  const send = (method: string, path: string, sent: Sent = {}): Promise<Response> =>
-    streams.fetch(new Request(`http://hub.test${path}`, { method, ...sent, ...duplex(sent) }));
+  const send = (method: string, path: string, sent: Sent = {}): Promise<Response> => {
+    const request = new Request(`http://hub.test${path}`, { method, ...sent, ...duplex(sent) });
+    if (compressesAll) request.headers.set("accept-encoding", "gzip");
+    return streams.fetch(request);
+  };
   const succeed = async (method: string, path: string, sent?: Sent): Promise<Response> => {
     const response = await send(method, path, sent);
     if (!response.ok) expect.fail(`${method} ${path}: ${response.status} ${await response.text()}`);
@@ -66,6 +71,7 @@ export class LiveReader {
   received = "";
   over = false;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #hasLeft = false;
 
   constructor(response: Response) {
     expect(response.headers.get("content-type")).toBe("text/event-stream");
@@ -76,11 +82,13 @@ export class LiveReader {
 
   async #read(): Promise<void> {
     const decoder = new TextDecoder();
+    const inflater = inflaterOf(this.response);
     for (;;) {
       const { done, value } = await this.#reader.read();
       if (done) break;
-      this.received += decoder.decode(value, { stream: true });
+      this.received += decoder.decode(inflater?.push(value) ?? value, { stream: true });
     }
+    if (!this.#hasLeft) inflater?.end();
     this.over = true;
   }
 
@@ -116,6 +124,7 @@ export class LiveReader {
   }
 
   leave(): void {
+    this.#hasLeft = true;
     void this.#reader.cancel();
   }
 }

@@ -18,7 +18,7 @@ import type { WireItem } from "./decoders/wire-item.ts";
 import type { JsonValue } from "../../src/wire/json.ts";
 import { compressesAll } from "./compresses-all.ts";
 import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
-import { Inflater } from "./inflater.ts";
+import { inflaterOf } from "./inflater.ts";
 import { PollDecoder } from "./decoders/poll-decoder.ts";
 import { SseDecoder } from "./decoders/sse-decoder.ts";
 import { serve, type Protocol, type TestServer } from "./servers.ts";
@@ -150,6 +150,7 @@ export class Follower {
   over = false;
   failure: unknown;
   readonly #leave: () => void;
+  #hasLeft = false;
 
   constructor(response: Response, query: URLSearchParams, leave?: () => void) {
     this.response = response;
@@ -169,9 +170,7 @@ export class Follower {
 
   async #read(reader: ReadableStreamDefaultReader<Uint8Array>, decoder: Decoder): Promise<void> {
     const text = new TextDecoder();
-    // `fetch` inflates what comes over the network.
-    const isPacked = this.response.url === "" && this.response.headers.get("content-encoding") === "gzip";
-    const inflater = isPacked ? new Inflater() : undefined;
+    const inflater = inflaterOf(this.response);
     try {
       for (;;) {
         const { done, value: sent } = await reader.read();
@@ -180,7 +179,7 @@ export class Follower {
         this.text += text.decode(value, { stream: true });
         decoder.feed(value);
       }
-      inflater?.end();
+      if (!this.#hasLeft) inflater?.end();
       decoder.end();
     } catch (error) {
       this.failure = error;
@@ -233,6 +232,7 @@ export class Follower {
 
   /** Leaves, as a client that is closed does. */
   leave(): void {
+    this.#hasLeft = true;
     this.#leave();
   }
 }

@@ -35,3 +35,8 @@ export class Inflater {
     if (!content.equals(Buffer.concat(this.#content))) throw new Error("The content was not readable as it arrived.");
   }
 }
+
+/** Returns what inflates a response; `undefined` if it is plain, or was inflated by `fetch`, as over the network. */
+export function inflaterOf({ url, headers }: Response): Inflater | undefined {
+  return url === "" && headers.get("content-encoding") === "gzip" ? new Inflater() : undefined;
+}

@@ -5,7 +5,7 @@ import type { OlderMessages, OlderPage } from "../../log/older.ts";
 import { offsetOf } from "../../log/position.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import type { OverflowPolicy } from "../request-options.ts";
-import { readNewest, readOlder, type BatchSource } from "./batch.ts";
+import { readNewest, readOlder, type BatchSource, type NewestBatch } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
 
@@ -139,24 +139,28 @@ export class Backlog {
       }
       const before = cursors.copy();
       const backlog = { log, page, isNewestOnly: this.#policies[i] === "latest" };
-      const { bytes, messages, missed } = readOlder(this.#source.format, backlog, cursors, i);
-      this.#counters.delivered += messages;
-      if (missed > 0) return this.#afterGap(this.#gap(i, missed, before), bytes);
-      if (messages > 0) return bytes;
+      const batch = readOlder(this.#source.format, backlog, cursors, i);
+      this.#counters.delivered += batch.messages;
+      if (batch.missed > 0) return this.#shared(batch, this.#gap(i, batch.missed, before));
+      if (batch.messages > 0) return this.#shared(batch);
     }
   }
 
   /** Returns the newest messages of a topic of policy `latest`, after a gap that counts the others. */
   #newest(cursors: Cursors, i: number, limit: number): Uint8Array | "overflow" {
     const before = cursors.copy();
-    const { bytes, messages, missed } = readNewest(this.#source.format, this.#source.logs, cursors, i, limit);
-    const unreported = missed - this.#deductReported(i, missed);
-    this.#counters.delivered += messages;
-    return unreported > 0 ? this.#afterGap(this.#gap(i, unreported, before), bytes) : bytes;
+    const batch = readNewest(this.#source.format, this.#source.logs, cursors, i, limit);
+    const unreported = batch.missed - this.#deductReported(i, batch.missed);
+    this.#counters.delivered += batch.messages;
+    return this.#shared(batch, unreported > 0 ? this.#gap(i, unreported, before) : undefined);
   }
 
-  #afterGap(gap: Uint8Array | "overflow", bytes: Uint8Array): Uint8Array | "overflow" {
-    return gap === "overflow" ? gap : joinBytes([gap, bytes]);
+  /** Returns a batch after the gap before it, as bytes of which other connections may be sent the batch. */
+  #shared({ bytes, key }: NewestBatch, gap: Uint8Array | "overflow" = new Uint8Array()): Uint8Array | "overflow" {
+    if (gap === "overflow") return gap;
+    const all = gap.length === 0 ? bytes : joinBytes([gap, bytes]);
+    this.#source.share?.(all, key, gap.length);
+    return all;
   }
 
   /** Returns how many of `missed` messages the opening gap has reported already, and deducts them. */

@@ -15,12 +15,14 @@ import { offsetOf } from "../../log/position.ts";
 import { MAX_BLOCK } from "../../log/tape.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import { messageFrame, type BatchEnd, type Format } from "../../wire/format.ts";
-import type { Cursors } from "./cursors.ts";
+import { placeOf, type Cursors } from "./cursors.ts";
 
 /** The bytes of one write, and the number of messages in them. */
 export interface Batch {
   readonly bytes: Uint8Array;
   readonly messages: number;
+  /** The end of the bytes, where the format writes one that depends on more than the place. */
+  readonly end?: string;
 }
 
 /** The logs of a group, and the format in which its connections are sent them. */
@@ -29,6 +31,13 @@ export interface BatchSource {
   readonly logs: readonly Log[];
   /** Reads the next batch: see {@link readBatch}. Its bytes are the next to be written, if they are written. */
   read(cursors: Cursors, limits: readonly number[]): Batch | undefined;
+  /**
+   * Notes that the next bytes to be written end with a part of a backlog that was not read by {@link read}.
+   *
+   * @param key A name of the part: parts of one group with equal names have equal bytes.
+   * @param from The index of its first byte.
+   */
+  share?(bytes: Uint8Array, key: string, from: number): void;
 }
 
 /**
@@ -111,6 +120,8 @@ function endOfRun(i: number, logs: readonly Log[], cursors: readonly number[], l
 /** A {@link Batch} of the newest messages only, and the number of stale messages left out. */
 export interface NewestBatch extends Batch {
   readonly missed: number;
+  /** A name: batches of one group with equal names have equal bytes. */
+  readonly key: string;
 }
 
 /**
@@ -126,6 +137,8 @@ export function readNewest(
 ): NewestBatch {
   const log = logs[i] as Log;
   const from = cursors.indexes[i] as number;
+  // The log decides by its floor and its head which messages are stale.
+  const key = `newest ${i} ${placeOf(cursors)} ${limit} ${log.floor} ${log.head}`;
   const batch = new BatchBuilder(format);
   for (const entry of newestOf(log, from, limit)) {
     if (batch.size >= MAX_BLOCK) break;
@@ -133,8 +146,8 @@ export function readNewest(
     batch.addText(messageFrame(format, entry, format.idsNameAllTopics ? cursors.position : entry.id));
   }
   if (batch.size < MAX_BLOCK) cursors.move(i, limit);
-  const { bytes, messages } = batch.build(endOf(format, logs, cursors)) ?? { bytes: new Uint8Array(), messages: 0 };
-  return { bytes, messages, missed: (cursors.indexes[i] as number) - from - messages };
+  const built = batch.build(endOf(format, logs, cursors)) ?? NOTHING;
+  return { ...named(built, key), missed: (cursors.indexes[i] as number) - from - built.messages };
 }
 
 /** A backlog of older messages. */
@@ -155,6 +168,8 @@ export function readOlder(
   cursors: Cursors,
   i: number,
 ): NewestBatch {
+  const { after, through } = page;
+  const key = `older ${i} ${placeOf(cursors)} ${after} ${through} ${page.messages.length} ${isNewestOnly ? log.head : ""}`;
   const batch = new BatchBuilder(format);
   const rest = page.messages.slice(page.firstAfter(offsetOf(cursors.positions[i] as string)));
   const stale = isNewestOnly ? staleOf(log, rest) : new Set<OlderMessage>();
@@ -166,8 +181,13 @@ export function readOlder(
     else batch.addText(messageFrame(format, message, format.idsNameAllTopics ? cursors.position : message.id));
   }
   if (batch.size < MAX_BLOCK) cursors.move(i, log.placeOf(page.through), log.positionAt(page.through));
-  const { bytes, messages } = batch.build(endOf(format, [log], cursors)) ?? { bytes: new Uint8Array(), messages: 0 };
-  return { bytes, messages, missed };
+  return { ...named(batch.build(endOf(format, [log], cursors)) ?? NOTHING, key), missed };
+}
+
+const NOTHING: Batch = { bytes: new Uint8Array(), messages: 0 };
+
+function named(batch: Batch, key: string): Batch & { readonly key: string } {
+  return { ...batch, key: `${key} ${batch.end ?? ""}` };
 }
 
 /** Returns the messages that have newer ones of their keys. */
@@ -227,7 +247,8 @@ class BatchBuilder {
   /** @param end The end of the batch, where it depends on the place. */
   build(end: BatchEnd | undefined): Batch | undefined {
     if (this.#messages === 0) return undefined;
-    return { bytes: end === undefined ? this.#bytes() : this.#bytesWith(end), messages: this.#messages };
+    if (end === undefined) return { bytes: this.#bytes(), messages: this.#messages };
+    return { bytes: this.#bytesWith(end), messages: this.#messages, end: end.text };
   }
 
   #bytesWith({ cut, text }: BatchEnd): Uint8Array {

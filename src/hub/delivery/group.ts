@@ -10,7 +10,7 @@ import type { FlushBatch } from "./flush-batch.ts";
 import { MemberList, type Member } from "./member.ts";
 import { readShort } from "./short-batch.ts";
 import type { Follower } from "../flusher.ts";
-import type { Packing } from "../packing/packing.ts";
+import type { Packing, Stretch } from "../packing/packing.ts";
 
 /** The number of writes after which a pass checks the clock. */
 const WRITES_PER_CLOCK_CHECK = 16;
@@ -275,7 +275,7 @@ export class Group implements Follower, BatchSource {
       this.#pass = batch?.bytes ?? this.#heartbeat;
       this.#passMessages = batch?.messages ?? 0;
       this.#heartbeatDue = false;
-      this.packing?.beginPass(this.#pass, batch && this.#missedStretch);
+      this.packing?.beginPass(this.#pass, batch && this.#missedStretch(batch));
     }
     this.#passNumber += 1;
     this.#members.next = this.#members.first;
@@ -298,9 +298,9 @@ export class Group implements Follower, BatchSource {
   }
 
   /** The stretch of the pass that begins, if connections have fallen behind and will miss it. */
-  get #missedStretch(): { readonly from: string; readonly end: readonly number[] } | undefined {
+  #missedStretch({ end: text }: Batch): Stretch | undefined {
     if (this.#behind === undefined) return undefined;
-    return { from: placeOf(this.#cursorsBeforePass), end: this.#cursors.copy().indexes };
+    return { from: placeOf(this.#cursorsBeforePass), end: this.#cursors.copy().indexes, text };
   }
 
   #moveToHeads(): void {

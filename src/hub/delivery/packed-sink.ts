@@ -1,3 +1,4 @@
+import { joinBytes } from "../../core/bytes.ts";
 import type { Log } from "../../log/log.ts";
 import type { Format } from "../../wire/format.ts";
 import { PackedBody, type BacklogPiece } from "../packing/packed-body.ts";
@@ -5,6 +6,12 @@ import type { Packing } from "../packing/packing.ts";
 import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { placeOf, type Cursors } from "./cursors.ts";
 import type { Sink } from "./sink.ts";
+
+/** The bytes that are written next, and the index from which on they are a piece of a backlog. */
+interface NextPiece extends BacklogPiece {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+}
 
 /**
  * A sink of a compressed response: it passes blocks to the sink of the adapter.
@@ -19,7 +26,7 @@ export class PackedSink implements Sink, BatchSource {
   readonly #sink: Sink;
   readonly #body: PackedBody;
   /** The piece of a backlog that was read last. */
-  #piece: (BacklogPiece & { readonly bytes: Uint8Array }) | undefined;
+  #piece: NextPiece | undefined;
 
   constructor(sink: Sink, packing: Packing, { format, logs }: BatchSource) {
     this.#sink = sink;
@@ -45,14 +52,20 @@ export class PackedSink implements Sink, BatchSource {
     if (batch === undefined) return undefined;
     // A tape that was dropped meanwhile may end its pieces elsewhere.
     const isWhole = isWithin && cursors.indexes.every((index, i) => index === end[i]);
-    this.#piece = { bytes: batch.bytes, key: `${from} ${cursors.indexes.join()}`, pass: isWhole ? pass : undefined };
+    const isSame = isWhole && pass?.stretch?.text === batch.end;
+    const key = `${from} ${cursors.indexes.join()} ${batch.end ?? ""}`;
+    this.#piece = { bytes: batch.bytes, from: 0, key, pass: isSame ? pass : undefined };
     return batch;
+  }
+
+  share(bytes: Uint8Array, key: string, from: number): void {
+    this.#piece = { bytes, from, key, pass: undefined };
   }
 
   write(bytes: Uint8Array): boolean {
     const piece = this.#piece?.bytes === bytes ? this.#piece : undefined;
     this.#piece = undefined;
-    return this.#sink.write(bytes.length === 0 ? bytes : this.#body.write(bytes, piece));
+    return this.#sink.write(bytes.length === 0 ? bytes : this.#packed(bytes, piece));
   }
 
   end(bytes: Uint8Array): void {
@@ -61,5 +74,13 @@ export class PackedSink implements Sink, BatchSource {
 
   destroy(): void {
     this.#sink.destroy();
+  }
+
+  #packed(bytes: Uint8Array, piece: NextPiece | undefined): Uint8Array {
+    const from = piece?.from ?? 0;
+    if (from === 0) return this.#body.write(bytes, piece);
+    // What precedes the piece belongs to this connection alone.
+    const own = this.#body.write(bytes.subarray(0, from));
+    return from === bytes.length ? own : joinBytes([own, this.#body.write(bytes.subarray(from), piece)]);
   }
 }

@@ -1,5 +1,6 @@
 import { joinBytes } from "../../core/bytes.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
+import type { Block } from "./block.ts";
 import { combineSums, GZIP_HEAD, gzipTrailer, storedBlocks } from "./gzip.ts";
 import { NO_EPOCH, type Packing, type Pass, type Prefix } from "./packing.ts";
 
@@ -45,7 +46,7 @@ export class PackedBody {
     return pass !== undefined && this.#canRead(pass) ? pass : undefined;
   }
 
-  /** Returns bytes as they are sent to the client. The first ones must be its own, not a pass. */
+  /** Returns bytes as they are sent to the client. */
   write(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
     const pass = piece?.pass ?? this.#packing.passOf(bytes);
     return this.#counted(bytes, pass === undefined ? this.#own(bytes, piece) : this.#shared(pass));
@@ -70,22 +71,38 @@ export class PackedBody {
     }
     this.#at = pass.after;
     this.#epoch = isInside ? pass.epoch : NO_EPOCH;
-    return this.#packing.blockOf(pass, isInside).framed(this.#isChunked);
+    return this.#begun(this.#packing.blockOf(pass, isInside));
   }
 
   #own(bytes: Uint8Array, piece: BacklogPiece | undefined): Uint8Array {
-    this.#add(bytes);
-    const block = piece === undefined ? undefined : this.#packing.piece(piece.key, bytes);
-    if (block !== undefined && this.#hasBegun) return block.framed(this.#isChunked);
-    return this.#framed([...this.#head(), ...(block === undefined ? storedBlocks(bytes) : [block.framed(false)])]);
+    const shared = piece && this.#packing.piece(piece.key, bytes);
+    if (shared === undefined) {
+      this.#add(bytes);
+      return this.#framed([...this.#head(), ...storedBlocks(bytes)]);
+    }
+    // The client has what the block was made of. So the checksum is right even if equal names had other bytes.
+    const { block, text } = shared;
+    this.#leaveEpoch();
+    this.#sum = combineSums(this.#sum, text.sum, text.length);
+    this.#length += text.length;
+    return this.#begun(block);
+  }
+
+  /** Returns a block as it is sent, after the head if it is the first. */
+  #begun(block: Block): Uint8Array {
+    return this.#hasBegun ? block.framed(this.#isChunked) : this.#framed([...this.#head(), block.framed(false)]);
   }
 
   /** Adds bytes that are no pass to the checksum. */
   #add(bytes: Uint8Array): void {
-    this.#endRow();
-    this.#epoch = NO_EPOCH;
+    this.#leaveEpoch();
     this.#sum = this.#packing.context.sum(bytes, this.#sum);
     this.#length += bytes.length;
+  }
+
+  #leaveEpoch(): void {
+    this.#endRow();
+    this.#epoch = NO_EPOCH;
   }
 
   /** Adds the row of passes to the checksum, and ends it. */

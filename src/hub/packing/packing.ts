@@ -32,6 +32,14 @@ export interface Prefix {
 export interface Stretch {
   readonly from: string;
   readonly end: readonly number[];
+  /** The end of its bytes, where it depends on more than the place. */
+  readonly text: string | undefined;
+}
+
+/** A piece of a backlog as blocks, and the checksum and length of its text. */
+export interface Piece {
+  readonly block: Block;
+  readonly text: Prefix;
 }
 
 /** One pass over a group. Its text is that of `after`, without that of `before`. */
@@ -89,7 +97,7 @@ export class Packing implements MeteredTape {
   readonly #passes = new Map<string, PackedPass>();
   #passBytes = 0;
   /** The packed pieces of backlogs, the oldest first; and their memory. */
-  readonly #pieces = new Map<string, Block>();
+  readonly #pieces = new Map<string, Piece>();
   #pieceBytes = 0;
 
   constructor(context: PackingContext) {
@@ -189,7 +197,7 @@ export class Packing implements MeteredTape {
    * @param key A name of the piece. Pieces with equal names have equal bytes.
    * @returns `undefined` if it is short, or if there is no time to pack it.
    */
-  piece(key: string, bytes: Uint8Array): Block | undefined {
+  piece(key: string, bytes: Uint8Array): Piece | undefined {
     const known = this.#pieces.get(key);
     if (known !== undefined || bytes.length < SHORTEST_PIECE) return known;
     const { backlogs, counters } = this.context;
@@ -198,11 +206,12 @@ export class Packing implements MeteredTape {
       return undefined;
     }
     const block = this.context.pack(bytes, bytes.subarray(0, 0), backlogs);
-    this.#pieces.set(key, block);
+    const piece = { block, text: { sum: this.context.sum(bytes, 0), length: bytes.length } };
+    this.#pieces.set(key, piece);
     this.#pieceBytes += block.held;
-    if (this.#pieces.size > MOST_PIECES) this.#pieceBytes -= dropFirst(this.#pieces).held;
+    if (this.#pieces.size > MOST_PIECES) this.#pieceBytes -= dropFirst(this.#pieces).block.held;
     this.#measure();
-    return block;
+    return piece;
   }
 
   /** Frees the blocks and the window, because the memory needs the room. */

@@ -1,6 +1,7 @@
 import { now } from "../../core/clock.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import type { Grant } from "../../hub/admission/authorize.ts";
+import { negotiateCoding } from "../../hub/admission/content-coding.ts";
 import { isAdmission, type Decision } from "../../hub/admission/decision.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { findStream } from "./append-stream.ts";
@@ -125,7 +126,7 @@ async function follow(
     positions: new Map([[name, stream.positionOf(from)]]),
     from: undefined,
     waits: true,
-    isPacked: false,
+    isPacked: negotiateCoding(call.request, "sse", [name], headers, access.settings),
     maxAgeMs: MAX_LIVE_AGE_MS,
   };
   const identity = grant.identity ?? options.identity;

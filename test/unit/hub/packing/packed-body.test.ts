@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { PackedBody } from "../../../../src/hub/packing/packed-body.ts";
+import { PackingContext } from "../../../../src/hub/packing/packing-context.ts";
+import { Packing } from "../../../../src/hub/packing/packing.ts";
+import { LogMemory } from "../../../../src/log/log-memory.ts";
+import { gunzip } from "../../../support/gunzip.ts";
+
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+test("a body has the checksum of the piece that it was sent, even if it has asked for other bytes by that name", () => {
+  const packing = new Packing(new PackingContext(new LogMemory(1_000_000)));
+  const first = "the price of kiki ".repeat(50);
+  for (const text of [first, "the price of foo ".repeat(60)]) {
+    const body = new PackedBody(packing, false);
+    const sent = [
+      body.write(bytesOf("own ")),
+      body.write(bytesOf(text), { key: "piece", pass: undefined }),
+      body.end(bytesOf(" end")),
+    ];
+    expect(gunzip(Buffer.concat(sent)).toString()).toBe(`own ${first} end`);
+  }
+});
