@@ -1,10 +1,15 @@
 import type { Flusher } from "../flusher.ts";
 import { batchSender, type BatchSender } from "./batch-sender.ts";
-import type { Member } from "./member.ts";
+
+/** A member of a group, as a batch sees it. */
+export interface Recipient {
+  /** Notes that a batch has sent one pass to this member. */
+  delivered(length: number, messages: number, wantsMore: boolean): void;
+}
 
 /** A member that was added, and the pass that it is sent. */
 interface Added {
-  readonly member: Member;
+  readonly member: Recipient;
   readonly length: number;
   readonly messages: number;
 }
@@ -52,7 +57,7 @@ export class FlushBatch {
    * @param sent The bytes that the sink is sent: those of the pass, perhaps compressed.
    * @param length The number of bytes of the pass.
    */
-  add(member: Member, sent: Uint8Array, length: number, messages: number): void {
+  add(member: Recipient, sent: Uint8Array, length: number, messages: number): void {
     this.#sender?.add(sent);
     this.#added.push({ member, length, messages });
   }

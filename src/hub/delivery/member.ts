@@ -1,8 +1,8 @@
 import type { Cursors } from "./cursors.ts";
-import type { FlushBatch } from "./flush-batch.ts";
+import type { FlushBatch, Recipient } from "./flush-batch.ts";
 
 /** A connection, as its group sees it. */
-export interface Member {
+export interface Member extends Recipient {
   /**
    * The links of the group's list, and the number of the last pass that reached this member. Only the group changes
    * them.
@@ -16,8 +16,6 @@ export interface Member {
   deliver(bytes: Uint8Array, messages: number): void;
   /** Adds one pass to a batch, if the batch takes its sink. Returns whether it was added. */
   addTo(batch: FlushBatch, bytes: Uint8Array, messages: number): boolean;
-  /** Notes that a batch has sent one pass to this member. */
-  delivered(length: number, messages: number, wantsMore: boolean): void;
   /** Leaves the members and keeps cursors of its own from now on. */
   fallBehind(): void;
   /** Sends the backlog up to the group's cursors, and then joins the members. */
