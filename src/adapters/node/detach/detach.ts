@@ -16,8 +16,10 @@ interface OpenSocket extends MarkedSocket {
  *
  * The head is sent, and says that the connection ends with the stream. Never call this while the parser runs,
  * which it does in ticks and microtasks too; call it in a turn of its own. Never call it for a response that `detachableConnection` has not accepted. If anything is not as expected, it does nothing.
+ *
+ * @param isPrivate Whether no other code can hold the request or the response, so that nothing uses them late.
  */
-export function detach(response: ServerResponse, nodeConnection: NodeConnection): void {
+export function detach(response: ServerResponse, nodeConnection: NodeConnection, isPrivate: boolean): void {
   if (!detachFromServer(response, nodeConnection)) return;
   const { server } = nodeConnection;
   const socket: OpenSocket = nodeConnection.socket;
@@ -26,7 +28,7 @@ export function detach(response: ServerResponse, nodeConnection: NodeConnection)
   addOpenSocket(server, socket);
   socket.on("end", onEnd);
   socket.on("close", onClose);
-  restoreOnAccess(response, nodeConnection);
+  if (!isPrivate) restoreOnAccess(response, nodeConnection);
 }
 
 /** Ends the socket when the client ends its side, as Node's server does with its connections. */
