@@ -1,28 +1,59 @@
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** The files that take longest. */
+/** The files that take longest, longest first. */
 const longest = [
   "broker/chaos",
   "broker/outage",
   "browser/client-tabs",
   "browser/demo",
   "browser/bindings",
+  "package/tarball",
+  "broker/foreign-content",
+  "broker/redis-cluster",
+  "broker/redis",
+  "broker/nats",
+  "unit/surfaces/durable-streams-conformance",
   "browser/chat",
+  "browser/client-reconnection",
+  "browser/client-topics",
+  "broker/durable-streams-postgres",
+  "broker/durable-streams-sqlite",
+  "browser/client-silence",
+  "runtimes/workers",
+  "runtimes/bun",
 ];
 
-/** Begins each group with the files that take longest, so that no worker runs one of them while the others are idle. */
+/** Begins with the files that take longest, so that no worker runs one of them while the others are idle. */
 class LongestFirst extends BaseSequencer {
   override async sort(specifications: TestSpecification[]): Promise<TestSpecification[]> {
-    const orderOf = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
     const rankOf = ({ moduleId }: TestSpecification): number => {
       const index = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
       return index === -1 ? longest.length : index;
     };
     const sorted = await super.sort(specifications);
-    return sorted.toSorted((a, b) => orderOf(a) - orderOf(b) || rankOf(a) - rankOf(b));
+    return sorted.toSorted((a, b) => rankOf(a) - rankOf(b));
   }
 }
+
+/** Files at a time, on two cores: many of them mostly wait, for restarts, expiries and heartbeats. */
+const maxWorkers = 5;
+
+/**
+ * The files that the project `compressed` runs: those with streams that its clients accept with gzip. Others would only
+ * cost time. `compression-setup.ts` fails the run if one of them has no compressed response.
+ */
+const compressedTests = [
+  "test/unit/hub/{fetch,finite-topics,published-streams,shared-finite-topics}.test.ts",
+  "test/unit/hub/admission/{authorize,callbacks,content-coding,event-source,from,gate,headers,places}.test.ts",
+  "test/unit/hub/delivery/{connection-life,drain,flush,managed,opening-gap,resume-point}.test.ts",
+  "test/unit/hub/topics/{older-messages,replica,topics}.test.ts",
+  "test/unit/adapters/node/{address,compression,node-handler,node-handler-headers}.test.ts",
+  "test/unit/adapters/{fastify,nest}/*.test.ts",
+  "test/unit/client/{across-tabs,chat-transport,comet-source,iteration,topics,topics-that-end}.test.ts",
+  "test/unit/surfaces/ai/answers.test.ts",
+  "test/unit/surfaces/durable-doors.test.ts",
+];
 
 const source = (path: string): string => new URL(path, import.meta.url).pathname;
 
@@ -59,6 +90,9 @@ export default defineConfig({
   test: {
     allowOnly: process.env["CI"] !== "true",
     passWithNoTests: false,
+    maxWorkers,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     sequence: { sequencer: LongestFirst },
     projects: [
       {
@@ -66,9 +100,6 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
-          testTimeout: 300_000,
-          maxWorkers: 4,
-          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -81,21 +112,27 @@ export default defineConfig({
           exclude: ["test/unit/hub/delivery/batch-sender.test.ts"],
           setupFiles: ["test/support/force-uring.ts"],
           globalSetup: ["test/support/uring-setup.ts"],
-          testTimeout: 300_000,
-          maxWorkers: 4,
-          sequence: { groupOrder: 0 },
         },
       },
       {
-        // Real brokers, and processes of their own, which mostly wait: for restarts, expiries and heartbeats.
+        // Tests whose streams pass through compression once more, with compression for every client that accepts it.
+        extends: true,
+        test: {
+          name: "compressed",
+          include: compressedTests,
+          env: { COMPRESSION: "all" },
+          setupFiles: ["test/support/force-compression.ts"],
+          // Half of the time would be spent on loading the same modules.
+          isolate: false,
+          globalSetup: ["test/support/compression-setup.ts"],
+        },
+      },
+      {
+        // Real brokers, and processes of their own.
         extends: true,
         test: {
           name: "broker",
           include: ["test/broker/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          maxWorkers: 4,
-          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -104,10 +141,6 @@ export default defineConfig({
         test: {
           name: "runtimes",
           include: ["test/runtimes/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -116,10 +149,6 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/browser/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -127,10 +156,6 @@ export default defineConfig({
         test: {
           name: "package",
           include: ["test/package/**/*.test.ts"],
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -1,5 +1,6 @@
 import { Hub, type Broker, type TopicOptions } from "comet-sockets";
 import { jobTopics } from "../examples/job/exports.ts";
+import { aiChatTopic, mayUse } from "./ai-chat.ts";
 import { answerTopic } from "./answers.ts";
 import { readings, type Reading } from "./clock.ts";
 import { Feed } from "./feed.ts";
@@ -35,7 +36,8 @@ export interface DemoOptions {
 export function createHub({ broker, samplePeriodMs = 500 }: DemoOptions = {}): DemoHub {
   const hub = new Hub({
     ...(broker === undefined ? {} : { broker }),
-    topics: (name) => topics.get(name) ?? (jobTopics(name) || answerTopic(name)),
+    topics: (name) => topics.get(name) ?? (jobTopics(name) || answerTopic(name) || aiChatTopic(name)),
+    authorize: (_request, names, user) => names.every((name) => mayUse(name, user)),
     // Also the retention of a topic without subscribers: a client that returns within a day learns which messages it missed.
     log: { maxAgeMs: DAY_MS },
     // Pages consider a connection dead after twice this silence. The demo can afford a short interval.

@@ -4,6 +4,7 @@ import type { ServerResponse } from "node:http";
 import type { Html, Hub } from "comet-sockets";
 import { nodeHandler, sendChunked } from "comet-sockets/node";
 import { Exports } from "../examples/job/exports.ts";
+import { AiChats } from "./ai-chat.ts";
 import { answerRoutes } from "./answers.ts";
 import { BadNetwork } from "./bad-network.ts";
 import { postMessage, type ChatMessage } from "./chat.ts";
@@ -39,6 +40,7 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/machine/about", get((_, response) => sendJson(response, 200, thisMachine()))],
     ["/exports", exportsRoute(new Exports(hub))],
     ...answerRoutes(hub),
+    ...new AiChats(hub).routes,
     ...new BadNetwork().routes,
     ["/chat/messages", post(postMessage(hub.topic<ChatMessage>("chat")))],
     [
@@ -57,6 +59,12 @@ export function createRoutes(hub: Hub): ReadonlyMap<string, Route> {
     ["/comet/helper", delayed((response, delayMs) => sendComet(response, (nonce) => helper(delayMs, nonce)))],
     ["/comet/iframe", delayed((response, delayMs) => sendComet(response, (nonce) => iframe(delayMs, nonce)))],
   ]);
+}
+
+/** The route of a path, or that of all paths below one: a route whose path ends with a slash, other than the index. */
+export function findRoute(routes: ReadonlyMap<string, Route>, path: string): Route | undefined {
+  const isAbove = (above: string): boolean => above.length > 1 && above.endsWith("/") && path.startsWith(above);
+  return routes.get(path) ?? [...routes].find(([above]) => isAbove(above))?.[1];
 }
 
 function page(name: string, folder = PAGES): Route {

@@ -4,7 +4,7 @@ import { createHub, type DemoOptions } from "./hub.ts";
 import { isLocalHost } from "./local-host.ts";
 import { PAGE_POLICY } from "./policies.ts";
 import { sendText } from "./replies.ts";
-import { createRoutes } from "./routes.ts";
+import { createRoutes, findRoute } from "./routes.ts";
 
 /** The drain period: streams end spread over it, so that clients do not reconnect all at once. */
 const DRAIN_MS = 200;
@@ -31,7 +31,7 @@ export function createDemo(options: DemoOptions = {}): Demo {
     }
     // Avoids `new URL`: the path is only looked up, and `//host/path` must not name another server.
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s, 2);
-    const route = routes.get(path);
+    const route = findRoute(routes, path);
     if (route === undefined) {
       sendText(response, 404, "There is nothing here. See / for what there is.");
     } else if (!route.methods.includes(request.method ?? "")) {

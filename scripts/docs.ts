@@ -40,7 +40,7 @@ const readingOrder = [
 /** The group of a document in the navigation, by its file. The first pattern that matches counts. */
 const groups: readonly (readonly [file: RegExp, group: string])[] = [
   [/^docs\/decisions\//, "Decisions"],
-  [/^(?!docs\/)|^docs\/(?:options|guarantees|performance|architecture)\.md$/, "Reference"],
+  [/^(?!docs\/)|^docs\/(?:options|guarantees|(?:browser-|broker-)?performance|architecture)\.md$/, "Reference"],
   [/^/, "Guides"],
 ];
 

@@ -1,10 +1,11 @@
 /**
  * The whole default test suite: packages of the system, build, types, lint, and every test. Ends with a line of counts,
- * in which build, types and lint count as one check each, and which says whether io_uring was tested.
+ * in which build, types and lint count as one check each, and which says whether io_uring and compression were tested.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, rmSync } from "node:fs";
+import { clearCompressionResults, packedIn, readCompressionResults } from "../test/support/compression-results.ts";
 import { ensureSystemPackages, systemNeeds } from "../test/support/system-packages.ts";
 import { clearUringResults, readUringResults } from "../test/support/uring-results.ts";
 
@@ -114,6 +115,12 @@ function onRing(): string {
   return reason === undefined ? `; ${sends} sends by io_uring` : `; nothing ran on io_uring: ${reason}`;
 }
 
+/** The part of the last line that says how much the tests have packed where hubs compress for everybody. */
+function onGzip(): string {
+  const results = readCompressionResults();
+  return results === undefined ? "" : `; ${packedIn(results)} blocks of gzip`;
+}
+
 try {
   await ensureSystemPackages(systemNeeds);
 } catch (error) {
@@ -122,6 +129,7 @@ try {
   process.exit(1);
 }
 clearUringResults();
+clearCompressionResults();
 // The examples import the package, so their types need a build.
 await check(["build", "node", "scripts/build.ts"]);
 await check(
@@ -135,5 +143,5 @@ tests();
 
 const skipsFail = process.env["CI"] === "true" && counts.skipped > 0;
 if (skipsFail) console.error("\nSkipped tests fail the run where CI=true.");
-console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped${onRing()}`);
+console.log(`\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped${onRing()}${onGzip()}`);
 process.exitCode = counts.failed > 0 || skipsFail ? 1 : 0;

@@ -3,6 +3,7 @@ import { nchanUnavailable, startNchan } from "./servers/nchan.ts";
 import { sendLoopUnavailable, startSendLoop } from "./servers/send-loop.ts";
 import { startNodeServer } from "./servers/server.ts";
 import { uringUnavailable } from "./servers/uring.ts";
+import { topicVariants } from "./topic-variants.ts";
 import type { Variant } from "./variant.ts";
 
 function ours(name: string, wire: string, accept: string): Variant {
@@ -76,6 +77,7 @@ export const catalogue: readonly Variant[] = [
   onNode("peer", "fastify-sse", "@fastify/sse"),
   ...onHttp2("ours", "ours-h2", "comet-sockets, sse, HTTP/2", "/live?topic=bench&wire=sse"),
   ...onHttp2("control", "h2-write", "node:http2: stream.write", "/"),
+  ...topicVariants,
 ];
 
 /** @throws {RangeError} where there is none of that name. */

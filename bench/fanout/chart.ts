@@ -3,17 +3,15 @@ import { barChart } from "../support/bars.ts";
 import { figure } from "../../test/support/table.ts";
 import type { FanoutRow } from "./sections/fanout-table.ts";
 
-const results = new URL("../../bench-results/fanout.svg", import.meta.url);
-const documentation = new URL("../../docs/bench-fanout.svg", import.meta.url);
-
 /**
- * Draws bench-results/fanout.svg: the CPU time of a delivery under each load, the cheapest first.
+ * Draws fanout.svg in bench-results/, or bench-fanout.svg in docs/: the CPU time of a delivery under each load, the cheapest first.
  *
- * @param isForDocs Whether to draw docs/bench-fanout.svg as well.
+ * @param run The run that the figures are of; it is written below the bars.
  */
 export function writeChart(
   loads: readonly { readonly title: string; readonly rows: readonly FanoutRow[] }[],
-  isForDocs: boolean,
+  run: string,
+  folder: "bench-results" | "docs",
 ): void {
   const panels = loads.map(({ title, rows }) => ({
     title: `1,000 connections, ${title}`,
@@ -28,6 +26,6 @@ export function writeChart(
   }));
   const legend =
     "CPU time of the server process per delivered message: system (left) and user (right). Less is better.";
-  const svg = barChart(legend, panels);
-  for (const file of isForDocs ? [results, documentation] : [results]) writeFileSync(file, svg);
+  const name = folder === "docs" ? "bench-fanout.svg" : "fanout.svg";
+  writeFileSync(new URL(`../../${folder}/${name}`, import.meta.url), barChart(legend, panels, run));
 }

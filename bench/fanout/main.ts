@@ -1,6 +1,6 @@
 /**
  * The benchmark of delivery on Node, beside other libraries and controls: `npm run bench [-- --quick]`. Prints a table for each
- * section, and writes bench-results/<section>.json and, unless quick, the chart docs/bench-fanout.svg. Every variant and round has a
+ * section, and writes bench-results/<section>.json and the chart bench-results/fanout.svg. Every variant and round has a
  * server process of its own, on one core, and a load generator of its own, on another. Figures are medians over the rounds; ratios are
  * valid within one run only. With `--against=<dist>` it compares this build with another one instead, in pairs.
  */
@@ -16,13 +16,14 @@ import { connect } from "./sections/connect.ts";
 import { delay } from "./sections/delay.ts";
 import { encoding } from "./sections/encoding.ts";
 import { fanout } from "./sections/fanout.ts";
-import { growth } from "./sections/growth.ts";
 import { http2 } from "./sections/http2.ts";
 import { memory } from "./sections/memory.ts";
+import { scale } from "./sections/scale.ts";
 import type { Section } from "./sections/section.ts";
 import { tokens } from "./sections/tokens.ts";
+import { topics } from "./sections/topics.ts";
 
-const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, growth];
+const sections: readonly Section[] = [fanout, delay, http2, memory, connect, backlog, encoding, tokens, topics, scale];
 const folder = new URL("../../bench-results/", import.meta.url);
 
 function chosen(options: Options): readonly Section[] {

@@ -23,7 +23,7 @@ export interface Options {
 }
 
 export const usage = `npm run bench -- [section ...] [--quick | --full] [--only=ours,ws,...] [--rounds=n] [--cores=server,load]
-npm run bench -- fanout --against=/path/to/other/dist [--quick | --full] [--rounds=n] [--cores=server,load]`;
+npm run bench -- fanout|topics --against=/path/to/other/dist [--quick | --full] [--rounds=n] [--cores=server,load]`;
 
 /** Reads the command line. @throws {Error} for what it cannot mean. */
 export function readOptions(args: readonly string[]): Options {
@@ -55,10 +55,10 @@ export function readOptions(args: readonly string[]): Options {
   };
 }
 
-/** Only the fan-out compares two builds, and it knows which of the variants are ours. */
+/** Only the fan-out and the topics compare two builds, and they know which of the variants are ours. */
 function checkAgainst(dist: string, sections: readonly string[], only: string | undefined): void {
   if (!existsSync(resolve(dist, "index.js"))) throw new RangeError(`--against: ${dist} has no index.js.`);
-  if (only !== undefined || sections.some((name) => name !== "fanout")) {
-    throw new RangeError(`--against goes with fanout alone.\n${usage}`);
+  if (only !== undefined || sections.some((name) => name !== "fanout" && name !== "topics")) {
+    throw new RangeError(`--against goes with fanout or topics.\n${usage}`);
   }
 }

@@ -13,6 +13,8 @@ export interface Variant {
   readonly unavailable?: () => string | undefined;
   /** Whether it is on HTTP/2, and so measured in a section of its own. */
   readonly isHttp2?: boolean;
+  /** Whether each client has a topic of its own, which is measured in the section `topics`. */
+  readonly isPerTopic?: boolean;
   readonly start: (core: number) => Promise<Server>;
   readonly greeting: () => Greeting | Http2Greeting;
 }

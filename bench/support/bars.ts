@@ -15,7 +15,7 @@ export interface Panel {
 }
 
 const WIDTH = 760;
-const LABEL_WIDTH = 190;
+const LABEL_WIDTH = 222;
 const TEXT_WIDTH = 70;
 const ROW_HEIGHT = 22;
 const TITLE_HEIGHT = 44;
@@ -56,19 +56,25 @@ ${rect("first", LABEL_WIDTH, y, first)}${rect("second", LABEL_WIDTH + first, y, 
   return [`<text class="title" x="8" y="${top + 26}">${escape(title)}</text>`, ...rows].join("\n");
 }
 
-/** Horizontal bars as an SVG image that suits light and dark pages. `legend` says what the two parts are; it is also what is read aloud. */
-export function barChart(legend: string, panels: readonly Panel[]): string {
+/**
+ * Horizontal bars as an SVG image that suits light and dark pages.
+ *
+ * @param legend The meaning of the two parts. Screen readers read it aloud.
+ * @param source Where the figures are from, on a line of its own.
+ */
+export function barChart(legend: string, panels: readonly Panel[], source: string): string {
   let height = 0;
   const drawn = panels.map((panel) => {
     const top = height;
     height += TITLE_HEIGHT + panel.bars.length * ROW_HEIGHT + 6;
     return drawPanel(panel, top);
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height + 28}" role="img" aria-label="${escape(legend)}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height + 48}" role="img" aria-label="${escape(legend)}">
 <style>${style}
 </style>
 ${drawn.join("\n")}
 <text class="legend" x="8" y="${height + 16}">${escape(legend)}</text>
+<text class="legend" x="8" y="${height + 36}">${escape(source)}</text>
 </svg>
 `;
 }

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { cpus } from "node:os";
 
-/** How many open files a process under test may have, where the machine allows it: a connection is one. */
-const MAX_FILES = 40_000;
+/** The open files of a process under test, if the machine's hard limit allows so many: a connection is one. */
+export const MAX_FILES = 40_000;
+
+/** The line of a shell that raises the limit of open files. */
+export const RAISE_FILES = `ulimit -n ${MAX_FILES} 2>/dev/null || ulimit -n "$(ulimit -Hn)"`;
 
 let canPin: boolean | undefined;
 
@@ -17,7 +20,6 @@ export function isPinning(): boolean {
  * shell and taskset give way to the command: its process is the one that is started.
  */
 export function pinned(core: number, command: readonly string[]): readonly [string, ...string[]] {
-  const raise = `ulimit -n ${MAX_FILES} 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$@"`;
-  const shell = ["sh", "-c", raise, "sh", ...command] as const;
+  const shell = ["sh", "-c", `${RAISE_FILES}; exec "$@"`, "sh", ...command] as const;
   return isPinning() ? ["taskset", "-c", String(core), ...shell] : [...shell];
 }

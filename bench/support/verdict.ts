@@ -1,5 +1,4 @@
-/** The upper quartile of the ratios may be this much above the lower one; otherwise the machine was too busy for a comparison. */
-const MOST_SPREAD = 1.1;
+import { MOST_SPREAD } from "./spread.ts";
 
 /**
  * Says in words what the ratios of several pairs mean.

@@ -30,7 +30,6 @@ import { HubSourceTopics } from "./topics/hub-source-topic.ts";
 import { LogReader } from "./topics/log-reader.ts";
 import { Producers } from "./topics/producers.ts";
 import { SourcePublisher } from "./topics/publish-from.ts";
-import type { ProducedTopic } from "./topics/source-topic.ts";
 import { Publisher } from "./topics/publisher.ts";
 import { Topics } from "./topics/topics.ts";
 
@@ -106,6 +105,7 @@ export class Hub implements StreamProducing, Endpoint {
       capacity: this.#capacity,
       topics: this.#topics,
       publisher: this.#publisher,
+      produced: this.#sourceTopics,
       gate: this.#gate,
       counters: this.#counters,
     };
@@ -273,11 +273,6 @@ export class Hub implements StreamProducing, Endpoint {
     optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
   ): Decision | PromiseLike<Decision> {
     return this.#gate.decide(request, optionsOf);
-  }
-
-  /** @internal Returns a finite topic, as producers and surfaces see it. @throws {CometError} As {@link topic}. */
-  _producedTopic(name: string): ProducedTopic {
-    return this.#sourceTopics.find(name);
   }
 
   /** @internal Reports an error that has no caller to the application's `onError`. */

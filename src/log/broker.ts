@@ -23,6 +23,8 @@ export interface BrokerPublication {
   readonly ended?: string | undefined;
   /** The producer's lease that must be in force, or the message is not published. */
   readonly fence?: string | undefined;
+  /** The number of messages that the producer has sent before it with its lease. */
+  readonly order?: number | undefined;
 }
 
 /** The bounds that a broker trims a topic to. */
@@ -35,7 +37,7 @@ export interface TopicBounds extends LogBounds {
 }
 
 /** A message as a broker holds it. */
-export interface BrokerMessage extends Omit<BrokerPublication, "bytes" | "fence"> {
+export interface BrokerMessage extends Omit<BrokerPublication, "bytes" | "fence" | "order"> {
   /** The number of the message in its topic. Offsets grow; only a dense broker leaves none out. */
   readonly offset: number;
   /** The time of publication by the broker's clock, in milliseconds since 1970. */
@@ -127,6 +129,8 @@ export type LeaseAnswer = "acquired" | "held" | "ended";
  * - MUST reject a message with a `fence` with `ERR_PRODUCER_LOST`, unless that lease is in force. A lease is in force until
  *   it lapses by the broker's clock, the topic ends or is deleted, or `settle` has ended the topic. A broker whose server
  *   cannot compare clocks MAY keep it in force until `settle` finds it lapsed.
+ * - MUST reject a message with an `order` with `ERR_PRODUCER_LOST`, unless exactly so many messages were published with its
+ *   lease. So none is published after one that was sent before it and is missing.
  * - MUST keep the state and the lease of a topic that has not ended over `renew`, and delete one that has ended.
  */
 export interface FiniteTopics {

@@ -46,6 +46,9 @@ export class LogMemory {
   #tapeBytes = 0;
   /** In the order of their last use. */
   readonly #tapes = new Set<MeteredTape>();
+  #lastTape: MeteredTape | undefined;
+  /** The next tape to drop: a set that repeatedly loses its first members is slow to iterate from the start. */
+  #oldestTapes: Iterator<MeteredTape, undefined> | undefined;
   /** A binary heap: the log with the oldest message comes first. */
   readonly #heap: RankedLog[] = [];
 
@@ -95,10 +98,13 @@ export class LogMemory {
 
   /** Notes that a tape has been read, and how much its memory has changed, in bytes. */
   tapeUsed(tape: MeteredTape, change: number): void {
-    this.#tapes.delete(tape);
-    this.#tapes.add(tape);
+    if (tape !== this.#lastTape) {
+      this.#tapes.delete(tape);
+      this.#tapes.add(tape);
+      this.#lastTape = tape;
+    }
     this.#tapeBytes += change;
-    if (change > 0) this.#freeTapes();
+    if (change > 0 && this.isOver()) this.#freeTapes();
   }
 
   /** Notes that a tape has become smaller. */
@@ -108,6 +114,7 @@ export class LogMemory {
 
   /** Notes that a tape has been dropped. */
   tapeDropped(tape: MeteredTape): void {
+    if (tape === this.#lastTape) this.#lastTape = undefined;
     if (this.#tapes.delete(tape)) this.#tapeBytes -= tape.held;
   }
 
@@ -123,10 +130,15 @@ export class LogMemory {
   }
 
   #freeTapes(): void {
-    for (const tape of this.#tapes) {
-      if (!this.isOver()) return;
-      tape.drop();
-    }
+    while (this.isOver() && this.#tapes.size > 0) this.#oldestTape()?.drop();
+  }
+
+  /** Returns the tape that was read longest ago; `undefined` where the iterator has to begin anew. */
+  #oldestTape(): MeteredTape | undefined {
+    this.#oldestTapes ??= this.#tapes.values();
+    const { value } = this.#oldestTapes.next();
+    if (value === undefined) this.#oldestTapes = undefined;
+    return value;
   }
 
   /** Returns the log with the oldest message. */

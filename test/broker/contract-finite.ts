@@ -19,9 +19,9 @@ import {
 /** Longer than any step of these tests takes: it must happen in the end. */
 const SOON_MS = 20_000;
 
-/** A message that is published only under a lease. */
-function fenced(json: string, fence: string): BrokerPublication {
-  return { ...publication(json), fence };
+/** A message that is published only under a lease, and only after so many others of it. */
+function fenced(json: string, fence: string, order?: number): BrokerPublication {
+  return { ...publication(json), fence, order };
 }
 
 /** Asks again until the answer is yes. */
@@ -295,10 +295,10 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
       const topic = freshTopic("raced");
       const fence = `fence ${round}`;
       await a.acquire(topic, fence);
-      await a.publish(topic, fenced("0", fence), kept);
+      await a.publish(topic, fenced("0", fence, 0), kept);
       const results: Promise<string>[] = [];
       for (let i = 1; i <= 64; i += 1) {
-        const sent = a.publish(topic, fenced(String(i), fence), kept);
+        const sent = a.publish(topic, fenced(String(i), fence, i), kept);
         results.push(
           sent.then(
             () => "held",
@@ -317,14 +317,36 @@ export function finiteContract(open: () => Promise<BrokerWorld>, { hasServer }: 
     }
   });
 
+  test("publishes nothing of a producer after a message that is missing, but its end", async () => {
+    const { a, b } = processes;
+    const topic = freshTopic("hole");
+    await a.acquire(topic, "fence");
+    await a.publish(topic, fenced("0", "fence", 0), kept);
+    await a.renewLease(topic, "fence");
+    // Nobody has sent message 1.
+    const sent = [fenced("2", "fence", 2), fenced("3", "fence", 3), fenced("again", "fence", 0)];
+    const late = await Promise.allSettled(sent.map((message) => a.publish(topic, message, kept)));
+    expect(late.map((result) => (result as { reason?: CometError }).reason?.code)).toEqual(
+      sent.map(() => "ERR_PRODUCER_LOST"),
+    );
+    // It is not the process that counts, but the topic.
+    await expectCode("ERR_PRODUCER_LOST", () => b.publish(topic, fenced("2", "fence", 2), kept));
+    await Promise.all([1, 2, 3].map((i) => b.publish(topic, fenced(String(i), "fence", i), kept)));
+    await a.publish(topic, { ...ending("stopped"), fence: "fence" }, kept);
+    expect(jsonsOf(await b.readAll(topic, 0, kept))).toEqual(["0", "1", "2", "3", ""]);
+    expect(await b.acquire(topic, "next", { restart: true })).toBe("acquired");
+    await b.publish(topic, fenced("anew", "next", 0), kept);
+    expect(jsonsOf(await a.readAll(topic, 0, kept))).toEqual(["anew"]);
+  });
+
   test("publishes what a producer sends without waiting in order, with the end last", async () => {
     const { a, b } = processes;
     const topic = freshTopic("sent");
     await a.acquire(topic, "fence");
-    const sending = inFlight(500, 64, (i) => a.publish(topic, fenced(String(i), "fence"), kept));
+    const sending = inFlight(500, 64, (i) => a.publish(topic, fenced(String(i), "fence", i), kept));
     await sending;
     await Promise.all([
-      a.publish(topic, fenced("500", "fence"), kept),
+      a.publish(topic, fenced("500", "fence", 500), kept),
       a.publish(topic, { ...ending("complete"), fence: "fence" }, kept),
     ]);
     const { messages } = await b.readAll(topic, 0, kept);

@@ -93,7 +93,7 @@ describe("the page of examples/ai-chat with useChat in Chromium", () => {
 
   /** Logs a user in, and opens a new chat on the first page. */
   async function openChat(origin: string, user = "ada"): Promise<string> {
-    await pages[0].goto(`${origin}/login/${user}`);
+    await pages[0].goto(`${origin}/chat/?user=${user}`);
     await holds(pages[0], `${status} === "ready"`);
     return pages[0].evaluate<string>("location.href");
   }

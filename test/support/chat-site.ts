@@ -1,7 +1,9 @@
 import { getRequestListener } from "@hono/node-server";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { onTestFinished } from "vitest";
+import { nodeHandler } from "../../src/adapters/node/index.ts";
 import { Answers, answerTopic, type AnswerChunk } from "../../src/surfaces/ai/index.ts";
 import type { HubOptions } from "../../src/index.ts";
 import { notedHub, type NotedHub } from "./hub.ts";
@@ -54,38 +56,50 @@ export interface ChatSite extends NotedHub {
   refuseNext(count: number): void;
 }
 
+/** How a site gives requests to `Answers`: by its methods of web-standard requests, or by an endpoint. */
+export type Serving = "fetch" | "nodeHandler";
+
 /** Serves until the test is over. The user of a request is its header `x-user`. */
-export async function chatSite(options: HubOptions = {}, leaseMs = 1000): Promise<ChatSite> {
+export async function chatSite(
+  options: HubOptions = {},
+  { leaseMs = 1000, serving = "fetch" }: { readonly leaseMs?: number; readonly serving?: Serving } = {},
+): Promise<ChatSite> {
   const noted = notedHub({ topics: (name) => name.startsWith("chat:") && answerTopic, ...options });
   const answers = new Answers(noted.hub, { leaseMs });
   const runs: ModelRun[] = [];
   const requests: string[] = [];
   let refused = 0;
-  const listener = getRequestListener(
+  const produce = (signal: AbortSignal): ReadableStream<AnswerChunk> => {
+    const run = new ModelRun(signal);
+    runs.push(run);
+    return run.chunks;
+  };
+  const topicOf = (body: string): string => `chat:${(JSON.parse(body) as { readonly id: string }).id}`;
+  const topicAt = (path: string): string => `chat:${decodeURIComponent(streamPath.exec(path)?.[1] ?? "")}`;
+  const byFetch = getRequestListener(
     async (request) => {
       const { pathname } = new URL(request.url);
-      requests.push(`${request.method} ${pathname}`);
       const context = request.headers.get("x-user");
-      if (pathname === "/api/chat") {
-        const { id } = (await request.json()) as { readonly id: string };
-        const produce = (signal: AbortSignal): ReadableStream<AnswerChunk> => {
-          const run = new ModelRun(signal);
-          runs.push(run);
-          return run.chunks;
-        };
-        return answers.start(request, `chat:${id}`, produce, { context });
-      }
-      const [, id = ""] = /^\/api\/chat\/([^/]+)\/stream$/.exec(pathname) ?? [];
-      return answers.fetch(request, `chat:${decodeURIComponent(id)}`, { context });
+      return pathname === "/api/chat"
+        ? answers.start(request, topicOf(await request.text()), produce, { context })
+        : answers.fetch(request, topicAt(pathname), { context });
     },
     { overrideGlobalObjects: false },
   );
+  const byEndpoint = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { url = "", headers } = request;
+    const endpoint =
+      url === "/api/chat" ? answers.endpoint(topicOf(await text(request)), produce) : answers.endpoint(topicAt(url));
+    await nodeHandler(endpoint, { context: headers["x-user"] ?? null })(request, response);
+  };
+  const listener = serving === "fetch" ? byFetch : byEndpoint;
   const server = createServer((request, response) => {
     if (refused > 0) {
       refused -= 1;
       request.socket.destroy();
       return;
     }
+    requests.push(`${request.method ?? ""} ${request.url ?? ""}`);
     void listener(request, response);
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
@@ -103,3 +117,5 @@ export async function chatSite(options: HubOptions = {}, leaseMs = 1000): Promis
     refuseNext: (count) => (refused = count),
   };
 }
+
+const streamPath = /^\/api\/chat\/([^/]+)\/stream$/;

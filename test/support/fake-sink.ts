@@ -1,7 +1,10 @@
+import { expect } from "vitest";
 import { isAdmission } from "../../src/hub/admission/decision.ts";
 import type { Connection } from "../../src/hub/delivery/connection.ts";
 import type { RequestOptions, Hub } from "../../src/index.ts";
 import type { Sink } from "../../src/hub/delivery/sink.ts";
+import { compressesAll } from "./compresses-all.ts";
+import { Inflater } from "./inflater.ts";
 
 /** A sink that keeps what it is given, and is full when it is told to be. */
 export class FakeSink implements Sink {
@@ -12,6 +15,12 @@ export class FakeSink implements Sink {
   state: "open" | "ended" | "destroyed" = "open";
   /** Called at each write, within it. */
   onWrite: (() => void) | undefined;
+  #inflater: Inflater | undefined;
+
+  /** Inflates what is written, as the client of a compressed response does. */
+  inflate(): void {
+    this.#inflater = new Inflater();
+  }
 
   get text(): string {
     return this.pieces.join("");
@@ -29,7 +38,7 @@ export class FakeSink implements Sink {
   }
 
   write(bytes: Uint8Array): boolean {
-    this.pieces.push(Buffer.from(bytes).toString());
+    this.pieces.push(Buffer.from(this.#inflated(bytes)).toString());
     this.bytes.push(bytes);
     this.onWrite?.();
     return !this.full;
@@ -38,23 +47,40 @@ export class FakeSink implements Sink {
   end(bytes: Uint8Array): void {
     this.write(bytes);
     this.state = "ended";
+    this.#check(() => this.#inflater?.end());
   }
 
   destroy(): void {
     this.state = "destroyed";
   }
+
+  #inflated(bytes: Uint8Array): Uint8Array {
+    return this.#check(() => this.#inflater?.push(bytes)) ?? bytes;
+  }
+
+  /** Fails the test if `act` throws. The hub expects sinks to throw, so throwing here would not. */
+  #check<Result>(act: () => Result): Result | undefined {
+    try {
+      return act();
+    } catch (error) {
+      expect.soft(error).toBeUndefined();
+      return undefined;
+    }
+  }
 }
 
-/** Opens a connection of a hub onto a fake sink. */
+/** Opens a connection of a hub onto a fake sink, which accepts gzip in the project `compressed`. */
 export async function open(
   hub: Hub,
   query: string,
   sink: FakeSink = new FakeSink(),
   options: RequestOptions = {},
 ): Promise<{ readonly connection: Connection; readonly sink: FakeSink }> {
-  const request = { method: "GET", url: `/live?${query}`, headers: { get: () => null } };
+  const get = (name: string): string | null => (compressesAll && name === "accept-encoding" ? "gzip" : null);
+  const request = { method: "GET", url: `/live?${query}`, headers: { get } };
   const decision = await hub._decide(request, () => options);
   if (!isAdmission(decision)) throw new Error(decision.body);
+  if (decision.isPacked) sink.inflate();
   return { connection: decision.open(sink), sink };
 }
 

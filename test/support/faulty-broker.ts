@@ -24,6 +24,8 @@ export class FaultyBroker implements Broker {
   gate: Promise<unknown> = Promise.resolve();
   /** Each read throws this error, if there is one. */
   failure: unknown;
+  /** Which messages are not published. */
+  refuses: (message: BrokerPublication) => boolean = () => false;
   reads = 0;
   /** The most messages of one page. */
   readonly #page: number;
@@ -72,6 +74,7 @@ export class FaultyBroker implements Broker {
 
   async publish(topic: string, message: BrokerPublication, bounds: TopicBounds): Promise<Position> {
     this.#assertThere();
+    if (this.refuses(message)) throw new CometError("ERR_BROKER", "The server was busy for one message.");
     return this.#broker.publish(topic, message, bounds);
   }
 

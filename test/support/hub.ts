@@ -16,7 +16,9 @@ import type { Decoder, DecoderOptions } from "./decoders/decoder.ts";
 import type { EndItem, OpenItem, Problem } from "../../src/wire/item.ts";
 import type { WireItem } from "./decoders/wire-item.ts";
 import type { JsonValue } from "../../src/wire/json.ts";
+import { compressesAll } from "./compresses-all.ts";
 import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
+import { Inflater } from "./inflater.ts";
 import { PollDecoder } from "./decoders/poll-decoder.ts";
 import { SseDecoder } from "./decoders/sse-decoder.ts";
 import { serve, type Protocol, type TestServer } from "./servers.ts";
@@ -35,14 +37,10 @@ export interface NotedHub {
   readonly errors: unknown[];
 }
 
-/** Whether every hub of the tests compresses by default: `COMPRESSION=all npx vitest --project fast`. */
-const compressesAll = process.env["COMPRESSION"] === "all";
-
 /** A hub that is closed when the test is over. Hooks of the test's own are called as well. */
 export function notedHub(options: HubOptions = {}): NotedHub {
   const noted = { opened: [], closed: [], reasons: [], errors: [] } as Omit<NotedHub, "hub">;
   const hub = new Hub({
-    ...(compressesAll && { compression: () => true }),
     ...options,
     onOpen: (subscription) => {
       noted.opened.push(subscription);
@@ -91,14 +89,16 @@ export function isLeft(response: NodeResponse): boolean {
   return "stream" in response ? response.stream.destroyed : response.req.socket.destroyed;
 }
 
-/** Connects to a hub with no network between. */
+/** Connects to a hub with no network between, and accepts gzip in the project `compressed`. */
 export async function followHub(
   hub: Hub,
   query: string,
   init?: RequestInit,
   options?: RequestOptions,
 ): Promise<Follower> {
-  return new Follower(await fetchHandler(hub, options)(request(query, init)), new URLSearchParams(query));
+  const asked = request(query, init);
+  if (compressesAll && !asked.headers.has("accept-encoding")) asked.headers.set("accept-encoding", "gzip");
+  return new Follower(await fetchHandler(hub, options)(asked), new URLSearchParams(query));
 }
 
 export function request(query: string, init?: RequestInit): Request {
@@ -169,13 +169,18 @@ export class Follower {
 
   async #read(reader: ReadableStreamDefaultReader<Uint8Array>, decoder: Decoder): Promise<void> {
     const text = new TextDecoder();
+    // `fetch` inflates what comes over the network.
+    const isPacked = this.response.url === "" && this.response.headers.get("content-encoding") === "gzip";
+    const inflater = isPacked ? new Inflater() : undefined;
     try {
       for (;;) {
-        const { done, value } = await reader.read();
+        const { done, value: sent } = await reader.read();
         if (done) break;
+        const value = inflater?.push(sent) ?? sent;
         this.text += text.decode(value, { stream: true });
         decoder.feed(value);
       }
+      inflater?.end();
       decoder.end();
     } catch (error) {
       this.failure = error;

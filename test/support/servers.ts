@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { NodeResponse } from "../../src/adapters/node/index.ts";
+import { acceptEncoding } from "./compresses-all.ts";
+import { Inflater } from "./inflater.ts";
 import { until } from "./sources.ts";
 
 export type Handler = (response: NodeResponse) => void;
@@ -94,7 +96,8 @@ export class RawRequest {
     this.socket.on("close", () => (this.ended = true));
   }
 
-  static get(port: number, path = "/", headers = ""): RawRequest {
+  /** Sends a `GET`, which accepts gzip in the project `compressed`. */
+  static get(port: number, path = "/", headers = acceptEncoding): RawRequest {
     return new RawRequest(port, `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${headers}\r\n`);
   }
 
@@ -118,8 +121,12 @@ export class RawRequest {
     }
   }
 
+  /** The contents of the chunks, each as it is readable by itself. */
   get texts(): string[] {
-    return this.chunks.map(({ text }) => text);
+    const texts = this.chunks.map(({ text }) => text);
+    if (!/^content-encoding: gzip$/im.test(this.head)) return texts;
+    const inflater = new Inflater();
+    return texts.map((text) => Buffer.from(inflater.push(Buffer.from(text, "latin1"))).toString("latin1"));
   }
 
   /** Waits until the connection is closed. */

@@ -8,7 +8,12 @@ import { SocketClient } from "./socket-client.ts";
 /** How long anything may take before a trial has failed. */
 const PATIENCE_MS = 30_000;
 
-/** Many clients of one server. */
+/** The clients that get their ports from the system. It has 28,000, and needs longer to find one when half of them are taken. */
+const UNBOUND = 10_000;
+/** The clients of each further loopback address. A bound socket gets one of 7,000 ports, closed ones keep theirs for a minute. */
+const PER_ADDRESS = 5000;
+
+/** Many clients of one server, from several loopback addresses if they are more than 10,000. */
 export class Crowd {
   readonly clients: Client[] = [];
   readonly #tally: Tally = { messages: 0, bytes: 0, onMessages: () => undefined };
@@ -28,7 +33,9 @@ export class Crowd {
     let left = count;
     const pool = new Http2Pool();
     const open = (): Client =>
-      "path" in greeting ? pool.open(this.#tally, port, greeting) : new SocketClient(this.#tally, port, greeting);
+      "path" in greeting
+        ? pool.open(this.#tally, port, greeting)
+        : new SocketClient(this.#tally, port, greeting, this.#nextAddress());
     const one = async (): Promise<void> => {
       while (left > 0) {
         left -= 1;
@@ -62,6 +69,12 @@ export class Crowd {
   check(messages: number): void {
     const other = this.clients.find(({ received }) => received !== messages);
     if (other !== undefined) throw new Error(`A client has had ${other.received} messages, not ${messages}.`);
+  }
+
+  /** The address of the next client; undefined if it is not bound to one. */
+  #nextAddress(): string | undefined {
+    const bound = this.clients.length - UNBOUND;
+    return bound < 0 ? undefined : `127.0.0.${2 + Math.floor(bound / PER_ADDRESS)}`;
   }
 
   destroy(): void {

@@ -17,11 +17,13 @@ export class SocketClient implements Client {
   #text = "";
   #step = 0;
 
-  constructor(tally: Tally, port: number, greeting: Greeting) {
+  /** @param localAddress The address that it connects from; the system chooses one if it is not given. */
+  constructor(tally: Tally, port: number, greeting: Greeting, localAddress?: string) {
     this.#tally = tally;
     this.#greeting = greeting;
     const onread = { buffer: window, callback: (length: number): boolean => this.#onRead(length) };
-    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread });
+    const from = localAddress === undefined ? {} : { localAddress };
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true, onread, ...from });
     this.#socket.on("error", (error) => this.#done.reject(error));
     this.#socket.on("close", () => this.#done.reject(new Error(`Closed by the server: ${this.#text}`)));
     this.#socket.write(greeting.request());

@@ -9,9 +9,7 @@ import type { PairSpec } from "../trials/pair.ts";
 import type { PairResult } from "../trials/take-turns.ts";
 import type { Section } from "./section.ts";
 
-const CONNECTIONS = 1000;
 const LEAST_PAIRS = 7;
-const names = ["ours", "ours-comet"];
 const common = { bytes: 100, warmUps: 30, intervalMs: 1 };
 const loads = [
   { ...common, name: "one", title: "one message a flush", perTurn: 1, publishes: 60 },
@@ -27,6 +25,9 @@ export const against: Section = {
     if (other === undefined) throw new RangeError("--against: the folder of the other build.");
     const pairs = Math.max(LEAST_PAIRS, options.rounds ?? (options.pace === "full" ? 15 : 7));
     const dists = [fileURLToPath(ownDist), other];
+    const isTopics = options.sections.includes("topics");
+    const names = isTopics ? ["ours-topics"] : ["ours", "ours-comet"];
+    const connections = isTopics ? 4000 : 1000;
     const rows = names.flatMap((name) =>
       loads.map((load) => ({
         name,
@@ -41,7 +42,7 @@ export const against: Section = {
         const spec: PairSpec = {
           variant: name,
           cores: options.cores,
-          connections: CONNECTIONS,
+          connections,
           loads,
           dists: isReversed ? dists.toReversed() : dists,
         };
@@ -67,8 +68,8 @@ export const against: Section = {
       `${lower.toFixed(3)}-${upper.toFixed(3)}`,
       verdict(ratio, lower, upper),
     ]);
-    console.log(`\nThis build beside ${other}: ${CONNECTIONS} connections, ${pairs} pairs; CPU us for each delivery\n`);
+    console.log(`\nThis build beside ${other}: ${connections} connections, ${pairs} pairs; CPU us for each delivery\n`);
     console.log(table(["", "this", "the other", "this / the other", "quartiles", ""], lines));
-    return { connections: CONNECTIONS, pairs, against: other, rows: results };
+    return { connections, pairs, against: other, rows: results };
   },
 };

@@ -10,7 +10,7 @@ const BYTES = 100;
 const titles = { ours: "comet-sockets, sse, resumed", "static-file": "a file by stream.pipeline" };
 
 /** What it costs to catch up. */
-export const backlog: Section = {
+export const backlog = {
   name: "backlog",
   isUsual: () => true,
   run: async ({ pace, rounds: asked, cores }) => {
@@ -21,7 +21,7 @@ export const backlog: Section = {
       const spec = { variant, cores, clients, messages: MESSAGES, bytes: BYTES };
       return (await inFreshProcess(script, [JSON.stringify(spec)], cores[1])) as BacklogResult;
     });
-    const rows = [...results].map(([name, all]) => ({ name, title: titles[name], ...medians(all) }));
+    const rows = [...results].map(([name, all]) => ({ name, title: titles[name], ...medians(all), all }));
     const base = rows.find(({ name }) => name === "static-file");
     const lines = rows.map((row) => [
       row.title,
@@ -37,4 +37,4 @@ export const backlog: Section = {
     console.log(table(["", "CPU ns", "user", "system", "x file", "bytes/client", "seconds", "load"], lines));
     return { clients, messages: MESSAGES, bytes: BYTES, rounds, rows };
   },
-};
+} satisfies Section;

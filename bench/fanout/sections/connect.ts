@@ -8,7 +8,7 @@ const AT_ONCE = 50;
 const names = ["ours", "bare-write", "ws"];
 
 /** What it costs to come. */
-export const connect: Section = {
+export const connect = {
   name: "connect",
   isUsual: () => true,
   run: async (options) => {
@@ -21,7 +21,7 @@ export const connect: Section = {
       rounds,
       () => ({ connections, atOnce: AT_ONCE }),
     );
-    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all) }));
+    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all), all }));
     const base = rows.find(({ name }) => name === "bare-write");
     const peer = rows.find(({ name }) => name === "ws");
     const lines = rows.map((row) => [
@@ -42,4 +42,4 @@ export const connect: Section = {
     );
     return { connections, atOnce: AT_ONCE, rounds, rows };
   },
-};
+} satisfies Section;

@@ -11,7 +11,7 @@ const INTERVAL_MS = 100;
 const names = ["c", "ours", "ours-ndjson", "bare-write", "ws", "better-sse"];
 
 /** How long a message takes to arrive. */
-export const delay: Section = {
+export const delay = {
   name: "delay",
   isUsual: () => true,
   run: async (options) => {
@@ -20,7 +20,7 @@ export const delay: Section = {
     const spec = { connections: CONNECTIONS, bytes: BYTES, messages, warmUps: 15, intervalMs: INTERVAL_MS };
     const variants = availableVariants(options, names);
     const results = await runTrials<DelayResult>(options, "delay.ts", variants, rounds, () => spec);
-    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all) }));
+    const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all), all }));
     const base = rows.find(({ name }) => name === "ws");
     const lines = rows.map((row) => [
       row.title,
@@ -37,4 +37,4 @@ export const delay: Section = {
     console.log(table(["", "p50", "p99", "x ws", "most", "CPU us", "server", "load"], lines));
     return { ...spec, rounds, rows };
   },
-};
+} satisfies Section;

@@ -10,6 +10,9 @@ export interface FanoutRow {
   readonly kind: Variant["kind"];
   readonly idleKiB: number;
   readonly cost: Cost;
+  /** Of each round. */
+  readonly idleKiBs: readonly number[];
+  readonly costs: readonly Cost[];
 }
 
 /** Above this share of its core the load generator may be what messages wait for. */
@@ -17,13 +20,11 @@ const BUSY_SHARE = 0.8;
 
 /** The rows of one load, out of the rounds of every variant. */
 export function rowsOf(results: ReadonlyMap<Variant, readonly FanoutResult[]>, load: string): readonly FanoutRow[] {
-  return [...results].map(([{ name, title, kind }, rounds]) => ({
-    name,
-    title,
-    kind,
-    idleKiB: median(rounds.map(({ idleBytes }) => idleBytes)) / 1024,
-    cost: medians(rounds.map(({ costs }) => costs[load] as Cost)),
-  }));
+  return [...results].map(([{ name, title, kind }, rounds]) => {
+    const idleKiBs = rounds.map(({ idleBytes }) => idleBytes / 1024);
+    const costs = rounds.map((round) => round.costs[load] as Cost);
+    return { name, title, kind, idleKiB: median(idleKiBs), cost: medians(costs), idleKiBs, costs };
+  });
 }
 
 /** The rows as a table, with ratios to the C loop, or else to bare `res.write`, where the rows have one of them. */

@@ -8,7 +8,7 @@ const STREAMS = 1000;
 const names = ["ours", "ours-h2", "ours-h2-shared", "h2-write", "h2-write-shared"];
 
 /** The cost of a delivery on HTTP/2, beside HTTP/1.1 and beside what one would write by hand on each. */
-export const http2: Section = {
+export const http2 = {
   name: "http2",
   isUsual: () => true,
   run: async (options) => {
@@ -27,4 +27,4 @@ export const http2: Section = {
     }
     return { streams: STREAMS, rounds, loads: tables };
   },
-};
+} satisfies Section;

@@ -8,7 +8,7 @@ const CONNECTIONS = 8000;
 const names = ["ours", "raw-socket", "bare-write", "ws", "better-sse"];
 
 /** What an idle connection costs in memory. */
-export const memory: Section = {
+export const memory = {
   name: "memory",
   isUsual: () => true,
   run: async (options) => {
@@ -22,6 +22,7 @@ export const memory: Section = {
       title,
       idleKiB: median(all.map(({ idleBytes }) => idleBytes)) / 1024,
       emptyMiB: median(all.map(({ emptyBytes }) => emptyBytes)) / 1024 / 1024,
+      idleKiBs: all.map(({ idleBytes }) => idleBytes / 1024),
     }));
     const base = rows.find(({ name }) => name === "bare-write");
     const peer = rows.find(({ name }) => name === "ws");
@@ -36,4 +37,4 @@ export const memory: Section = {
     console.log(table(["", "KiB/conn", "x bare-write", "x ws", "MiB before"], lines));
     return { connections: CONNECTIONS, rounds, rows };
   },
-};
+} satisfies Section;

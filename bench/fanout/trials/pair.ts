@@ -16,8 +16,13 @@ export interface PairSpec extends TrialSpec {
 }
 
 await inTrialOf<PairSpec, { readonly servers: readonly Server[]; stop(): void }, PairResult>(
-  async ({ dists, cores }) => {
-    const servers = await Promise.all(dists.map((dist) => startNodeServer("ours.ts", ["0", "0", dist], cores[0])));
+  async ({ variant, dists, cores }) => {
+    const isPerTopic = variantNamed(variant).isPerTopic === true;
+    const start = (dist: string): Promise<Server> =>
+      isPerTopic
+        ? startNodeServer("ours-topics.ts", [dist], cores[0])
+        : startNodeServer("ours.ts", ["0", "0", dist], cores[0]);
+    const servers = await Promise.all(dists.map(start));
     const stop = (): void => {
       for (const server of servers) server.stop();
     };

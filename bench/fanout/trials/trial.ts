@@ -57,7 +57,8 @@ export async function connectCrowd(
   return { crowd, idleBytes: (full.rss - empty.rss) / connections };
 }
 
-async function whenCounted(server: Server, connections: number): Promise<void> {
+/** Waits until the server has so many clients. @throws {Error} if it does not within ten seconds. */
+export async function whenCounted(server: Server, connections: number): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const count = await server.count();
     // Who does not count has sent the head before it subscribes, perhaps; a while is enough for the last one.

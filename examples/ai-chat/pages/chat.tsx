@@ -4,7 +4,8 @@ import { CometChatTransport } from "comet-sockets/ai/client";
 import { useState, type SubmitEvent } from "react";
 import { createRoot } from "react-dom/client";
 
-const id = decodeURIComponent(location.pathname.slice("/chat/".length));
+// The last part of the page's path.
+const id = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
 const transport = new CometChatTransport();
 
 function Chat({ saved }: { readonly saved: UIMessage[] }) {
@@ -18,14 +19,22 @@ function Chat({ saved }: { readonly saved: UIMessage[] }) {
   };
   return (
     <>
-      {messages.map((message) => (
-        <article key={message.id} data-role={message.role}>
-          {message.parts.map((part) => (part.type === "text" ? part.text : ""))}
-        </article>
-      ))}
-      {error && <p role="alert">{error.message}</p>}
+      <div role="log" aria-label="Conversation">
+        {messages.map((message) => (
+          <article key={message.id} data-role={message.role}>
+            {message.parts.map((part) => (part.type === "text" ? part.text : ""))}
+          </article>
+        ))}
+        {error && <p role="alert">{error.message}</p>}
+      </div>
       <form onSubmit={ask}>
-        <input aria-label="Question" value={question} onChange={(event) => setQuestion(event.target.value)} required />
+        <input
+          aria-label="Question"
+          placeholder="Ask a question"
+          value={question}
+          onChange={(event) => setQuestion(event.target.value)}
+          required
+        />
         {isBusy ? (
           <button type="button" onClick={() => void transport.stop(id)}>
             Stop
@@ -33,8 +42,10 @@ function Chat({ saved }: { readonly saved: UIMessage[] }) {
         ) : (
           <button>Ask</button>
         )}
+        <output id="status" data-status={status}>
+          {status}
+        </output>
       </form>
-      <p id="status">{status}</p>
     </>
   );
 }

@@ -29,7 +29,15 @@ interface MemoryLife {
   ttlMs: number;
   readonly begunAfter: number;
   endedAt: number | undefined;
-  lease: { readonly fence: string; until: number } | undefined;
+  lease: MemoryLease | undefined;
+}
+
+/** The lease of a topic's producer. */
+interface MemoryLease {
+  readonly fence: string;
+  until: number;
+  /** The number of messages that were published with it. */
+  sent: number;
 }
 
 /**
@@ -79,14 +87,17 @@ export class MemoryTopic {
    *
    * @throws {CometError} `ERR_ENDED`, `ERR_PRODUCER_LOST`.
    */
-  publish({ bytes, fence, ...publication }: BrokerPublication, bounds: TopicBounds, now: number): Position {
+  publish({ bytes, fence, order, ...publication }: BrokerPublication, bounds: TopicBounds, now: number): Position {
     this.#begin(bounds, now);
     const { ended, messageId } = publication;
     const first = messageId === undefined ? undefined : this.#byMessageId.get(messageId);
     if (first !== undefined) return { epoch: this.#epoch, offset: first.offset };
     const life = this.#life;
     if (life?.endedAt !== undefined) throw new CometError("ERR_ENDED", `The topic ${describe(this.#name)} has ended.`);
-    if (fence !== undefined) this.#assertLease(fence, now);
+    if (fence !== undefined) {
+      const lease = this.#assertLease(fence, now, order);
+      if (order !== undefined) lease.sent += 1;
+    }
     if (life !== undefined && ended !== undefined) {
       life.endedAt = now;
       life.lease = undefined;
@@ -133,7 +144,7 @@ export class MemoryTopic {
     this.#begin(bounds, now);
     const life = this.#life as MemoryLife;
     if (life.endedAt !== undefined) return "ended";
-    life.lease = { fence, until: now + leaseMs };
+    life.lease = { fence, until: now + leaseMs, sent: 0 };
     return "acquired";
   }
 
@@ -179,10 +190,15 @@ export class MemoryTopic {
     this.#trim(bounds, now);
   }
 
-  /** Returns the lease in force. @throws {CometError} `ERR_PRODUCER_LOST` if it is another one, or none. */
-  #assertLease(fence: string, now: number): { until: number } {
+  /**
+   * Returns the lease in force.
+   *
+   * @param order The number of messages that must have been published with it, if given.
+   * @throws {CometError} `ERR_PRODUCER_LOST` if it is another one, or none.
+   */
+  #assertLease(fence: string, now: number, order?: number): MemoryLease {
     const lease = this.#life?.lease;
-    if (lease?.fence === fence && lease.until > now) return lease;
+    if (lease?.fence === fence && lease.until > now && lease.sent === (order ?? lease.sent)) return lease;
     throw new CometError("ERR_PRODUCER_LOST", `This producer of the topic ${describe(this.#name)} has lost its lease.`);
   }
 

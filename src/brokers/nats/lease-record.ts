@@ -9,6 +9,8 @@ export interface Renewal {
   readonly leaseMs: number;
   readonly ttlMs: number;
   readonly base: number;
+  /** The number of messages that were published with the lease before. */
+  readonly sent: number;
 }
 
 /** The newest record of renewals of a topic's lease. */
@@ -23,8 +25,8 @@ export interface LeaseRecord {
 /** The record of a topic that has ended: it has no lease. */
 export const END_RECORD = "{}";
 
-export function encodeRenewal({ fence, leaseMs, ttlMs, base }: Renewal): string {
-  return JSON.stringify({ fence, lease: leaseMs, ttl: ttlMs, base });
+export function encodeRenewal({ fence, leaseMs, ttlMs, base, sent }: Renewal): string {
+  return JSON.stringify({ fence, lease: leaseMs, ttl: ttlMs, base, sent });
 }
 
 /** The header of a renewal that is stored only if no other one was stored since. */
@@ -47,9 +49,9 @@ export async function readLeaseRecord(
 
 function decodeRenewal(text: string): Renewal | undefined {
   try {
-    const { fence, lease, ttl, base } = JSON.parse(text) as Readonly<Record<string, unknown>>;
-    if (typeof fence !== "string" || !isTime(lease) || !isTime(ttl) || !isTime(base)) return undefined;
-    return { fence, leaseMs: lease, ttlMs: ttl, base };
+    const { fence, lease, ttl, base, sent = 0 } = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    if (typeof fence !== "string" || ![lease, ttl, base, sent].every(isTime)) return undefined;
+    return { fence, leaseMs: lease, ttlMs: ttl, base, sent } as Renewal;
   } catch {
     return undefined;
   }

@@ -4,6 +4,8 @@ export interface Lease {
   readonly leaseMs: number;
   /** The time of its acquisition by the server's clock. */
   readonly at: number;
+  /** The number of messages that were published with it. */
+  readonly sent: number;
 }
 
 /** The life of a topic that ends, from its first message or lease until it is deleted or expires. */
@@ -25,12 +27,14 @@ export interface LifeFields {
   readonly fence?: string;
   readonly lease?: number;
   readonly leased?: number;
+  readonly sent?: number;
 }
 
 /** @param isNew Whether the entry begins the life. `base` has no effect then. */
 export function encodeLife({ ttlMs, base, lease }: Life, isNew: boolean): LifeFields {
   const fields = { ttl: ttlMs, base: isNew ? OWN_OFFSET : base };
-  return lease === undefined ? fields : { ...fields, fence: lease.fence, lease: lease.leaseMs, leased: lease.at };
+  if (lease === undefined) return fields;
+  return { ...fields, fence: lease.fence, lease: lease.leaseMs, leased: lease.at, sent: lease.sent };
 }
 
 /**
@@ -40,16 +44,16 @@ export function encodeLife({ ttlMs, base, lease }: Life, isNew: boolean): LifeFi
  */
 export function decodeLife(fields: unknown, offset: number): Life | undefined {
   if (typeof fields !== "object" || fields === null) return undefined;
-  const { ttl, base, fence, lease, leased } = fields as Readonly<Record<string, unknown>>;
+  const { ttl, base, fence, lease, leased, sent = 0 } = fields as Readonly<Record<string, unknown>>;
   if (!isTime(ttl)) return undefined;
   if (base !== OWN_OFFSET && !(isTime(base) && base < offset)) return undefined;
   const life = { ttlMs: ttl, base: base === OWN_OFFSET ? offset : base };
   if (fence === undefined) return { ...life, lease: undefined };
-  if (typeof fence !== "string" || !isTime(lease) || !isTime(leased)) return undefined;
-  return { ...life, lease: { fence, leaseMs: lease, at: leased } };
+  if (typeof fence !== "string" || !isTime(lease) || !isTime(leased) || !isTime(sent)) return undefined;
+  return { ...life, lease: { fence, leaseMs: lease, at: leased, sent } };
 }
 
-/** Whether a value is a time or an offset: a safe integer, at least 0. */
+/** Whether a value is a time, an offset or a number of messages: a safe integer, at least 0. */
 export function isTime(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }

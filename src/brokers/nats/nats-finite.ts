@@ -76,7 +76,7 @@ export class NatsFinite implements FiniteTopics {
     return this.#inTurn(topic, message.bytes, async (attempt) => {
       const state = await this.#begun(topic, attempt);
       if (state === undefined) return undefined;
-      const code = await this.#refusal(topic, state, message.fence);
+      const code = await this.#refusal(topic, state, message);
       if (code !== undefined) {
         // Only a state that was read just now is a reason to refuse.
         if (!attempt.isFresh) {
@@ -118,7 +118,7 @@ export class NatsFinite implements FiniteTopics {
       const isEmpty = state.newest === 0 || (state.life === undefined && state.head === state.base);
       const beginsLife = restart || isOver || isEmpty;
       const ttlMs = bounds.ttlMs ?? state.life?.ttlMs ?? this.maxKeptMs;
-      const life: Life = { ttlMs, base: state.base, lease: { fence, leaseMs, at: clock.now() } };
+      const life: Life = { ttlMs, base: state.base, lease: { fence, leaseMs, at: clock.now(), sent: 0 } };
       const stored = await this.entries.markLease(topic, state, life, beginsLife);
       if (stored === undefined) return undefined;
       if (beginsLife && state.newest > 0) this.entries.removeBefore(topic, stored.offset).catch(() => undefined);
@@ -139,7 +139,7 @@ export class NatsFinite implements FiniteTopics {
       if (left <= 0) throw this.#lost(topic, fence);
       const sentAt = performance.now();
       const { ttlMs, base } = state.life;
-      if (await this.#storeRenewal(topic, encodeRenewal({ fence, leaseMs, ttlMs, base }), record?.offset ?? 0)) {
+      if (await this.#storeRenewal(topic, encodeRenewal({ fence, leaseMs, ttlMs, base, sent: lease.sent }), record?.offset ?? 0)) {
         this.#held.set(topic, { fence, until: sentAt + leaseMs });
         return;
       }
@@ -208,12 +208,12 @@ export class NatsFinite implements FiniteTopics {
   async #refusal(
     topic: string,
     state: TopicState,
-    fence: string | undefined,
+    { fence, order }: BrokerPublication,
   ): Promise<"ERR_ENDED" | "ERR_PRODUCER_LOST" | undefined> {
     if (state.end !== undefined) return "ERR_ENDED";
     if (fence === undefined) return undefined;
     const lease = state.life?.lease;
-    if (lease?.fence !== fence) return "ERR_PRODUCER_LOST";
+    if (lease?.fence !== fence || lease.sent !== (order ?? lease.sent)) return "ERR_PRODUCER_LOST";
     const held = this.#held.get(topic);
     const left = held?.fence === fence ? held.until - performance.now() : await this.#left(topic, lease);
     return left > 0 ? undefined : "ERR_PRODUCER_LOST";
@@ -275,8 +275,10 @@ export class NatsFinite implements FiniteTopics {
 }
 
 /** The life of a topic after a message. */
-function lifeAfter(state: TopicState, { ended }: BrokerPublication, { ttlMs }: TopicBounds): Life | undefined {
+function lifeAfter(state: TopicState, { ended, order }: BrokerPublication, { ttlMs }: TopicBounds): Life | undefined {
   const life = state.life ?? (ttlMs === undefined ? undefined : { ttlMs, base: state.base, lease: undefined });
   if (life === undefined) return undefined;
-  return { ttlMs: ttlMs ?? life.ttlMs, base: life.base, lease: ended === undefined ? life.lease : undefined };
+  const { lease, base } = life;
+  const next = lease === undefined || order === undefined ? lease : { ...lease, sent: order + 1 };
+  return { ttlMs: ttlMs ?? life.ttlMs, base, lease: ended === undefined ? next : undefined };
 }

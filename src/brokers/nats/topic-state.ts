@@ -82,7 +82,9 @@ async function stateOfEmpty(source: StateSource): Promise<TopicState> {
   const record = await readLeaseRecord(source, source.leaseSubject);
   if (record?.renewal === undefined) return NOT_BEGUN;
   const { fence, leaseMs, ttlMs, base } = record.renewal;
-  const life: Life = { ttlMs, base, lease: { fence, leaseMs, at: record.at } };
+  const lease = source.known?.life?.lease;
+  const sent = Math.max(record.renewal.sent, lease?.fence === fence ? lease.sent : 0);
+  const life: Life = { ttlMs, base, lease: { fence, leaseMs, at: record.at, sent } };
   return { newest: 0, head: base, life, end: undefined, base };
 }
 

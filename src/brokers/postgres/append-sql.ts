@@ -73,7 +73,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   UPDATE comet.topic SET head = t.head, floor = t.floor, base = t.base, start = t.start, total = t.total, floor_total = t.floor_total, at = t.at,
     used = t.used, max_entries = t.max_entries, max_bytes = t.max_bytes, max_age = t.max_age, ttl = t.ttl, ended = t.ended,
-    lease = t.lease, fence = t.fence, epoch = t.epoch, previous_epoch = t.previous_epoch
+    lease = t.lease, fence = t.fence, sent = t.sent, epoch = t.epoch, previous_epoch = t.previous_epoch
   WHERE id = t.id;
 END $$;
 
@@ -87,7 +87,7 @@ END $$;
 -- number of the first message, the time, and, if there are message ids, the epoch and number of each message.
 CREATE OR REPLACE FUNCTION comet.append(
   p_topic text, p_jsons text[], p_events text[], p_keys text[], p_ids text[],
-  p_max_entries bigint, p_max_bytes bigint, p_max_age bigint, p_ttl bigint, p_kind text, p_ended text, p_fence text
+  p_max_entries bigint, p_max_bytes bigint, p_max_age bigint, p_ttl bigint, p_kind text, p_ended text, p_fence text, p_order bigint
 ) RETURNS json LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   t comet.topic := comet.lock_topic(p_topic);
@@ -107,7 +107,8 @@ BEGIN
     IF t.lease > t.used THEN RETURN json_build_object('w', 'left', 'ms', t.lease - t.used); END IF;
   END IF;
   IF t.ended IS NOT NULL THEN word := 'ended';
-  ELSIF p_fence IS NOT NULL AND (t.fence = p_fence AND t.lease > t.used) IS NOT TRUE THEN word := 'lost';
+  ELSIF p_fence IS NOT NULL AND (t.fence = p_fence AND t.lease > t.used AND t.sent = coalesce(p_order, t.sent)) IS NOT TRUE THEN
+    word := 'lost';
   END IF;
   IF p_ids IS NULL AND word IS NOT NULL THEN RETURN json_build_object('w', word); END IF;
 
@@ -149,6 +150,7 @@ BEGIN
     SELECT sum(x.size) INTO bytes FROM x;
     t.head := t.head + added;
     t.total := t.total + bytes;
+    IF p_order IS NOT NULL THEN t.sent := p_order + cardinality(p_jsons); END IF;
     newest := t.head;
     room := t.max_entries;
     IF p_kind <> '' AND t.ttl IS NOT NULL THEN
@@ -187,7 +189,7 @@ BEGIN
   RETURN json_build_object('w', word, 'i', t.id, 'e', t.epoch, 'n', before + 1, 'a', t.at, 'd', positions, 'c', added);
 END $$;
 
--- Publishes what a hub has gathered: a list of { t, j, e, k, m, b, x, d, f }, each of which has the arguments of append. Topics are locked
+-- Publishes what a hub has gathered: a list of { t, j, e, k, m, b, x, d, f, o }, each of which has the arguments of append. Topics are locked
 -- in the order of their names. Answers a list of [place, answer of append]. Waits for each locked topic for p_lock_ms.
 CREATE OR REPLACE FUNCTION comet.publish(p_lock_ms integer, p_runs json) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -208,7 +210,7 @@ BEGIN
       CASE WHEN json_typeof(r -> 'k') = 'array' THEN ARRAY(SELECT json_array_elements_text(r -> 'k')) END,
       CASE WHEN json_typeof(r -> 'm') = 'array' THEN ARRAY(SELECT json_array_elements_text(r -> 'm')) END,
       (r -> 'b' ->> 0)::bigint, (r -> 'b' ->> 1)::bigint, (r -> 'b' ->> 2)::bigint, (r -> 'b' ->> 3)::bigint,
-      coalesce(r ->> 'x', ''), r ->> 'd', r ->> 'f'));
+      coalesce(r ->> 'x', ''), r ->> 'd', r ->> 'f', (r ->> 'o')::bigint));
   END LOOP;
   RETURN array_to_json(answers)::text;
 END $$;
@@ -234,7 +236,7 @@ BEGIN
     FROM comet.outbox o WHERE o.xid = own GROUP BY o.topic ORDER BY o.topic
   LOOP
     answer := comet.append(r.topic, r.jsons, r.events, r.keys, CASE WHEN r.has_ids THEN r.ids END,
-      r.max_entries, r.max_bytes, r.max_age, r.ttl, '', NULL, NULL);
+      r.max_entries, r.max_bytes, r.max_age, r.ttl, '', NULL, NULL, NULL);
     IF answer ->> 'w' = 'ended' AND (NOT r.has_ids OR EXISTS (
       SELECT FROM json_array_elements(answer -> 'd') d WHERE json_typeof(d) = 'null'
     )) THEN

@@ -5,7 +5,7 @@ import { stateSql } from "./state-sql.ts";
 import { tablesSql } from "./tables-sql.ts";
 
 /** The version of the layout of tables and functions. Servers keep it, so a change of either needs another version. */
-export const LAYOUT = 1;
+export const LAYOUT = 2;
 
 const introduction = `-- comet-sockets: tables and functions of postgresBroker, version ${LAYOUT}. It may be run again, and changes no data then.
 BEGIN;
@@ -13,8 +13,8 @@ SET LOCAL client_min_messages = warning;
 SELECT pg_advisory_xact_lock(7713, hashtext('{schema}'));
 DO $$ BEGIN
   IF to_regclass('comet.server') IS NOT NULL THEN
-    IF (SELECT version FROM comet.server) > ${LAYOUT} THEN
-      RAISE EXCEPTION 'The schema {schema} has a newer version of comet-sockets.';
+    IF (SELECT version FROM comet.server) <> ${LAYOUT} THEN
+      RAISE EXCEPTION 'The schema {schema} has another version of comet-sockets: set another schema.';
     END IF;
   END IF;
 END $$;

@@ -167,7 +167,7 @@ function runsOf(items: readonly Item[]): PublishRun[] {
   const latest = new Map<string, PublishRun>();
   for (const item of items) {
     const run = latest.get(item.topic);
-    if (run !== undefined && isAlike(run.items[0] as Item, item)) {
+    if (run !== undefined && continues(run, item)) {
       run.items.push(item);
       continue;
     }
@@ -178,11 +178,15 @@ function runsOf(items: readonly Item[]): PublishRun[] {
   return runs;
 }
 
-function isAlike(first: Item, item: Item): boolean {
+function continues({ items }: PublishRun, item: Item): boolean {
+  const first = items[0] as Item;
   const [a, b] = [first.bounds, item.bounds];
   const areSame =
     a.maxEntries === b.maxEntries && a.maxBytes === b.maxBytes && a.maxAgeMs === b.maxAgeMs && a.ttlMs === b.ttlMs;
-  return areSame && first.kind === "" && item.kind === "" && first.message.fence === item.message.fence;
+  const { fence, order } = first.message;
+  const next = order === undefined ? undefined : order + items.length;
+  const isOfLease = item.message.fence === fence && item.message.order === next;
+  return areSame && first.kind === "" && item.kind === "" && isOfLease;
 }
 
 function encodeRun({ topic, items }: PublishRun): object {
@@ -201,6 +205,7 @@ function encodeRun({ topic, items }: PublishRun): object {
     x: kind === "" ? undefined : kind,
     d: message.ended,
     f: message.fence,
+    o: message.order,
   };
 }
 

@@ -22,6 +22,7 @@ BEGIN
   IF t.ended IS NOT NULL THEN RETURN 'ended'; END IF;
   t.ttl := p_ttl;
   t.fence := p_fence;
+  t.sent := 0;
   t.lease := t.used + p_lease_ms;
   PERFORM comet.save_topic(t);
   RETURN 'acquired';

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS comet.topic (
   ended bigint,
   lease bigint,
   fence text,
+  sent bigint NOT NULL DEFAULT 0,
   epoch text NOT NULL DEFAULT substr(replace(gen_random_uuid()::text, '-', ''), 1, 16)
     CHECK (epoch ~ '^[A-Za-z0-9]{1,32}$'),
   previous_epoch text CHECK (previous_epoch ~ '^[A-Za-z0-9]{1,32}$'),

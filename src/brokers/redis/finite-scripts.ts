@@ -21,7 +21,7 @@ if isRestart or isOver or not epoch then
   epoch, life = newEpoch, newEpoch
   clear(epoch, life, nil, now)
 end
-redis.call('HSET', meta, 'life', life or epoch, 'ttl', ttl, 'fence', fence, 'lease', now + math.min(leaseMs, YEAR))
+redis.call('HSET', meta, 'life', life or epoch, 'ttl', ttl, 'fence', fence, 'lease', now + math.min(leaseMs, YEAR), 'sent', 0)
 local logMs, metaMs = keptFor({ ttl = tonumber(ttl) }, now)
 keepFor(log, logMs)
 keepFor(meta, metaMs)

@@ -13,10 +13,10 @@ export function publishArgs(
 ): string[] {
   const args = [message.json, encodeFields(message), String(message.bytes), ...boundsArgs(bounds), command];
   const { ttlMs } = bounds;
-  const { fence } = message;
+  const { fence, order } = message;
   // A message of an endless topic is sent without them.
   if (ttlMs !== undefined || kind !== "" || fence !== undefined) args.push(String(ttlMs ?? ""), kind);
-  if (fence !== undefined) args.push(fence);
+  if (fence !== undefined) args.push(fence, order === undefined ? "" : String(order));
   return args;
 }
 

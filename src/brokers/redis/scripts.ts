@@ -13,10 +13,12 @@ import { clearLua, entriesLua, lifeLua, topicLua } from "./topic-lua.ts";
  *
  * KEYS: log, meta, channel, and the message id's key, if there is one.
  * ARGV: an epoch for a new topic, topicTtlMs, data, fields, bytes, maxEntries, maxBytes, maxAgeMs (empty if there is none), PUBLISH or
- * SPUBLISH. Of a topic that ends also ttlMs, `end`, `settle` or an empty text, and the lease that must be in force, if any.
+ * SPUBLISH. Of a topic that ends also ttlMs, and `end`, `settle` or an empty text; if a lease must be in force, its name, and the number of
+ * messages that it must have published or an empty text.
  */
 export const publishScript: string = `${topicLua}${entriesLua}${lifeLua}
-local id, data, about, ttl, kind, fence = KEYS[4], ARGV[3], ARGV[4], whole(ARGV[10]), ARGV[11] or '', ARGV[12]
+local id, data, about, ttl, kind = KEYS[4], ARGV[3], ARGV[4], whole(ARGV[10]), ARGV[11] or ''
+local fence, order = ARGV[12], tonumber(ARGV[13] or '')
 local epoch, head, total, last, held, since, before = recorded()
 local repair = held and '' or ' void'
 local now = timeSince(last)
@@ -35,7 +37,7 @@ if id and not isOver then
   end
 end
 if state and state.ended and not isOver then return 'ended' end
-if fence and not isInForce(state, fence, now) then return 'lost' .. repair end
+if fence and not (isInForce(state, fence, now) and (order or state.sent) == state.sent) then return 'lost' .. repair end
 
 if isOver then
   redis.call('DEL', log, meta)
@@ -77,6 +79,7 @@ end
 redis.call('HSET', meta, 'head', head, 'total', total, 'at', now, 'since', since, 'before', before)
 if isNew then redis.call('HSET', meta, 'epoch', epoch) end
 if isBegun then redis.call('HSET', meta, 'life', life, 'ttl', ttl) end
+if order then redis.call('HSET', meta, 'sent', order + 1) end
 local logMs, metaMs = keptFor(state, now, maxAge)
 if isEnd then
   redis.call('HSET', meta, 'ended', now)

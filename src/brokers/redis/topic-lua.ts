@@ -125,12 +125,13 @@ local function lifeOf(held, now)
   local life = held and held[7]
   if not life or #life > 32 or not string.match(life, '^%w+$') then return end
   -- Other topics have none of these fields, and are not slowed down by a search for them.
-  local values = redis.call('HMGET', meta, 'ttl', 'ended', 'fence', 'lease')
-  local ttl, ended, fence, lease = whole(values[1]), whole(values[2]), values[3], whole(values[4])
+  local values = redis.call('HMGET', meta, 'ttl', 'ended', 'fence', 'lease', 'sent')
+  local ttl, ended, fence, lease, sent = whole(values[1]), whole(values[2]), values[3], whole(values[4]), whole(values[5])
   if not ttl or ttl == 0 then return life end
   if ended and ended > now then ended = nil end
   if ended or not fence or not lease or lease > now + YEAR then lease = nil end
-  return life, { ttl = ttl, ended = ended, fence = fence, lease = lease, isExpired = ended ~= nil and now - ended > ttl }
+  local isExpired = ended ~= nil and now - ended > ttl
+  return life, { ttl = ttl, ended = ended, fence = fence, lease = lease, sent = sent or 0, isExpired = isExpired }
 end
 
 -- Whether a producer's lease is in force.
@@ -162,7 +163,7 @@ local function clear(epoch, life, state, now)
   redis.call('HSET', meta, 'epoch', epoch)
   if life then redis.call('HSET', meta, 'life', life) end
   if state then redis.call('HSET', meta, 'ttl', state.ttl) end
-  if state and state.lease then redis.call('HSET', meta, 'fence', state.fence, 'lease', state.lease) end
+  if state and state.lease then redis.call('HSET', meta, 'fence', state.fence, 'lease', state.lease, 'sent', state.sent) end
   local _, ms = keptFor(state, now, math.huge)
   redis.call('PEXPIRE', meta, math.max(left, ms))
 end

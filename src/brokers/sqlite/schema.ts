@@ -2,7 +2,7 @@
 export const APPLICATION_ID = 0x43_6d_74_31;
 
 /** The version of the tables below. A file of a newer version is refused; see `README.md` before a change. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const wholeNumber = (name: string): string => `CHECK (${name} BETWEEN 0 AND ${Number.MAX_SAFE_INTEGER})`;
 
@@ -48,7 +48,8 @@ CREATE TABLE topic (
   ttl INTEGER ${wholeNumber("ttl")},
   ended INTEGER ${wholeNumber("ended")},
   fence TEXT,
-  lease INTEGER ${wholeNumber("lease")}
+  lease INTEGER ${wholeNumber("lease")},
+  sent INTEGER NOT NULL ${wholeNumber("sent")}
 ) STRICT;
 CREATE UNIQUE INDEX topic_name ON topic (name, former);
 CREATE INDEX topic_due ON topic (due);

@@ -22,6 +22,8 @@ export interface TopicRow {
   /** The producer's lease, and the time at which it lapses. */
   fence: string | null;
   lease: number | null;
+  /** The number of messages that were published with the lease. */
+  sent: number;
 }
 
 /** Up to a sixteenth more than the bounds allow is held, so that many rows are deleted at a time. */

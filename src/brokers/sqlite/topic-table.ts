@@ -6,7 +6,7 @@ import { dueAt, type TopicRow } from "./topic-row.ts";
 const FORMER_MS = 60_000;
 /** The time in milliseconds after which trimmed messages are deleted that were kept for other processes. */
 const LEFT_MS = 10_000;
-const COLUMNS = "id, name, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease";
+const COLUMNS = "id, name, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent";
 
 /** The rows of topics. The caller has a transaction. */
 export class TopicTable {
@@ -24,12 +24,12 @@ export class TopicTable {
     this.#topicTtlMs = topicTtlMs;
     this.#find = database.prepare(`SELECT ${COLUMNS} FROM topic WHERE name = ? AND former = 0`);
     this.#insert = database.prepare(
-      "INSERT INTO topic (name, former, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease) " +
-        "VALUES (?, 0, ?, ?, 0, 0, 0, 0, ?, ?, NULL, 0, ?, NULL, ?, ?)",
+      "INSERT INTO topic (name, former, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent) " +
+        "VALUES (?, 0, ?, ?, 0, 0, 0, 0, ?, ?, NULL, 0, ?, NULL, ?, ?, ?)",
     );
     this.#save = database.prepare(
       "UPDATE topic SET head = ?, floor = ?, total = ?, gone = ?, since = ?, used = ?, age = ?, due = ?, " +
-        "ttl = ?, ended = ?, fence = ?, lease = ? WHERE id = ?",
+        "ttl = ?, ended = ?, fence = ?, lease = ?, sent = ? WHERE id = ?",
     );
     this.#saveFloor = database.prepare("UPDATE topic SET floor = ?, gone = ? WHERE id = ?");
     this.#retire = database.prepare("UPDATE topic SET former = id, due = ? WHERE id = ?");
@@ -46,11 +46,11 @@ export class TopicTable {
   /** Adds a row for a topic that has none, or whose row has been retired. It continues the life of `former`, if given. */
   add(name: string, now: number, former?: TopicRow): TopicRow {
     const epoch = randomName(12);
-    const { ttl = null, fence = null, lease = null } = former ?? {};
+    const { ttl = null, fence = null, lease = null, sent = 0 } = former ?? {};
     const life = former === undefined ? null : lifeOf(former);
-    const { lastInsertRowid } = this.#insert.run(name, life, epoch, now, now, ttl, fence, lease);
+    const { lastInsertRowid } = this.#insert.run(name, life, epoch, now, now, ttl, fence, lease, sent);
     const counts = { head: 0, floor: 0, total: 0, gone: 0, since: now, used: now, age: null, due: 0, ended: null };
-    return { id: Number(lastInsertRowid), name, life, epoch, ...counts, ttl, fence, lease };
+    return { id: Number(lastInsertRowid), name, life, epoch, ...counts, ttl, fence, lease, sent };
   }
 
   /**
@@ -61,8 +61,8 @@ export class TopicTable {
   save(row: TopicRow, now: number, isDone: boolean): void {
     if (row.due <= now) row.due = Number.MAX_SAFE_INTEGER;
     row.due = Math.min(row.due, dueAt(row, this.#topicTtlMs), isDone ? Number.MAX_SAFE_INTEGER : now + LEFT_MS);
-    const { id, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease } = row;
-    this.#save.run(head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, id);
+    const { id, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent } = row;
+    this.#save.run(head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent, id);
   }
 
   /** Stores how far the messages of an epoch that is over have been removed. */

@@ -38,7 +38,7 @@ export class Topics {
    * @throws {CometError} `ERR_ENDED`, `ERR_PRODUCER_LOST`; nothing has changed then.
    */
   publish(tx: Transaction, name: string, message: BrokerPublication, bounds: TopicBounds): Position {
-    const { json, event, key, messageId, bytes, ended, fence } = message;
+    const { json, event, key, messageId, bytes, ended, fence, order } = message;
     const present = this.#find(tx, name);
     const found = present !== undefined && isExpired(present, tx.now) ? undefined : present;
     if (found !== undefined && messageId !== undefined) {
@@ -48,8 +48,9 @@ export class Topics {
     if (found !== undefined && hasEnded(found)) {
       throw new CometError("ERR_ENDED", `The topic ${describe(name)} has ended.`);
     }
-    if (fence !== undefined) assertLease(found, name, fence, tx.now);
+    if (fence !== undefined) assertLease(found, name, fence, tx.now, order);
     const row = this.#begin(tx, name, bounds);
+    if (order !== undefined) row.sent = order + 1;
     const { now } = tx;
     const before = row.total;
     if (row.head === row.floor) row.since = now;
@@ -136,6 +137,7 @@ export class Topics {
     const begun = this.#begin(tx, name, bounds);
     begun.fence = fence;
     begun.lease = now + leaseMs;
+    begun.sent = 0;
     return "acquired";
   }
 
@@ -216,8 +218,13 @@ export class Topics {
   }
 }
 
-/** Returns the row if this lease of its producer is in force. @throws {CometError} `ERR_PRODUCER_LOST` otherwise. */
-function assertLease(row: TopicRow | undefined, name: string, fence: string, now: number): TopicRow {
-  if (row !== undefined && isInForce(row, fence, now)) return row;
+/**
+ * Returns the row if this lease of its producer is in force.
+ *
+ * @param order The number of messages that must have been published with it, if given.
+ * @throws {CometError} `ERR_PRODUCER_LOST` otherwise.
+ */
+function assertLease(row: TopicRow | undefined, name: string, fence: string, now: number, order?: number): TopicRow {
+  if (row !== undefined && isInForce(row, fence, now) && row.sent === (order ?? row.sent)) return row;
   throw new CometError("ERR_PRODUCER_LOST", `This producer of the topic ${describe(name)} has lost its lease.`);
 }

@@ -44,6 +44,7 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
   /** The position up to the offset, as the stream's first event gives it, and the beginning of the stream's text. */
   let prefix = "";
   let beginning: string | undefined = "";
+  let hasChunk = false;
   try {
     for (;;) {
       let isAsked = false;
@@ -59,6 +60,7 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
             isAsked = type === RECONNECT;
             if (isAsked) throw new EventStreamError("ERR_ENDED", "The server asks for a reconnection.");
             breaks = 0;
+            hasChunk = true;
             yield JSON.parse(data);
           }
         }
@@ -70,7 +72,9 @@ export async function* answerChunks(open: EventStreamRequest, reading: AnswerRea
         if (brokenAt - openedAt >= SOUND_MS) breaks = 0;
         if (breaks === 0) soundAt = brokenAt;
         const isHopeless = breaks > 0 && brokenAt >= soundAt + reading.giveUpAfterMs;
-        if (!isTransient(error) || prefix === "" || isHopeless) throw failure(error);
+        // Without a position only an answer that has brought nothing can be read from its beginning.
+        const isLost = prefix === "" && hasChunk;
+        if (!isTransient(error) || isLost || isHopeless) throw failure(error);
       }
       const { lastEventId } = parser;
       const backoffMs = isAsked && breaks === 0 ? 0 : backoffDelay(breaks, FIRST_DELAY_MS, MAX_DELAY_MS);
@@ -111,11 +115,13 @@ async function reopened(
   }
 }
 
-/** The codes of lost connections. */
-const lost: readonly string[] = ["ERR_NETWORK", "ERR_SILENT", "ERR_ENDED"];
+/** Whether an error is that of a lost connection. */
+export function isLostConnection(error: unknown): boolean {
+  return error instanceof EventStreamError && ["ERR_NETWORK", "ERR_SILENT", "ERR_ENDED"].includes(error.code);
+}
 
 /** Returns an error as the AI SDK knows it: a lost connection is the `TypeError` of `fetch`, which it may resume from. */
 export function failure(error: unknown): unknown {
-  if (!(error instanceof EventStreamError) || !lost.includes(error.code)) return error;
-  return new TypeError(`network error: ${error.message}`, { cause: error });
+  if (!isLostConnection(error)) return error;
+  return new TypeError(`network error: ${(error as Error).message}`, { cause: error });
 }

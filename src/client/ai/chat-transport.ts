@@ -1,11 +1,10 @@
 import { backoffDelay } from "../../core/backoff.ts";
 import { assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { randomName } from "../../core/random-name.ts";
-import { EventStreamError } from "../fetch-events/event-stream-error.ts";
 import { EventStreamRequest } from "../fetch-events/event-stream-request.ts";
 import { checkFetchEvents, type FetchEventsSettings } from "../fetch-events/fetch-events-options.ts";
 import { pause } from "../fetch-events/pause.ts";
-import { answerChunks, failure } from "./answer-reader.ts";
+import { answerChunks, failure, isLostConnection } from "./answer-reader.ts";
 
 /** The bounds of the delays before a request is sent again, in milliseconds. */
 const FIRST_DELAY_MS = 500;
@@ -184,8 +183,7 @@ export class CometChatTransport<Message = any> {
       } catch (error) {
         request.close();
         signal.throwIfAborted();
-        const isLost = error instanceof EventStreamError && error.code === "ERR_NETWORK";
-        if (!isLost || performance.now() >= giveUpAt) throw failure(error);
+        if (!isLostConnection(error) || performance.now() >= giveUpAt) throw failure(error);
       }
       await pause(backoffDelay(failures, FIRST_DELAY_MS, MAX_DELAY_MS), signal);
     }

@@ -7,7 +7,6 @@ import type { Admission, Decision } from "./decision.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { checkRequestOptions, type HubRequest, type RequestOptions } from "../request-options.ts";
-import type { SurfaceOptions } from "../surface-options.ts";
 import type { Capacity, Claim, Place } from "../capacity.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { Subscriptions } from "../delivery/subscriptions.ts";
@@ -25,9 +24,13 @@ import { Query } from "./query.ts";
 import { RequestRate } from "./request-rate.ts";
 import { refusal } from "./refusal.ts";
 import { Rejection } from "./rejection.ts";
-import { StreamHeaders } from "./stream-headers.ts";
+import { merged, StreamHeaders, withoutContent } from "./stream-headers.ts";
 import { chooseWire, readMode, readRequest } from "./read-request.ts";
+import type { SurfaceStream } from "./surface-stream.ts";
 import { plainComet, type WireChoice } from "./wire-choice.ts";
+
+/** The methods of the hub's own streams. */
+const METHODS: readonly string[] = ["GET", "HEAD"];
 
 /**
  * Decides on requests: PROTOCOL.md, sections 3, 4 and 7. The decision is an `Answer`, or an `Admission` with a reserved
@@ -71,10 +74,12 @@ export class Gate {
    * `onError`, and the client gets 500.
    *
    * @param optionsOf Returns the options of this request.
+   * @param surface The stream of a surface, in place of the topics and the wire that the request names.
    */
   decide(
     request: HubRequest,
     optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
+    surface?: SurfaceStream,
   ): Decision | PromiseLike<Decision> {
     const failed = (error: unknown): Decision => {
       this.#settings.onError(error);
@@ -84,7 +89,7 @@ export class Gate {
       return withoutBody(request, refusal(problem, isDocument ? plainComet : undefined, this.#settings, {}, 0));
     };
     try {
-      const decision = andThen(optionsOf(), (options) => this.#decide(request, options));
+      const decision = andThen(optionsOf(), (options) => this.#decide(request, options, surface));
       return isPromiseLike(decision) ? decision.then(undefined, failed) : decision;
     } catch (error) {
       return failed(error);
@@ -112,7 +117,11 @@ export class Gate {
    * @throws {CometError} `ERR_OPTION`, `ERR_NONCE` or `ERR_RESPONSE` for bad `options`. A promise rejects with the
    *   same.
    */
-  #decide(request: HubRequest, options: RequestOptionsWithPolicy & SurfaceOptions): Decision | PromiseLike<Decision> {
+  #decide(
+    request: HubRequest,
+    options: RequestOptionsWithPolicy,
+    surface: SurfaceStream | undefined,
+  ): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
     const { headers: given, crossOrigin, address, waitMs } = this.screen(request, options);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
@@ -122,12 +131,14 @@ export class Gate {
       this.#counters.rejected += 1;
       const answer = refusal(error, choice, settings, options, this.#capacity.retryAfterMs);
       crossOrigin?.forEach((value, name) => answer.headers.set(name, value));
+      if (error.code === "ERR_METHOD") answer.headers.set("allow", methods.join(", "));
       return withoutBody(request, answer);
     };
-    const { surface } = options;
+    const methods = surface?.methods ?? METHODS;
     try {
-      if (surface === undefined && request.method !== "GET" && request.method !== "HEAD") {
-        throw new CometError("ERR_METHOD", `The method must be GET or HEAD, not ${describe(request.method)}.`);
+      if (!methods.includes(request.method)) {
+        const allowed = `${methods.slice(0, -1).join(", ")} or ${methods.at(-1) ?? ""}`;
+        throw new CometError("ERR_METHOD", `The method must be ${allowed}, not ${describe(request.method)}.`);
       }
       const query = new Query(request, settings);
       choice = { ...plainComet, wire: surface?.format.wire ?? chooseWire(request, query) };
@@ -136,7 +147,7 @@ export class Gate {
       // Only now, since the wire decides in which form the refusal is.
       assertRate(waitMs);
       const wire = choice;
-      const stream = readRequest(request, query, wire, settings, options);
+      const stream = readRequest(request, query, wire, settings, options, surface);
       const claim = { identity: undefined, address, isReturning: isReturning(stream) };
       if (surface?.needsRoom !== false) this.#capacity.assertRoom(claim);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
@@ -146,9 +157,10 @@ export class Gate {
         const isGone = surface === undefined && topics.every((topic) => this.#topics.isExpired(topic));
         if (isGone) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
-        const coding = negotiateCoding(request, wire.wire, topics, given, settings);
+        const own = surface?.headers === undefined ? given : merged(given, surface.headers);
+        const coding = negotiateCoding(request, wire.wire, topics, own, settings);
         const { contentType } = stream.format;
-        const headers = this.#headers.of({ given, contentType, document, coding, crossOrigin }, options);
+        const headers = this.#headers.of({ given: own, contentType, document, coding, crossOrigin }, options);
         const allowed = { ...stream, topics, isPacked: coding === "gzip" };
         const name = grant.identity ?? options.identity;
         const identity = name === undefined ? undefined : copyText(name);
@@ -277,14 +289,6 @@ function isReadPlainSse({ format, positions }: StreamRequest, topics: readonly L
       log.ended !== undefined && position !== undefined && log.indexOf(position.epoch, position.offset) === log.head
     );
   });
-}
-
-/** Returns headers without those that describe a body. */
-function withoutContent(headers: Headers): Headers {
-  const rest = new Headers(headers);
-  rest.delete("content-type");
-  rest.delete("content-encoding");
-  return rest;
 }
 
 function withoutBody(request: HubRequest, answer: Answer): Answer {

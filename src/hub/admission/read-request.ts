@@ -18,11 +18,11 @@ import { ndjsonFormat, pollFormat } from "../../wire/ndjson-format.ts";
 import { managedSseFormat, sseFormat } from "../../wire/sse-format.ts";
 import type { StreamRequest } from "../delivery/stream-request.ts";
 import type { HubSettings } from "../hub-settings.ts";
-import type { HubRequest } from "../request-options.ts";
-import type { SurfaceOptions } from "../surface-options.ts";
+import type { HubRequest, RequestOptions } from "../request-options.ts";
 import { acceptedWire } from "./negotiate.ts";
 import { assertPositionFits } from "./position-room.ts";
 import type { Query } from "./query.ts";
+import type { SurfaceStream } from "./surface-stream.ts";
 import { isListener, plainComet, type WireChoice } from "./wire-choice.ts";
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
@@ -67,7 +67,8 @@ export function readRequest(
   query: Query,
   wire: WireChoice,
   settings: HubSettings,
-  { topics, nonce, surface }: SurfaceOptions,
+  { topics, nonce }: RequestOptions,
+  surface: Pick<SurfaceStream, "topic" | "format"> | undefined,
 ): Omit<StreamRequest, "isPacked"> {
   const from = query.single("from");
   const wait = query.single("wait");
@@ -75,7 +76,7 @@ export function readRequest(
     throw new CometError("ERR_PARAMETER", `wait must be 0, not ${describe(wait)}.`);
   }
   const positions = readPositions(request, query, settings.maxPositionLength);
-  const names = checkTopics(topics ?? query.all("topic"), settings);
+  const names = checkTopics(surface === undefined ? (topics ?? query.all("topic")) : [surface.topic], settings);
   const isInAddress = wire.wire === "comet" || (wire.wire === "sse" && wire.managed);
   const address = (): string => `${request.url.split("?", 1)[0]}?${query.without("lastEventId")}`;
   assertPositionFits(names, address, isInAddress, settings.maxPositionLength);

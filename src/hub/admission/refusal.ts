@@ -103,7 +103,6 @@ export function refusal(
     return { status: 200, headers, body: sseRefusal(problem, jittered(retryMs)) };
   }
   if (status === 401) headers.set("www-authenticate", "Bearer");
-  if (status === 405) headers.set("allow", "GET, HEAD");
   if (retryMs !== undefined) headers.set("retry-after", String(retryMs / 1000));
   if (document === undefined) {
     headers.set("content-type", "application/problem+json");

@@ -57,3 +57,18 @@ function hasOwn({ given, crossOrigin }: StreamHead, options: RequestOptionsWithP
   const { nonce, inheritedPolicy, inheritedResourcePolicy } = options;
   return (given ?? crossOrigin ?? nonce ?? inheritedPolicy ?? inheritedResourcePolicy) !== undefined;
 }
+
+/** Returns headers with others, which take precedence. */
+export function merged(headers: Headers | undefined, others: Readonly<Record<string, string>>): Headers {
+  const all = new Headers(headers);
+  for (const [name, value] of Object.entries(others)) all.set(name, value);
+  return all;
+}
+
+/** Returns headers without those that describe a body. */
+export function withoutContent(headers: Headers): Headers {
+  const rest = new Headers(headers);
+  rest.delete("content-type");
+  rest.delete("content-encoding");
+  return rest;
+}

@@ -244,8 +244,10 @@ class BatchBuilder {
       const bytes = utf8(before + this.#text + after);
       return isChunked ? chunkOf([bytes]) : bytes;
     }
-    if (isChunked) return chunkOf([utf8(before), ...this.#pieces, utf8(after)]);
-    if (more.length === 0 && before === "" && after === "") return piece;
-    return joinBytes([utf8(before), ...this.#pieces, utf8(after)]);
+    const isBare = before === "" && after === "";
+    if (isBare && !isChunked && more.length === 0) return piece;
+    // An empty piece of memory costs as much to allocate as a short one.
+    const pieces = isBare ? this.#pieces : [utf8(before), ...this.#pieces, utf8(after)];
+    return isChunked ? chunkOf(pieces) : joinBytes(pieces);
   }
 }

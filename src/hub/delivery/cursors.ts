@@ -47,6 +47,14 @@ export class Cursors {
     this.#positions[i] = position;
   }
 
+  /** Moves to a place in the same logs. */
+  moveTo({ indexes, positions }: Cursors): void {
+    for (let i = 0; i < this.#indexes.length; i += 1) {
+      this.#indexes[i] = indexes[i] as number;
+      this.#positions[i] = positions[i] as string;
+    }
+  }
+
   copy(): Cursors {
     return new Cursors(this.#logs, this.#indexes.slice(), this.#positions.slice());
   }

@@ -7,6 +7,7 @@ import type { Format } from "../../wire/format.ts";
 import { batchSender, type BatchSender } from "./batch-sender.ts";
 import { readBatch, type Batch, type BatchSource } from "./batch.ts";
 import { Cursors, placeOf } from "./cursors.ts";
+import { readShort } from "./short-batch.ts";
 import type { Follower } from "../flusher.ts";
 import type { Packing } from "../packing/packing.ts";
 
@@ -65,7 +66,7 @@ export class Group implements Follower, BatchSource {
   connections = 0;
   /** The members' place once the pass under way is over. */
   #cursors: Cursors;
-  /** The place of members that the pass under way has not reached. */
+  /** The place of members that the pass under way has not reached. The two objects change their roles with each pass. */
   #cursorsBeforePass: Cursors;
   #passNumber = 0;
   /** The pass under way: the bytes that it writes to all members, or "serve" if it serves each on its own. */
@@ -92,7 +93,8 @@ export class Group implements Follower, BatchSource {
     this.logs = logs;
     this.packing = packing;
     this.#heartbeat = utf8(format.heartbeat);
-    this.#cursorsBeforePass = this.#cursors = Cursors.at(logs, this.heads);
+    this.#cursors = Cursors.at(logs, this.heads);
+    this.#cursorsBeforePass = this.#cursors.copy();
   }
 
   /** The end of a lagging connection's backlog. */
@@ -268,14 +270,16 @@ export class Group implements Follower, BatchSource {
       this.#heartbeatDue = false;
       return false;
     }
-    this.#cursorsBeforePass = this.#cursors.copy();
-    if (this.logs.some((log, i) => (this.#cursors.indexes[i] as number) < log.floor)) {
+    const isPassed = this.logs.some((log, i) => (this.#cursors.indexes[i] as number) < log.floor);
+    if (!isPassed && !this.#heartbeatDue && !this.#hasMore) return false;
+    [this.#cursors, this.#cursorsBeforePass] = [this.#cursorsBeforePass, this.#cursors];
+    this.#cursors.moveTo(this.#cursorsBeforePass);
+    if (isPassed) {
       // A log has passed the members before a pass could reach them: each gets what its policies say.
       this.#moveToHeads();
       this.#pass = "serve";
     } else {
-      const batch = this.read(this.#cursors, this.heads);
-      if (batch === undefined && !this.#heartbeatDue) return false;
+      const batch = this.#hasMore ? this.#readPass() : undefined;
       this.#pass = batch?.bytes ?? this.#heartbeat;
       this.#passMessages = batch?.messages ?? 0;
       // Compressed members are not all sent the same bytes.
@@ -287,6 +291,18 @@ export class Group implements Follower, BatchSource {
     this.#nextMember = this.#first;
     this.lastPassAt = now();
     return true;
+  }
+
+  /** Whether a log has messages that the members have not been sent. */
+  get #hasMore(): boolean {
+    return this.logs.some(({ head }, i) => head > (this.#cursors.indexes[i] as number));
+  }
+
+  #readPass(): Batch | undefined {
+    const [log] = this.logs;
+    const short =
+      this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, this.packing?.allocate) : undefined;
+    return short ?? this.read(this.#cursors, this.heads);
   }
 
   /** The stretch of the pass that begins, if connections have fallen behind and will miss it. */

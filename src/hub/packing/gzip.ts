@@ -28,12 +28,38 @@ export function storedBlocks(bytes: Uint8Array, isLast = false): Uint8Array[] {
   let from = 0;
   do {
     const piece = bytes.subarray(from, from + MAX_STORED);
-    const { length } = piece;
-    from += length;
-    const final = isLast && from === bytes.length ? 1 : 0;
-    pieces.push(Uint8Array.of(final, length & 255, length >> 8, ~length & 255, (~length >> 8) & 255), piece);
+    from += piece.length;
+    const head = new Uint8Array(STORED_HEAD);
+    writeHead(head, 0, piece.length, isLast && from === bytes.length);
+    pieces.push(head, piece);
   } while (from < bytes.length);
   return pieces;
+}
+
+/** Writes bytes as stored blocks into memory with room for them, from a place on. */
+export function writeStored(memory: Uint8Array, at: number, bytes: Uint8Array): void {
+  let place = at;
+  let from = 0;
+  do {
+    const length = Math.min(MAX_STORED, bytes.length - from);
+    place = writeHead(memory, place, length, false);
+    memory.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), place);
+    place += length;
+    from += length;
+  } while (from < bytes.length);
+}
+
+/**
+ * Writes the head of a stored block: whether it is the last of its member, its length, and the complement of that.
+ * Returns the place after it.
+ */
+export function writeHead(memory: Uint8Array, at: number, length: number, isLast: boolean): number {
+  memory[at] = isLast ? 1 : 0;
+  memory[at + 1] = length & 255;
+  memory[at + 2] = length >> 8;
+  memory[at + 3] = ~length & 255;
+  memory[at + 4] = (~length >> 8) & 255;
+  return at + STORED_HEAD;
 }
 
 /** Returns the trailer of a member: the CRC-32 of its content, and the length of its content modulo 2^32. */

@@ -1,7 +1,7 @@
 import { joinBytes } from "../../core/bytes.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import { combineSums, GZIP_HEAD, gzipTrailer, storedBlocks } from "./gzip.ts";
-import type { Packing, Pass, Prefix } from "./packing.ts";
+import { NO_EPOCH, type Packing, type Pass, type Prefix } from "./packing.ts";
 
 /** A part of a backlog that a body is about to be sent. */
 export interface BacklogPiece {
@@ -29,8 +29,8 @@ export class PackedBody {
   /** The group's text before the row, and after its last pass; `undefined` if there is none. */
   #from: Prefix | undefined;
   #at: Prefix | undefined;
-  /** The epoch that the client has had all of; 0 for none. */
-  #epoch = 0;
+  /** The epoch that the client has had all of. */
+  #epoch = NO_EPOCH;
   #hasBegun = false;
 
   /** @param isChunked Whether the result is to be in HTTP/1.1's chunked coding. */
@@ -69,7 +69,7 @@ export class PackedBody {
       this.#from = pass.before;
     }
     this.#at = pass.after;
-    this.#epoch = isInside ? pass.epoch : 0;
+    this.#epoch = isInside ? pass.epoch : NO_EPOCH;
     return this.#packing.blockOf(pass, isInside).framed(this.#isChunked);
   }
 
@@ -83,7 +83,7 @@ export class PackedBody {
   /** Adds bytes that are no pass to the checksum. */
   #add(bytes: Uint8Array): void {
     this.#endRow();
-    this.#epoch = 0;
+    this.#epoch = NO_EPOCH;
     this.#sum = this.#packing.context.sum(bytes, this.#sum);
     this.#length += bytes.length;
   }

@@ -1,13 +1,13 @@
 import { now } from "../../core/clock.ts";
 import type { LogMemory } from "../../log/log-memory.ts";
 import { CompressionCounters, type HubStats } from "../hub-stats.ts";
-import { Block } from "./block.ts";
-import { storedBlocks, storedLength } from "./gzip.ts";
+import { PackedBlock, StoredBlock, type Block } from "./block.ts";
+import { storedLength } from "./gzip.ts";
 import { PackingBudget } from "./packing-budget.ts";
 import { runtimeZlib, type Zlib } from "./zlib.ts";
 
 /** The share of one processor's time that passes to few readers may take, and what they may save up. */
-const PASS_SHARE = 1 / 16;
+const PASS_SHARE = 1 / 24;
 const MOST_PASS_MS = 10;
 /** The same of backlogs. A piece takes about 2 ms, and clients reconnect together. */
 const BACKLOG_SHARE = 1 / 20;
@@ -45,7 +45,8 @@ export class PackingContext {
     const start = now();
     const packed = this.#zlib.deflate(bytes, window);
     // A copy: zlib's result lies in a larger piece of memory, which it would hold.
-    const block = packed.length < storedLength(bytes.length) ? new Block([new Uint8Array(packed)]) : this.store(bytes);
+    const isShorter = packed.length < storedLength(bytes.length);
+    const block = isShorter ? new PackedBlock(new Uint8Array(packed)) : this.store(bytes);
     const ms = now() - start;
     budget?.spend(ms);
     this.counters.packed += 1;
@@ -55,6 +56,6 @@ export class PackingContext {
 
   /** Returns bytes as stored blocks. */
   store(bytes: Uint8Array): Block {
-    return new Block(storedBlocks(bytes));
+    return new StoredBlock(bytes);
   }
 }

@@ -1,10 +1,13 @@
+import { now } from "../../core/clock.ts";
 import type { MeteredTape } from "../../log/log-memory.ts";
-import type { Block } from "./block.ts";
+import { StoredBlock, type Block } from "./block.ts";
 import type { PackingContext } from "./packing-context.ts";
 import { SharedWindow } from "./shared-window.ts";
 
 /** The number of readers from which on each pass is packed: the packing then takes a small part of the writing. */
 const LARGE_GROUP = 64;
+/** The time for which a group stores its passes, once there was no time to pack one of them, in milliseconds. */
+const REST_MS = 1000;
 /** The bytes, for each reader of a group, that readers outside of an epoch may cost before another one begins. */
 const RESTART_COST = 512;
 /** The shortest pass and the shortest piece of a backlog that are packed, in bytes. A heartbeat is shorter. */
@@ -15,6 +18,9 @@ const MOST_HELD = 65_536;
 const MOST_PIECES = 16;
 /** The memory of a packing besides its blocks and its window. */
 const OVERHEAD = 600;
+
+/** The epoch of a body or a pass that is in none. */
+export const NO_EPOCH = 0;
 
 /** The text of all passes of a group up to a point: its checksum and its length. Compared by identity. */
 export interface Prefix {
@@ -32,7 +38,10 @@ export interface Stretch {
 export interface Pass {
   readonly before: Prefix;
   readonly after: Prefix;
-  /** The epoch to whose bytes its block may refer, and whether it is the first pass of it, so that it refers to none. */
+  /**
+   * The epoch to whose bytes its block may refer, and whether it is the first pass of it, so that it refers to none.
+   * `NO_EPOCH` if it is stored for all.
+   */
   readonly epoch: number;
   readonly startsEpoch: boolean;
   /** The stretch of the logs, if the pass is held for readers that lag. */
@@ -60,6 +69,8 @@ export class Packing implements MeteredTape {
   readonly context: PackingContext;
   held = 0;
   readonly #window = new SharedWindow();
+  /** The block whose memory the next pass may be written into. */
+  #draft: StoredBlock | undefined;
   /** The bytes of the last pass to begin, and the pass. */
   #bytes: Uint8Array = new Uint8Array(0);
   #pass: PackedPass | undefined;
@@ -71,6 +82,9 @@ export class Packing implements MeteredTape {
   /** The bytes that bodies outside of the epoch have been sent more than others. */
   #debt = 0;
   #isLarge = false;
+  /** Whether the pass under way is stored, and the time until which passes are. */
+  #rests = false;
+  #restsUntil = -Infinity;
   /** The packed passes that bodies may have missed, by their start, the oldest first; and their memory. */
   readonly #passes = new Map<string, PackedPass>();
   #passBytes = 0;
@@ -82,6 +96,12 @@ export class Packing implements MeteredTape {
     this.context = context;
   }
 
+  /** Returns memory for the bytes of the next pass. All of it must be written, or none. */
+  readonly allocate = (length: number): Uint8Array => {
+    this.#draft = StoredBlock.allocate(length);
+    return this.#draft.plain;
+  };
+
   /**
    * Begins the next pass.
    *
@@ -91,18 +111,48 @@ export class Packing implements MeteredTape {
     this.#endPass();
     if (stretch === undefined) this.#forgetPasses();
     const readers = this.#inside + this.#outside;
+    this.#isLarge = readers >= LARGE_GROUP;
+    const before = this.#after;
+    this.#after = { sum: this.context.sum(bytes, before.sum), length: before.length + bytes.length };
+    this.#bytes = bytes;
+    this.#rests = bytes.length >= SHORTEST_PASS ? !this.#hasTime : this.#rests;
+    if (this.#rests) {
+      this.#rest();
+      this.#pass = { before, after: this.#after, epoch: NO_EPOCH, startsEpoch: false, stretch };
+      if (this.#draft?.plain === bytes) this.#pass.stored = this.#draft;
+      this.#draft = undefined;
+      return;
+    }
+    this.#draft = undefined;
     const startsEpoch = this.#inside === 0 || (this.#outside > 0 && this.#debt >= RESTART_COST * readers);
     if (startsEpoch) {
       this.#epoch += 1;
       this.#debt = 0;
       this.#window.clear();
     }
-    this.#isLarge = readers >= LARGE_GROUP;
     this.#inside = this.#outside = 0;
-    const before = this.#after;
-    this.#after = { sum: this.context.sum(bytes, before.sum), length: before.length + bytes.length };
-    this.#bytes = bytes;
     this.#pass = { before, after: this.#after, epoch: this.#epoch, startsEpoch, stretch };
+    this.#measure();
+  }
+
+  /** Whether the pass that begins may be packed. */
+  get #hasTime(): boolean {
+    if (this.#isLarge) return true;
+    const { passes, counters } = this.context;
+    const time = now();
+    if (time >= this.#restsUntil) {
+      if (passes.isLeft) return true;
+      this.#restsUntil = time + REST_MS;
+    }
+    counters.overBudget += 1;
+    return false;
+  }
+
+  /** Ends the epoch, and frees the window. */
+  #rest(): void {
+    this.#inside = this.#outside = 0;
+    if (this.#window.held === 0) return;
+    this.#window.free();
     this.#measure();
   }
 
@@ -125,7 +175,7 @@ export class Packing implements MeteredTape {
   blockOf(pass: Pass, isInside: boolean): Block {
     const known: PackedPass = pass;
     if (pass !== this.#pass) return known.packed as Block;
-    if (isInside) {
+    if (isInside && !this.#rests) {
       this.#inside += 1;
       return (known.packed ??= this.#packPass(known));
     }
@@ -165,16 +215,14 @@ export class Packing implements MeteredTape {
     this.#pieceBytes = 0;
   }
 
-  /** Packs the pass under way, or stores it if there is no time. Either way the next block may refer to it. */
+  /** Packs the pass under way, or stores it if it is short. Either way the next block may refer to it. */
   #packPass(pass: PackedPass): Block {
     const bytes = this.#bytes;
-    const { passes, counters } = this.context;
-    const isShort = bytes.length < SHORTEST_PASS;
-    const hasTime = !isShort && (this.#isLarge || passes.isLeft);
-    if (!isShort && !hasTime) counters.overBudget += 1;
-    const block = hasTime
-      ? this.context.pack(bytes, this.#window.bytes, this.#isLarge ? undefined : passes)
-      : (pass.stored ??= this.context.store(bytes));
+    const budget = this.#isLarge ? undefined : this.context.passes;
+    const block =
+      bytes.length >= SHORTEST_PASS
+        ? this.context.pack(bytes, this.#window.bytes, budget)
+        : (pass.stored ??= this.context.store(bytes));
     this.#window.append(bytes);
     return block;
   }
@@ -193,6 +241,8 @@ export class Packing implements MeteredTape {
   }
 
   #forgetPasses(): void {
+    // Clearing a map allocates, even an empty one.
+    if (this.#passBytes === 0) return;
     this.#passes.clear();
     this.#passBytes = 0;
   }

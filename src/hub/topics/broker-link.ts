@@ -4,6 +4,7 @@ import { Semaphore } from "../../core/semaphore.ts";
 import type { Broker, BrokerMessage, BrokerPublication, TopicBounds } from "../../log/broker.ts";
 import type { Publication } from "../../log/entry.ts";
 import type { Position } from "../../log/position.ts";
+import type { LeaseMark } from "./lease.ts";
 
 /** The most that may wait for the broker's acknowledgement: messages, and their bytes. */
 const MAX_UNACKNOWLEDGED = 10_000;
@@ -23,7 +24,7 @@ const CHANGED = "comet topic changed 1 ";
 
 /** How a hub encodes messages for its broker, and decodes and checks those of the broker. */
 export interface BrokerCodec {
-  encode(message: Publication, fence?: string): BrokerPublication;
+  encode(message: Publication, mark?: LeaseMark): BrokerPublication;
   /** Throws an error if no hub could have published the message. */
   decode(topic: string, message: BrokerMessage): Publication;
 }
@@ -124,10 +125,10 @@ export class BrokerLink {
   /**
    * Publishes a message, or the end of a topic, through the broker.
    *
-   * @param fence The lease of the message's producer, if it has one.
+   * @param mark The lease of the message's producer, if it has one.
    * @returns Rejects as `Broker.publish` does, and with `ERR_BROKER` if 10,000 messages or 16 MiB are unacknowledged.
    */
-  async publish(topic: string, message: Publication, bounds: TopicBounds, fence?: string): Promise<Position> {
+  async publish(topic: string, message: Publication, bounds: TopicBounds, mark?: LeaseMark): Promise<Position> {
     const isFull =
       this.#unacknowledged >= MAX_UNACKNOWLEDGED ||
       this.#unacknowledgedBytes + message.bytes > MAX_UNACKNOWLEDGED_BYTES;
@@ -141,7 +142,7 @@ export class BrokerLink {
     this.#unacknowledged += 1;
     this.#unacknowledgedBytes += message.bytes;
     try {
-      return await this.broker.publish(topic, this.#codec.encode(message, fence), bounds);
+      return await this.broker.publish(topic, this.#codec.encode(message, mark), bounds);
     } finally {
       this.#unacknowledged -= 1;
       this.#unacknowledgedBytes -= message.bytes;

@@ -15,6 +15,7 @@ import { RESERVED_EVENT_PREFIX } from "../../wire/sse-format.ts";
 import { checkField } from "../../core/validate-field.ts";
 import type { PublishOptions } from "../topic.ts";
 import type { BrokerCodec } from "./broker-link.ts";
+import type { LeaseMark } from "./lease.ts";
 import { decodeEnd, encodeEnd } from "./topic-end.ts";
 
 /**
@@ -88,9 +89,9 @@ function checkEvent(what: string, value: unknown): string | undefined {
   return event;
 }
 
-/** Returns a message, or the end of a topic, as a broker takes it. @param fence The producer's lease, if it has one. */
-function toBroker({ json, event, key, messageId, bytes, ended }: Publication, fence?: string): BrokerPublication {
-  return { json, event, key, messageId, bytes, ended: ended && encodeEnd(ended), fence };
+/** Returns a message, or the end of a topic, as a broker takes it. @param mark The producer's lease, if it has one. */
+function toBroker({ json, event, key, messageId, bytes, ended }: Publication, mark?: LeaseMark): BrokerPublication {
+  return { json, event, key, messageId, bytes, ended: ended && encodeEnd(ended), ...mark };
 }
 
 /** The largest message that is accepted from a broker if the hub's own limit is lower, in bytes of JSON: 16 MiB. */

@@ -97,7 +97,7 @@ export class HubSourceTopic implements ProducedTopic {
 
   send(message: Publication): string | Promise<string> {
     if (this.#lease?.isInForce === false) return Promise.reject(this.#lease.loss);
-    return this.#publisher.send(this.name, message, this.#finite, this.#lease?.fence);
+    return this.#publisher.send(this.name, message, this.#finite, this.#lease?.next());
   }
 
   paced(): Promise<void> | undefined {
@@ -106,7 +106,7 @@ export class HubSourceTopic implements ProducedTopic {
 
   end({ outcome, code, message }: End): Promise<string> {
     const options = outcome === "failed" ? { error: { code, message } } : { outcome };
-    return this.#publisher.end(this.name, options, this.#finite, this.#lease?.fence);
+    return this.#publisher.end(this.name, options, this.#finite, this.#lease?.mark);
   }
 
   delete(): Promise<void> {

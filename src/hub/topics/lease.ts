@@ -2,12 +2,15 @@ import { now } from "../../core/clock.ts";
 import { CometError, describe } from "../../core/errors.ts";
 import { randomName } from "../../core/random-name.ts";
 import { unrefTimeout, type Timer } from "../../core/timers.ts";
-import type { FiniteTopics, LeaseAnswer, TopicBounds } from "../../log/broker.ts";
+import type { BrokerPublication, FiniteTopics, LeaseAnswer, TopicBounds } from "../../log/broker.ts";
 
 /** The number of renewals in the time of a lease, so that two may fail. */
 const RENEWALS = 3;
 /** The least time in milliseconds until a failed request is repeated. */
 const RETRY_MS = 250;
+
+/** The lease, and the order under it, of a message. The end of a topic has no order: it may follow a message that is missing. */
+export type LeaseMark = Pick<BrokerPublication, "fence" | "order">;
 
 /**
  * The right of one producer to publish a topic, granted by the broker for a time and renewed until it is released.
@@ -15,12 +18,13 @@ const RETRY_MS = 250;
  * Times are those of this process's clock, from before each request: the lease is over here no later than at the broker.
  */
 export class Lease {
-  /** The name of the lease, which every message of the producer carries. */
-  readonly fence: string = randomName(20);
+  /** The name of the lease. */
+  readonly #fence = randomName(20);
   readonly #finite: FiniteTopics;
   readonly #topic: string;
   readonly #leaseMs: number;
   #until = -Infinity;
+  #sent = 0;
   #timer: Timer | undefined;
   #isReleased = false;
   #onLost: (error: CometError) => void = () => undefined;
@@ -34,6 +38,18 @@ export class Lease {
   /** Whether it is in force, as far as this process knows. */
   get isInForce(): boolean {
     return now() < this.#until;
+  }
+
+  /** The mark of the topic's end. */
+  get mark(): LeaseMark {
+    return { fence: this.#fence };
+  }
+
+  /** Returns the mark of the next message, which the caller sends at once. */
+  next(): LeaseMark {
+    const order = this.#sent;
+    this.#sent += 1;
+    return { fence: this.#fence, order };
   }
 
   /** The error of a producer that has lost its lease. */
@@ -57,7 +73,7 @@ export class Lease {
     for (;;) {
       const askedAt = now();
       try {
-        const request = { fence: this.fence, leaseMs: this.#leaseMs, restart };
+        const request = { fence: this.#fence, leaseMs: this.#leaseMs, restart };
         const answer = await this.#finite.acquire(this.#topic, request, bounds);
         if (answer !== "acquired") return answer;
         this.#onLost = onLost;
@@ -99,7 +115,7 @@ export class Lease {
     }
     let nextMs = this.#leaseMs / RENEWALS;
     try {
-      await this.#finite.renewLease(this.#topic, this.fence, this.#leaseMs);
+      await this.#finite.renewLease(this.#topic, this.#fence, this.#leaseMs);
       if (!this.#isReleased) this.#until = askedAt + this.#leaseMs;
     } catch (error) {
       // Anything else may be a broken network: it is tried again while the lease is in force.

@@ -6,6 +6,7 @@ import type { EndOptions, PublishOptions, TransactionPublishOptions } from "../t
 import type { BrokerLink } from "./broker-link.ts";
 import { encodeMessage } from "./encode-message.ts";
 import type { FiniteSettings } from "./finite-life.ts";
+import type { LeaseMark } from "./lease.ts";
 import { topicEnd } from "./topic-end.ts";
 import type { Topics } from "./topics.ts";
 
@@ -66,13 +67,13 @@ export class Publisher {
   /**
    * Publishes a message without waiting for subscribers: the caller is paced by other means.
    *
-   * @param fence The lease of a producer that the broker has given.
+   * @param mark The lease of a producer that the broker has given.
    * @returns The position after it; with a broker, once the broker holds it. Rejects as `publish` does.
    * @throws {CometError} `ERR_CLOSED`, and the codes of `Topics.toPublish`.
    */
-  send(name: string, message: Publication, finite?: FiniteSettings, fence?: string): string | Promise<string> {
+  send(name: string, message: Publication, finite?: FiniteSettings, mark?: LeaseMark): string | Promise<string> {
     this.#assertOpen();
-    if (this.#link !== undefined) return this.#sendTo(this.#link, name, message, finite, fence);
+    if (this.#link !== undefined) return this.#sendTo(this.#link, name, message, finite, mark);
     const topic = this.#topics.toPublish(name, finite);
     const earlier = message.messageId === undefined ? undefined : topic.log.withMessageId(message.messageId);
     if (earlier !== undefined) return earlier.id;
@@ -81,13 +82,13 @@ export class Publisher {
     return topic.append(message).id;
   }
 
-  /** Implements `Topic.end`, which documents it. @param fence As of {@link send}. */
-  end(name: string, options: EndOptions, finite?: FiniteSettings, fence?: string): Promise<string> {
+  /** Implements `Topic.end`, which documents it. @param mark As of {@link send}. */
+  end(name: string, options: EndOptions, finite?: FiniteSettings, mark?: LeaseMark): Promise<string> {
     this.#assertOpen();
     const ended = topicEnd(name, options);
     if (this.#link !== undefined) {
       if (!this.#topics.isFinite(name, finite)) throw endless(name);
-      return this.#sendTo(this.#link, name, endPublication(ended), finite, fence);
+      return this.#sendTo(this.#link, name, endPublication(ended), finite, mark);
     }
     const topic = this.#topics.toPublish(name, finite);
     if (topic.life === undefined) {
@@ -142,9 +143,9 @@ export class Publisher {
     name: string,
     message: Publication,
     finite: FiniteSettings | undefined,
-    fence: string | undefined,
+    mark: LeaseMark | undefined,
   ): Promise<string> {
-    const { epoch, offset } = await link.publish(name, message, this.#topics.historyOf(name, finite), fence);
+    const { epoch, offset } = await link.publish(name, message, this.#topics.historyOf(name, finite), mark);
     if (message.ended === undefined) this.#counters.published += 1;
     return positionPrefix(name, epoch) + String(offset);
   }

@@ -7,26 +7,15 @@ import { Pump, type Consumer } from "../../stream/pump.ts";
 import { from, type Source } from "../../stream/sources/from.ts";
 import type { StreamOutcome } from "../published-streams.ts";
 import { closeUnread, WatchedRun } from "./close-source.ts";
+import { PendingSends, type SentByAll } from "./pending-sends.ts";
 import type { SharedSlice } from "./shared-slice.ts";
 import { COMPLETE, FAILED, LOST, STOPPED, type End, type SourceTopic } from "./source-topic.ts";
 
-/** The most messages of one source that await the broker's acknowledgement. */
-const MAX_UNACKNOWLEDGED = 64;
-/**
- * The messages of all sources that may await it, and their bytes. Beyond them a source has one at a time, so that
- * `publish` has half of the bounds of `BrokerLink` to itself.
- */
-const MAX_UNACKNOWLEDGED_IN_ALL = 4096;
-const MAX_UNACKNOWLEDGED_BYTES = 8_388_608;
-
 /** The parts that all sources of a hub share. */
-export interface SourceHost {
+export interface SourceHost extends SentByAll {
   readonly slice: SharedSlice;
   readonly onError: OnError;
   readonly isClosed: boolean;
-  /** The messages of all sources that the broker has not acknowledged, and their bytes. */
-  unacknowledged: number;
-  unacknowledgedBytes: number;
 }
 
 /** The result of publishing a source. */
@@ -66,14 +55,9 @@ export class SourceRun implements Consumer<unknown> {
   #isDecided = false;
   #failure: Failure | undefined;
   #release: () => void = () => undefined;
-  /** The position after the newest of its messages. */
-  #position: string | undefined;
-  #sent = 0;
-  #acknowledged = 0;
-  #unacknowledged = 0;
+  readonly #pending: PendingSends;
   /** Whether it waits for an acknowledgement before it takes the next element. */
   #isFull = false;
-  #onAllAcknowledged: () => void = () => undefined;
 
   /**
    * @param toSent Returns what is sent for an element.
@@ -87,6 +71,7 @@ export class SourceRun implements Consumer<unknown> {
     toSent: (element: unknown) => unknown,
   ) {
     this.#host = host;
+    this.#pending = new PendingSends(host);
     this.#topic = topic;
     this.#source = source;
     this.#signal = signal;
@@ -154,13 +139,6 @@ export class SourceRun implements Consumer<unknown> {
     return this.#signal?.aborted === true;
   }
 
-  get #hasRoom(): boolean {
-    const { unacknowledged, unacknowledgedBytes } = this.#host;
-    if (this.#unacknowledged === 0) return true;
-    const isCrowded = unacknowledged >= MAX_UNACKNOWLEDGED_IN_ALL || unacknowledgedBytes >= MAX_UNACKNOWLEDGED_BYTES;
-    return !isCrowded && this.#unacknowledged < MAX_UNACKNOWLEDGED;
-  }
-
   #open(): void {
     const { isAwaited } = this.#topic;
     try {
@@ -185,12 +163,12 @@ export class SourceRun implements Consumer<unknown> {
     const topic = this.#topic;
     const message = topic.encode(this.#toSent(element));
     const sent = topic.send(message);
-    if (typeof sent === "string") this.#position = sent;
-    else this.#awaitAcknowledgement(sent, message.bytes);
+    if (typeof sent === "string") this.#pending.position = sent;
+    else this.#pending.add(sent, message.bytes, this.#onRejected, this.#onSettled);
     const paced = topic.paced();
     const { slice } = this.#host;
     if (paced !== undefined) void paced.then(this.#resume, this.#resume);
-    else if (!this.#hasRoom) this.#isFull = true;
+    else if (!this.#pending.hasRoom) this.#isFull = true;
     else if (slice.isOpen) return true;
     else slice.wait(this.#resume);
     return false;
@@ -201,7 +179,7 @@ export class SourceRun implements Consumer<unknown> {
   /** Continues after a pause. */
   readonly #resume = (): void => {
     if (this.#isDecided) return;
-    if (this.#hasRoom) this.#pump.resume();
+    if (this.#pending.hasRoom) this.#pump.resume();
     else this.#isFull = true;
   };
 
@@ -209,43 +187,24 @@ export class SourceRun implements Consumer<unknown> {
     if (this.#topic.ended !== undefined || this.#topic.isRemoved) this.#halt(undefined);
   }
 
-  #awaitAcknowledgement(sent: Promise<string>, bytes: number): void {
-    const host = this.#host;
-    const order = (this.#sent += 1);
-    this.#unacknowledged += 1;
-    host.unacknowledged += 1;
-    host.unacknowledgedBytes += bytes;
-    const settle = (): void => {
-      this.#unacknowledged -= 1;
-      host.unacknowledged -= 1;
-      host.unacknowledgedBytes -= bytes;
-      if (this.#unacknowledged === 0) this.#onAllAcknowledged();
-      if (!this.#isFull || !this.#hasRoom) return;
-      this.#isFull = false;
-      this.#resume();
-    };
-    sent.then(
-      (position) => {
-        if (order > this.#acknowledged) {
-          this.#acknowledged = order;
-          this.#position = position;
-        }
-        settle();
-      },
-      (error: unknown) => {
-        const code = error instanceof CometError ? error.code : undefined;
-        // Other code has ended the topic, and its listener is not notified yet.
-        if (code === "ERR_ENDED") this.#halt(undefined);
-        else if (code === "ERR_PRODUCER_LOST") this.interrupt(error as CometError);
-        else {
-          // The broker may still publish those that were sent after it. Nothing more is sent.
-          this.#failure ??= { error };
-          this.#halt(FAILED);
-        }
-        settle();
-      },
-    );
-  }
+  /** Called with the error of a message that the broker has not published. */
+  readonly #onRejected = (error: unknown): void => {
+    const code = error instanceof CometError ? error.code : undefined;
+    // Other code has ended the topic, and its listener is not notified yet.
+    if (code === "ERR_ENDED") this.#halt(undefined);
+    else if (code === "ERR_PRODUCER_LOST") this.interrupt(error as CometError);
+    else {
+      // Nothing more is sent. With a lease the broker publishes none of those that were sent after it.
+      this.#failure ??= { error };
+      this.#halt(FAILED);
+    }
+  };
+
+  readonly #onSettled = (): void => {
+    if (!this.#isFull || !this.#pending.hasRoom) return;
+    this.#isFull = false;
+    this.#resume();
+  };
 
   /** Closes the source unread: its topic cannot take it. */
   #refuse(end: End, error: unknown): void {
@@ -280,12 +239,16 @@ export class SourceRun implements Consumer<unknown> {
 
   /** Writes the end after the last message. Synchronous where there is no broker, so that one flush sends both. */
   async #conclude(end: End | undefined): Promise<void> {
-    if (this.#unacknowledged > 0) await new Promise<void>((resolve) => (this.#onAllAcknowledged = resolve));
+    const settled = this.#pending.settled();
+    if (settled !== undefined) await settled;
     // A source that has ended is not complete if one of its last messages is missing.
     const own = end === COMPLETE && this.#failure !== undefined ? FAILED : end;
     const written = own !== undefined && this.#topic.isFinite ? await this.#write(own) : own;
     if (own === undefined) await this.#knowEnd();
-    const outcome = this.#topic.ended ?? { ...(written ?? STOPPED), position: this.#position ?? this.#topic.position };
+    const outcome = this.#topic.ended ?? {
+      ...(written ?? STOPPED),
+      position: this.#pending.position ?? this.#topic.position,
+    };
     this.#release();
     this.#resolveResult({ outcome, ...(this.#failure === undefined ? {} : { failure: this.#failure }) });
   }
@@ -293,7 +256,7 @@ export class SourceRun implements Consumer<unknown> {
   /** Ends the topic. Returns the end that it has now. */
   async #write(end: End): Promise<End> {
     try {
-      this.#position = await this.#topic.end(end);
+      this.#pending.position = await this.#topic.end(end);
       return end;
     } catch (error) {
       // Other code may have ended it first.

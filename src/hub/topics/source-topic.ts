@@ -10,7 +10,7 @@ import type { TopicEnd } from "../../wire/item.ts";
 import type { StreamOutcome } from "../published-streams.ts";
 import type { EndOptions, PublishOptions } from "../topic.ts";
 import type { FiniteSettings } from "./finite-life.ts";
-import type { Lease } from "./lease.ts";
+import type { Lease, LeaseMark } from "./lease.ts";
 
 /** The end that a source gives its topic, as readers see it. */
 export type End = Omit<TopicEnd, "topic">;
@@ -104,7 +104,7 @@ export interface ProducedTopics {
 /** The part of `Publisher` that a source's topic needs. `Publisher` documents it. */
 export interface SourceSender {
   encode(data: unknown, options: PublishOptions): Publication;
-  send(name: string, message: Publication, finite?: FiniteSettings, fence?: string): string | Promise<string>;
-  end(name: string, options: EndOptions, finite?: FiniteSettings, fence?: string): Promise<string>;
+  send(name: string, message: Publication, finite?: FiniteSettings, mark?: LeaseMark): string | Promise<string>;
+  end(name: string, options: EndOptions, finite?: FiniteSettings, mark?: LeaseMark): Promise<string>;
   delete(name: string): Promise<void>;
 }

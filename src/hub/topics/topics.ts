@@ -30,15 +30,16 @@ const CHECKS_PER_SWEEP = 10_000;
  * Invariants: each life of a topic is an epoch of its own, so that a position of an earlier life is never taken for one
  * of this. A topic with followers is never evicted, but it may be deleted or expire. Topics that have only been asked
  * for have bounds of their own, so that no name of a client's evicts a topic with messages, or takes the place of a
- * publication. The maps are ordered by time, and code that visits a topic must move it to the end.
+ * publication.
  */
 export class Topics {
   readonly memory: LogMemory;
   readonly #settings: HubSettings;
   readonly #sweeper: Sweeper;
   readonly #link: BrokerLink | undefined;
-  /** In the order of the last check, so that a sweep first finds the topics that may have been idle longest. */
   readonly #live = new Map<string, LiveTopic>();
+  /** The topics that this round of sweeps has not checked. The iterator follows the changes of the map. */
+  #unswept: Iterator<LiveTopic, undefined> | undefined;
   /** The topics without followers, in the order of their last use: with messages, and only asked for. */
   readonly #idle = new IdleTopics<LiveTopic>();
   readonly #idleAsked = new IdleTopics<LiveTopic>();
@@ -158,7 +159,10 @@ export class Topics {
    *   application's `topics`.
    */
   toPublish(name: string, finite?: FiniteSettings): LiveTopic {
-    const topic = this.#live.get(name) ?? this.#create(name);
+    const known = this.#live.get(name);
+    // Nothing else changes by a further message to a topic with followers.
+    if (known?.isFollowed === true && known.isWritten && known.life === undefined && finite === undefined) return known;
+    const topic = known ?? this.#create(name);
     if (finite !== undefined && topic.life === undefined) {
       if (topic.isWritten && this.#link === undefined) {
         const why = "is endless and has messages: it cannot be made to end";
@@ -365,24 +369,31 @@ export class Topics {
 
   /** Trims the logs of the topics that were checked longest ago, and forgets topics without messages and followers. */
   #sweep(time: number): boolean {
-    let checks = Math.min(CHECKS_PER_SWEEP, this.#live.size);
-    for (const [name, topic] of this.#live) {
-      if (checks === 0) break;
-      checks -= 1;
-      if (topic.life?.isExpired(time) === true) {
-        this.#expire(topic);
-        continue;
-      }
-      topic.log.trim(time);
-      topic.log.older?.sweep(time);
-      this.#live.delete(name);
-      // A replica may be forgotten while it has messages, since the broker keeps them.
-      const hasMessages = this.#link === undefined && topic.log.size > 0;
-      const isNeeded = topic.isFollowed || hasMessages || time - topic.touchedAt < topic.settings.graceMs;
-      if (isNeeded) this.#live.set(name, topic);
-      else this.#forget(topic);
+    for (let checks = Math.min(CHECKS_PER_SWEEP, this.#live.size); checks > 0; checks -= 1) {
+      const topic = this.#nextToSweep();
+      if (topic !== undefined) this.#sweepOne(topic, time);
     }
     return this.#live.size > 0;
+  }
+
+  #nextToSweep(): LiveTopic | undefined {
+    const topic = this.#unswept?.next().value;
+    if (topic !== undefined) return topic;
+    this.#unswept = this.#live.values();
+    return this.#unswept.next().value;
+  }
+
+  #sweepOne(topic: LiveTopic, time: number): void {
+    if (topic.life?.isExpired(time) === true) {
+      this.#expire(topic);
+      return;
+    }
+    topic.log.trim(time);
+    topic.log.older?.sweep(time);
+    // A replica may be forgotten while it has messages, since the broker keeps them.
+    const hasMessages = this.#link === undefined && topic.log.size > 0;
+    const isNeeded = topic.isFollowed || hasMessages || time - topic.touchedAt < topic.settings.graceMs;
+    if (!isNeeded) this.#forget(topic);
   }
 
   /** Removes a topic that has ended, and remembers its name, unless a broker does. */

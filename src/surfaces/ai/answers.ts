@@ -1,15 +1,15 @@
 import { assertFunction, assertInteger, MAX_TIMER_MS } from "../../core/options.ts";
 import { randomName } from "../../core/random-name.ts";
 import { checkField } from "../../core/validate-field.ts";
-import type { Hub } from "../../hub/hub.ts";
+import type { Endpoint } from "../../hub/endpoint.ts";
+import { fetchHandler, type Hub } from "../../hub/hub.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
-import { respond } from "../../hub/respond.ts";
-import type { SurfaceAnswer, SurfaceOptions } from "../../hub/surface-options.ts";
+import { surfaceAccess, type SurfaceAccess } from "../../hub/surface-access.ts";
 import type { Source } from "../../stream/index.ts";
 import type { JsonValue } from "../../wire/json.ts";
+import { AnswerEndpoint } from "./answer-endpoint.ts";
 import { answerSource, type AnswerChunk } from "./answer-source.ts";
 import { beginAnew } from "./begin-anew.ts";
-import { UI_MESSAGE_HEADERS, uiMessageFormat } from "./ui-message-format.ts";
 
 /** Options of {@link Answers}. */
 export interface AnswerOptions {
@@ -41,10 +41,6 @@ interface Beginning {
   readonly begun: Promise<void>;
 }
 
-/** The methods of {@link Answers.fetch}. */
-const METHODS = "GET, HEAD, DELETE";
-const NO_STORE = { "cache-control": "no-store" };
-
 /**
  * The answers of language models, in the UI message stream protocol of the AI SDK: each is produced once, and read and
  * stopped from any number of tabs and processes.
@@ -68,11 +64,12 @@ const NO_STORE = { "cache-control": "no-store" };
  */
 export class Answers {
   readonly #hub: Hub;
+  readonly #access: SurfaceAccess;
   readonly #options: AnswerOptions;
   readonly #beginnings = new Map<string, Beginning>();
 
   constructor(hub: Hub, options: AnswerOptions = {}) {
-    assertFunction("The method _decide of the hub", (Object(hub) as Partial<Hub>)._decide as Hub["_decide"]);
+    this.#access = surfaceAccess(hub);
     const { leaseMs, ttlMs } = options;
     if (leaseMs !== undefined) assertInteger("leaseMs", leaseMs, 1000, 3_600_000);
     if (ttlMs !== undefined) assertInteger("ttlMs", ttlMs, 1, MAX_TIMER_MS);
@@ -81,7 +78,13 @@ export class Answers {
   }
 
   /**
-   * Starts an answer, and responds with its stream from the beginning.
+   * Returns the endpoint of a topic's answer, for `nodeHandler` or `fetchHandler`. Make one for each request: it costs nothing.
+   *
+   * - POST starts an answer where `produce` is given, and responds with its stream from the beginning.
+   * - GET responds with the whole answer, or with the rest of it after the position in `Last-Event-ID`; with 204 if there
+   *   is none. An answer that has ended is there for the topic's `ttlMs`.
+   * - DELETE stops the answer for all readers, and responds with 204.
+   * - Another method is refused with 405.
    *
    * `produce` is called once the hub's `authorize` has allowed the request. It stops an answer that this topic has, and
    * replaces it. The answer goes on if the client disconnects. A request with the header `Idempotency-Key` that was sent
@@ -92,9 +95,37 @@ export class Answers {
    * chunk within `leaseMs`.
    *
    * @param name The topic: 1 to 200 characters.
+   * @param produce Starts the model. @default no request starts an answer
+   * @throws {CometError} `ERR_OPTION` for a bad `produce`.
+   * @example
+   * ```ts
+   * app.post("/api/chat", express.json(), (request, response) => {
+   *   const { id, messages } = request.body;
+   *   return nodeHandler(answers.endpoint(`chat:${id}`, (signal) => produce(messages, signal)))(request, response);
+   * });
+   * ```
+   */
+  endpoint(name: string, produce?: ProduceAnswer): Endpoint {
+    if (produce !== undefined) assertFunction("The producer of an answer", produce);
+    return new AnswerEndpoint(this.#access, name, {
+      start: produce && ((key) => this.#start(name, key, produce)),
+      exists: async () => {
+        const topic = this.#access.produced.find(name);
+        await topic.refresh();
+        return topic.hasBegun;
+      },
+      stop: () => this.#hub.stop(name),
+    });
+  }
+
+  /**
+   * Responds to a web-standard request as `endpoint(name, produce)` does: POST starts an answer.
+   *
+   * @param name The topic: 1 to 200 characters.
    * @param options Options of the request, as for `fetchHandler`.
    * @param platform Further arguments of the handler: Bun's and Deno's second argument.
-   * @returns The response. Never rejects, except for an error of `options`.
+   * @returns The response. Never rejects.
+   * @throws {CometError} `ERR_OPTION` for a bad `produce`.
    */
   start(
     request: Request,
@@ -104,67 +135,21 @@ export class Answers {
     ...platform: readonly unknown[]
   ): Promise<Response> {
     assertFunction("The producer of an answer", produce);
-    const act = async (): Promise<boolean> => {
-      await this.#begin(name, request.headers.get("idempotency-key"), produce);
-      return true;
-    };
-    return this.#respond(request, name, options, { needsRoom: true, act }, platform);
+    return fetchHandler(this.endpoint(name, produce), options)(request, ...platform);
   }
 
-  /**
-   * Responds to a request about the answer of a topic: GET streams the answer, DELETE stops it for all readers.
-   *
-   * GET responds with the whole answer, or with the rest of it after the position in `Last-Event-ID`; with 204 if there
-   * is none. An answer that has ended is there for the topic's `ttlMs`. DELETE responds with 204. Another method is
-   * refused with 405.
-   *
-   * Parameters and result are those of {@link start}.
-   */
-  async fetch(
+  /** Responds to a web-standard request as `endpoint(name)` does. Parameters and result are those of {@link start}. */
+  fetch(
     request: Request,
     name: string,
     options: RequestOptions = {},
     ...platform: readonly unknown[]
   ): Promise<Response> {
-    const { method } = request;
-    if (method === "DELETE") {
-      const stop = async (): Promise<boolean> => {
-        await this.#hub.stop(name);
-        return false;
-      };
-      return this.#respond(request, name, options, { needsRoom: false, act: stop }, platform);
-    }
-    if (method !== "GET" && method !== "HEAD") return new Response(null, { status: 405, headers: { allow: METHODS } });
-    const find = async (): Promise<boolean> => {
-      const topic = this.#hub._producedTopic(name);
-      await topic.refresh();
-      return topic.hasBegun;
-    };
-    const response = await this.#respond(request, name, options, { needsRoom: true, act: find }, platform);
-    // It has expired.
-    return response.status === 410 ? new Response(null, { status: 204, headers: NO_STORE }) : response;
+    return fetchHandler(this.endpoint(name), options)(request, ...platform);
   }
 
-  #respond(
-    request: Request,
-    name: string,
-    options: RequestOptions,
-    { needsRoom, act }: Omit<SurfaceAnswer, "format">,
-    platform: readonly unknown[],
-  ): Promise<Response> {
-    const headers = new Headers(options.headers);
-    for (const [header, value] of Object.entries(UI_MESSAGE_HEADERS)) headers.set(header, value);
-    const surface: SurfaceAnswer = { format: uiMessageFormat, needsRoom, act };
-    const all: SurfaceOptions = { ...options, topics: [name], headers, surface };
-    return respond(
-      request,
-      this.#hub._decide(request, () => all),
-      platform,
-    );
-  }
-
-  /** Begins an answer, unless the topic has the answer of this key. Resolves when its stream can be read. */
-  async #begin(name: string, key: string | null, produce: ProduceAnswer): Promise<void> {
+  /** Starts an answer, unless the topic has the answer of this key. Resolves when its stream can be read. */
+  async #start(name: string, key: string | null, produce: ProduceAnswer): Promise<void> {
     const id = checkField("The header Idempotency-Key", key ?? randomName(20), "ERR_PARAMETER") as string;
     const current = this.#beginnings.get(name);
     if (current?.id === id) return current.begun;
@@ -187,7 +172,7 @@ export class Answers {
 
   /** Returns the id of the answer that a topic has; `undefined` if it has none. */
   async #idOf(name: string): Promise<string | undefined> {
-    const topic = this.#hub._producedTopic(name);
+    const topic = this.#access.produced.find(name);
     await topic.refresh();
     if (!topic.hasBegun) return undefined;
     try {

@@ -1,6 +1,7 @@
 import { assertFunction, assertInteger } from "../../core/options.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { StreamOutcome } from "../../hub/published-streams.ts";
+import { surfaceAccess } from "../../hub/surface-access.ts";
 import { Enumeratee } from "../../stream/index.ts";
 import { beginAnew, type ProductionOptions } from "./begin-anew.ts";
 import { skipCharacters } from "./skip-characters.ts";
@@ -82,13 +83,13 @@ export interface ResumableStreamContext {
  */
 export function createResumableStreamContext(options: ResumableStreamContextOptions): ResumableStreamContext {
   const { hub, waitUntil, keyPrefix = "resumable-stream", ttlMs, leaseMs } = options;
-  assertFunction("The method _decide of the hub", (Object(hub) as Partial<Hub>)._decide as Hub["_decide"]);
+  const { produced } = surfaceAccess(hub);
   if (waitUntil !== undefined && waitUntil !== null) assertFunction("waitUntil", waitUntil);
   const times: ProductionOptions = { ttlMs, leaseMs };
   const topicOf = (streamId: string): string => `${keyPrefix}:${streamId}`;
 
   const stateOf = async (name: string): Promise<null | true | "DONE"> => {
-    const topic = hub._producedTopic(name);
+    const topic = produced.find(name);
     await topic.refresh();
     if (topic.ended !== undefined) return "DONE";
     return topic.hasBegun ? true : null;

@@ -8,7 +8,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { HubSettings } from "../../hub/hub-settings.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
 import { respond } from "../../hub/respond.ts";
-import type { SurfaceAccess } from "../../hub/surface-access.ts";
+import { surfaceAccess, type SurfaceAccess } from "../../hub/surface-access.ts";
 import type { Broker } from "../../log/broker.ts";
 import { preflightAnswer, problemAnswer } from "./answer-headers.ts";
 import { appendToStream, deleteStream } from "./append-stream.ts";
@@ -57,7 +57,7 @@ export interface DurableStreams extends Endpoint {
  * ```
  */
 export function durableStreams(hub: Hub, options: DurableStreamsOptions = {}): DurableStreams {
-  return new StreamEndpoint(hub._surface, options);
+  return new StreamEndpoint(surfaceAccess(hub), options);
 }
 
 class StreamEndpoint implements DurableStreams {

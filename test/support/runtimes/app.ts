@@ -3,6 +3,9 @@
  * requests. It uses web standards alone.
  */
 import { chunked, Hub, type HubOptions, type HubStats } from "../../../src/index.ts";
+import type { Endpoint } from "../../../src/index.ts";
+import { Answers, type AnswerChunk } from "../../../src/surfaces/ai/index.ts";
+import { durableStreams } from "../../../src/surfaces/durable-streams/index.ts";
 import type { JsonValue } from "../../../src/wire/json.ts";
 
 /** An order to one hub. */
@@ -124,6 +127,27 @@ export function collectGarbage(): void {
   else gc?.();
 }
 
+/** The words of an answer. That of a topic called `endless` waits for its stop after them. */
+async function* wordsOf(topic: string, signal: AbortSignal): AsyncGenerator<AnswerChunk> {
+  for (const type of ["start", "one", "two"]) yield { type };
+  if (topic === "endless") await new Promise((_, reject) => signal.addEventListener("abort", reject, { once: true }));
+  yield { type: "finish" };
+}
+
+const surfaces = new WeakMap<Hub, { readonly answers: Answers; readonly streams: Endpoint }>();
+
+/** The endpoint of a surface of a hub: `/answer/HUB/TOPIC`, or a Durable Stream `/streams/HUB/NAME`. */
+export function surfaceOf(hub: Hub, url: string): Endpoint | undefined {
+  const { kind, name, rest } = partsOf(url);
+  if (kind !== "answer" && kind !== "streams") return undefined;
+  const made = surfaces.get(hub) ?? {
+    answers: new Answers(hub),
+    streams: durableStreams(hub, { prefix: `/streams/${name}/` }),
+  };
+  surfaces.set(hub, made);
+  return kind === "streams" ? made.streams : made.answers.endpoint(rest, (signal) => wordsOf(rest, signal));
+}
+
 const hubs = new Map<string, NotedHub>();
 
 /** The hub of a name, which an order has created. */
@@ -139,10 +163,10 @@ export async function obey(name: string, order: Order): Promise<unknown> {
   return hubOf(name).obey(order);
 }
 
-/** The first part of the path, and the name of a hub: `/live/a?topic=t` and `/order/a`. */
-export function partsOf(url: string): { readonly kind: string; readonly name: string } {
-  const [, kind = "", name = ""] = new URL(url, "http://app.test").pathname.split("/");
-  return { kind, name };
+/** The parts of a path: its kind, the name of a hub, and the rest: `/live/a?topic=t`, `/order/a`, `/answer/a/topic`. */
+export function partsOf(url: string): { readonly kind: string; readonly name: string; readonly rest: string } {
+  const [, kind = "", name = "", rest = ""] = new URL(url, "http://app.test").pathname.split("/");
+  return { kind, name, rest };
 }
 
 /** Answers an order to a handler of web-standard requests. */
@@ -193,7 +217,7 @@ export function chunkedResponse(name: string): Response {
   return counts === undefined ? chunked(endless(name)) : Response.json(counts);
 }
 
-/** A handler of web-standard requests: `/live/NAME`, `/order/NAME`, `/chunked/NAME`, `/quiet`. */
+/** A handler of web-standard requests: `/live/NAME`, `/order/NAME`, `/chunked/NAME`, `/quiet`, and those of `surfaceOf`. */
 export function webApp<Platform extends unknown[]>(
   live: (name: string, request: Request, ...platform: Platform) => Promise<Response>,
 ): (request: Request, ...platform: Platform) => Promise<Response> {
@@ -201,6 +225,8 @@ export function webApp<Platform extends unknown[]>(
     const { kind, name } = partsOf(request.url);
     if (kind === "live") return live(name, request, ...platform);
     if (kind === "chunked") return chunkedResponse(name);
-    return kind === "order" ? answerOrder(request, name) : quietResponse();
+    if (kind === "order") return answerOrder(request, name);
+    if (kind === "quiet") return quietResponse();
+    return surfaceOf(hubOf(name).hub, request.url)?.fetch(request, ...platform) ?? new Response(null, { status: 404 });
   };
 }

@@ -1,43 +1,13 @@
 /** The cases of the contract of runtimes: what a hub promises on each of them. docs/runtimes.md has a column for each. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
-import type { HubOptions } from "../../../src/index.ts";
 import { wires, streams, type Follower } from "../hub.ts";
 import { until } from "../sources.ts";
 import type { HubState, SourceCounts } from "./app.ts";
 import { RawClient } from "./raw-client.ts";
 import { RuntimeProcess } from "./runtime-process.ts";
-import type { Runtime } from "./runtimes.ts";
-
-/** The world of one case: a server process, and a way to make hubs in it. */
-export interface World {
-  readonly server: RuntimeProcess;
-  /** Whether to do all of the work, or less of the same. */
-  readonly isFull: boolean;
-  /** Makes a hub. Resolves to its name. */
-  readonly hub: (options?: HubOptions) => Promise<string>;
-}
-
-export interface Case {
-  /** What a hub does in it: the title of the test. */
-  readonly title: string;
-  /** The heading of its column. */
-  readonly column: string;
-  readonly run: (world: World) => Promise<void>;
-  /** Why a runtime has no such case; undefined if it has one. */
-  readonly missing?: (runtime: Runtime) => string | undefined;
-}
-
-/** Waits until a hub's state is as it must be. */
-async function stateIs({ server }: World, hub: string, isReached: (state: HubState) => boolean): Promise<HubState> {
-  const end = performance.now() + 60_000;
-  for (;;) {
-    const state = await server.order(hub, { op: "state" });
-    if (isReached(state)) return state;
-    if (performance.now() > end) expect.fail(`The hub stays in this state: ${JSON.stringify(state)}`);
-    await sleep(10);
-  }
-}
+import { keepsStreams, streamsAnswers } from "./surface-cases.ts";
+import { stateIs, type Case, type World } from "./world.ts";
 
 const nobodyIsLeft = ({ stats }: HubState): boolean => stats.connections === 0;
 
@@ -472,6 +442,8 @@ export const cases: readonly Case[] = [
   },
   { title: "refuses with a status, a code and a reason", column: "refusals", run: refusesWithAReason },
   { title: "forgets clients that come and go", column: "comings", run: forgetsWhoHasLeft },
+  { title: "starts, resumes and stops an answer of `comet-sockets/ai`", column: "ai", run: streamsAnswers },
+  { title: "serves Durable Streams: create, append, read, live, close, delete", column: "durable", run: keepsStreams },
   {
     title: "counts clients by their address",
     column: "address",

@@ -2,7 +2,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { nodeHandler, sendChunked } from "../../../src/adapters/node/index.ts";
-import { endless, hubOf, obey, partsOf, sourceCounts, type Order } from "./app.ts";
+import { endless, hubOf, obey, partsOf, sourceCounts, surfaceOf, type Order } from "./app.ts";
 
 const server = createServer((request, response) => {
   const { kind, name } = partsOf(request.url ?? "/");
@@ -14,6 +14,11 @@ const server = createServer((request, response) => {
     const counts = sourceCounts(name);
     if (counts === undefined) void sendChunked(response, endless(name));
     else response.end(JSON.stringify(counts));
+    return;
+  }
+  const surface = kind === "order" ? undefined : surfaceOf(hubOf(name).hub, request.url ?? "/");
+  if (surface !== undefined) {
+    void nodeHandler(surface)(request, response);
     return;
   }
   let text = "";

@@ -10,6 +10,7 @@ import {
   notedOptions,
   partsOf,
   quietResponse,
+  surfaceOf,
   type Order,
 } from "./app.ts";
 
@@ -69,7 +70,7 @@ export class Live extends cometObject(DurableObject, {
         this.#sql.exec("CREATE TABLE message (id INTEGER)");
         return Promise.resolve(Response.json(null));
       default:
-        return super.fetch(request);
+        return surfaceOf(this.hub, request.url)?.fetch(request) ?? super.fetch(request);
     }
   }
 }

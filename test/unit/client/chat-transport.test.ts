@@ -146,6 +146,54 @@ describe("a connection that breaks", () => {
     await new Reading(transport.sendMessages(question())).ends([], [expect.any(TypeError)]);
   });
 
+  test("before the response, by silence, makes it join the answer that the first request has begun", async () => {
+    const site = await chatSite();
+    let isFirst = true;
+    const stream = transportTo(site, {
+      idleTimeoutMs: 2000,
+      fetch: async (url, init) => {
+        const sent = fetch(url, isFirst ? { ...init, signal: null } : init);
+        if (!isFirst) return sent;
+        isFirst = false;
+        void sent.then((response) => response.body?.cancel());
+        // The head never arrives.
+        return new Promise((_, reject) => {
+          init.signal?.addEventListener("abort", () => reject(init.signal?.reason as Error));
+        });
+      },
+    }).sendMessages(question());
+    const reading = new Reading(stream);
+    const run = await runOf(site);
+    await until(() => site.requests.length > 1);
+    run.say("Because.");
+    run.end();
+    await reading.ends(["Because."]);
+    expect(site.requests.slice(0, 2)).toEqual(["POST /api/chat", "POST /api/chat"]);
+    expect(site.runs.length).toBe(1);
+  });
+
+  test("is repaired when it has brought nothing yet", async () => {
+    const site = await chatSite();
+    let isFirst = true;
+    const stream = transportTo(site, {
+      fetch: async (url, init) => {
+        const response = await fetch(url, init);
+        if (!isFirst) return response;
+        isFirst = false;
+        // The head arrives, and nothing after it.
+        const body = new ReadableStream({ start: (controller) => controller.error(new TypeError("cut")) });
+        return new Response(body, { headers: response.headers });
+      },
+    }).sendMessages(question());
+    const reading = new Reading(stream);
+    const run = await runOf(site);
+    await until(() => site.requests.length > 1);
+    run.say("Because.");
+    run.end();
+    await reading.ends(["Because."]);
+    expect(site.requests).toEqual(["POST /api/chat", "GET /api/chat/1/stream"]);
+  });
+
   test("is repaired when the server is silent", async () => {
     const site = await chatSite({ heartbeatMs: 0 });
     const reading = new Reading(transportTo(site, { idleTimeoutMs: 100 }).sendMessages(question()));

@@ -332,6 +332,25 @@ describe("hub.produce in several processes", () => {
     expect(again.data).toEqual(["a"]);
   });
 
+  test("fails after a message that the broker did not publish, and nothing that was sent after it is published", async () => {
+    const [one, other] = sharedHubs(2) as [SharedHub, SharedHub];
+    const source = new Source();
+    one.broker.refuses = ({ json }) => json === '"c"';
+    const producing = one.hub.produce("t", source.factory);
+    await until(() => source.calls === 1);
+    const reader = await followHub(other.hub, "topic=t&wire=ndjson");
+    // All are sent before the first answer.
+    for (const text of ["a", "b", "c", "d", "e"]) source.push(text);
+    expect(await endOf(reader)).toBe("ERR_FAILED");
+    expect(reader.data).toEqual(["a", "b"]);
+    expect(await producing).toMatchObject({ outcome: "failed", code: "ERR_FAILED" });
+    expect(one.errors).toMatchObject([{ code: "ERR_FAILED", cause: { code: "ERR_BROKER" } }]);
+    await until(() => source.closed === 1);
+    const late = await followHub(one.hub, "topic=t&wire=ndjson");
+    expect(await endOf(late)).toBe("ERR_FAILED");
+    expect(late.data).toEqual(["a", "b"]);
+  });
+
   test("keeps its lease while its source is silent for longer", async () => {
     const [one, other] = sharedHubs(2) as [SharedHub, SharedHub];
     const [silent, lost] = [new Source(), new Source()];

@@ -85,7 +85,7 @@ test.each([true, false])(
     await server.hub.close({ drainMs: 0 });
     await raw.over();
     expect(raw.head.toLowerCase()).toContain("content-encoding: gzip");
-    const member = Buffer.from(raw.texts.join(""), "latin1");
+    const member = Buffer.from(raw.chunks.map(({ text }) => text).join(""), "latin1");
     expect(
       gunzip(member)
         .toString()

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fetchHandler, type HubOptions } from "../../../../src/index.ts";
+import { compressesAll } from "../../../support/compresses-all.ts";
 import { notedHub, problemOf, request, streams } from "../../../support/hub.ts";
 import { expectCode } from "../../../support/sources.ts";
 
@@ -103,7 +104,7 @@ describe("the head of a stream that may be compressed", () => {
 describe("compression", () => {
   test.each<[HubOptions["compression"], string, boolean]>([
     [false, "topic=a", false],
-    [undefined, "topic=a", false],
+    [undefined, "topic=a", compressesAll],
     [true, "topic=a", true],
     [true, "topic=a&topic=a", true],
     [true, "topic=a&topic=b", false],

@@ -62,7 +62,15 @@ interface Served {
 async function serve(count: number, size: number, options: HubOptions = {}): Promise<Served> {
   const sender = new FakeSender(size);
   installBatchSender(sender);
-  const hub = new Hub({ heartbeatMs: 0, stallMs: 2_000_000_000, maxConnectionAgeMs: 2_000_000_000, ...options });
+  // A slow machine would end a shorter slice within a pass.
+  const flushSliceMs = 10_000;
+  const hub = new Hub({
+    heartbeatMs: 0,
+    stallMs: 2_000_000_000,
+    maxConnectionAgeMs: 2_000_000_000,
+    flushSliceMs,
+    ...options,
+  });
   const sinks: BatchedSink[] = [];
   const connections: Connection[] = [];
   for (let i = 0; i < count; i += 1) {

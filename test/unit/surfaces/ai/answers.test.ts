@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from "vitest";
 import { CometChatTransport } from "../../../../src/client/ai/index.ts";
 import { MemoryBrokers } from "../../../../src/brokers/memory/index.ts";
 import { Answers, answerTopic, createResumableStreamContext } from "../../../../src/surfaces/ai/index.ts";
-import { Enumerator, Hub } from "../../../../src/index.ts";
+import { Enumerator, fetchHandler, Hub } from "../../../../src/index.ts";
 import { chatSite, ModelRun, type ChatSite } from "../../../support/chat-site.ts";
 import { notedHub } from "../../../support/hub.ts";
 import { errorOf, until } from "../../../support/sources.ts";
@@ -27,9 +27,13 @@ async function runOf(site: ChatSite, count = 1): Promise<ChatSite["runs"][number
   return site.runs[count - 1] ?? expect.fail("the model is not called");
 }
 
-describe.each(Object.entries(transports))("with the %s of useChat", (_, transport) => {
+const ways = Object.entries(transports).flatMap(([name, transport]) =>
+  (["fetch", "nodeHandler"] as const).map((serving) => ({ name, serving, transport })),
+);
+
+describe.each(ways)("with the $name of useChat over $serving", ({ transport, serving }) => {
   test("streams an answer word by word", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const tab = new TestChat(transport(site.origin));
     const asked = tab.ask("Why?");
     const run = await runOf(site);
@@ -45,7 +49,7 @@ describe.each(Object.entries(transports))("with the %s of useChat", (_, transpor
   });
 
   test("resumes an answer after a reload and in a second tab, and calls the model once", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const before = new TestChat(transport(site.origin));
     void before.ask("Why?");
     const run = await runOf(site);
@@ -70,7 +74,7 @@ describe.each(Object.entries(transports))("with the %s of useChat", (_, transpor
   });
 
   test("replays an answer that has ended into the message that has it", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const tab = new TestChat(transport(site.origin));
     const asked = tab.ask("Why?");
     const run = await runOf(site);
@@ -85,7 +89,7 @@ describe.each(Object.entries(transports))("with the %s of useChat", (_, transpor
   });
 
   test("stops an answer for every reader, and keeps its words", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const tabs = [new TestChat(transport(site.origin)), new TestChat(transport(site.origin))] as const;
     const asked = tabs[0].ask("Why?");
     const run = await runOf(site);
@@ -107,7 +111,7 @@ describe.each(Object.entries(transports))("with the %s of useChat", (_, transpor
   });
 
   test("ends a failed answer with a fixed text, and reports the error", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const tab = new TestChat(transport(site.origin));
     const asked = tab.ask("Why?");
     const run = await runOf(site);
@@ -124,7 +128,7 @@ describe.each(Object.entries(transports))("with the %s of useChat", (_, transpor
   });
 
   test("resumes nothing where a chat has no answer", async () => {
-    const site = await chatSite();
+    const site = await chatSite({}, { serving });
     const tab = new TestChat(transport(site.origin));
     await tab.chat.resumeStream();
     expect(tab.chat.status).toBe("ready");
@@ -404,6 +408,13 @@ describe("the address of an answer", () => {
     const response = await stream(site, { method: "PUT" });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe("GET, HEAD, DELETE");
+    expect(await response.json()).toMatchObject({
+      code: "ERR_METHOD",
+      detail: 'The method must be GET, HEAD or DELETE, not the string "PUT".',
+    });
+    const put = await fetch(`${site.origin}/api/chat`, { method: "PUT", body: '{"id":"1"}' });
+    expect([put.status, put.headers.get("allow")]).toEqual([405, "GET, HEAD, POST, DELETE"]);
+    expect(site.runs).toEqual([]);
   });
 
   test("stops an answer of a hub that has no room for connections", async () => {
@@ -463,12 +474,26 @@ describe("over a broker", () => {
   });
 });
 
+test("an endpoint answers by fetch, reports bad options, and reads one topic whatever its options say", async () => {
+  const { hub, errors } = notedHub({ topics: () => answerTopic });
+  const endpoint = new Answers(hub).endpoint("chat:1", () => [{ type: "finish" }]);
+  const request = (): Request => new Request("http://hub.test/", { method: "POST" });
+  expect(dataOf(await (await endpoint.fetch(request())).text())).toEqual(['{"type":"finish"}', "[DONE]"]);
+  const other = await fetchHandler(endpoint, { topics: ["chat:2"] })(request());
+  expect(other.headers.get("x-vercel-ai-ui-message-stream")).toBe("v1");
+  expect(await other.text()).toContain("id: chat%3A1=");
+  expect((await fetchHandler(endpoint, { identity: "\n" })(request())).status).toBe(500);
+  expect(errors).toMatchObject([{ code: "ERR_OPTION" }]);
+});
+
 test("Answers and its methods refuse bad arguments", async () => {
   const code = { code: "ERR_OPTION" };
   expect(await errorOf(() => new Answers({} as never))).toMatchObject(code);
   const { hub } = notedHub();
   const request = new Request("http://hub.test/", { method: "POST" });
   expect(await errorOf(() => new Answers(hub).start(request, "chat:1", [] as never))).toMatchObject(code);
+  expect(await errorOf(() => new Answers(hub).start(request, "chat:1", undefined as never))).toMatchObject(code);
+  expect(await errorOf(() => new Answers(hub).endpoint("chat:1", [] as never))).toMatchObject(code);
   for (const leaseMs of [0, 999, 1.5, 3_600_001]) {
     expect(await errorOf(() => new Answers(hub, { leaseMs }))).toMatchObject(code);
   }
