@@ -2,7 +2,7 @@ import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import { detachLater } from "./detach/detach-later.ts";
+import { detachLater } from "./detach/detach.ts";
 import {
   connectionOf,
   hasEnded,

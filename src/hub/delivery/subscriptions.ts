@@ -4,7 +4,7 @@ import type { Capacity } from "../capacity.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
 import { Connection } from "./connection.ts";
-import type { ConnectionContext } from "./connection-init.ts";
+import type { ConnectionContext } from "./progress.ts";
 import { drain } from "./drain.ts";
 import type { Flusher } from "../flusher.ts";
 import type { Group } from "./group.ts";
