@@ -17,6 +17,10 @@ export function chunkOf(pieces: readonly Uint8Array[]): Uint8Array {
   return joinBytes([utf8(`${length.toString(16)}\r\n`), ...pieces, lineEnd]);
 }
 
+/** The format that was put into the coding last, and the result. Most connections of a hub have one format. */
+let lastFormat: Format | undefined;
+let lastChunked: Format;
+
 /**
  * Puts a format into HTTP/1.1's chunked transfer coding, for a sink that writes to the socket past Node's response
  * (`adapters/node/socket-sink.ts`, which also writes the chunk that ends the body).
@@ -26,6 +30,14 @@ export function chunkOf(pieces: readonly Uint8Array[]): Uint8Array {
  * MUST be chunked here; a new one is not unless it is added. Apply this once: chunks of chunks break the body.
  */
 export function inChunks(format: Format): Format {
+  if (format !== lastFormat) {
+    lastFormat = format;
+    lastChunked = chunked(format);
+  }
+  return lastChunked;
+}
+
+function chunked(format: Format): Format {
   const { key, head, heartbeat, control, end } = format;
   return {
     ...format,

@@ -23,11 +23,13 @@ export const connect = {
     );
     const rows = [...results].map(([{ name, title }, all]) => ({ name, title, ...medians(all), all }));
     const base = rows.find(({ name }) => name === "bare-write");
+    const peer = rows.find(({ name }) => name === "ws");
     const lines = rows.map((row) => [
       row.title,
       row.perSecond.toFixed(0),
       figure(row.cpuUs),
       base === undefined ? "" : (row.cpuUs / base.cpuUs).toFixed(2),
+      peer === undefined ? "" : (row.cpuUs / peer.cpuUs).toFixed(2),
       figure(row.firstByteP50Ms),
       figure(row.firstByteP99Ms),
       `${(row.loadShare * 100).toFixed(0)} %`,
@@ -35,7 +37,9 @@ export const connect = {
     console.log(
       `\nConnecting: ${connections} clients, ${AT_ONCE} at a time; the rate is bound by the load generator where that is at 100 %\n`,
     );
-    console.log(table(["", "a second", "CPU us", "x bare-write", "first byte p50 ms", "p99 ms", "load"], lines));
+    console.log(
+      table(["", "a second", "CPU us", "x bare-write", "x ws", "first byte p50 ms", "p99 ms", "load"], lines),
+    );
     return { connections, atOnce: AT_ONCE, rounds, rows };
   },
 } satisfies Section;

@@ -25,14 +25,16 @@ export const memory = {
       idleKiBs: all.map(({ idleBytes }) => idleBytes / 1024),
     }));
     const base = rows.find(({ name }) => name === "bare-write");
+    const peer = rows.find(({ name }) => name === "ws");
     const lines = rows.map(({ title, idleKiB, emptyMiB }) => [
       title,
       idleKiB.toFixed(1),
       base === undefined ? "" : (idleKiB / base.idleKiB).toFixed(2),
+      peer === undefined ? "" : (idleKiB / peer.idleKiB).toFixed(2),
       emptyMiB.toFixed(0),
     ]);
     console.log(`\nMemory: ${CONNECTIONS} idle connections, resident, after a forced collection\n`);
-    console.log(table(["", "KiB/conn", "x bare-write", "MiB before"], lines));
+    console.log(table(["", "KiB/conn", "x bare-write", "x ws", "MiB before"], lines));
     return { connections: CONNECTIONS, rounds, rows };
   },
 } satisfies Section;

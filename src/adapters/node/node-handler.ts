@@ -1,24 +1,23 @@
 import { CometError } from "../../core/errors.ts";
 import { assertInteger } from "../../core/options.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
-import { checkInit } from "../../http/init.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "../../hub/admission/decision.ts";
-import type { RequestOptionsWithPolicy } from "../../hub/admission/headers.ts";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import type { Endpoint, RequestWithBody } from "../../hub/endpoint.ts";
-import type { HubRequest, RequestOptions } from "../../hub/request-options.ts";
+import type { Endpoint } from "../../hub/endpoint.ts";
+import type { RequestOptions } from "../../hub/request-options.ts";
 import {
   destroyResponse,
   discardBody,
   endedByOther,
-  headerOf,
   isDisconnected,
   type NodeRequest,
   type NodeResponse,
 } from "./node-response.ts";
-import { readBody } from "./read-body.ts";
+import type { RequestListener } from "./detach/sole-listener.ts";
+import { RequestView } from "./request-view.ts";
+import { headObject, setHead, withHeadersOf } from "./response-head.ts";
 import { openBatch, openStream } from "./response-sinks.ts";
 import { SessionLimit } from "./session-limit.ts";
 import { SocketSink } from "./socket-sink.ts";
@@ -56,7 +55,7 @@ export interface NodeHandlerLimits {
 
 const MAX_STREAMS_PER_CONNECTION = 100;
 
-/** The idle time after which TCP keep-alive probes the client, in milliseconds. */
+/** The idle time after which TCP keep-alive probes the client of a silent stream, in milliseconds. */
 const KEEP_ALIVE_MS = 15_000;
 
 /**
@@ -94,13 +93,7 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
 ): (request: Request, response: NodeResponse) => Promise<void> {
   assertInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, Number.MAX_SAFE_INTEGER);
   const sessions = new SessionLimit(maxStreamsPerConnection);
-  const report = (error: unknown): void => hub._report(error);
-  return async (request, response) => {
-    response.on("error", ignore);
-    if ("stream" in response && !sessions.admit(response)) return;
-    if (hub._readsBodies !== true) discardBody(request);
-    const turn = waitForTurn(response);
-    if (turn !== undefined && !(await turn)) return;
+  const answerOne = (request: Request, response: NodeResponse): Promise<void> => {
     let mayDetach = true;
     const optionsOf = (): RequestOptions | PromiseLike<RequestOptions> => {
       if (response.headersSent) {
@@ -111,17 +104,40 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
         return withHeadersOf(response, given);
       });
     };
+    const executeOne = (decision: Decision): void => {
+      if (hub._readsBodies === true) discardBody(request);
+      // A function of the options has had the request, and may have kept it.
+      const sole = typeof options === "function" ? undefined : listener;
+      execute(response, decision, { mayDetach, sole, report: (error) => hub._report(error) });
+    };
     const deciding = hub._decide(new RequestView(request), optionsOf);
-    // An `await` only where something waits: otherwise the stream begins in this turn.
-    const decision = isPromiseLike(deciding) ? await deciding : deciding;
-    if (hub._readsBodies === true) discardBody(request);
-    try {
-      execute(response, decision, mayDetach, report);
-    } catch (error) {
-      report(error);
-      destroyResponse(response);
-    }
+    if (isPromiseLike(deciding)) return Promise.resolve(deciding).then(executeOne);
+    // The stream begins in this turn where nothing waits.
+    executeOne(deciding);
+    return done;
   };
+  const listener = (request: Request, response: NodeResponse): Promise<void> => {
+    response.on("error", ignore);
+    if ("stream" in response && !sessions.admit(response)) return done;
+    if (hub._readsBodies !== true) discardBody(request);
+    const turn = waitForTurn(response);
+    return turn === undefined
+      ? answerOne(request, response)
+      : turn.then((isOpen) => (isOpen ? answerOne(request, response) : undefined));
+  };
+  return listener;
+}
+
+/** The promise of each request that is answered in its own turn. */
+const done = Promise.resolve();
+
+/** What the execution of a decision depends on beside the response. */
+interface Execution {
+  /** Whether the stream may detach: see {@link NodeHandlerOptions}. */
+  readonly mayDetach: boolean;
+  /** The handler, if it has passed neither the request nor the response on. */
+  readonly sole: RequestListener | undefined;
+  readonly report: Report;
 }
 
 /** Reports an error that has no caller. */
@@ -132,14 +148,23 @@ function ignore(): void {
   // Nothing to do: `close` follows.
 }
 
-function execute(response: NodeResponse, decision: Decision, mayDetach: boolean, report: Report): void {
+function execute(response: NodeResponse, decision: Decision, execution: Execution): void {
+  try {
+    carryOut(response, decision, execution);
+  } catch (error) {
+    execution.report(error);
+    destroyResponse(response);
+  }
+}
+
+function carryOut(response: NodeResponse, decision: Decision, execution: Execution): void {
   // A response whose head was sent before has been reported by a refusal.
   const isTaken = response.writableEnded || response.headersSent;
   if (isTaken || isDisconnected(response)) {
     if (!isAdmission(decision)) return;
     decision.release();
-    if (isTaken) report(endedByOther());
-  } else if (isAdmission(decision)) open(response, decision, mayDetach, report);
+    if (isTaken) execution.report(endedByOther());
+  } else if (isAdmission(decision)) open(response, decision, execution);
   else answer(response, decision);
 }
 
@@ -151,14 +176,14 @@ function answer(response: NodeResponse, { status, headers, body: text, bytes }: 
   response.end(body);
 }
 
-function open(response: NodeResponse, admission: Admission, mayDetach: boolean, report: Report): void {
+function open(response: NodeResponse, admission: Admission, execution: Execution): void {
   let isOpened = false;
   const openStreamOn = (sink: Sink): Connection => {
     isOpened = true;
     return admission.open(sink);
   };
   try {
-    begin(response, admission, mayDetach, openStreamOn, report);
+    begin(response, admission, openStreamOn, execution);
   } catch (error) {
     // The head could not be sent. `open` gives the place back itself if it throws.
     // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- `openStreamOn` may have run.
@@ -170,14 +195,15 @@ function open(response: NodeResponse, admission: Admission, mayDetach: boolean, 
 /** Sends the head of an admitted response, and opens its stream. */
 function begin(
   response: NodeResponse,
-  { headers, wire, isPacked }: Admission,
-  mayDetach: boolean,
+  { headers, wire, heartbeatMs, isPacked }: Admission,
   open: Admission["open"],
-  report: Report,
+  { mayDetach, sole, report }: Execution,
 ): void {
   const { socket } = response;
-  // The socket of a mocked response, such as those of `fastify.inject`, may lack the method.
-  if (typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  // TCP probes only a connection that is silent, and the options cost system calls. The socket of a mocked response, such
+  // as those of `fastify.inject`, may lack the method.
+  const isSilent = heartbeatMs === 0 || heartbeatMs > KEEP_ALIVE_MS;
+  if (isSilent && typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
   if (wire === "poll") {
     setHead(response, 200, headers);
     openBatch(response, open, report);
@@ -185,103 +211,9 @@ function begin(
   }
   if (socket !== null && !("stream" in response)) closeIfQueued(socket);
   if (SocketSink.fits(response, headers, isPacked)) {
-    SocketSink.open(response, headObject(headers), mayDetach, open, report);
+    SocketSink.open(response, { ...headObject(headers) }, mayDetach, sole, open, report);
     return;
   }
   setHead(response, 200, headers);
   openStream(response, open, report);
-}
-
-function setHead(response: NodeResponse, status: number, headers: Headers): void {
-  for (const [name, value] of Object.entries(headObject(headers))) response.setHeader(name, value);
-  response.statusCode = status;
-}
-
-/** Returns headers as Node takes them: each cookie is a header of its own. */
-function headObject(headers: Headers): { [name: string]: string | string[] } {
-  const head: { [name: string]: string | string[] } = Object.fromEntries(headers);
-  const cookies = headers.getSetCookie();
-  if (cookies.length > 0) head["set-cookie"] = cookies;
-  return head;
-}
-
-/**
- * Adds headers that the application has set on the response, of those that the hub sets too, unless `options` name
- * them. Policies are kept apart, since those that a middleware sets for pages would block the comet wire.
- */
-function withHeadersOf(response: NodeResponse, options: RequestOptions): RequestOptionsWithPolicy {
-  // Nearly always there are none, and this is the fast path.
-  if (response.getHeaderNames().length === 0) return options;
-  const { headers } = checkInit(options.headers === undefined ? {} : { headers: options.headers });
-  for (const name of hubHeaders) {
-    const value = headerOf(response, name);
-    if (value !== undefined && !headers.has(name)) headers.set(name, value);
-  }
-  const inherited = (name: string): string | undefined => response.getHeader(name)?.toString();
-  return {
-    ...options,
-    headers,
-    inheritedPolicy: inherited("content-security-policy"),
-    inheritedResourcePolicy: inherited("cross-origin-resource-policy"),
-  };
-}
-
-/** The headers that the hub sets unless the application does. */
-const hubHeaders = [
-  "cache-control",
-  "content-encoding",
-  "content-type",
-  "vary",
-  "x-accel-buffering",
-  "x-content-type-options",
-];
-
-/** The part of a Node request that a hub reads, in web-standard form. */
-class RequestView implements RequestWithBody {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: HubRequest["headers"];
-  readonly #request: NodeRequest;
-
-  constructor(request: NodeRequest) {
-    const { method = "GET", url = "/", headers } = request;
-    this.#request = request;
-    this.method = method;
-    this.url = url;
-    this.headers = new HeadersView(headers);
-  }
-
-  readBody(maxBytes: number): Promise<Uint8Array | undefined> {
-    return readBody(this.#request, maxBytes);
-  }
-
-  get origin(): string | undefined {
-    const { headers, socket } = this.#request;
-    const host = headers[":authority"] ?? headers.host;
-    return typeof host === "string" ? `${"encrypted" in socket ? "https" : "http"}://${host}` : undefined;
-  }
-
-  /** Read only on demand: the first reading costs a system call, and memory of the socket. */
-  get address(): string | undefined {
-    try {
-      return this.#request.socket.remoteAddress;
-    } catch {
-      // The session of an HTTP/2 request is gone, and its client with it.
-      return undefined;
-    }
-  }
-}
-
-class HeadersView {
-  readonly #headers: NodeRequest["headers"];
-
-  constructor(headers: NodeRequest["headers"]) {
-    this.#headers = headers;
-  }
-
-  get(name: string): string | null {
-    const key = name.toLowerCase();
-    const value = Object.hasOwn(this.#headers, key) ? this.#headers[key] : undefined;
-    return value === undefined ? null : Array.isArray(value) ? value.join(", ") : value;
-  }
 }

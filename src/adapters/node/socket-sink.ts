@@ -2,7 +2,7 @@ import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { Connection } from "../../hub/delivery/connection.ts";
 import type { Sink } from "../../hub/delivery/sink.ts";
-import { detach } from "./detach/detach.ts";
+import { detachLater } from "./detach/detach.ts";
 import {
   connectionOf,
   hasEnded,
@@ -11,7 +11,8 @@ import {
   type MarkedResponse,
   type MarkedSocket,
 } from "./detach/socket-symbols.ts";
-import { detachableConnection, type NodeConnection } from "./detach/node-internals.ts";
+import { detachableConnection } from "./detach/node-internals.ts";
+import { isSoleListener, type RequestListener } from "./detach/sole-listener.ts";
 import type { NodeResponse } from "./node-response.ts";
 import { closeConnection } from "./response-sinks.ts";
 
@@ -34,7 +35,7 @@ const LAST_CHUNK = "0\r\n\r\n";
  * Where no code would notice, the connection then detaches from the response altogether (`detach/`), and this class
  * writes the end.
  *
- * Do not change the order in `open`: cork, head, `open`, uncork in the next tick, detach in the next turn. `fits` must refuse every
+ * Do not change the order in `open`: cork, head, `open`, uncork, detach in the next turn. `fits` must refuse every
  * response whose `write` or `end` is not Node's own, or the bytes of a middleware and of the hub mix.
  */
 export class SocketSink implements Sink {
@@ -70,12 +71,14 @@ export class SocketSink implements Sink {
    *
    * @param head The headers. This method adds to them.
    * @param mayDetach Whether the connection may detach from Node's HTTP server.
+   * @param listener The request listener that has called this; `undefined` if it has passed the request or the response on.
    * @param report Called with an error if other code ends the response.
    */
   static open(
     response: ServerResponse,
     head: OutgoingHttpHeaders,
     mayDetach: boolean,
+    listener: RequestListener | undefined,
     open: (sink: Sink) => Connection,
     report: (error: unknown) => void,
   ): void {
@@ -92,13 +95,16 @@ export class SocketSink implements Sink {
     response.flushHeaders();
     socket[responseOf] = response;
     const connection = open(new SocketSink(socket));
-    process.nextTick(flush, response, socket, detachable);
     socket[connectionOf] = connection;
     const marked: MarkedResponse = response;
     marked[connectionOf] = connection;
     marked[reportOf] = report;
     socket.on("drain", onDrain);
     response.on("close", onClose);
+    // Everything that the head and the first bytes were made of has been written.
+    socket.uncork();
+    if (detachable === undefined) return;
+    detachLater(response, detachable, listener !== undefined && isSoleListener(detachable.server, listener));
   }
 
   get batchKey(): object {
@@ -138,17 +144,8 @@ export class SocketSink implements Sink {
 
 /** Returns whether the application leaves the end of the connection, and the last chunk, to this adapter. */
 function ownsConnectionEnd(response: ServerResponse, head: OutgoingHttpHeaders): boolean {
-  return !["connection", "trailer"].some((name) => response.hasHeader(name) || name in head);
-}
-
-/** Flushes the head and the first bytes, in the next tick, when everything that they were made of has been written. */
-function flush(response: ServerResponse, socket: Socket, detachable: NodeConnection | undefined): void {
-  socket.uncork();
-  if (detachable === undefined) return;
-  // Not in a tick: the parser runs ticks between the requests of one packet, if they have more than 32 header lines.
-  if (response.req.complete) setImmediate(detach, response, detachable);
-  // The rest of the body is on its way, and it is discarded.
-  else response.req.once("end", () => setImmediate(detach, response, detachable));
+  const isSet = response.hasHeader("connection") || response.hasHeader("trailer");
+  return !isSet && head["connection"] === undefined && head["trailer"] === undefined;
 }
 
 function onDrain(this: MarkedSocket): void {

@@ -3,28 +3,25 @@ import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest } from "../request-options.ts";
 import { callApplication } from "./authorize.ts";
 import { acceptsGzip } from "./negotiate.ts";
+import type { StreamCoding } from "./stream-headers.ts";
 
 /**
- * Decides whether a stream is compressed, and adds the headers that say so.
- *
- * A response that may be compressed varies with `Accept-Encoding`, whether it is or not. One to which the application has
- * given a `Content-Encoding` is its own matter.
+ * Decides whether a stream is compressed. The hub leaves a response alone to which the application has given a
+ * `Content-Encoding`.
  *
  * @param topics The topics that the client may follow.
+ * @param given The headers that the application gives, if any.
  * @throws {CometError} `ERR_AUTHORIZE` if the application's function fails, after `onError` got its error.
  */
 export function negotiateCoding(
   request: HubRequest,
   wire: Wire,
   topics: readonly string[],
-  headers: Headers,
+  given: Headers | undefined,
   settings: HubSettings,
-): boolean {
+): StreamCoding {
   const { compression } = settings;
-  if (compression === undefined || wire === "poll" || headers.has("content-encoding")) return false;
-  if (!callApplication(settings, () => compression(topics))) return false;
-  headers.append("vary", "Accept-Encoding");
-  if (!acceptsGzip(request.headers.get("accept-encoding"))) return false;
-  headers.set("content-encoding", "gzip");
-  return true;
+  if (compression === undefined || wire === "poll" || given?.has("content-encoding") === true) return "none";
+  if (!callApplication(settings, () => compression(topics))) return "none";
+  return acceptsGzip(request.headers.get("accept-encoding")) ? "gzip" : "identity";
 }

@@ -8,8 +8,11 @@ import type { Answer } from "./answer.ts";
  * `open` or `release`, once.
  */
 export interface Admission {
+  /** The headers of the response. Other streams may have the same object: do not change it. */
   readonly headers: Headers;
   readonly wire: Wire;
+  /** The longest time between two writes to the sink, in milliseconds; 0 if the stream has no heartbeats. */
+  readonly heartbeatMs: number;
   /** Whether the body is compressed, as its headers say. The sink gets it in that form. */
   readonly isPacked: boolean;
   /**

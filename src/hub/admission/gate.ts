@@ -17,13 +17,14 @@ import { awaitBeginning } from "./await-beginning.ts";
 import { assertNotExpired, authorize, callApplication, type Grant } from "./authorize.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { negotiateCoding } from "./content-coding.ts";
-import { addStreamHeaders, type RequestOptionsWithPolicy } from "./headers.ts";
+import type { RequestOptionsWithPolicy } from "./headers.ts";
 import { isForDocument } from "./negotiate.ts";
 import { clientKey } from "./client-address.ts";
 import { Query } from "./query.ts";
 import { RequestRate } from "./request-rate.ts";
 import { refusal } from "./refusal.ts";
 import { Rejection } from "./rejection.ts";
+import { merged, StreamHeaders, withoutContent } from "./stream-headers.ts";
 import { chooseWire, readMode, readRequest } from "./read-request.ts";
 import type { SurfaceStream } from "./surface-stream.ts";
 import { plainComet, type WireChoice } from "./wire-choice.ts";
@@ -47,6 +48,7 @@ export class Gate {
   readonly #subscriptions: Subscriptions;
   readonly #counters: HubCounters;
   readonly #rate: RequestRate;
+  readonly #headers: StreamHeaders;
 
   constructor(
     settings: HubSettings,
@@ -62,6 +64,7 @@ export class Gate {
     this.#subscriptions = subscriptions;
     this.#counters = counters;
     this.#rate = new RequestRate(settings.maxRequestsPerSecondPerAddress, sweeper);
+    this.#headers = new StreamHeaders(settings);
   }
 
   /**
@@ -100,7 +103,7 @@ export class Gate {
    * @throws {CometError} `ERR_OPTION` or `ERR_RESPONSE` for bad `options`.
    */
   screen(request: HubRequest, options: RequestOptions): ScreenedRequest {
-    const { headers } = checkInit({ ...(options.headers === undefined ? {} : { headers: options.headers }) });
+    const headers = options.headers === undefined ? undefined : checkInit({ headers: options.headers }).headers;
     checkRequestOptions(options);
     const crossOrigin = corsHeaders(this.#settings, request);
     const isPreflight = request.method === "OPTIONS" && crossOrigin !== undefined;
@@ -120,7 +123,7 @@ export class Gate {
     surface: SurfaceStream | undefined,
   ): Decision | PromiseLike<Decision> {
     const settings = this.#settings;
-    const { headers, crossOrigin, address, waitMs } = this.screen(request, options);
+    const { headers: given, crossOrigin, address, waitMs } = this.screen(request, options);
     if (request.method === "OPTIONS" && crossOrigin !== undefined) return preflight(crossOrigin);
     let choice: WireChoice | undefined = isForDocument(request.headers) ? plainComet : undefined;
     const refuse = (error: unknown): Answer => {
@@ -154,11 +157,13 @@ export class Gate {
         const isGone = surface === undefined && topics.every((topic) => this.#topics.isExpired(topic));
         if (isGone) throw expiredTopic();
         const document = wire.wire === "comet" ? { target: wire.target, hasScripts: true } : undefined;
-        for (const [name, value] of Object.entries(surface?.headers ?? {})) headers.set(name, value);
-        addStreamHeaders(headers, stream.format.contentType, document, settings, options, crossOrigin);
-        const allowed = { ...stream, topics, isPacked: negotiateCoding(request, wire.wire, topics, headers, settings) };
-        const given = grant.identity ?? options.identity;
-        const identity = given === undefined ? undefined : copyText(given);
+        const own = surface?.headers === undefined ? given : merged(given, surface.headers);
+        const coding = negotiateCoding(request, wire.wire, topics, own, settings);
+        const { contentType } = stream.format;
+        const headers = this.#headers.of({ given: own, contentType, document, coding, crossOrigin }, options);
+        const allowed = { ...stream, topics, isPacked: coding === "gzip" };
+        const name = grant.identity ?? options.identity;
+        const identity = name === undefined ? undefined : copyText(name);
         const enter = (opensStream: boolean): Decision | PromiseLike<Decision> => {
           if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
           if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
@@ -214,6 +219,7 @@ export class Gate {
         return {
           headers,
           wire: stream.format.wire,
+          heartbeatMs: stream.format.heartbeat === "" ? 0 : this.#settings.heartbeatMs,
           isPacked: stream.isPacked,
           open: (sink) => {
             try {
@@ -247,8 +253,8 @@ export class Gate {
 
 /** The properties of a request that are known before it is read. */
 export interface ScreenedRequest {
-  /** The headers that the application's options give. */
-  readonly headers: Headers;
+  /** The headers that the application's options give; `undefined` if they give none. */
+  readonly headers: Headers | undefined;
   /** The headers for other origins; `undefined` where the hub has no `cors`. */
   readonly crossOrigin: Headers | undefined;
   /** The key under which the client's address is counted. */
@@ -283,13 +289,6 @@ function isReadPlainSse({ format, positions }: StreamRequest, topics: readonly L
       log.ended !== undefined && position !== undefined && log.indexOf(position.epoch, position.offset) === log.head
     );
   });
-}
-
-/** Removes the headers that describe a body. */
-function withoutContent(headers: Headers): Headers {
-  headers.delete("content-type");
-  headers.delete("content-encoding");
-  return headers;
 }
 
 function withoutBody(request: HubRequest, answer: Answer): Answer {

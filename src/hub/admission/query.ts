@@ -2,9 +2,7 @@ import { CometError } from "../../core/errors.ts";
 import type { HubRequest } from "../request-options.ts";
 
 /** The parameters that a hub reads: PROTOCOL.md, section 3. All others are the application's. */
-const parameters = ["topic", "lastEventId", "from", "wire", "wait", "mode", "callback", "ended", "target"] as const;
-
-export type Parameter = (typeof parameters)[number];
+export type Parameter = "topic" | "lastEventId" | "from" | "wire" | "wait" | "mode" | "callback" | "ended" | "target";
 
 /**
  * The topics of a request take at most as many characters as a position, and the position up to three times its length,
@@ -28,7 +26,6 @@ export interface QueryLimits {
  */
 export class Query {
   readonly #parameters: URLSearchParams;
-  readonly #values: ReadonlyMap<string, string[]> = new Map(parameters.map((name) => [name, []]));
 
   /** @throws {CometError} `ERR_QUERY` if it is longer than the limits of topics and positions can make it. */
   constructor({ url }: HubRequest, { maxPositionLength, maxTopicsPerConnection }: QueryLimits) {
@@ -38,16 +35,16 @@ export class Query {
     assertAtMost(text.length, POSITION_LENGTHS * maxPositionLength + OTHER_LENGTH, "characters");
     assertAtMost(countParameters(text), maxTopicsPerConnection + OTHER_PARAMETERS, "parameters");
     this.#parameters = new URLSearchParams(text);
-    this.#parameters.forEach((value, name) => this.#values.get(name)?.push(value));
   }
 
   /** Returns the values of a parameter that may be repeated. */
   all(name: Parameter): readonly string[] {
-    return this.#values.get(name) ?? [];
+    return this.#parameters.getAll(name);
   }
 
   /** Returns the value of a parameter. @throws {CometError} `ERR_PARAMETER` if it is repeated. */
   single(name: Parameter): string | undefined {
+    if (!this.#parameters.has(name)) return undefined;
     const values = this.all(name);
     if (values.length > 1) throw new CometError("ERR_PARAMETER", `The parameter ${name} must not be repeated.`);
     return values[0];

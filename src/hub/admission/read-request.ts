@@ -114,7 +114,7 @@ function isWire(text: string): text is Wire {
 
 function checkTopics(given: readonly string[], settings: HubSettings): readonly string[] {
   const { maxTopicsPerConnection } = settings;
-  const names = [...new Set(given)];
+  const names = given.length === 1 ? [...given] : [...new Set(given)];
   if (names.length === 0) {
     throw new CometError("ERR_TOPIC", "The request names no topic: add the parameter topic, once for each.");
   }
@@ -128,11 +128,20 @@ function checkTopics(given: readonly string[], settings: HubSettings): readonly 
   return names;
 }
 
+/** The plain sse format of each hub. */
+const plainSseFormats = new WeakMap<HubSettings, Format>();
+
+function plainSseFormat(settings: HubSettings): Format {
+  let format = plainSseFormats.get(settings);
+  if (format === undefined) plainSseFormats.set(settings, (format = sseFormat(() => jittered(settings.retryMs))));
+  return format;
+}
+
 function formatOf(choice: WireChoice, settings: HubSettings, nonce: string | undefined): Format {
   const { wire, managed, callback, onEnded, target } = choice;
   if (wire === "ndjson") return ndjsonFormat;
   if (wire === "poll") return pollFormat;
-  if (wire === "sse") return managed ? managedSseFormat : sseFormat(() => jittered(settings.retryMs));
+  if (wire === "sse") return managed ? managedSseFormat : plainSseFormat(settings);
   checkCallback(callback);
   if (!isListener(choice, settings)) {
     const what = target === undefined ? `callback ${callback}` : `target ${describe(target)}`;

@@ -31,7 +31,10 @@ export class Backlog {
   /** The topics that were removed: nothing more is sent of them. */
   #forgotten: readonly Log[] = [];
 
-  /** @param policies The policy of each topic. */
+  /**
+   * @param policies The policy of each topic.
+   * @param resumePoints The start of each topic, if the connection has had nothing yet.
+   */
   constructor(
     source: BatchSource,
     policies: readonly OverflowPolicy[],
@@ -46,6 +49,11 @@ export class Backlog {
       policies[i] === "latest" && this.#isBehind[i] === false ? (missed ?? 0) : 0,
     );
     this.#reportedAtOpen = reported.some((missed) => missed > 0) ? reported : undefined;
+  }
+
+  /** Whether it knows nothing that a new one would not know, once there is nothing to send. */
+  get isReplaceable(): boolean {
+    return this.#reportedAtOpen === undefined && this.#forgotten.length === 0;
   }
 
   get forgotten(): readonly Log[] {

@@ -3,10 +3,12 @@ import { inChunks } from "../../wire/chunked-coding.ts";
 import type { Capacity } from "../capacity.ts";
 import type { HubSettings } from "../hub-settings.ts";
 import type { HubCounters } from "../hub-stats.ts";
-import { Connection, type ConnectionContext } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionContext } from "./progress.ts";
 import { drain } from "./drain.ts";
 import type { Flusher } from "../flusher.ts";
 import type { Group } from "./group.ts";
+import type { OutputLimits } from "./output.ts";
 import { resumePoint, type ResumePoint } from "./resume-point.ts";
 import type { StreamClient, StreamRequest } from "./stream-request.ts";
 import { PackedSink } from "./packed-sink.ts";
@@ -44,8 +46,6 @@ export class Subscriptions {
   readonly connections: Set<Connection> = new Set();
   /** Connections that are over, but whose responses are still on their way. */
   readonly #lingering = new Set<Connection>();
-  /** The connections that `onOpen` was called with. */
-  readonly #announced = new WeakSet<Connection>();
   readonly #settings: HubSettings;
   readonly #capacity: Capacity;
   readonly #flusher: Flusher;
@@ -54,7 +54,10 @@ export class Subscriptions {
   /** Where connections are compressed, if any are. */
   readonly #packing: PackingContext | undefined;
   readonly #groups: Groups;
-  readonly #context: ConnectionContext;
+  readonly #context: ConnectionContext<Connection>;
+  /** The limits of connections on comet, and on other wires. */
+  readonly #cometLimits: OutputLimits;
+  readonly #limits: OutputLimits;
   readonly #observers: SubscriptionObserver[] = [];
   #onAllReleased: (() => void) | undefined;
 
@@ -80,6 +83,9 @@ export class Subscriptions {
       onClosed: (connection, reason, returns) => this.#onClosed(connection, reason, returns),
       onReleased: (connection) => this.#onReleased(connection),
     };
+    const { maxConnectionBytes, maxCometBytes } = settings;
+    this.#limits = { maxBytes: maxConnectionBytes, maxWrites: Infinity };
+    this.#cometLimits = { maxBytes: Math.min(maxCometBytes, maxConnectionBytes), maxWrites: MAX_COMET_WRITES };
     sweeper.add((time) => this.#sweep(time));
   }
 
@@ -113,7 +119,8 @@ export class Subscriptions {
         resumePoints,
         policies,
         awaited: topics.filter(({ isAwaited }) => isAwaited),
-        ...this.#limitsOf(format.wire, request.maxAgeMs),
+        recycleAt: now() + this.#ageOf(format.wire, request.maxAgeMs),
+        limits: format.wire === "comet" ? this.#cometLimits : this.#limits,
       });
       this.#begin(connection, topics, resumePoints, client, request.waits);
       return connection;
@@ -142,7 +149,7 @@ export class Subscriptions {
     // Other code may have removed a topic since the request was admitted.
     for (const { isForgotten, log } of topics) if (isForgotten) connection.lose(log, true);
     if (!connection.over) {
-      this.#announced.add(connection);
+      connection.isAnnounced = true;
       this.#callHook(() => this.#settings.onOpen(connection));
     }
     const lacksMessages = resumePoints.some(({ missed }) => missed !== undefined);
@@ -155,15 +162,10 @@ export class Subscriptions {
     if (this.#capacity.isClosed) connection.end("drain", Math.round(this.#capacity.retryAfterMs));
   }
 
-  /** Returns the time and the number of bytes at which a connection ends by itself. */
-  #limitsOf(
-    wire: Wire,
-    maxAgeMs = Infinity,
-  ): { readonly recycleAt: number; readonly maxBytes: number; readonly maxWrites: number } {
-    const { pollMs, maxConnectionAgeMs, maxConnectionBytes, maxCometBytes } = this.#settings;
-    const ageMs = wire === "poll" ? pollMs : Math.min(maxConnectionAgeMs, maxAgeMs) * (1 - Math.random() / 10);
-    const maxBytes = wire === "comet" ? Math.min(maxCometBytes, maxConnectionBytes) : maxConnectionBytes;
-    return { recycleAt: now() + ageMs, maxBytes, maxWrites: wire === "comet" ? MAX_COMET_WRITES : Infinity };
+  /** Returns the age in milliseconds at which a connection ends by itself. */
+  #ageOf(wire: Wire, maxAgeMs = Infinity): number {
+    const { pollMs, maxConnectionAgeMs } = this.#settings;
+    return wire === "poll" ? pollMs : Math.min(maxConnectionAgeMs, maxAgeMs) * (1 - Math.random() / 10);
   }
 
   /**
@@ -194,7 +196,7 @@ export class Subscriptions {
     if (reason === "recycle") this.#counters.recycled += 1;
     for (const observe of this.#observers) observe(connection, -1);
     this.#groups.leave(connection.group);
-    if (this.#announced.has(connection)) this.#callHook(() => this.#settings.onClose(connection, reason));
+    if (connection.isAnnounced) this.#callHook(() => this.#settings.onClose(connection, reason));
   }
 
   #onReleased(connection: Connection): void {

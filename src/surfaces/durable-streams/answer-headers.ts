@@ -57,7 +57,7 @@ export function answerHeaders({ headers: given, crossOrigin }: ScreenedRequest, 
   const headers = new Headers({ "cache-control": "no-store" });
   for (const [name, value] of Object.entries(values)) if (typeof value === "string") headers.set(name, value);
   addDefaults(headers, crossOrigin);
-  given.forEach((value, name) => headers.set(name, value));
+  given?.forEach((value, name) => headers.set(name, value));
   return headers;
 }
 

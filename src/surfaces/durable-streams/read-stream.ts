@@ -2,6 +2,7 @@ import { now } from "../../core/clock.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import type { Grant } from "../../hub/admission/authorize.ts";
 import { negotiateCoding } from "../../hub/admission/content-coding.ts";
+import { addCoding } from "../../hub/admission/stream-headers.ts";
 import { isAdmission, type Decision } from "../../hub/admission/decision.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { findStream } from "./append-stream.ts";
@@ -120,13 +121,15 @@ async function follow(
     "x-accel-buffering": "no",
     "stream-sse-data-encoding": stream.kind === "binary" && "base64",
   });
+  const coding = negotiateCoding(call.request, "sse", [name], headers, access.settings);
+  addCoding(headers, coding);
   const request = {
     format: stream.format,
     topics: [name],
     positions: new Map([[name, stream.positionOf(from)]]),
     from: undefined,
     waits: true,
-    isPacked: negotiateCoding(call.request, "sse", [name], headers, access.settings),
+    isPacked: coding === "gzip",
     maxAgeMs: MAX_LIVE_AGE_MS,
   };
   const identity = grant.identity ?? options.identity;

@@ -321,6 +321,87 @@ async function serveHeld(t) {
   return { ...served, ...held };
 }
 
+/** Serves one stream by a server whose request listener is the handler itself. Other listeners are added by `prepare`. */
+async function serveByHandler(t, prepare) {
+  const noted = { opened: [], reasons: [], errors: [] };
+  const sockets = [];
+  const hub = new Hub({
+    onOpen: () => noted.opened.push(sockets[0]._httpMessage),
+    onClose: (_, reason) => noted.reasons.push(reason),
+    onError: (error) => noted.errors.push(error),
+  });
+  const server = http.createServer(nodeHandler(hub)).on("connection", (socket) => sockets.push(socket));
+  prepare(server);
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => {
+    void hub.close({ drainMs: 0 });
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    assert.deepEqual(noted.errors, []);
+  });
+  const client = net.connect(server.address().port, "127.0.0.1").on("error", nothing).resume();
+  client.write(stream);
+  await until(() => sockets[0]?.parser === null, "the connection detaches");
+  return { ...noted, client };
+}
+
+const hasTraps = (response) => Object.getOwnPropertyDescriptor(response, "destroyed").get !== undefined;
+
+test("a response that only the handler has had gets no traps", async (t) => {
+  const { opened, reasons, client } = await serveByHandler(t, nothing);
+  assert.equal(hasTraps(opened[0]), false);
+  client.destroy();
+  await until(() => reasons.length === 1);
+});
+
+for (const [what, share] of [
+  ["another listener", (server, hold) => server.on("request", (_, response) => hold(response))],
+  [
+    "a patched emit",
+    (server, hold) => {
+      server.emit = function (...args) {
+        if (args[0] === "request") hold(args[2]);
+        return http.Server.prototype.emit.apply(this, args);
+      };
+    },
+  ],
+  [
+    "a diagnostics channel",
+    (_server, hold, t) => {
+      const note = ({ response }) => hold(response);
+      diagnosticsChannel.subscribe("http.server.request.start", note);
+      t.after(() => diagnosticsChannel.unsubscribe("http.server.request.start", note));
+    },
+  ],
+]) {
+  test(`a response that ${what} has had shows late that it is over`, async (t) => {
+    const held = [];
+    const { reasons, client } = await serveByHandler(t, (server) => share(server, (one) => held.push(one), t));
+    client.destroy();
+    await until(() => reasons.length === 1);
+    assert.deepEqual([held[0].destroyed, held[0].closed, held[0].req.aborted], [true, true, true]);
+  });
+}
+
+test("a request that a function of the options has had shows late that it is over", async (t) => {
+  const held = [];
+  const hub = new Hub();
+  const sockets = [];
+  const handler = nodeHandler(hub, (request) => {
+    held.push(request);
+    return {};
+  });
+  const server = http.createServer(handler).on("connection", (socket) => sockets.push(socket));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  t.after(() => server.close());
+  const client = net.connect(server.address().port, "127.0.0.1").on("error", nothing).resume();
+  client.write(stream);
+  await until(() => sockets[0]?.parser === null, "the connection detaches");
+  client.destroy();
+  await until(() => hub.stats().connections === 0);
+  assert.deepEqual([held[0].destroyed, held[0].aborted], [true, true]);
+});
+
 test("who listens late is told of the client's leaving", async (t) => {
   const { response, request, following, reasons } = await serveHeld(t);
   const told = [];

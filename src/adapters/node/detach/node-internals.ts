@@ -129,18 +129,19 @@ export function detachFromServer(response: ServerResponse, { socket, listeners }
 
 /**
  * Calls Node's own close listener, which frees the parser. It would also destroy the request with an error, but this
- * request is well.
+ * request is well. A request that is destroyed already is left alone, so it is marked as such for the duration of the call.
  */
 function callCloseListener(request: IncomingMessage, socket: Socket, listeners: Listeners): void {
   const { stackTraceLimit } = Error;
-  request.destroy = () => request;
+  const { destroyed } = request;
+  request.destroyed = true;
   // No code sees the error, and its stack takes most of the time.
   Reflect.set(Error, "stackTraceLimit", 0);
   try {
     listeners.close.call(socket);
   } finally {
     Reflect.set(Error, "stackTraceLimit", stackTraceLimit);
-    Reflect.deleteProperty(request, "destroy");
+    request.destroyed = destroyed;
   }
 }
 
@@ -196,7 +197,14 @@ function listenersOf(socket: ServerSocket): Listeners | undefined {
   return { data, end, drain, close: onClose };
 }
 
-/** Returns a listener of Node's own, by its name. */
-function nodeListener(emitter: EventEmitter, event: string, name: string): Listener | undefined {
-  return emitter.listeners(event).find((listener) => listener.name === name) as Listener | undefined;
+/** The undocumented property of an emitter with its listeners: one function, or several in a list. */
+interface WithListeners {
+  readonly _events?: { readonly [event: string]: Listener | readonly Listener[] | undefined };
+}
+
+/** Returns a listener of Node's own, by its name. `listeners` would copy the list, and costs more than all other checks. */
+function nodeListener(emitter: EventEmitter & WithListeners, event: string, name: string): Listener | undefined {
+  const found = emitter._events?.[event];
+  if (typeof found === "function") return found.name === name ? found : undefined;
+  return found?.find((listener) => listener.name === name);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { fetchHandler, type HubOptions } from "../../../../src/index.ts";
+import { fetchHandler, Hub, type HubOptions } from "../../../../src/index.ts";
 import { acceptEncoding, compressesAll, varyOf } from "../../../support/compresses-all.ts";
 import {
   exchange,
@@ -293,5 +293,28 @@ describe("CORS", () => {
     const response = await fetchHandler(hub, { headers: { vary: "Cookie" } })(request("topic=a", from(origin)));
     const expected = varyOf("Accept, Cookie, Origin, Sec-Fetch-Dest").split(", ").sort();
     expect(response.headers.get("vary")?.split(", ").sort()).toEqual(expected);
+  });
+});
+
+describe("the headers that streams share", () => {
+  test("stay as they are after answers without a body, other wires, codings and headers of one's own", async () => {
+    const hub = new Hub({ compression: true, cors: { origins: ["https://a.example"] } });
+    const plain = new Hub();
+    await plain.topic("done", { finite: true }).end();
+    const get = async (handler: (request: Request) => Promise<Response>, query: string, headers = {}) => {
+      const response = await handler(request(query, { headers }));
+      await response.body?.cancel();
+      return [response.status, ...response.headers].map(String);
+    };
+    const first = await get(plain.fetch, "topic=a&wire=sse");
+    const zipped = await get(hub.fetch, "topic=a&wire=sse", { "accept-encoding": "gzip" });
+    const end = await plain.topic("done").position();
+    expect(await get(plain.fetch, "topic=done&wire=sse", { "last-event-id": end })).toContain("204");
+    await get(fetchHandler(plain, { headers: { "x-own": "1" } }), "topic=a&wire=sse");
+    await get(fetchHandler(plain, { nonce: "abcd" }), "topic=a&wire=comet");
+    await get(hub.fetch, "topic=a&wire=sse", { origin: "https://a.example" });
+    expect(await get(plain.fetch, "topic=a&wire=sse")).toEqual(first);
+    expect(await get(hub.fetch, "topic=a&wire=sse", { "accept-encoding": "gzip" })).toEqual(zipped);
+    expect(String(await get(plain.fetch, "topic=a&wire=comet"))).not.toContain("nonce");
   });
 });
