@@ -8,8 +8,7 @@
 import { joinBytes } from "../core/bytes.ts";
 import type { Answer } from "./admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "./admission/decision.ts";
-import type { Connection } from "./delivery/connection.ts";
-import type { Sink } from "./delivery/sink.ts";
+import type { OpenStream, Sink } from "./delivery/sink.ts";
 import { breakOffError, completionOf, disableIdleTimeout } from "./platform.ts";
 
 /** The status of an answer that no client receives, since it has disconnected (as nginx logs it). */
@@ -141,7 +140,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
   readonly #request: Request;
   readonly #completed: PromiseLike<unknown> | undefined;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #connection: Connection | undefined;
+  #connection: OpenStream | undefined;
   /** Resolves the promise of `pull`. */
   #resumePulls: () => void = () => undefined;
   /** The last bytes until they are queued. */
@@ -155,7 +154,7 @@ class StreamSink implements Sink, UnderlyingDefaultSource<Uint8Array> {
     this.#completed = completed;
   }
 
-  attach(connection: Connection): void {
+  attach(connection: OpenStream): void {
     this.#connection = connection;
     // Deno cancels the body of a client that has disconnected, and warns of listeners to the signal.
     if (this.#completed === undefined) this.#request.signal.addEventListener("abort", this.#onAbort, { once: true });

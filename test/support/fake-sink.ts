@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 import { isAdmission } from "../../src/hub/admission/decision.ts";
-import type { Connection } from "../../src/hub/delivery/connection.ts";
+import { Connection } from "../../src/hub/delivery/connection.ts";
 import type { RequestOptions, Hub } from "../../src/index.ts";
-import type { Sink } from "../../src/hub/delivery/sink.ts";
+import type { OpenStream, Sink } from "../../src/hub/delivery/sink.ts";
 import { compressesAll } from "./compresses-all.ts";
 import { Inflater } from "./inflater.ts";
 
@@ -81,7 +81,13 @@ export async function open(
   const decision = await hub._decide(request, () => options);
   if (!isAdmission(decision)) throw new Error(decision.body);
   if (decision.isPacked) sink.inflate();
-  return { connection: decision.open(sink), sink };
+  return { connection: connectionOf(decision.open(sink)), sink };
+}
+
+/** The connection whose stream an adapter has. */
+export function connectionOf(stream: OpenStream): Connection {
+  if (stream instanceof Connection) return stream;
+  throw new Error("This is no connection of a hub.");
 }
 
 /** One turn of the event loop: the hub flushes once, for no longer than its time slice. */

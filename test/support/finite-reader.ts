@@ -7,7 +7,7 @@ import { NdjsonDecoder } from "./decoders/ndjson-decoder.ts";
 import { PollDecoder } from "./decoders/poll-decoder.ts";
 import { SseDecoder } from "./decoders/sse-decoder.ts";
 import type { WireItem } from "./decoders/wire-item.ts";
-import { FakeSink } from "./fake-sink.ts";
+import { connectionOf, FakeSink } from "./fake-sink.ts";
 import { FiniteLedger, type Asked, type FiniteCounts } from "./finite-ledger.ts";
 import type { FiniteWorld } from "./finite-world.ts";
 
@@ -118,7 +118,7 @@ export class FiniteReader {
     this.#decoder = this.#decoderOf(name, mode as "plain" | "managed");
     this.#fed = 0;
     this.#sink = new FakeSink();
-    this.#connection = decision.open(this.#sink);
+    this.#connection = connectionOf(decision.open(this.#sink));
   }
 
   #over(): void {

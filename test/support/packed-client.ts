@@ -3,7 +3,7 @@ import { isAdmission } from "../../src/hub/admission/decision.ts";
 import type { Connection } from "../../src/hub/delivery/connection.ts";
 import type { Hub, HubStats, RequestOptions } from "../../src/index.ts";
 import { PackingBudget } from "../../src/hub/packing/packing-budget.ts";
-import { FakeSink } from "./fake-sink.ts";
+import { connectionOf, FakeSink } from "./fake-sink.ts";
 import { gunzip, gunzipSoFar } from "./gunzip.ts";
 
 /** A fake sink whose client closes the connection when its body has ended. */
@@ -38,7 +38,7 @@ export class PackedClient {
     if (!isAdmission(decision)) throw new Error(decision.body);
     if (decision.headers.get("content-encoding") !== "gzip") throw new Error("The response is plain.");
     const sink = new ClosingSink();
-    const connection = decision.open(sink);
+    const connection = connectionOf(decision.open(sink));
     sink.onEnd(() => connection.gone());
     return new PackedClient(connection, sink);
   }

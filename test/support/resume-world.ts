@@ -4,6 +4,7 @@ import { Hub, type OverflowPolicy } from "../../src/index.ts";
 import { isAdmission, type Decision } from "../../src/hub/admission/decision.ts";
 import type { Sink } from "../../src/hub/delivery/sink.ts";
 import { parsePositions, type Position } from "../../src/log/position.ts";
+import { connectionOf } from "./fake-sink.ts";
 import { CometDecoder } from "./decoders/comet-decoder.ts";
 import type { Decoder } from "./decoders/decoder.ts";
 import type { EndItem, GapItem, OpenItem } from "../../src/wire/item.ts";
@@ -298,7 +299,7 @@ export class Client {
     const { hub, closing } = this.#world;
     // Nothing waits here: the hub decides at once.
     const decision = hub._decide(request, () => ({ overflow })) as Decision;
-    if (isAdmission(decision)) this.#open(wire, decision.open);
+    if (isAdmission(decision)) this.#open(wire, (sink) => connectionOf(decision.open(sink)));
     else if (!decision.body.includes("ERR_CLOSED") || !closing.has(hub)) this.failed(new Error(decision.body));
   }
 

@@ -6,8 +6,7 @@
  */
 
 import type { Admission } from "../../hub/admission/decision.ts";
-import type { Connection } from "../../hub/delivery/connection.ts";
-import type { Sink } from "../../hub/delivery/sink.ts";
+import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
 
 /** The controller of a direct stream: https://bun.com/docs/runtime/streams */
 interface DirectController {
@@ -31,7 +30,7 @@ export class DirectBody implements Sink {
   readonly #report: (error: unknown) => void;
   #admission: Admission | undefined;
   #controller: DirectController | undefined;
-  #connection: Connection | undefined;
+  #connection: OpenStream | undefined;
   #settle: { readonly end: () => void; readonly breakOff: () => void } | undefined;
   #isReleased = false;
 

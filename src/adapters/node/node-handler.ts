@@ -3,8 +3,7 @@ import { assertInteger } from "../../core/options.ts";
 import { andThen, isPromiseLike } from "../../core/promise.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import { isAdmission, type Admission, type Decision } from "../../hub/admission/decision.ts";
-import type { Connection } from "../../hub/delivery/connection.ts";
-import type { Sink } from "../../hub/delivery/sink.ts";
+import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
 import type { Endpoint } from "../../hub/endpoint.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
 import {
@@ -178,7 +177,7 @@ function answer(response: NodeResponse, { status, headers, body: text, bytes }: 
 
 function open(response: NodeResponse, admission: Admission, execution: Execution): void {
   let isOpened = false;
-  const openStreamOn = (sink: Sink): Connection => {
+  const openStreamOn = (sink: Sink): OpenStream => {
     isOpened = true;
     return admission.open(sink);
   };

@@ -6,9 +6,8 @@
  */
 
 import type { ServerResponse } from "node:http";
-import type { Connection } from "../../hub/delivery/connection.ts";
 import { BatchSink } from "../../hub/respond.ts";
-import type { Sink } from "../../hub/delivery/sink.ts";
+import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
 import { connectionOf, type MarkedSocket } from "./detach/socket-symbols.ts";
 import { destroyResponse, endedByOther, flushMiddleware, type NodeResponse } from "./node-response.ts";
 
@@ -16,7 +15,7 @@ import { destroyResponse, endedByOther, flushMiddleware, type NodeResponse } fro
 type Report = (error: unknown) => void;
 
 /** Opens a connection whose answer is sent whole. */
-export function openBatch(response: NodeResponse, open: (sink: Sink) => Connection, report: Report): void {
+export function openBatch(response: NodeResponse, open: (sink: Sink) => OpenStream, report: Report): void {
   const sink = new BatchSink((body) => {
     if (body === undefined) destroyResponse(response);
     else {
@@ -29,7 +28,7 @@ export function openBatch(response: NodeResponse, open: (sink: Sink) => Connecti
 }
 
 /** Opens a connection on any response, by the response's own methods. */
-export function openStream(response: NodeResponse, open: (sink: Sink) => Connection, report: Report): void {
+export function openStream(response: NodeResponse, open: (sink: Sink) => OpenStream, report: Report): void {
   const connection = open(new ResponseSink(response));
   const socket: MarkedSocket | null | undefined = "stream" in response ? null : response.socket;
   if (socket) socket[connectionOf] = connection;
@@ -41,7 +40,7 @@ export function openStream(response: NodeResponse, open: (sink: Sink) => Connect
 }
 
 /** Closes a connection whose response is over, and reports a response that other code has ended. */
-export function closeConnection(response: NodeResponse, connection: Connection, report: Report | undefined): void {
+export function closeConnection(response: NodeResponse, connection: OpenStream, report: Report | undefined): void {
   const isEndedByOther = !connection.over && response.writableEnded;
   connection.gone(isEndedByOther ? "error" : "client");
   if (isEndedByOther) report?.(endedByOther());

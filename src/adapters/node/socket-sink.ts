@@ -1,7 +1,6 @@
 import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
-import type { Connection } from "../../hub/delivery/connection.ts";
-import type { Sink } from "../../hub/delivery/sink.ts";
+import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
 import { detachLater } from "./detach/detach.ts";
 import {
   connectionOf,
@@ -79,7 +78,7 @@ export class SocketSink implements Sink {
     head: OutgoingHttpHeaders,
     mayDetach: boolean,
     listener: RequestListener | undefined,
-    open: (sink: Sink) => Connection,
+    open: (sink: Sink) => OpenStream,
     report: (error: unknown) => void,
   ): void {
     const socket = response.socket as Socket & MarkedSocket;

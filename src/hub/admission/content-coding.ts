@@ -3,7 +3,12 @@ import type { HubSettings } from "../hub-settings.ts";
 import type { HubRequest } from "../request-options.ts";
 import { callApplication } from "./authorize.ts";
 import { acceptsGzip } from "./negotiate.ts";
-import type { StreamCoding } from "./stream-headers.ts";
+
+/**
+ * The content coding of a stream: the hub never compresses it (`none`), might have (`identity`), or does (`gzip`). The response
+ * varies with `Accept-Encoding` in the last two cases.
+ */
+export type StreamCoding = "none" | "identity" | "gzip";
 
 /**
  * Decides whether a stream is compressed. The hub leaves a response alone to which the application has given a
@@ -24,4 +29,10 @@ export function negotiateCoding(
   if (compression === undefined || wire === "poll" || given?.has("content-encoding") === true) return "none";
   if (!callApplication(settings, () => compression(topics))) return "none";
   return acceptsGzip(request.headers.get("accept-encoding")) ? "gzip" : "identity";
+}
+
+/** Adds what a content coding says to the headers of a stream. */
+export function addCoding(headers: Headers, coding: StreamCoding): void {
+  if (coding !== "none") headers.append("vary", "Accept-Encoding");
+  if (coding === "gzip") headers.set("content-encoding", "gzip");
 }

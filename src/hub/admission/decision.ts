@@ -1,6 +1,5 @@
 import type { Wire } from "../../wire/item.ts";
-import type { Connection } from "../delivery/connection.ts";
-import type { Sink } from "../delivery/sink.ts";
+import type { OpenStream, Sink } from "../delivery/sink.ts";
 import type { Answer } from "./answer.ts";
 
 /**
@@ -16,10 +15,10 @@ export interface Admission {
   /** Whether the body is compressed, as its headers say. The sink gets it in that form. */
   readonly isPacked: boolean;
   /**
-   * Opens the stream on a sink. The adapter must call `drained` on the connection when the sink drains, and `gone` when
+   * Opens the stream on a sink. The adapter must call `drained` on the stream when the sink drains, and `gone` when
    * the sink is closed.
    */
-  readonly open: (sink: Sink) => Connection;
+  readonly open: (sink: Sink) => OpenStream;
   /** Releases the reserved place, because the client has disconnected. */
   readonly release: () => void;
 }

@@ -1,11 +1,6 @@
 import type { HubSettings } from "../hub-settings.ts";
+import { addCoding, type StreamCoding } from "./content-coding.ts";
 import { addStreamHeaders, type CometDocument, type RequestOptionsWithPolicy } from "./headers.ts";
-
-/**
- * The content coding of a stream: the hub never compresses it (`none`), might have (`identity`), or does (`gzip`). The response
- * varies with `Accept-Encoding` in the last two cases.
- */
-export type StreamCoding = "none" | "identity" | "gzip";
 
 /** The properties of a stream on which its headers depend. */
 export interface StreamHead {
@@ -49,12 +44,6 @@ export class StreamHeaders {
     addCoding(headers, coding);
     return headers;
   }
-}
-
-/** Adds what a content coding says to the headers of a stream. */
-export function addCoding(headers: Headers, coding: StreamCoding): void {
-  if (coding !== "none") headers.append("vary", "Accept-Encoding");
-  if (coding === "gzip") headers.set("content-encoding", "gzip");
 }
 
 /** Returns whether the headers of a stream depend on more than its wire and coding. */

@@ -8,7 +8,7 @@ import type { Member } from "./member.ts";
 import { openingBytes, openStates, type OpenStates } from "./opening.ts";
 import { Progress, type ConnectionContext, type ConnectionInit } from "./progress.ts";
 import type { ResumePoint } from "./resume-point.ts";
-import type { Sink } from "./sink.ts";
+import type { OpenStream, Sink } from "./sink.ts";
 import type { StreamClient } from "./stream-request.ts";
 
 /** The reconnection delay in milliseconds of a client that was reading older messages when the broker failed. */
@@ -23,7 +23,7 @@ const RETRY_MS = 1000;
  * Nothing is written after the end. The bytes of `open`, `gap` and `end` are those of PROTOCOL.md, sections 4 and 5.
  * What only some connections need is made when they need it, since each field counts.
  */
-export class Connection extends Progress implements Subscription, Member {
+export class Connection extends Progress implements Subscription, Member, OpenStream {
   readonly id: number;
   readonly identity: string | undefined;
   readonly context: unknown;

@@ -10,8 +10,8 @@ import type { Log } from "../../log/log.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import type { OpenItem, OpenState } from "../../wire/item.ts";
 import type { HubCounters } from "../hub-stats.ts";
+import type { BatchSource } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
-import type { Group } from "./group.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { StreamClient } from "./stream-request.ts";
 
@@ -19,12 +19,12 @@ import type { StreamClient } from "./stream-request.ts";
 export type OpenStates = { readonly [topic: string]: OpenState };
 
 /** The states of the connection that was opened last. Most connections of a group open in the same states. */
-let lastGroup: Group | undefined;
+let lastGroup: BatchSource | undefined;
 let lastPoints: readonly ResumePoint[];
 let lastStates: OpenStates;
 
 /** Returns the states of a connection, by topic. Connections share the object, which is frozen. */
-export function openStates(group: Group, points: readonly ResumePoint[]): OpenStates {
+export function openStates(group: BatchSource, points: readonly ResumePoint[]): OpenStates {
   const isKnown = group === lastGroup && points.every(({ state }, i) => state === lastPoints[i]?.state);
   if (!isKnown) {
     lastStates = Object.freeze(Object.fromEntries(points.map(({ state }, i) => [(group.logs[i] as Log).topic, state])));
@@ -36,7 +36,7 @@ export function openStates(group: Group, points: readonly ResumePoint[]): OpenSt
 
 /** What the beginning of a stream depends on. */
 export interface Opening {
-  readonly group: Group;
+  readonly group: BatchSource;
   readonly cursors: Cursors;
   readonly states: OpenStates;
   readonly points: readonly ResumePoint[];
@@ -77,7 +77,7 @@ function openItem({ group, cursors, states, client, finite, heartbeatMs }: Openi
 }
 
 /** Returns the place of a connection that opens with nothing to send, in the formats that write places. */
-function placeAtOpening({ format, logs }: Group, { indexes, position }: Cursors): Uint8Array | undefined {
+function placeAtOpening({ format, logs }: BatchSource, { indexes, position }: Cursors): Uint8Array | undefined {
   if (format.batchEnd === undefined || !logs.every(({ head }, i) => indexes[i] === head)) return undefined;
   const text = utf8(format.batchEnd(position, true).text);
   return format.isChunked ? chunkOf([text]) : text;

@@ -11,7 +11,7 @@ export interface Sink {
   /**
    * Writes bytes.
    *
-   * @returns Whether the sink takes more now. After `false` the adapter calls `Connection.drained` when it does.
+   * @returns Whether the sink takes more now. After `false` the adapter calls `OpenStream.drained` when it does.
    */
   write(bytes: Uint8Array): boolean;
   /** Writes the last bytes, and ends the response after them. */
@@ -25,4 +25,14 @@ export interface Sink {
    * must send them.
    */
   encode?(bytes: Uint8Array): Uint8Array;
+}
+
+/** The open stream of one response, as the adapter that has its sink sees it. */
+export interface OpenStream {
+  /** Whether the stream has ended. Its response may still be on its way. */
+  readonly over: boolean;
+  /** Notes that the sink takes bytes again. */
+  drained(): void;
+  /** Notes that the sink is closed: by the client, or by an error. It is idempotent. */
+  gone(reason?: "client" | "error"): void;
 }

@@ -1,8 +1,7 @@
 import { now } from "../../core/clock.ts";
 import type { Answer } from "../../hub/admission/answer.ts";
 import type { Grant } from "../../hub/admission/authorize.ts";
-import { negotiateCoding } from "../../hub/admission/content-coding.ts";
-import { addCoding } from "../../hub/admission/stream-headers.ts";
+import { addCoding, negotiateCoding } from "../../hub/admission/content-coding.ts";
 import { isAdmission, type Decision } from "../../hub/admission/decision.ts";
 import { answerHeaders } from "./answer-headers.ts";
 import { findStream } from "./append-stream.ts";

@@ -5,9 +5,9 @@
  * in this adapter; an application must never see or set them.
  */
 
+import type { OpenStream } from "../../../hub/delivery/sink.ts";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Connection } from "../../../hub/delivery/connection.ts";
 
 /** The hub's connection that a socket or response belongs to. */
 export const connectionOf: unique symbol = Symbol("comet-sockets.connection");
@@ -20,13 +20,13 @@ export const hasEnded: unique symbol = Symbol("comet-sockets.hasEnded");
 
 /** A socket with the properties of this adapter. */
 export interface MarkedSocket extends Socket {
-  [connectionOf]?: Connection | undefined;
+  [connectionOf]?: OpenStream | undefined;
   [responseOf]?: ServerResponse | undefined;
   [hasEnded]?: boolean;
 }
 
 /** A response with the properties of this adapter. */
 export interface MarkedResponse extends ServerResponse {
-  [connectionOf]?: Connection | undefined;
+  [connectionOf]?: OpenStream | undefined;
   [reportOf]?: (error: unknown) => void;
 }
