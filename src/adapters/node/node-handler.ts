@@ -130,7 +130,7 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
 /** The promise of each request that is answered in its own turn. */
 const done = Promise.resolve();
 
-/** What the execution of a decision depends on beside the response. */
+/** The inputs of a decision's execution, beside the response. */
 interface Execution {
   /** Whether the stream may detach: see {@link NodeHandlerOptions}. */
   readonly mayDetach: boolean;

@@ -139,7 +139,13 @@ export class NatsFinite implements FiniteTopics {
       if (left <= 0) throw this.#lost(topic, fence);
       const sentAt = performance.now();
       const { ttlMs, base } = state.life;
-      if (await this.#storeRenewal(topic, encodeRenewal({ fence, leaseMs, ttlMs, base, sent: lease.sent }), record?.offset ?? 0)) {
+      if (
+        await this.#storeRenewal(
+          topic,
+          encodeRenewal({ fence, leaseMs, ttlMs, base, sent: lease.sent }),
+          record?.offset ?? 0,
+        )
+      ) {
         this.#held.set(topic, { fence, until: sentAt + leaseMs });
         return;
       }

@@ -6,7 +6,8 @@ import { dueAt, type TopicRow } from "./topic-row.ts";
 const FORMER_MS = 60_000;
 /** The time in milliseconds after which trimmed messages are deleted that were kept for other processes. */
 const LEFT_MS = 10_000;
-const COLUMNS = "id, name, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent";
+const COLUMNS =
+  "id, name, life, epoch, head, floor, total, gone, since, used, age, due, ttl, ended, fence, lease, sent";
 
 /** The rows of topics. The caller has a transaction. */
 export class TopicTable {

@@ -21,7 +21,7 @@ const RETRY_MS = 1000;
  * Invariants: nothing is queued for it beyond the sink's own buffer. It is in exactly one state: member (without
  * cursors), lagging (with cursors of its own), or over. `onClosed` and `onReleased` are called once each, in this order.
  * Nothing is written after the end. The bytes of `open`, `gap` and `end` are those of PROTOCOL.md, sections 4 and 5.
- * What only some connections need is made when they need it, since each field counts.
+ * A connection makes what only some need when it needs it, since each field counts.
  */
 export class Connection extends Progress implements Subscription, Member, OpenStream {
   readonly id: number;

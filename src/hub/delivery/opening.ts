@@ -34,7 +34,7 @@ export function openStates(group: BatchSource, points: readonly ResumePoint[]): 
   return lastStates;
 }
 
-/** What the beginning of a stream depends on. */
+/** The inputs of the beginning of a stream. */
 export interface Opening {
   readonly group: BatchSource;
   readonly cursors: Cursors;

@@ -43,7 +43,7 @@ export interface ConnectionInit {
 }
 
 /**
- * How far one connection has read the logs of its topics, and what it lacks.
+ * The progress of one connection in the logs of its topics, and what it lacks.
  *
  * It is a base of `Connection`, and not a part of it, so that a connection is one object. Most connections open and stay caught up:
  * they have neither cursors nor a backlog of their own.

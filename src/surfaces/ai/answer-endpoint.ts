@@ -7,7 +7,7 @@ import { respond } from "../../hub/respond.ts";
 import type { SurfaceAccess } from "../../hub/surface-access.ts";
 import { UI_MESSAGE_HEADERS, uiMessageFormat } from "./ui-message-format.ts";
 
-/** What the methods of an {@link AnswerEndpoint} do. */
+/** The actions behind the methods of an {@link AnswerEndpoint}. */
 export interface AnswerActions {
   /** Starts the answer, unless there is the one of this `Idempotency-Key`. `undefined` where no request starts one. */
   readonly start: ((key: string | null) => Promise<void>) | undefined;

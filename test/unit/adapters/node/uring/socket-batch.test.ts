@@ -65,10 +65,11 @@ describe("a pass to plain TCP sockets", () => {
   });
 
   test("goes with the passes of all groups of a flush by one system call", async () => {
-    const { ring, hub, follow } = await sending(0, undefined, { flushSliceMs: 2_000_000_000 });
+    const sent = await sending(0, undefined, { flushSliceMs: 2_000_000_000 });
+    const { ring, hub } = sent;
     const followers: Follower[] = [];
     for (let i = 0; i < 20; i += 1) {
-      followers.push(await (await follow(`topic=t${i % 10}&wire=${i < 15 ? "ndjson" : "sse"}`)).begun());
+      followers.push(await (await sent.follow(`topic=t${i % 10}&wire=${i < 15 ? "ndjson" : "sse"}`)).begun());
     }
     for (let i = 0; i < 10; i += 1) void hub.topic<string>(`t${i}`).publish(String(i));
     for (const [i, follower] of followers.entries()) expect((await follower.has(1)).data).toEqual([String(i % 10)]);
