@@ -3,8 +3,6 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** The files that take longest, longest first. */
 const longest = [
-  "broker/chaos",
-  "broker/outage",
   "browser/client-tabs",
   "browser/demo",
   "browser/bindings",
@@ -37,7 +35,7 @@ class LongestFirst extends BaseSequencer {
 }
 
 /** Files at a time, on two cores: many of them mostly wait, for restarts, expiries and heartbeats. */
-const maxWorkers = 5;
+const maxWorkers = 4;
 
 /**
  * The files that the project `compressed` runs: those with streams that its clients accept with gzip. Others would only
