@@ -41,7 +41,7 @@ describe("a short batch", () => {
         const batch = readShort(format, log, short);
         expect(batch).toEqual(readBatch(format, [log], whole, [log.head]));
         expect(batch?.messages).toBe(texts.length);
-        expect(short).toEqual(whole);
+        expect([short.indexes, short.position]).toEqual([whole.indexes, whole.position]);
       }
     }
   });
