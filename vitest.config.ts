@@ -22,20 +22,23 @@ const longest = [
   "runtimes/bun",
 ];
 
-/** Begins with the files that take longest, so that no worker runs one of them while the others are idle. */
+/** Begins each group with the files that take longest, so that no worker runs one of them while the others are idle. */
 class LongestFirst extends BaseSequencer {
   override async sort(specifications: TestSpecification[]): Promise<TestSpecification[]> {
+    const orderOf = ({ project }: TestSpecification): number => project.config.sequence.groupOrder;
     const rankOf = ({ moduleId }: TestSpecification): number => {
       const index = longest.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
       return index === -1 ? longest.length : index;
     };
     const sorted = await super.sort(specifications);
-    return sorted.toSorted((a, b) => rankOf(a) - rankOf(b));
+    return sorted.toSorted((a, b) => orderOf(a) - orderOf(b) || rankOf(a) - rankOf(b));
   }
 }
 
-/** Files at a time, on two cores: many of them mostly wait, for restarts, expiries and heartbeats. */
-const maxWorkers = 4;
+/** Tests of one process, and of processes which mostly wait: for restarts, expiries and heartbeats. */
+const first = { maxWorkers: 4, sequence: { groupOrder: 0 } };
+/** Tests of several processes that work: a file may start three browsers. */
+const second = { maxWorkers: 3, sequence: { groupOrder: 1 } };
 
 /**
  * The files that the project `compressed` runs: those with streams that its clients accept with gzip. Others would only
@@ -88,7 +91,6 @@ export default defineConfig({
   test: {
     allowOnly: process.env["CI"] !== "true",
     passWithNoTests: false,
-    maxWorkers,
     testTimeout: 300_000,
     hookTimeout: 300_000,
     sequence: { sequencer: LongestFirst },
@@ -97,6 +99,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "fast",
+          ...first,
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts"],
         },
       },
@@ -105,6 +108,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "uring",
+          ...first,
           include: ["test/unit/hub/**/*.test.ts", "test/unit/adapters/{node,fastify,nest}/*.test.ts"],
           // It installs a sender of its own.
           exclude: ["test/unit/hub/delivery/batch-sender.test.ts"],
@@ -117,6 +121,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "compressed",
+          ...first,
           include: compressedTests,
           env: { COMPRESSION: "all" },
           setupFiles: ["test/support/force-compression.ts"],
@@ -130,6 +135,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "broker",
+          ...first,
           include: ["test/broker/**/*.test.ts"],
         },
       },
@@ -138,14 +144,15 @@ export default defineConfig({
         extends: true,
         test: {
           name: "runtimes",
+          ...second,
           include: ["test/runtimes/**/*.test.ts"],
         },
       },
       {
-        // A browser is several processes, and a file may start three of them.
         extends: true,
         test: {
           name: "browser",
+          ...second,
           include: ["test/browser/**/*.test.ts"],
         },
       },
@@ -153,6 +160,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "package",
+          ...second,
           include: ["test/package/**/*.test.ts"],
         },
       },

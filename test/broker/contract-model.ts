@@ -69,6 +69,8 @@ export function modelContract(open: () => Promise<BrokerWorld>, { trimsByBytes, 
             await model.renew(operation.who, operation.isOutdated);
             const others = renewsTopics || operation.isOutdated ? [] : topics.filter((other) => other !== model);
             for (const other of others) await other.renewed(operation.who);
+            // An epoch of all topics is announced, so a process may notify of messages before it knows of it. A read asks for it.
+            if (!renewsTopics) for (const process of [a, b, c]) await process.read(freshTopic("asked"));
           } else if (type === "relisten") await model.relisten(operation.who);
         }
         for (const model of topics) await model.settle();

@@ -88,7 +88,8 @@ describe.each(browserNames)("in %s", (name) => {
       });
       await visit(used.page, site.origin);
       // A source on sse without a position closes with its EventSource.
-      await follow(used.page, wire, wire === "sse" ? `${url}&lastEventId=a=old.5` : url, { wires: [wire] });
+      const asked = wire === "sse" ? `${url}&lastEventId=a=old.5` : url;
+      await follow(used.page, wire, asked, { wires: [wire], openTimeoutMs: 30_000 });
       await expectReconnect(site, wire, "ERR_NETWORK");
     });
   });
