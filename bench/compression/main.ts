@@ -2,7 +2,8 @@
  * Compression once for all beside none, and beside a compressor for each connection: `npm run bench:compression`. Bytes and
  * CPU time of the server for each delivery, by kind of traffic and number of clients, and for clients that resume.
  *
- * Every trial has a new server process; the variants of a row alternate, and figures are medians. `-- --quick` for one
+ * Every trial has a new server process; the variants of a row alternate. Figures are medians, and ratios those of pairs, with
+ * their quartiles. `-- --quick` for one
  * round of each, `-- --kinds=ticker,chat`, `-- --clients=1,1000` and
  * `-- --topics=10000` for some; 0 for none of them.
  */
@@ -11,6 +12,7 @@ import { parseArgs } from "node:util";
 import { medians } from "../../test/support/statistics.ts";
 import { inFreshProcess } from "../support/fresh-process.ts";
 import { machine } from "../support/machine.ts";
+import { ratiosTo } from "../support/ratios.ts";
 import { inRounds } from "../support/rounds.ts";
 import { kinds, type Kind } from "./traffic.ts";
 import type { TrialResult, TrialSpec } from "./trial.ts";
@@ -40,16 +42,22 @@ const trial = new URL("trial.ts", import.meta.url);
 const run = async (spec: TrialSpec): Promise<TrialResult> =>
   (await inFreshProcess(trial, [JSON.stringify(spec)], loadCore)) as TrialResult;
 
+function cpuUsOf({ cpuUs }: TrialResult): number {
+  return cpuUs;
+}
+
 /** Measures all variants of a row, and prints them beside plain. */
 async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">, only = wanted): Promise<void> {
   const items = wanted.filter((variant) => only.includes(variant));
   const results = await inRounds(items, rounds, (variant) => run({ ...spec, variant, cores: [serverCore, loadCore] }));
-  const figures = new Map([...results].map(([variant, all]) => [variant, medians(all)]));
-  const plain = figures.get("plain");
-  const cells = [...figures].map(([variant, { cpuUs, bytes }]) => {
-    const beside = plain === undefined || variant === "plain" ? "" : ` (${(plain.bytes / bytes).toFixed(1)} x fewer)`;
-    const ratio = plain === undefined || variant === "plain" ? "" : ` (${(cpuUs / plain.cpuUs).toFixed(2)} x)`;
-    return `${variant} ${cpuUs.toFixed(1)} us${ratio}, ${bytes.toFixed(0)} B${beside}`;
+  const plain = results.get("plain");
+  const cells = [...results].map(([variant, all]) => {
+    const { cpuUs, bytes } = medians(all);
+    const own = `${variant} ${cpuUs.toFixed(1)} us`;
+    if (plain === undefined || variant === "plain") return `${own}, ${bytes.toFixed(0)} B`;
+    const [ratio, quartiles, note] = ratiosTo(all.map(cpuUsOf), plain.map(cpuUsOf));
+    const fewer = (medians(plain).bytes / bytes).toFixed(1);
+    return `${own} (${ratio} x, ${quartiles}${note === "" ? "" : `, ${note}`}), ${bytes.toFixed(0)} B (${fewer} x fewer)`;
   });
   console.log(`${title}: ${cells.join("; ")}`);
 }
