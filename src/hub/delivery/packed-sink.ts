@@ -79,7 +79,7 @@ export class PackedSink implements Sink, BatchSource {
   #packed(bytes: Uint8Array, piece: NextPiece | undefined): Uint8Array {
     const from = piece?.from ?? 0;
     if (from === 0) return this.#body.write(bytes, piece);
-    // What precedes the piece belongs to this connection alone.
+    // The bytes before the piece belong to this connection alone.
     const own = this.#body.write(bytes.subarray(0, from));
     return from === bytes.length ? own : joinBytes([own, this.#body.write(bytes.subarray(from), piece)]);
   }

@@ -55,7 +55,7 @@ export abstract class Progress extends Output {
   readonly #counters: HubCounters;
   /** Its places in the logs while it lags; `undefined` while it is a member. */
   #cursors: Cursors | undefined;
-  /** What it lacks, if it lacks anything or may know more than its cursors say. */
+  /** The messages and gaps that it lacks; `undefined` if it lacks none and knows no more than its cursors say. */
   #backlog: Backlog | undefined;
   /** The topics that had not begun when it was opened, if there were any. */
   readonly #awaited: AwaitedTopics | undefined;
