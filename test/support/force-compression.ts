@@ -33,7 +33,7 @@ class CallCounter {
 }
 
 const packed = new CallCounter(PackingContext.prototype, "pack" satisfies keyof PackingContext);
-const writes = new CallCounter(PackedBody.prototype, "write" satisfies keyof PackedBody);
+const writes = new CallCounter(PackedBody.prototype, "packed" satisfies keyof PackedBody);
 
 afterAll(() => {
   const { testPath = "" } = expect.getState();

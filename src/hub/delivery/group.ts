@@ -191,6 +191,7 @@ export class Group implements Follower, BatchSource {
       if (this.#isCollecting && !this.#collect(this.#pass as Uint8Array, deadline)) return false;
       if (!this.#writeOneByOne(deadline)) return false;
       this.#pass = undefined;
+      this.packing?.endPass();
       if (!this.#serveWaiting(deadline)) return false;
     }
     return this.#serveWaiting(deadline);
@@ -292,8 +293,7 @@ export class Group implements Follower, BatchSource {
 
   #readPass(): Batch | undefined {
     const [log] = this.logs;
-    const short =
-      this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, this.packing?.allocate) : undefined;
+    const short = this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, this.packing) : undefined;
     return short ?? this.read(this.#cursors, this.heads);
   }
 

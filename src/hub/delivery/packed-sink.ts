@@ -19,18 +19,17 @@ interface NextPiece extends BacklogPiece {
  * It recognizes the bytes of a pass by their identity. A backlog is read through it, so that it knows the next bytes,
  * and so that a connection which has missed a few passes is sent the blocks of these.
  */
-export class PackedSink implements Sink, BatchSource {
+export class PackedSink extends PackedBody implements Sink, BatchSource {
   readonly isChunked = false;
   readonly format: Format;
   readonly logs: readonly Log[];
   readonly #sink: Sink;
-  readonly #body: PackedBody;
   /** The piece of a backlog that was read last. */
   #piece: NextPiece | undefined;
 
   constructor(sink: Sink, packing: Packing, { format, logs }: BatchSource) {
+    super(packing, sink.isChunked);
     this.#sink = sink;
-    this.#body = new PackedBody(packing, sink.isChunked);
     this.format = format;
     this.logs = logs;
   }
@@ -40,12 +39,12 @@ export class PackedSink implements Sink, BatchSource {
   }
 
   encode(bytes: Uint8Array): Uint8Array {
-    return this.#body.write(bytes);
+    return this.packed(bytes);
   }
 
   read(cursors: Cursors, limits: readonly number[]): Batch | undefined {
     const from = placeOf(cursors);
-    const pass = this.#body.passFrom(from);
+    const pass = this.passFrom(from);
     const end = pass?.stretch?.end;
     const isWithin = end?.every((index, i) => index <= (limits[i] as number)) === true;
     const batch = readBatch(this.format, this.logs, cursors, isWithin ? end : limits);
@@ -65,22 +64,22 @@ export class PackedSink implements Sink, BatchSource {
   write(bytes: Uint8Array): boolean {
     const piece = this.#piece?.bytes === bytes ? this.#piece : undefined;
     this.#piece = undefined;
-    return this.#sink.write(bytes.length === 0 ? bytes : this.#packed(bytes, piece));
+    return this.#sink.write(bytes.length === 0 ? bytes : this.#withPiece(bytes, piece));
   }
 
   end(bytes: Uint8Array): void {
-    this.#sink.end(this.#body.end(bytes));
+    this.#sink.end(this.packedEnd(bytes));
   }
 
   destroy(): void {
     this.#sink.destroy();
   }
 
-  #packed(bytes: Uint8Array, piece: NextPiece | undefined): Uint8Array {
+  #withPiece(bytes: Uint8Array, piece: NextPiece | undefined): Uint8Array {
     const from = piece?.from ?? 0;
-    if (from === 0) return this.#body.write(bytes, piece);
+    if (from === 0) return this.packed(bytes, piece);
     // The bytes before the piece belong to this connection alone.
-    const own = this.#body.write(bytes.subarray(0, from));
-    return from === bytes.length ? own : joinBytes([own, this.#body.write(bytes.subarray(from), piece)]);
+    const own = this.packed(bytes.subarray(0, from));
+    return from === bytes.length ? own : joinBytes([own, this.packed(bytes.subarray(from), piece)]);
   }
 }

@@ -8,11 +8,13 @@ import type { Cursors } from "./cursors.ts";
 const MOST_MESSAGES = 4;
 const MOST_UNITS = 1024;
 
-/** Allocates so many bytes. */
-type Allocate = (length: number) => Uint8Array;
+/** Where the bytes of a batch are put. */
+interface Memory {
+  allocate(length: number): Uint8Array;
+}
 
 const encoder = new TextEncoder();
-const plainMemory: Allocate = (length) => new Uint8Array(length);
+const plainMemory: Memory = { allocate: (length) => new Uint8Array(length) };
 
 /**
  * Reads all new messages of one topic at once, if they are few and short, and moves the cursors past them.
@@ -21,14 +23,14 @@ const plainMemory: Allocate = (length) => new Uint8Array(length);
  * pieces of a chunk then cost several times the encoding. A tape that lacks these messages encodes them when a reader
  * needs them. The bytes are those of `readBatch`.
  *
- * @param allocate Returns memory for the batch.
+ * @param memory Where its bytes are put.
  * @returns `undefined` if the log or the format needs a tape.
  */
 export function readShort(
   format: Format,
   log: Log,
   cursors: Cursors,
-  allocate: Allocate = plainMemory,
+  memory: Memory = plainMemory,
 ): { readonly bytes: Uint8Array; readonly messages: number } | undefined {
   const { wrapper, batchEnd, before, after, isChunked } = format;
   const cursor = cursors.indexes[0] as number;
@@ -43,16 +45,16 @@ export function readShort(
   }
   text += after;
   cursors.move(0, head, log.entry(head).id);
-  return { bytes: isChunked ? chunk(text, allocate) : (inAscii(text, allocate) ?? utf8(text)), messages };
+  return { bytes: isChunked ? chunk(text, memory) : (inAscii(text, memory) ?? utf8(text)), messages };
 }
 
 /** Encodes a text as one chunk: most texts are ASCII, so that the first attempt has the right size. */
-function chunk(text: string, allocate: Allocate): Uint8Array {
-  return inAscii(`${text.length.toString(16)}\r\n${text}\r\n`, allocate) ?? chunkOf([utf8(text)]);
+function chunk(text: string, memory: Memory): Uint8Array {
+  return inAscii(`${text.length.toString(16)}\r\n${text}\r\n`, memory) ?? chunkOf([utf8(text)]);
 }
 
 /** Encodes a text; `undefined` if it is not ASCII. It allocates the bytes only, in one piece. */
-function inAscii(text: string, allocate: Allocate): Uint8Array | undefined {
-  const bytes = allocate(text.length);
+function inAscii(text: string, memory: Memory): Uint8Array | undefined {
+  const bytes = memory.allocate(text.length);
   return encoder.encodeInto(text, bytes).read === text.length ? bytes : undefined;
 }

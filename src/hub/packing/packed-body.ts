@@ -15,6 +15,8 @@ export interface BacklogPiece {
 /**
  * The gzip member of one connection: it turns the bytes that are written into blocks, most of them shared.
  *
+ * It is the base of the connection's `PackedSink`, and not a part of it, so that a stream has one object more and not two.
+ *
  * It knows what its client has had, so it alone decides whether a block may be sent. A block of a pass may refer to the
  * passes of its epoch, if the client has had all of these in a row, with nothing of its own in between.
  *
@@ -24,15 +26,15 @@ export interface BacklogPiece {
 export class PackedBody {
   readonly #packing: Packing;
   readonly #isChunked: boolean;
+  #hasBegun = false;
+  /** The epoch that the client has had all of. */
+  #epoch = NO_EPOCH;
+  /** The group's text after the last pass of the row, and before the row; `undefined` if there is none. */
+  #at: Prefix | undefined;
+  #from: Prefix | undefined;
   /** The checksum and length of what the client has had, without the row of passes that is going on. */
   #sum = 0;
   #length = 0;
-  /** The group's text before the row, and after its last pass; `undefined` if there is none. */
-  #from: Prefix | undefined;
-  #at: Prefix | undefined;
-  /** The epoch that the client has had all of. */
-  #epoch = NO_EPOCH;
-  #hasBegun = false;
 
   /** @param isChunked Whether the result is to be in HTTP/1.1's chunked coding. */
   constructor(packing: Packing, isChunked: boolean) {
@@ -47,13 +49,13 @@ export class PackedBody {
   }
 
   /** Returns bytes as they are sent to the client. */
-  write(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
+  packed(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
     const pass = piece?.pass ?? this.#packing.passOf(bytes);
     return this.#counted(bytes, pass === undefined ? this.#own(bytes, piece) : this.#shared(pass));
   }
 
-  /** Returns the last bytes, and the end of the member. */
-  end(bytes: Uint8Array): Uint8Array {
+  /** Returns the last bytes as they are sent to the client, and the end of the member. */
+  packedEnd(bytes: Uint8Array): Uint8Array {
     this.#add(bytes);
     const last = [...this.#head(), ...storedBlocks(bytes, true), gzipTrailer(this.#sum, this.#length)];
     return this.#counted(bytes, this.#framed(last));

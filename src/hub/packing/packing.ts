@@ -19,6 +19,9 @@ const MOST_PIECES = 16;
 /** The memory of a packing besides its blocks and its window. */
 const OVERHEAD = 600;
 
+/** The bytes of no pass. No pass has these. */
+const NO_BYTES = new Uint8Array(0);
+
 /** The epoch of a body or a pass that is in none. */
 export const NO_EPOCH = 0;
 
@@ -58,8 +61,8 @@ export interface Pass {
 
 /** A pass, and its blocks once a body has needed them. */
 interface PackedPass extends Pass {
-  packed?: Block;
-  stored?: Block;
+  packed: Block | undefined;
+  stored: Block | undefined;
 }
 
 /**
@@ -69,7 +72,7 @@ interface PackedPass extends Pass {
  * middle is sent the same passes as stored blocks. When this has cost enough, the next pass begins another epoch, whose
  * first block refers to nothing, so that every body can take it. So no compressor lives from one pass to the next.
  *
- * Invariants: passes begin one after the other, and a pass is over before the next begins. Its bytes are one object, by
+ * Invariants: a pass ends before the next begins. Its bytes are one object, by
  * which `passOf` knows them. The memory may drop everything that is held at any time, which costs bytes and breaks
  * nothing: a window may be any end of the epoch.
  */
@@ -79,8 +82,8 @@ export class Packing implements MeteredTape {
   readonly #window = new SharedWindow();
   /** The block whose memory the next pass may be written into. */
   #draft: StoredBlock | undefined;
-  /** The bytes of the last pass to begin, and the pass. */
-  #bytes: Uint8Array = new Uint8Array(0);
+  /** The bytes of the pass under way, and the pass. */
+  #bytes: Uint8Array = NO_BYTES;
   #pass: PackedPass | undefined;
   #after: Prefix = { sum: 0, length: 0 };
   #epoch = 0;
@@ -94,10 +97,10 @@ export class Packing implements MeteredTape {
   #rests = false;
   #restsUntil = -Infinity;
   /** The packed passes that bodies may have missed, by their start, the oldest first; and their memory. */
-  readonly #passes = new Map<string, PackedPass>();
+  #passes: Map<string, PackedPass> | undefined;
   #passBytes = 0;
   /** The packed pieces of backlogs, the oldest first; and their memory. */
-  readonly #pieces = new Map<string, Piece>();
+  #pieces: Map<string, Piece> | undefined;
   #pieceBytes = 0;
 
   constructor(context: PackingContext) {
@@ -105,42 +108,57 @@ export class Packing implements MeteredTape {
   }
 
   /** Returns memory for the bytes of the next pass. All of it must be written, or none. */
-  readonly allocate = (length: number): Uint8Array => {
+  allocate(length: number): Uint8Array {
     this.#draft = StoredBlock.allocate(length);
     return this.#draft.plain;
-  };
+  }
 
   /**
-   * Begins the next pass.
+   * Begins the next pass. The caller must call `endPass` before it begins another one.
    *
    * @param stretch The stretch that it sends, if readers lag, so that it is held for them.
    */
   beginPass(bytes: Uint8Array, stretch: Stretch | undefined): void {
-    this.#endPass();
     if (stretch === undefined) this.#forgetPasses();
-    const readers = this.#inside + this.#outside;
-    this.#isLarge = readers >= LARGE_GROUP;
+    const [inside, outside] = [this.#inside, this.#outside];
+    this.#inside = this.#outside = 0;
+    this.#isLarge = inside + outside >= LARGE_GROUP;
+    if (bytes.length >= SHORTEST_PASS) this.#rests = !this.#hasTime;
+    if (this.#rests) this.#freeWindow();
+    const isDear = outside > 0 && this.#debt >= RESTART_COST * (inside + outside);
+    const startsEpoch = !this.#rests && (inside === 0 || isDear);
+    if (startsEpoch) this.#startEpoch();
     const before = this.#after;
     this.#after = { sum: this.context.sum(bytes, before.sum), length: before.length + bytes.length };
     this.#bytes = bytes;
-    this.#rests = bytes.length >= SHORTEST_PASS ? !this.#hasTime : this.#rests;
-    if (this.#rests) {
-      this.#rest();
-      this.#pass = { before, after: this.#after, epoch: NO_EPOCH, startsEpoch: false, stretch };
-      if (this.#draft?.plain === bytes) this.#pass.stored = this.#draft;
-      this.#draft = undefined;
-      return;
-    }
+    this.#pass = {
+      before,
+      after: this.#after,
+      epoch: this.#rests ? NO_EPOCH : this.#epoch,
+      startsEpoch,
+      stretch,
+      packed: undefined,
+      stored: this.#draft?.plain === bytes ? this.#draft : undefined,
+    };
     this.#draft = undefined;
-    const startsEpoch = this.#inside === 0 || (this.#outside > 0 && this.#debt >= RESTART_COST * readers);
-    if (startsEpoch) {
-      this.#epoch += 1;
-      this.#debt = 0;
-      this.#window.clear();
-    }
-    this.#inside = this.#outside = 0;
-    this.#pass = { before, after: this.#after, epoch: this.#epoch, startsEpoch, stretch };
-    this.#measure();
+    if (!this.#rests) this.#measure();
+  }
+
+  /** Ends the pass under way: counts what it has cost bodies outside of the epoch, and holds it for bodies that lag. */
+  endPass(): void {
+    const pass = this.#pass;
+    this.#pass = undefined;
+    this.#bytes = NO_BYTES;
+    if (pass?.packed === undefined) return;
+    const { packed, stored, stretch } = pass;
+    if (this.#outside > 0 && stored !== undefined) this.#debt += this.#outside * (stored.length - packed.length);
+    // A stored block that is the packed one too keeps the memory of the log. It is not worth holding.
+    if (stretch === undefined || stored === packed) return;
+    pass.stored = undefined;
+    this.#passes ??= new Map();
+    this.#passes.set(stretch.from, pass);
+    this.#passBytes += packed.held;
+    while (this.#passBytes > MOST_HELD) this.#passBytes -= (dropFirst(this.#passes).packed as Block).held;
   }
 
   /** Whether the pass that begins may be packed. */
@@ -156,9 +174,13 @@ export class Packing implements MeteredTape {
     return false;
   }
 
-  /** Ends the epoch, and frees the window. */
-  #rest(): void {
-    this.#inside = this.#outside = 0;
+  #startEpoch(): void {
+    this.#epoch += 1;
+    this.#debt = 0;
+    this.#window.clear();
+  }
+
+  #freeWindow(): void {
     if (this.#window.held === 0) return;
     this.#window.free();
     this.#measure();
@@ -171,7 +193,7 @@ export class Packing implements MeteredTape {
 
   /** Returns the packed pass that begins at a place, if it is held. */
   passFrom(from: string): Pass | undefined {
-    const pass = this.#pass?.stretch?.from === from ? this.#pass : this.#passes.get(from);
+    const pass = this.#pass?.stretch?.from === from ? this.#pass : this.#passes?.get(from);
     return pass?.packed === undefined ? undefined : pass;
   }
 
@@ -181,7 +203,7 @@ export class Packing implements MeteredTape {
    * @param isInside Whether the body has had the whole epoch so far. Pass `true` for a pass of `passFrom`.
    */
   blockOf(pass: Pass, isInside: boolean): Block {
-    const known: PackedPass = pass;
+    const known = pass as PackedPass;
     if (pass !== this.#pass) return known.packed as Block;
     if (isInside && !this.#rests) {
       this.#inside += 1;
@@ -198,7 +220,7 @@ export class Packing implements MeteredTape {
    * @returns `undefined` if it is short, or if there is no time to pack it.
    */
   piece(key: string, bytes: Uint8Array): Piece | undefined {
-    const known = this.#pieces.get(key);
+    const known = this.#pieces?.get(key);
     if (known !== undefined || bytes.length < SHORTEST_PIECE) return known;
     const { backlogs, counters } = this.context;
     if (!backlogs.isLeft) {
@@ -207,6 +229,7 @@ export class Packing implements MeteredTape {
     }
     const block = this.context.pack(bytes, bytes.subarray(0, 0), backlogs);
     const piece = { block, text: { sum: this.context.sum(bytes, 0), length: bytes.length } };
+    this.#pieces ??= new Map();
     this.#pieces.set(key, piece);
     this.#pieceBytes += block.held;
     if (this.#pieces.size > MOST_PIECES) this.#pieceBytes -= dropFirst(this.#pieces).block.held;
@@ -220,7 +243,7 @@ export class Packing implements MeteredTape {
     this.held = 0;
     this.#window.free();
     this.#forgetPasses();
-    this.#pieces.clear();
+    this.#pieces = undefined;
     this.#pieceBytes = 0;
   }
 
@@ -236,23 +259,8 @@ export class Packing implements MeteredTape {
     return block;
   }
 
-  /** Counts what the last pass has cost bodies outside of the epoch, and holds it for bodies that lag. */
-  #endPass(): void {
-    const pass = this.#pass;
-    if (pass?.packed === undefined) return;
-    if (pass.stored !== undefined) this.#debt += this.#outside * (pass.stored.length - pass.packed.length);
-    // A stored block that is the packed one too keeps the memory of the log. It is not worth holding.
-    if (pass.stretch === undefined || pass.stored === pass.packed) return;
-    delete pass.stored;
-    this.#passes.set(pass.stretch.from, pass);
-    this.#passBytes += pass.packed.held;
-    while (this.#passBytes > MOST_HELD) this.#passBytes -= (dropFirst(this.#passes).packed as Block).held;
-  }
-
   #forgetPasses(): void {
-    // Clearing a map allocates, even an empty one.
-    if (this.#passBytes === 0) return;
-    this.#passes.clear();
+    this.#passes = undefined;
     this.#passBytes = 0;
   }
 

@@ -258,6 +258,9 @@ describe("a publisher that awaits", () => {
   });
 
   test("loses no reader on a web-standard response, however large the messages", async () => {
+    // The publisher waits for a second at most by this clock, and a busy machine may need longer.
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
     const hub = new Hub();
     const followers = await Promise.all(
       Array.from({ length: 8 }, async () => (await followHub(hub, "topic=t")).begun()),

@@ -13,9 +13,9 @@ test("a body has the checksum of the piece that it was sent, even if it has aske
   for (const text of [first, "the price of foo ".repeat(60)]) {
     const body = new PackedBody(packing, false);
     const sent = [
-      body.write(bytesOf("own ")),
-      body.write(bytesOf(text), { key: "piece", pass: undefined }),
-      body.end(bytesOf(" end")),
+      body.packed(bytesOf("own ")),
+      body.packed(bytesOf(text), { key: "piece", pass: undefined }),
+      body.packedEnd(bytesOf(" end")),
     ];
     expect(gunzip(Buffer.concat(sent)).toString()).toBe(`own ${first} end`);
   }
