@@ -6,6 +6,7 @@ import { isAdmission, type Admission, type Decision } from "../../hub/admission/
 import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
 import type { Endpoint } from "../../hub/endpoint.ts";
 import type { RequestOptions } from "../../hub/request-options.ts";
+import { Http2Sink } from "./http2-sink.ts";
 import {
   destroyResponse,
   discardBody,
@@ -92,6 +93,8 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
 ): (request: Request, response: NodeResponse) => Promise<void> {
   assertInteger("maxStreamsPerConnection", maxStreamsPerConnection, 1, Number.MAX_SAFE_INTEGER);
   const sessions = new SessionLimit(maxStreamsPerConnection);
+  // One for all requests, since each stream keeps it.
+  const report: Report = (error) => hub._report(error);
   const answerOne = (request: Request, response: NodeResponse): Promise<void> => {
     let mayDetach = true;
     const optionsOf = (): RequestOptions | PromiseLike<RequestOptions> => {
@@ -107,7 +110,7 @@ export function nodeHandler<Request extends NodeRequest = NodeRequest>(
       if (hub._readsBodies === true) discardBody(request);
       // A function of the options has had the request, and may have kept it.
       const sole = typeof options === "function" ? undefined : listener;
-      execute(response, decision, { mayDetach, sole, report: (error) => hub._report(error) });
+      execute(response, decision, { mayDetach, sole, report });
     };
     const deciding = hub._decide(new RequestView(request), optionsOf);
     if (isPromiseLike(deciding)) return Promise.resolve(deciding).then(executeOne);
@@ -198,21 +201,27 @@ function begin(
   open: Admission["open"],
   { mayDetach, sole, report }: Execution,
 ): void {
-  const { socket } = response;
-  // TCP probes only a connection that is silent, and the options cost system calls. The socket of a mocked response, such
-  // as those of `fastify.inject`, may lack the method.
-  const isSilent = heartbeatMs === 0 || heartbeatMs > KEEP_ALIVE_MS;
-  if (isSilent && typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  // TCP probes only a connection that is silent, and the options cost system calls.
+  if (heartbeatMs === 0 || heartbeatMs > KEEP_ALIVE_MS) setKeepAlive(response);
   if (wire === "poll") {
     setHead(response, 200, headers);
     openBatch(response, open, report);
     return;
   }
-  if (socket !== null && !("stream" in response)) closeIfQueued(socket);
+  if (!("stream" in response) && response.socket !== null) closeIfQueued(response.socket);
   if (SocketSink.fits(response, headers, isPacked)) {
     SocketSink.open(response, { ...headObject(headers) }, mayDetach, sole, open, report);
     return;
   }
+  if (Http2Sink.fits(response)) {
+    Http2Sink.open(response, headObject(headers), open, report);
+    return;
+  }
   setHead(response, 200, headers);
   openStream(response, open, report);
+}
+
+/** Has TCP probe the client. The socket of a mocked response, such as those of `fastify.inject`, may lack the method. */
+function setKeepAlive({ socket }: NodeResponse): void {
+  if (typeof socket?.setKeepAlive === "function") socket.setKeepAlive(true, KEEP_ALIVE_MS);
 }

@@ -32,7 +32,7 @@ export class SessionLimit {
       return false;
     }
     this.#open.set(session, open + 1);
-    stream.once("close", () => this.#open.set(session, (this.#open.get(session) ?? 1) - 1));
+    stream.on("close", () => this.#open.set(session, (this.#open.get(session) ?? 1) - 1));
     return true;
   }
 }

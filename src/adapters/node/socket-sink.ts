@@ -1,6 +1,7 @@
 import { ServerResponse, type OutgoingHttpHeaders } from "node:http";
 import type { Socket } from "node:net";
 import type { OpenStream, Sink } from "../../hub/delivery/sink.ts";
+import { asBuffer } from "./as-buffer.ts";
 import { detachLater } from "./detach/detach.ts";
 import {
   connectionOf,
@@ -12,14 +13,9 @@ import {
 } from "./detach/socket-symbols.ts";
 import { detachableConnection } from "./detach/node-internals.ts";
 import { isSoleListener, type RequestListener } from "./detach/sole-listener.ts";
+import { isNode } from "./is-node.ts";
 import type { NodeResponse } from "./node-response.ts";
 import { closeConnection } from "./response-sinks.ts";
-
-/**
- * Whether this is Node itself. Bun's and Deno's `node:http` have sockets of their own kind: Bun's `socket.write` returns
- * true and buffers, whatever the client reads, while its `response.write` has real backpressure.
- */
-const isNode = process.versions["bun"] === undefined && process.versions["deno"] === undefined;
 
 /** The end of a body in chunked coding (RFC 9112, 7.1). */
 const LAST_CHUNK = "0\r\n\r\n";
@@ -161,19 +157,4 @@ function onClose(this: ServerResponse & MarkedResponse): void {
   }
   const connection = this[connectionOf];
   if (connection !== undefined) closeConnection(this, connection, this[reportOf]);
-}
-
-let bytesOfBuffer: Uint8Array | undefined;
-let buffer: Buffer = Buffer.alloc(0);
-
-/**
- * Returns bytes as a `Buffer`. The same bytes go to one socket after another, and a socket would make a `Buffer` of
- * them each time.
- */
-function asBuffer(bytes: Uint8Array): Buffer {
-  if (bytes !== bytesOfBuffer) {
-    bytesOfBuffer = bytes;
-    buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  }
-  return buffer;
 }

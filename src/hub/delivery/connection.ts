@@ -212,7 +212,8 @@ export class Connection extends Progress implements Subscription, Member, OpenSt
   }
 
   #endPass(messages: number, wantsMore: boolean): void {
-    if (this.#over || this.#endIfDone(messages)) return;
+    // The logs are asked once for all members: after a write their memory is no longer in the cache of the core.
+    if (this.#over || this.#endIfDone(messages, this.group.passHasEnd)) return;
     // After a batch, hooks of other connections run first: one of them may have made this connection lag.
     if (!wantsMore && this.cursors === undefined) this.fallBehind();
   }
@@ -287,9 +288,11 @@ export class Connection extends Progress implements Subscription, Member, OpenSt
   /**
    * Ends a stream whose topics have all ended and a poll that has received messages, and recycles a connection that has
    * sent enough bytes.
+   *
+   * @param mayBeComplete `false` if its topics cannot all have ended.
    */
-  #endIfDone(messages: number): boolean {
-    if (this.isComplete) this.end("gone", null);
+  #endIfDone(messages: number, mayBeComplete = true): boolean {
+    if (mayBeComplete && this.isComplete) this.end("gone", null);
     else if (this.wire === "poll") {
       if (messages > 0) this.end("poll", 0);
     } else if (this.isUsedUp) this.end("recycle", 0);

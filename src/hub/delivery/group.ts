@@ -38,6 +38,8 @@ export class Group implements Follower, BatchSource {
   isQueued = false;
   /** The number of its connections, members and others. */
   connections = 0;
+  /** Whether a topic had ended when the last pass began, so that the pass may have sent members all of their topics. */
+  passHasEnd = false;
   /** The members' place once the pass under way is over. */
   #cursors: Cursors;
   /** The place of members that the pass under way has not reached. The two objects change their roles with each pass. */
@@ -279,6 +281,7 @@ export class Group implements Follower, BatchSource {
       this.packing?.beginPass(this.#pass, batch && this.#missedStretch(batch));
     }
     this.#passNumber += 1;
+    this.passHasEnd = this.hasEnded;
     this.#members.next = this.#members.first;
     this.#isCollecting = this.#pass !== "serve" && this.#batch.isWorth(this.connections);
     this.#isAnyLeftOut = false;

@@ -19,12 +19,17 @@ interface Served extends NotedHub {
   readonly session: ClientHttp2Session;
 }
 
-async function serveHttp2(options: HubOptions = {}, limits: NodeHandlerLimits = {}): Promise<Served> {
+async function serveHttp2(
+  options: HubOptions = {},
+  limits: NodeHandlerLimits = {},
+  prepare: (response: http2.Http2ServerResponse) => void = () => undefined,
+): Promise<Served> {
   const noted = notedHub({ heartbeatMs: 0, ...options });
   const handle = nodeHandler(noted.hub, {}, limits);
   const open = new Set<http2.Http2ServerResponse>();
   const server = http2.createServer((request, response) => {
     open.add(response);
+    prepare(response);
     response.stream.on("close", () => open.delete(response));
     void handle(request, response);
   });
@@ -124,6 +129,35 @@ describe("streams of one connection", () => {
     await until(() => closed);
     expect(streams.map(({ stream }) => stream.rstCode)).toEqual([NGHTTP2_NO_ERROR, NGHTTP2_NO_ERROR]);
     await expectAllGone(served, "gone");
+  });
+});
+
+describe("a stream", () => {
+  test("is written past its response", async () => {
+    const write = vi.spyOn(http2.Http2ServerResponse.prototype, "write");
+    onTestFinished(() => {
+      write.mockRestore();
+    });
+    const served = await serveHttp2();
+    const [stream] = (await streamsOf(served, 1)) as [Stream];
+    await served.hub.topic("a").publish("kiki");
+    await until(() => stream.body.includes("kiki"));
+    expect(write).not.toHaveBeenCalled();
+  });
+
+  test("is written by a middleware that has changed the response", async () => {
+    const written: string[] = [];
+    const served = await serveHttp2({}, {}, (response) => {
+      const write = response.write.bind(response);
+      Reflect.set(response, "write", (bytes: Uint8Array) => {
+        written.push(Buffer.from(bytes).toString());
+        return write(bytes);
+      });
+    });
+    const [stream] = (await streamsOf(served, 1)) as [Stream];
+    await served.hub.topic("a").publish("kiki");
+    await until(() => stream.body.includes("kiki"));
+    expect(written.join("")).toBe(stream.body);
   });
 });
 
