@@ -17,8 +17,9 @@ const MAX_WAIT_MS = 2000;
  *   followed. Rejects with `ERR_TOPIC_UNKNOWN` if the longest time is over by then.
  */
 export function awaitBeginning(topics: readonly LiveTopic[]): number | Promise<number> {
+  if (!topics.some(({ isAwaited }) => isAwaited)) return now();
   const lives = topics.filter(({ isAwaited }) => isAwaited).map(({ life }) => life as FiniteLife);
-  const timeoutMs = Math.max(0, ...lives.map(({ settings }) => settings.startTimeoutMs));
+  const timeoutMs = Math.max(...lives.map(({ settings }) => settings.startTimeoutMs));
   const startBy = now() + timeoutMs;
   if (lives.length < topics.length) return startBy;
   return new Promise((resolve, reject) => {
