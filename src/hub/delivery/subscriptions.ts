@@ -252,7 +252,8 @@ function resumePointsOf(
   policies: readonly OverflowPolicy[],
   group: Group,
 ): ResumePoint[] {
-  for (const { log } of topics) log.trim(now());
+  const time = now();
+  for (const { log } of topics) log.trim(time);
   const { newest } = group;
   return topics.map((topic, i) => {
     const { name, log } = topic;
