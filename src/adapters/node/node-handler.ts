@@ -209,8 +209,9 @@ function begin(
     return;
   }
   if (socket !== null && !("stream" in response)) closeIfQueued(socket);
-  if (SocketSink.fits(response, headers, isPacked)) {
-    SocketSink.open(response, { ...headObject(headers) }, mayDetach, sole, open, report);
+  const head = headObject(headers);
+  if (SocketSink.fits(response, head, isPacked)) {
+    SocketSink.open(response, { ...head }, mayDetach, sole, open, report);
     return;
   }
   setHead(response, 200, headers);
