@@ -125,6 +125,7 @@ export class Capacity {
   }
 
   #endReservations(): void {
+    if (this.#reserved.size === 0) return;
     const time = now();
     while (this.#reserved.size > 0 && this.#reserved.peek() <= time) this.#reserved.shift();
   }

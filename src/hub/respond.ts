@@ -61,20 +61,16 @@ function unknownLength(): ReadableStream<BufferSource> {
   return new ReadableStream<BufferSource>({ pull: (controller) => controller.close() }, { highWaterMark: 0 });
 }
 
-function streamResponse(
-  request: Request,
-  { headers, open }: Admission,
-  completed: PromiseLike<unknown> | undefined,
-): Response {
+function streamResponse(request: Request, admission: Admission, completed: PromiseLike<unknown> | undefined): Response {
   const sink = new StreamSink(request, completed);
   const body = new ReadableStream<Uint8Array>(sink, new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }));
-  sink.attach(open(sink));
-  return new Response(body as ReadableStream<BufferSource>, { headers });
+  sink.attach(admission.open(sink));
+  return new Response(body as ReadableStream<BufferSource>, { headers: admission.headers });
 }
 
 function batchResponse(
   request: Request,
-  { headers, open }: Admission,
+  admission: Admission,
   completed: PromiseLike<unknown> = Promise.resolve(),
 ): Promise<Response> {
   return new Promise((resolve) => {
@@ -83,9 +79,11 @@ function batchResponse(
       // A batch can be complete before `open` has returned the connection.
       completed.then(release, release);
       request.signal.removeEventListener("abort", onAbort);
-      resolve(body === undefined ? new Response(null, { status: 500 }) : new Response(body, { headers }));
+      resolve(
+        body === undefined ? new Response(null, { status: 500 }) : new Response(body, { headers: admission.headers }),
+      );
     });
-    const connection = open(sink);
+    const connection = admission.open(sink);
     function onAbort(): void {
       connection.gone();
       resolve(abandoned());

@@ -209,12 +209,13 @@ function begin(
     return;
   }
   if (!("stream" in response) && response.socket !== null) closeIfQueued(response.socket);
-  if (SocketSink.fits(response, headers, isPacked)) {
-    SocketSink.open(response, { ...headObject(headers) }, mayDetach, sole, open, report);
+  const head = headObject(headers);
+  if (SocketSink.fits(response, head, isPacked)) {
+    SocketSink.open(response, { ...head }, mayDetach, sole, open, report);
     return;
   }
   if (Http2Sink.fits(response)) {
-    Http2Sink.open(response, headObject(headers), open, report);
+    Http2Sink.open(response, head, open, report);
     return;
   }
   setHead(response, 200, headers);

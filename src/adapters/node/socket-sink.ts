@@ -45,9 +45,10 @@ export class SocketSink implements Sink {
    * Returns whether a response can be written to in this way: on Node itself, on HTTP/1.1, first in line on its connection, and changed
    * by no other code, such as middleware that compresses.
    *
+   * @param head The headers of the hub.
    * @param isPacked Whether the hub compresses the body, so that its headers name a coding.
    */
-  static fits(response: NodeResponse, headers: Headers, isPacked: boolean): response is ServerResponse {
+  static fits(response: NodeResponse, head: OutgoingHttpHeaders, isPacked: boolean): response is ServerResponse {
     return (
       isNode &&
       response instanceof ServerResponse &&
@@ -56,7 +57,7 @@ export class SocketSink implements Sink {
       response.write === ServerResponse.prototype.write &&
       response.end === ServerResponse.prototype.end &&
       !response.hasHeader("content-encoding") &&
-      (isPacked || !headers.has("content-encoding")) &&
+      (isPacked || head["content-encoding"] === undefined) &&
       !response.hasHeader("transfer-encoding")
     );
   }

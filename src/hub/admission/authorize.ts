@@ -49,7 +49,7 @@ export function authorize(
   topics: readonly string[],
   context: unknown,
 ): Grant | PromiseLike<Grant> {
-  if (settings.authorize === undefined) return grantOf(true, topics);
+  if (settings.authorize === undefined) return fullGrant(topics);
   const failed = (error: unknown): never => {
     throw failure(settings, error);
   };
@@ -103,7 +103,7 @@ function grantOf(answer: Authorization, asked: readonly string[]): Grant {
   const given = typeof answer === "object" ? answer : { status: answer };
   if ("status" in given) {
     if (given.status !== true) throw refusalOf(given);
-    return { identity: undefined, topics: asked, removed: [], expiresAt: null };
+    return fullGrant(asked);
   }
   const { identity, topics = asked, expiresAt = null } = given;
   const isAllowed = (topic: string): boolean => topics.includes(topic);
@@ -111,6 +111,11 @@ function grantOf(answer: Authorization, asked: readonly string[]): Grant {
   if (grant.topics.length === 0) throw forbidden();
   assertNotExpired(grant);
   return grant;
+}
+
+/** Returns the permission to follow all topics, without an end. */
+function fullGrant(topics: readonly string[]): Grant {
+  return { identity: undefined, topics, removed: [], expiresAt: null };
 }
 
 function refusalOf({ status, retryAfterMs }: { status: boolean | number; retryAfterMs?: number }): CometError {

@@ -13,12 +13,13 @@ const MAX_WAIT_MS = 2000;
 /**
  * Waits until a publisher has begun one of the topics, or for 2 s: then the client waits on the open stream.
  *
- * @returns The time until which the client waits, in milliseconds of the hub's clock; at once where a topic can be
- *   followed. Rejects with `ERR_TOPIC_UNKNOWN` if the longest time is over by then.
+ * @returns The time until which the client waits, in milliseconds of the hub's clock, 0 if it waits for nothing;
+ *   at once where a topic can be followed. Rejects with `ERR_TOPIC_UNKNOWN` if the longest time is over by then.
  */
 export function awaitBeginning(topics: readonly LiveTopic[]): number | Promise<number> {
+  if (!topics.some(({ isAwaited }) => isAwaited)) return 0;
   const lives = topics.filter(({ isAwaited }) => isAwaited).map(({ life }) => life as FiniteLife);
-  const timeoutMs = Math.max(0, ...lives.map(({ settings }) => settings.startTimeoutMs));
+  const timeoutMs = Math.max(...lives.map(({ settings }) => settings.startTimeoutMs));
   const startBy = now() + timeoutMs;
   if (lives.length < topics.length) return startBy;
   return new Promise((resolve, reject) => {

@@ -18,9 +18,9 @@ export interface Admission {
    * Opens the stream on a sink. The adapter must call `drained` on the stream when the sink drains, and `gone` when
    * the sink is closed.
    */
-  readonly open: (sink: Sink) => OpenStream;
+  open(sink: Sink): OpenStream;
   /** Releases the reserved place, because the client has disconnected. */
-  readonly release: () => void;
+  release(): void;
 }
 
 /**

@@ -25,7 +25,8 @@ import { RequestRate } from "./request-rate.ts";
 import { refusal } from "./refusal.ts";
 import { Rejection } from "./rejection.ts";
 import { merged, StreamHeaders, withoutContent } from "./stream-headers.ts";
-import { chooseWire, readMode, readRequest } from "./read-request.ts";
+import { chooseWire, noPositions, readMode, readRequest } from "./read-request.ts";
+import { ReservedStream } from "./reserved-stream.ts";
 import type { SurfaceStream } from "./surface-stream.ts";
 import { plainComet, type WireChoice } from "./wire-choice.ts";
 
@@ -81,19 +82,23 @@ export class Gate {
     optionsOf: () => RequestOptions | PromiseLike<RequestOptions>,
     surface?: SurfaceStream,
   ): Decision | PromiseLike<Decision> {
-    const failed = (error: unknown): Decision => {
-      this.#settings.onError(error);
-      this.#counters.rejected += 1;
-      const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
-      const isDocument = isForDocument(request.headers);
-      return withoutBody(request, refusal(problem, isDocument ? plainComet : undefined, this.#settings, {}, 0));
-    };
     try {
       const decision = andThen(optionsOf(), (options) => this.#decide(request, options, surface));
-      return isPromiseLike(decision) ? decision.then(undefined, failed) : decision;
+      return isPromiseLike(decision)
+        ? decision.then(undefined, (error: unknown) => this.#fail(request, error))
+        : decision;
     } catch (error) {
-      return failed(error);
+      return this.#fail(request, error);
     }
+  }
+
+  /** Reports a mistake of the application, and answers with 500. */
+  #fail(request: HubRequest, error: unknown): Answer {
+    this.#settings.onError(error);
+    this.#counters.rejected += 1;
+    const problem = new CometError("ERR_HANDLER", "The server failed to answer this request.");
+    const isDocument = isForDocument(request.headers);
+    return withoutBody(request, refusal(problem, isDocument ? plainComet : undefined, this.#settings, {}, 0));
   }
 
   /**
@@ -148,8 +153,8 @@ export class Gate {
       assertRate(waitMs);
       const wire = choice;
       const stream = readRequest(request, query, wire, settings, options, surface);
-      const claim = { identity: undefined, address, isReturning: isReturning(stream) };
-      if (surface?.needsRoom !== false) this.#capacity.assertRoom(claim);
+      const unnamed = { identity: undefined, address, isReturning: isReturning(stream) };
+      if (surface?.needsRoom !== false) this.#capacity.assertRoom(unnamed);
       const decision = andThen(authorize(settings, request, stream.topics, options.context), (grant) => {
         const { topics } = grant;
         callApplication(settings, () => topics.forEach((topic) => this.#topics.assertTopic(topic)));
@@ -163,11 +168,11 @@ export class Gate {
         const headers = this.#headers.of({ given: own, contentType, document, coding, crossOrigin }, options);
         const allowed = { ...stream, topics, isPacked: coding === "gzip" };
         const name = grant.identity ?? options.identity;
-        const identity = name === undefined ? undefined : copyText(name);
+        const claim = name === undefined ? unnamed : { ...unnamed, identity: copyText(name) };
         const enter = (opensStream: boolean): Decision | PromiseLike<Decision> => {
           if (!opensStream) return { status: 204, headers: withoutContent(headers), body: "" };
-          if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, { ...claim, identity });
-          this.#capacity.assertRoom({ ...claim, identity });
+          if (request.method !== "HEAD") return this.admit(allowed, headers, options, grant, claim);
+          this.#capacity.assertRoom(claim);
           return { status: 200, headers, body: "" };
         };
         return andThen(surface?.act() ?? true, enter);
@@ -195,12 +200,13 @@ export class Gate {
   ): Decision | PromiseLike<Decision> {
     this.#capacity.assertRoom(claim);
     const remembered = stream.topics.filter((name) => this.#topics.isExpired(name));
-    const kept = stream.topics.filter((name) => !remembered.includes(name));
-    const positions = stream.positions === "unreadable" ? new Map() : stream.positions;
+    const kept = remembered.length === 0 ? stream.topics : stream.topics.filter((name) => !remembered.includes(name));
+    const positions = stream.positions === "unreadable" ? noPositions : stream.positions;
     const holding = callApplication(this.#settings, () => this.#topics.hold(kept, positions, stream.from));
     return andThen(holding, ({ topics: held, starts, release }) => {
-      const topics = held.filter(({ isExpired }) => !isExpired);
-      const expired = [...remembered, ...held.filter(({ isExpired }) => isExpired).map(({ name }) => name)];
+      const lost = held.filter(({ isExpired }) => isExpired);
+      const topics = lost.length === 0 ? held : held.filter(({ isExpired }) => !isExpired);
+      const expired = lost.length === 0 ? remembered : [...remembered, ...lost.map(({ name }) => name)];
       if (topics.length === 0) {
         release();
         throw expiredTopic();
@@ -209,41 +215,33 @@ export class Gate {
         release();
         return { status: 204, headers: withoutContent(headers), body: "" };
       }
-      let leave = release;
-      const admit = (startBy: number, place: Place): Admission => {
+      let place: Place | undefined;
+      const fail = (error: unknown): never => {
+        place?.free(false);
+        release();
+        throw error;
+      };
+      const reserve = (startBy: number, taken: Place): Admission => {
         // The broker and the publisher may have taken their time.
         assertNotExpired(grant);
         const { removed, expiresAt } = grant;
         const { identity } = claim;
-        const client = { identity, context, overflow, removed, expired, starts, startBy, expiresAt, place };
-        return {
+        const client = { identity, context, overflow, removed, expired, starts, startBy, expiresAt, place: taken };
+        const heartbeatMs = stream.format.heartbeat === "" ? 0 : this.#settings.heartbeatMs;
+        return new ReservedStream(this.#subscriptions, {
           headers,
-          wire: stream.format.wire,
-          heartbeatMs: stream.format.heartbeat === "" ? 0 : this.#settings.heartbeatMs,
-          isPacked: stream.isPacked,
-          open: (sink) => {
-            try {
-              return this.#subscriptions.open(topics, stream, client, sink);
-            } finally {
-              release();
-            }
-          },
-          release: leave,
-        };
-      };
-      const fail = (error: unknown): never => {
-        leave();
-        throw error;
+          heartbeatMs,
+          topics,
+          request: stream,
+          client,
+          release,
+        });
       };
       try {
-        const place = this.#capacity.take(claim);
-        leave = () => {
-          place.free(false);
-          release();
-        };
+        const taken = (place = this.#capacity.take(claim));
         const beginning = awaitBeginning(topics);
-        if (!isPromiseLike(beginning)) return admit(beginning, place);
-        return beginning.then((startBy) => admit(startBy, place)).catch(fail);
+        if (!isPromiseLike(beginning)) return reserve(beginning, taken);
+        return beginning.then((startBy) => reserve(startBy, taken)).catch(fail);
       } catch (error) {
         return fail(error);
       }
@@ -274,7 +272,7 @@ function expiredTopic(): CometError {
 
 /** Returns whether a client resumes one of its topics. */
 function isReturning({ topics, positions }: Pick<StreamRequest, "topics" | "positions">): boolean {
-  return positions !== "unreadable" && topics.some((topic) => positions.has(topic));
+  return positions !== "unreadable" && positions.size > 0 && topics.some((topic) => positions.has(topic));
 }
 
 /**

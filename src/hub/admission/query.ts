@@ -44,7 +44,6 @@ export class Query {
 
   /** Returns the value of a parameter. @throws {CometError} `ERR_PARAMETER` if it is repeated. */
   single(name: Parameter): string | undefined {
-    if (!this.#parameters.has(name)) return undefined;
     const values = this.all(name);
     if (values.length > 1) throw new CometError("ERR_PARAMETER", `The parameter ${name} must not be repeated.`);
     return values[0];

@@ -8,7 +8,7 @@
 
 import { CometError, describe } from "../../core/errors.ts";
 import { jittered } from "../../core/jitter.ts";
-import { checkTopicName, parsePositions } from "../../log/position.ts";
+import { checkTopicName, parsePositions, type Positions } from "../../log/position.ts";
 import { parseStart } from "../../log/start.ts";
 import { checkCallback } from "../../wire/script-frame.ts";
 import { managedCometFormat, plainCometFormat } from "../../wire/comet-format.ts";
@@ -26,6 +26,9 @@ import type { SurfaceStream } from "./surface-stream.ts";
 import { isListener, plainComet, type WireChoice } from "./wire-choice.ts";
 
 const wires = ["ndjson", "sse", "comet", "poll"] as const;
+
+/** The positions of a client that has none. */
+export const noPositions: Positions = new Map();
 
 /**
  * Returns the wire of a request, named or negotiated.
@@ -100,7 +103,7 @@ function readPositions(request: HubRequest, query: Query, maxLength: number): St
   // A space stands for a percent sign: PROTOCOL.md, section 3.
   const parameter = query.single("lastEventId")?.replaceAll(" ", "%");
   const header = request.headers.get("last-event-id");
-  if (!header) return parameter ? parsePositions(parameter, maxLength) : new Map();
+  if (!header) return parameter ? parsePositions(parameter, maxLength) : noPositions;
   try {
     return parsePositions(header, maxLength);
   } catch {

@@ -32,7 +32,11 @@ export class StreamHeaders {
   of(head: StreamHead, options: RequestOptionsWithPolicy): Headers {
     if (hasOwn(head, options)) return this.#make(head, options);
     const { contentType, document, coding } = head;
-    const key = `${contentType}\n${coding}\n${document === undefined ? "" : (document.target ?? "document")}`;
+    // Most streams have the content type alone, whose text need not be made.
+    const key =
+      document === undefined && coding === "none"
+        ? contentType
+        : `${contentType}\n${coding}\n${document === undefined ? "" : (document.target ?? "document")}`;
     let headers = this.#shared.get(key);
     if (headers === undefined) this.#shared.set(key, (headers = this.#make(head, options)));
     return headers;

@@ -14,25 +14,27 @@ import type { BatchSource } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { StreamClient } from "./stream-request.ts";
+import { TextBlock } from "./text-block.ts";
 
 /** The state in which each topic opens. */
 export type OpenStates = { readonly [topic: string]: OpenState };
 
-/** The states of the connection that was opened last. Most connections of a group open in the same states. */
-let lastGroup: BatchSource | undefined;
-let lastPoints: readonly ResumePoint[];
-let lastStates: OpenStates;
+/** The states of the connection that was opened last, and their number. Most connections open in the same states. */
+let lastStates: OpenStates = {};
+let lastCount = 0;
 
 /** Returns the states of a connection, by topic. Connections share the object, which is frozen. */
-export function openStates(group: BatchSource, points: readonly ResumePoint[]): OpenStates {
-  const isKnown = group === lastGroup && points.every(({ state }, i) => state === lastPoints[i]?.state);
+export function openStates({ logs }: BatchSource, points: readonly ResumePoint[]): OpenStates {
+  const isKnown =
+    points.length === lastCount && points.every(({ state }, i) => lastStates[(logs[i] as Log).topic] === state);
   if (!isKnown) {
-    lastStates = Object.freeze(Object.fromEntries(points.map(({ state }, i) => [(group.logs[i] as Log).topic, state])));
-    lastGroup = group;
-    lastPoints = points;
+    lastStates = Object.freeze(Object.fromEntries(points.map(({ state }, i) => [(logs[i] as Log).topic, state])));
+    lastCount = points.length;
   }
   return lastStates;
 }
+
+const block = new TextBlock();
 
 /** The inputs of the beginning of a stream. */
 export interface Opening {
@@ -66,7 +68,7 @@ export function openingBytes(opening: Opening, counters: HubCounters): Uint8Arra
   }
   for (const topic of client.expired) text += format.control("missing", { topic, status: 410 }, "");
   const place = placeAtOpening(group, cursors);
-  return place === undefined ? utf8(text) : joinBytes([utf8(text), place]);
+  return place === undefined ? block.encode(text) : joinBytes([utf8(text), place]);
 }
 
 function openItem({ group, cursors, states, client, finite, heartbeatMs }: Opening): OpenItem {

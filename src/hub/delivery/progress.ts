@@ -90,9 +90,10 @@ export abstract class Progress extends Output {
   /** Whether it has sent all of its topics up to their ends. */
   protected get isComplete(): boolean {
     const { logs, hasEnded } = this.group;
-    const forgotten = this.#backlog?.forgotten ?? [];
-    if (!hasEnded && forgotten.length === 0 && this.#awaited?.isReported !== true) return false;
-    return logs.every((log, i) => this.hasEnd(i) || forgotten.includes(log) || this.#awaited?.lacks(log) === true);
+    const forgotten = this.#backlog?.forgotten;
+    if (!hasEnded && !forgotten?.length && this.#awaited?.isReported !== true) return false;
+    const lacks = (log: Log): boolean => forgotten?.includes(log) === true || this.#awaited?.lacks(log) === true;
+    return logs.every((log, i) => this.hasEnd(i) || lacks(log));
   }
 
   /** Whether it has sent messages which the members of its group have not. */
@@ -165,9 +166,10 @@ function startOf(group: Group, points: readonly ResumePoint[]): Cursors {
     group.logs,
     points.map(({ cursor }) => cursor),
   );
-  points.forEach(({ cursor, position }, i) => {
+  for (let i = 0; i < points.length; i += 1) {
+    const { cursor, position } = points[i] as ResumePoint;
     if (position !== undefined) cursors.move(i, cursor, position);
-  });
+  }
   return cursors;
 }
 

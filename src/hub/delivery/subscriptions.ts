@@ -109,6 +109,8 @@ export class Subscriptions {
         ? this.#groups.join(format, topics, this.#packing)
         : this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
       const packed = group.packing && new PackedSink(sink, group.packing, group);
+      const time = now();
+      for (const { log } of topics) log.trim(time);
       const resumePoints = resumePointsOf(topics, request, client, policies, group);
       this.#counters.opened += 1;
       connection = new Connection(this.#context, packed ?? sink, {
@@ -119,7 +121,7 @@ export class Subscriptions {
         resumePoints,
         policies,
         awaited: topics.filter(({ isAwaited }) => isAwaited),
-        recycleAt: now() + this.#ageOf(format.wire, request.maxAgeMs),
+        recycleAt: time + this.#ageOf(format.wire, request.maxAgeMs),
         limits: format.wire === "comet" ? this.#cometLimits : this.#limits,
       });
       this.#begin(connection, topics, resumePoints, client, request.waits);
@@ -252,7 +254,6 @@ function resumePointsOf(
   policies: readonly OverflowPolicy[],
   group: Group,
 ): ResumePoint[] {
-  for (const { log } of topics) log.trim(now());
   const { newest } = group;
   return topics.map((topic, i) => {
     const { name, log } = topic;
