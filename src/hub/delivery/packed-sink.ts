@@ -62,9 +62,11 @@ export class PackedSink extends PackedBody implements Sink, BatchSource {
   }
 
   write(bytes: Uint8Array): boolean {
-    const piece = this.#piece?.bytes === bytes ? this.#piece : undefined;
-    this.#piece = undefined;
-    return this.#sink.write(bytes.length === 0 ? bytes : this.#withPiece(bytes, piece));
+    const piece = this.#piece;
+    // Most writes are passes: they change no more than they must, since the memory is in no cache.
+    if (piece !== undefined) this.#piece = undefined;
+    if (bytes.length === 0) return this.#sink.write(bytes);
+    return this.#sink.write(piece?.bytes === bytes ? this.#withPiece(bytes, piece) : this.packed(bytes));
   }
 
   end(bytes: Uint8Array): void {
@@ -75,8 +77,8 @@ export class PackedSink extends PackedBody implements Sink, BatchSource {
     this.#sink.destroy();
   }
 
-  #withPiece(bytes: Uint8Array, piece: NextPiece | undefined): Uint8Array {
-    const from = piece?.from ?? 0;
+  #withPiece(bytes: Uint8Array, piece: NextPiece): Uint8Array {
+    const { from } = piece;
     if (from === 0) return this.packed(bytes, piece);
     // The bytes before the piece belong to this connection alone.
     const own = this.packed(bytes.subarray(0, from));

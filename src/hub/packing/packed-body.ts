@@ -4,6 +4,9 @@ import type { Block } from "./block.ts";
 import { combineSums, GZIP_HEAD, gzipTrailer, storedBlocks } from "./gzip.ts";
 import { NO_EPOCH, type Packing, type Pass, type Prefix } from "./packing.ts";
 
+/** The length of the group's text where no row of passes is going on. */
+const NO_ROW = -1;
+
 /** A part of a backlog that a body is about to be sent. */
 export interface BacklogPiece {
   /** Its name: pieces of one group with equal names have equal bytes. */
@@ -20,8 +23,8 @@ export interface BacklogPiece {
  * It knows what its client has had, so it alone decides whether a block may be sent. A block of a pass may refer to the
  * passes of its epoch, if the client has had all of these in a row, with nothing of its own in between.
  *
- * The checksum costs nothing while passes follow one another: it is that of the group's text, from `#from` to `#at`, and
- * is combined with the body's own when the row ends.
+ * The checksum costs nothing while passes follow one another: it is that of the group's text, from `#from` on, and is
+ * combined with the body's own when the row ends.
  */
 export class PackedBody {
   readonly #packing: Packing;
@@ -29,8 +32,13 @@ export class PackedBody {
   #hasBegun = false;
   /** The epoch that the client has had all of. */
   #epoch = NO_EPOCH;
-  /** The group's text after the last pass of the row, and before the row; `undefined` if there is none. */
-  #at: Prefix | undefined;
+  /**
+   * The length and checksum of the group's text after the last pass of the row. They are numbers, since each pass writes
+   * them: V8 keeps a list of old objects that refer to a new one.
+   */
+  #atLength = NO_ROW;
+  #atSum = 0;
+  /** The group's text before the row; `undefined` if there is none. */
   #from: Prefix | undefined;
   /** The checksum and length of what the client has had, without the row of passes that is going on. */
   #sum = 0;
@@ -62,16 +70,17 @@ export class PackedBody {
   }
 
   #canRead(pass: Pass): boolean {
-    return pass.startsEpoch || (this.#at === pass.before && this.#epoch === pass.epoch);
+    return pass.startsEpoch || (this.#atLength === pass.before.length && this.#epoch === pass.epoch);
   }
 
   #shared(pass: Pass): Uint8Array {
     const isInside = this.#canRead(pass);
-    if (this.#at !== pass.before) {
+    if (this.#atLength !== pass.before.length) {
       this.#endRow();
       this.#from = pass.before;
     }
-    this.#at = pass.after;
+    this.#atLength = pass.after.length;
+    this.#atSum = pass.after.sum;
     this.#epoch = isInside ? pass.epoch : NO_EPOCH;
     return this.#begun(this.#packing.blockOf(pass, isInside));
   }
@@ -109,12 +118,13 @@ export class PackedBody {
 
   /** Adds the row of passes to the checksum, and ends it. */
   #endRow(): void {
-    if (this.#from === undefined || this.#at === undefined) return;
-    const length = this.#at.length - this.#from.length;
-    // The checksum of the group's text before the row is in `#at.sum` too: it cancels out.
-    this.#sum = combineSums(this.#sum ^ this.#from.sum, this.#at.sum, length);
+    if (this.#from === undefined) return;
+    const length = this.#atLength - this.#from.length;
+    // The checksum of the group's text before the row is in `#atSum` too: it cancels out.
+    this.#sum = combineSums(this.#sum ^ this.#from.sum, this.#atSum, length);
     this.#length += length;
-    this.#from = this.#at = undefined;
+    this.#from = undefined;
+    this.#atLength = NO_ROW;
   }
 
   #head(): Uint8Array[] {

@@ -7,7 +7,7 @@ import { PackingBudget } from "./packing-budget.ts";
 import { runtimeZlib, type Zlib } from "./zlib.ts";
 
 /** The share of one processor's time that passes to few readers may take, and what they may save up. */
-const PASS_SHARE = 1 / 24;
+const PASS_SHARE = 1 / 48;
 const MOST_PASS_MS = 10;
 /** The same of backlogs. A piece takes about 2 ms, and clients reconnect together. */
 const BACKLOG_SHARE = 1 / 20;
@@ -35,9 +35,9 @@ export class PackingContext {
     return { packed, packingMs, overBudget, plainBytes, sentBytes };
   }
 
-  /** Returns the CRC-32 of bytes that follow bytes with a CRC-32 of `sum`. */
+  /** Returns the CRC-32 of bytes that follow bytes with a CRC-32 of `sum`. It is signed, since V8 stores such numbers in place. */
   sum(bytes: Uint8Array, sum: number): number {
-    return this.#zlib.crc32(bytes, sum);
+    return this.#zlib.crc32(bytes, sum >>> 0) | 0;
   }
 
   /** Returns bytes as blocks that refer to nothing but them and `window`, or as stored ones if these are shorter. */

@@ -25,7 +25,7 @@ const NO_BYTES = new Uint8Array(0);
 /** The epoch of a body or a pass that is in none. */
 export const NO_EPOCH = 0;
 
-/** The text of all passes of a group up to a point: its checksum and its length. Compared by identity. */
+/** The text of all passes of a group up to a point: its checksum, as a signed number of 32 bits, and its length, which names the point. */
 export interface Prefix {
   readonly sum: number;
   readonly length: number;
@@ -123,8 +123,9 @@ export class Packing implements MeteredTape {
     const [inside, outside] = [this.#inside, this.#outside];
     this.#inside = this.#outside = 0;
     this.#isLarge = inside + outside >= LARGE_GROUP;
+    const rested = this.#rests;
     if (bytes.length >= SHORTEST_PASS) this.#rests = !this.#hasTime;
-    if (this.#rests) this.#freeWindow();
+    if (this.#rests && !rested) this.#freeWindow();
     const isDear = outside > 0 && this.#debt >= RESTART_COST * (inside + outside);
     const startsEpoch = !this.#rests && (inside === 0 || isDear);
     if (startsEpoch) this.#startEpoch();
@@ -181,7 +182,6 @@ export class Packing implements MeteredTape {
   }
 
   #freeWindow(): void {
-    if (this.#window.held === 0) return;
     this.#window.free();
     this.#measure();
   }

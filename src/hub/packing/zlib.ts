@@ -28,6 +28,10 @@ interface NodeZlib {
  */
 const SMALL = { windowBits: 13, memLevel: 6, level: 9 };
 
+/** The most memory that is allocated for a result at once, in bytes, and the bytes by which a result may be longer than its text. */
+const MOST_AT_ONCE = 16_384;
+const MOST_GROWTH = 64;
+
 let zlib: Zlib | null | undefined;
 
 /** Returns the runtime's zlib; `undefined` if it has none that works as Node's. */
@@ -54,8 +58,12 @@ function find(): Zlib | undefined {
 function zlibOver({ constants, deflateRawSync, crc32 }: NodeZlib): Zlib {
   const finishFlush = constants.Z_SYNC_FLUSH;
   return {
-    deflate: (bytes, dictionary) =>
-      deflateRawSync(bytes, dictionary.length === 0 ? { finishFlush } : { finishFlush, ...SMALL, dictionary }),
+    deflate: (bytes, dictionary) => {
+      // By default 16 KiB are allocated for each result, which takes longer than to compress a short text.
+      const chunkSize = Math.min(bytes.length + MOST_GROWTH, MOST_AT_ONCE);
+      const options = { finishFlush, chunkSize };
+      return deflateRawSync(bytes, dictionary.length === 0 ? options : { ...options, ...SMALL, dictionary });
+    },
     crc32: (bytes, sum) => crc32(bytes, sum),
   };
 }
