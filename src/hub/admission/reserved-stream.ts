@@ -1,9 +1,13 @@
 import type { Wire } from "../../wire/item.ts";
 import type { OpenStream, Sink } from "../delivery/sink.ts";
 import type { StreamClient, StreamRequest } from "../delivery/stream-request.ts";
-import type { Subscriptions } from "../delivery/subscriptions.ts";
 import type { LiveTopic } from "../topics/live-topic.ts";
 import type { Admission } from "./decision.ts";
+
+/** What opens streams: the subscriptions of the hub. */
+interface Opener {
+  open(topics: readonly LiveTopic[], request: StreamRequest, client: StreamClient, sink: Sink): OpenStream;
+}
 
 /** The inputs of a {@link ReservedStream}. */
 export interface Reservation {
@@ -20,10 +24,10 @@ export interface Reservation {
 export class ReservedStream implements Admission {
   readonly headers: Headers;
   readonly heartbeatMs: number;
-  readonly #subscriptions: Subscriptions;
+  readonly #subscriptions: Opener;
   readonly #reservation: Reservation;
 
-  constructor(subscriptions: Subscriptions, reservation: Reservation) {
+  constructor(subscriptions: Opener, reservation: Reservation) {
     this.headers = reservation.headers;
     this.heartbeatMs = reservation.heartbeatMs;
     this.#subscriptions = subscriptions;
