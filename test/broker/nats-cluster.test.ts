@@ -17,15 +17,30 @@ afterAll(async () => {
   await cluster.close();
 });
 
+/** Connects once the leader of a cluster that has just started knows the other servers. */
+async function untilPlaced(connect: () => ReturnType<typeof natsBroker>): ReturnType<typeof natsBroker> {
+  const end = performance.now() + 60_000;
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!String(error).includes("no suitable peers") || performance.now() > end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 async function join(): Promise<Process> {
-  const broker = await natsBroker({
-    connection: { servers: [...cluster.addresses] },
-    replicas: 3,
-    log: { maxEntries: wide.maxEntries },
-    heartbeatMs: 500,
-    connectTimeoutMs: 10_000,
-    maxRetryMs: 500,
-  });
+  const broker = await untilPlaced(() =>
+    natsBroker({
+      connection: { servers: [...cluster.addresses] },
+      replicas: 3,
+      log: { maxEntries: wide.maxEntries },
+      heartbeatMs: 500,
+      connectTimeoutMs: 10_000,
+      maxRetryMs: 500,
+    }),
+  );
   const process = new Process(broker);
   processes.push(process);
   return process;
