@@ -1,5 +1,6 @@
 /**
- * Sinks that write by a response's own methods: for polls, HTTP/1.0, and responses that middleware has changed.
+ * Sinks that write by a response's own methods: for polls, HTTP/1.0, responses that wait behind others, and responses that
+ * middleware has changed.
  *
  * Every other stream uses the faster `SocketSink` or `Http2Sink`. The connection must get `gone` on every close of the response, or
  * its place in the hub leaks.

@@ -4,7 +4,7 @@ import type { StreamClient, StreamRequest } from "../delivery/stream-request.ts"
 import type { LiveTopic } from "../topics/live-topic.ts";
 import type { Admission } from "./decision.ts";
 
-/** What opens streams: the subscriptions of the hub. */
+/** An object that opens streams, as the subscriptions of a hub do. */
 interface Opener {
   open(topics: readonly LiveTopic[], request: StreamRequest, client: StreamClient, sink: Sink): OpenStream;
 }

@@ -72,8 +72,7 @@ interface PackedPass extends Pass {
  * middle is sent the same passes as stored blocks. When this has cost enough, the next pass begins another epoch, whose
  * first block refers to nothing, so that every body can take it. So no compressor lives from one pass to the next.
  *
- * Invariants: a pass ends before the next begins. Its bytes are one object, by
- * which `passOf` knows them. The memory may drop everything that is held at any time, which costs bytes and breaks
+ * Invariants: a pass ends before the next begins. Its bytes are one object, by which `passOf` knows them. The memory may drop everything that is held at any time, which costs bytes and breaks
  * nothing: a window may be any end of the epoch.
  */
 export class Packing implements MeteredTape {
