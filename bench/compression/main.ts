@@ -2,10 +2,9 @@
  * Compression once for all beside none, and beside a compressor for each connection: `npm run bench:compression`. Bytes and
  * CPU time of the server for each delivery, by kind of traffic and number of clients, and for clients that resume.
  *
- * Every trial has a new server process; the variants of a row alternate. Figures are medians, and ratios those of pairs, with
- * their quartiles. `-- --quick` for one
- * round of each, `-- --kinds=ticker,chat`, `-- --clients=1,1000` and
- * `-- --topics=10000` for some; 0 for none of them.
+ * Every round has new server processes, one for each variant, which take turns on one core. Figures are medians of the rounds, and
+ * ratios those of pairs, with their quartiles. `-- --quick` for one round of each, `-- --kinds=ticker,chat`,
+ * `-- --clients=1,1000` and `-- --topics=10000` for some; 0 for none of them.
  */
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
@@ -13,9 +12,8 @@ import { medians } from "../../test/support/statistics.ts";
 import { inFreshProcess } from "../support/fresh-process.ts";
 import { machine } from "../support/machine.ts";
 import { ratiosTo } from "../support/ratios.ts";
-import { inRounds } from "../support/rounds.ts";
 import { kinds, type Kind } from "./traffic.ts";
-import type { TrialResult, TrialSpec } from "./trial.ts";
+import type { Figures, TrialResult, TrialSpec } from "./trial.ts";
 import { variants, type Variant } from "./variants.ts";
 
 const { values } = parseArgs({
@@ -42,20 +40,25 @@ const trial = new URL("trial.ts", import.meta.url);
 const run = async (spec: TrialSpec): Promise<TrialResult> =>
   (await inFreshProcess(trial, [JSON.stringify(spec)], loadCore)) as TrialResult;
 
-function cpuUsOf({ cpuUs }: TrialResult): number {
+function cpuUsOf({ cpuUs }: Figures): number {
   return cpuUs;
 }
 
 /** Measures all variants of a row, and prints them beside plain. */
-async function row(title: string, spec: Omit<TrialSpec, "variant" | "cores">, only = wanted): Promise<void> {
+async function row(title: string, spec: Omit<TrialSpec, "variants" | "cores">, only = wanted): Promise<void> {
   const items = wanted.filter((variant) => only.includes(variant));
-  const results = await inRounds(items, rounds, (variant) => run({ ...spec, variant, cores: [serverCore, loadCore] }));
-  const plain = results.get("plain");
-  const cells = [...results].map(([variant, all]) => {
-    const { cpuUs, bytes } = medians(all);
+  const results: TrialResult[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const ordered = round % 2 === 0 ? items : items.toReversed();
+    results.push(await run({ ...spec, variants: ordered, cores: [serverCore, loadCore] }));
+  }
+  const figuresOf = (variant: Variant): Figures[] => results.flatMap((result) => result[variant] ?? []);
+  const plain = figuresOf("plain");
+  const cells = items.map((variant) => {
+    const { cpuUs, bytes } = medians(figuresOf(variant));
     const own = `${variant} ${cpuUs.toFixed(1)} us`;
-    if (plain === undefined || variant === "plain") return `${own}, ${bytes.toFixed(0)} B`;
-    const [ratio, quartiles, note] = ratiosTo(all.map(cpuUsOf), plain.map(cpuUsOf));
+    if (plain.length === 0 || variant === "plain") return `${own}, ${bytes.toFixed(0)} B`;
+    const [ratio, quartiles, note] = ratiosTo(figuresOf(variant).map(cpuUsOf), plain.map(cpuUsOf));
     const fewer = (medians(plain).bytes / bytes).toFixed(1);
     return `${own} (${ratio} x, ${quartiles}${note === "" ? "" : `, ${note}`}), ${bytes.toFixed(0)} B (${fewer} x fewer)`;
   });

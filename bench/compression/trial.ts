@@ -1,4 +1,10 @@
-/** One trial: a new server process, and clients that read everything. A process of its own, which prints its result. */
+/**
+ * One trial: a server process for each variant, and as many clients of each, which read everything. A process of its own, which
+ * prints its result.
+ *
+ * The servers run on one core and take turns, some flushes at a time, so that whatever else the machine does meets all of them
+ * alike.
+ */
 import { connect, type Socket } from "node:net";
 import { LineProcess } from "../support/line-process.ts";
 import { pinned } from "../support/pinned.ts";
@@ -8,7 +14,8 @@ import type { Variant } from "./variants.ts";
 
 export interface TrialSpec {
   readonly kind: Kind;
-  readonly variant: Variant;
+  /** In the order in which they take their turns; the other way round in every second turn. */
+  readonly variants: readonly Variant[];
   readonly clients: number;
   /** Whether each client follows a topic of its own. Every flush then publishes to all of them. */
   readonly perTopic?: boolean;
@@ -21,57 +28,107 @@ export interface TrialSpec {
 }
 
 /** Microseconds of CPU and bytes for each delivery of a message, or for each client that resumes. */
-export interface TrialResult {
+export interface Figures {
   readonly cpuUs: number;
   readonly bytes: number;
 }
 
+/** The figures of each variant. */
+export type TrialResult = { readonly [variant in Variant]?: Figures };
+
+/** The deliveries of a turn, about, and the most flushes: enough for what other servers have left in the caches not to count. */
+const DELIVERIES_A_TURN = 10_000;
+const FLUSHES_A_TURN = 50;
+
 const spec = JSON.parse(process.argv[2] ?? "") as TrialSpec;
 const script = new URL("server.ts", import.meta.url).pathname;
-const server = new LineProcess(pinned(spec.cores[0], [process.execPath, script, spec.kind, spec.variant]));
-const port = JSON.parse(await server.next()) as number;
-const order = async (given: Order): Promise<Cost> => JSON.parse(await server.ask(JSON.stringify(given))) as Cost;
 
-let opened = 0;
+/** The server of one variant, its clients, and what its turns have cost so far. */
+class Side {
+  readonly variant: Variant;
+  cpuUs = 0;
+  sentBytes = 0;
+  #opened = 0;
+  #port = 0;
+  readonly #server: LineProcess;
 
-function open(query: string): Promise<Socket> {
-  const topic = spec.perTopic === true ? `bench${(opened += 1)}` : "bench";
-  const accepted = spec.variant === "plain" ? "identity" : "gzip";
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.on("error", reject);
-    socket.write(`GET /?topic=${topic}&wire=sse${query} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\n\r\n`);
-    socket.on("data", () => resolve(socket));
-  });
-}
-
-const openAll = async (query: string): Promise<void> => {
-  // Not all at once: the queue of connections that the server has not taken is short.
-  for (let left = spec.clients; left > 0; left -= 50) {
-    await Promise.all(Array.from({ length: Math.min(50, left) }, () => open(query)));
+  constructor(variant: Variant) {
+    this.variant = variant;
+    this.#server = new LineProcess(pinned(spec.cores[0], [process.execPath, script, spec.kind, variant]));
   }
-};
 
-async function live(): Promise<TrialResult> {
+  async start(): Promise<void> {
+    this.#port = JSON.parse(await this.#server.next()) as number;
+  }
+
+  stop(): void {
+    this.#server.stop();
+  }
+
+  /** Has the server do something, and adds what it cost. */
+  async order(given: Order): Promise<void> {
+    const cost = JSON.parse(await this.#server.ask(JSON.stringify(given))) as Cost | null;
+    this.cpuUs += cost?.cpuUs ?? 0;
+    this.sentBytes += cost?.sentBytes ?? 0;
+  }
+
+  async openAll(query: string): Promise<void> {
+    // Not all at once: the queue of connections that the server has not taken is short.
+    for (let left = spec.clients; left > 0; left -= 50) {
+      await Promise.all(Array.from({ length: Math.min(50, left) }, () => this.#open(query)));
+    }
+  }
+
+  #open(query: string): Promise<Socket> {
+    const topic = spec.perTopic === true ? `bench${(this.#opened += 1)}` : "bench";
+    const accepted = this.variant === "plain" ? "identity" : "gzip";
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.#port, "127.0.0.1");
+      socket.on("error", reject);
+      socket.write(`GET /?topic=${topic}&wire=sse${query} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\n\r\n`);
+      socket.on("data", () => resolve(socket));
+    });
+  }
+}
+
+/** Lets each server publish in turn. */
+async function takeTurns(sides: readonly Side[], flushes: number): Promise<void> {
+  const { perFlush, clients } = spec;
+  const most = Math.min(FLUSHES_A_TURN, Math.ceil(DELIVERIES_A_TURN / clients / perFlush));
+  for (let done = 0, turn = 0; done < flushes; done += most, turn += 1) {
+    const order: Order = { op: "publish", flushes: Math.min(most, flushes - done), perFlush };
+    for (const side of turn % 2 === 0 ? sides : sides.toReversed()) await side.order(order);
+  }
+}
+
+/** Returns the number of deliveries of each server. */
+async function live(sides: readonly Side[]): Promise<number> {
   const { flushes, perFlush, clients } = spec;
-  await openAll("");
-  await order({ op: "publish", flushes: Math.max(20, flushes >> 1), perFlush });
-  const { cpuUs, sentBytes } = await order({ op: "publish", flushes, perFlush });
-  const deliveries = flushes * perFlush * clients;
-  return { cpuUs: cpuUs / deliveries, bytes: sentBytes / deliveries };
+  for (const side of sides) await side.openAll("");
+  await takeTurns(sides, Math.max(20, flushes >> 1));
+  for (const side of sides) side.cpuUs = side.sentBytes = 0;
+  await takeTurns(sides, flushes);
+  return flushes * perFlush * clients;
 }
 
-async function resume(): Promise<TrialResult> {
-  await order({ op: "fill", bytes: spec.backlogBytes });
-  await order({ op: "begin" });
-  await openAll("&from=oldest");
-  const { cpuUs, sentBytes } = await order({ op: "end" });
-  return { cpuUs: cpuUs / spec.clients, bytes: sentBytes / spec.clients };
+/** Returns the number of clients of each server. */
+async function resume(sides: readonly Side[]): Promise<number> {
+  for (const side of sides) {
+    await side.order({ op: "fill", bytes: spec.backlogBytes });
+    await side.order({ op: "begin" });
+    await side.openAll("&from=oldest");
+    await side.order({ op: "end" });
+  }
+  return spec.clients;
 }
 
+const sides = spec.variants.map((variant) => new Side(variant));
 try {
-  console.log(JSON.stringify(await (spec.flushes === 0 ? resume() : live())));
+  for (const side of sides) await side.start();
+  const units = await (spec.flushes === 0 ? resume(sides) : live(sides));
+  const figures = sides.map(({ variant, cpuUs, sentBytes }) => [variant, { cpuUs: cpuUs / units, bytes: sentBytes / units }]);
+  console.log(JSON.stringify(Object.fromEntries(figures)));
 } finally {
-  server.stop();
+  for (const side of sides) side.stop();
 }
 process.exit(0);

@@ -89,7 +89,7 @@ describe.each(browserNames)("in %s", (name) => {
       await visit(used.page, site.origin);
       // A source on sse without a position closes with its EventSource.
       const asked = wire === "sse" ? `${url}&lastEventId=a=old.5` : url;
-      await follow(used.page, wire, asked, { wires: [wire], openTimeoutMs: 30_000 });
+      await follow(used.page, wire, asked, { wires: [wire] });
       await expectReconnect(site, wire, "ERR_NETWORK");
     });
   });

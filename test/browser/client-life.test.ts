@@ -68,7 +68,7 @@ describe.each(browserNames)("in %s", (name) => {
     const { origin } = await bufferingProxy(site);
     const start = async (): Promise<void> => {
       await visit(page, origin);
-      await follow(page, "any", "/events?topic=a", { openTimeoutMs: 150 });
+      await follow(page, "any", "/events?topic=a", { openTimeoutMs: 2000 });
       await holds(page, "page.records.any.opens.length");
       expect((await recordOf(page, "any")).opens).toEqual(["poll"]);
     };

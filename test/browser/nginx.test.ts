@@ -58,7 +58,7 @@ describe("the client in a browser behind nginx", () => {
     await visit(page, await startNginx(site.origin));
     const topics = Array.from({ length: 12 }, (_, i) => "\u4e2d".repeat(29) + String.fromCharCode(0x4e00 + i));
     const query = String(new URLSearchParams(topics.map((topic) => ["topic", topic])));
-    await follow(page, wire, `/events?${query}`, { wires: [wire], openTimeoutMs: 10_000 });
+    await follow(page, wire, `/events?${query}`, { wires: [wire] });
     await holds(page, `page.records.${wire}.opens.length === 1`);
     for (let number = 1; number <= 200; number += 1) {
       await site.hub.topic(topics[number % 12] as string).publish({ number, padding: "x".repeat(400) });

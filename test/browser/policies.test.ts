@@ -69,7 +69,7 @@ describe.each(browserNames)("in %s", (name) => {
     const origin = around.origin.replace("127.0.0.1", "localhost");
     const site = await clientSite({ hub: { cors: { origins: [origin] } } });
     await visit(page, origin);
-    await follow(page, wire, `${site.origin}/events?topic=a`, { wires: [wire], openTimeoutMs: 10_000 });
+    await follow(page, wire, `${site.origin}/events?topic=a`, { wires: [wire] });
     await holds(page, `page.records.${wire}.opens.length === 1`);
     await site.hub.topic("a").publish({ number: 1 });
     await holds(page, `page.records.${wire}.last === 1`);

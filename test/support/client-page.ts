@@ -20,8 +20,8 @@ const wires: Readonly<Record<string, ClientWire>> = {
   sandboxed: postedComet({ sandbox: true }),
 };
 
-/** Short delays. */
-const quick = { backoffMs: 20, maxBackoffMs: 200, openTimeoutMs: 500 };
+/** Short delays between connections. A wire has long to open, since a browser on a busy machine takes seconds. */
+const quick = { backoffMs: 20, maxBackoffMs: 200, openTimeoutMs: 120_000 };
 
 /** The parameters of `page.follow`. */
 export interface FollowRequest {

@@ -94,7 +94,7 @@ export function recordOf(page: Page, name: string): Promise<SourceRecord> {
 }
 
 /** Waits until an expression holds in the page. Where it throws it does not hold: the page's scripts may not have run yet. */
-export async function holds(page: Page, expression: string, timeoutMs = 30_000): Promise<void> {
+export async function holds(page: Page, expression: string, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
   while (performance.now() < end) {
     const attempt = `(() => { try { return Boolean(${expression}); } catch { return false; } })()`;
