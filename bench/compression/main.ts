@@ -32,7 +32,7 @@ const wanted = values.variants.split(",") as Variant[];
 const [serverCore = 0, loadCore = 1] = values.cores.split(",").map(Number);
 
 /** The deliveries of one trial, about, and the fewest flushes. */
-const DELIVERIES = values.quick ? 40_000 : 100_000;
+const DELIVERIES = values.quick ? 40_000 : 200_000;
 const FEWEST_FLUSHES = 60;
 const MOST_FLUSHES = 2000;
 

@@ -1,13 +1,13 @@
 /**
- * One trial: a server process for each variant, and as many clients of each, which read everything. A process of its own, which
+ * One trial: for each variant a process of its server, and one of its clients, which read everything. A process of its own, which
  * prints its result.
  *
  * The servers run on one core and take turns, some flushes at a time, so that whatever else the machine does meets all of them
  * alike.
  */
-import { connect, type Socket } from "node:net";
 import { LineProcess } from "../support/line-process.ts";
 import { pinned } from "../support/pinned.ts";
+import type { Opening } from "./clients.ts";
 import type { Cost, Order } from "./server.ts";
 import type { Kind } from "./traffic.ts";
 import type { Variant } from "./variants.ts";
@@ -41,20 +41,24 @@ const DELIVERIES_A_TURN = 10_000;
 const FLUSHES_A_TURN = 50;
 
 const spec = JSON.parse(process.argv[2] ?? "") as TrialSpec;
-const script = new URL("server.ts", import.meta.url).pathname;
+
+function start(core: number, script: string, ...args: readonly string[]): LineProcess {
+  return new LineProcess(pinned(core, [process.execPath, new URL(script, import.meta.url).pathname, ...args]));
+}
 
 /** The server of one variant, its clients, and what its turns have cost so far. */
 class Side {
   readonly variant: Variant;
   cpuUs = 0;
   sentBytes = 0;
-  #opened = 0;
   #port = 0;
   readonly #server: LineProcess;
+  readonly #clients: LineProcess;
 
   constructor(variant: Variant) {
     this.variant = variant;
-    this.#server = new LineProcess(pinned(spec.cores[0], [process.execPath, script, spec.kind, variant]));
+    this.#server = start(spec.cores[0], "server.ts", spec.kind, variant);
+    this.#clients = start(spec.cores[1], "clients.ts");
   }
 
   async start(): Promise<void> {
@@ -63,6 +67,7 @@ class Side {
 
   stop(): void {
     this.#server.stop();
+    this.#clients.stop();
   }
 
   /** Has the server do something, and adds what it cost. */
@@ -72,22 +77,16 @@ class Side {
     this.sentBytes += cost?.sentBytes ?? 0;
   }
 
-  async openAll(query: string): Promise<void> {
-    // Not all at once: the queue of connections that the server has not taken is short.
-    for (let left = spec.clients; left > 0; left -= 50) {
-      await Promise.all(Array.from({ length: Math.min(50, left) }, () => this.#open(query)));
-    }
-  }
-
-  #open(query: string): Promise<Socket> {
-    const topic = spec.perTopic === true ? `bench${(this.#opened += 1)}` : "bench";
-    const accepted = this.variant === "plain" ? "identity" : "gzip";
-    return new Promise((resolve, reject) => {
-      const socket = connect(this.#port, "127.0.0.1");
-      socket.on("error", reject);
-      socket.write(`GET /?topic=${topic}&wire=sse${query} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accepted}\r\n\r\n`);
-      socket.on("data", () => resolve(socket));
-    });
+  /** Opens the clients. @param query Their parameters besides topic and wire. */
+  async open(query: string): Promise<void> {
+    const opening: Opening = {
+      port: this.#port,
+      count: spec.clients,
+      perTopic: spec.perTopic === true,
+      query,
+      acceptEncoding: this.variant === "plain" ? "identity" : "gzip",
+    };
+    await this.#clients.ask(JSON.stringify(opening));
   }
 }
 
@@ -104,7 +103,7 @@ async function takeTurns(sides: readonly Side[], flushes: number): Promise<void>
 /** Returns the number of deliveries of each server. */
 async function live(sides: readonly Side[]): Promise<number> {
   const { flushes, perFlush, clients } = spec;
-  for (const side of sides) await side.openAll("");
+  for (const side of sides) await side.open("");
   await takeTurns(sides, Math.max(20, flushes >> 1));
   for (const side of sides) side.cpuUs = side.sentBytes = 0;
   await takeTurns(sides, flushes);
@@ -116,7 +115,7 @@ async function resume(sides: readonly Side[]): Promise<number> {
   for (const side of sides) {
     await side.order({ op: "fill", bytes: spec.backlogBytes });
     await side.order({ op: "begin" });
-    await side.openAll("&from=oldest");
+    await side.open("&from=oldest");
     await side.order({ op: "end" });
   }
   return spec.clients;
@@ -126,7 +125,10 @@ const sides = spec.variants.map((variant) => new Side(variant));
 try {
   for (const side of sides) await side.start();
   const units = await (spec.flushes === 0 ? resume(sides) : live(sides));
-  const figures = sides.map(({ variant, cpuUs, sentBytes }) => [variant, { cpuUs: cpuUs / units, bytes: sentBytes / units }]);
+  const figures = sides.map(({ variant, cpuUs, sentBytes }) => [
+    variant,
+    { cpuUs: cpuUs / units, bytes: sentBytes / units },
+  ]);
   console.log(JSON.stringify(Object.fromEntries(figures)));
 } finally {
   for (const side of sides) side.stop();

@@ -34,7 +34,6 @@ const LAST_CHUNK = "0\r\n\r\n";
  * response whose `write` or `end` is not Node's own, or the bytes of a middleware and of the hub mix.
  */
 export class SocketSink implements Sink {
-  readonly isChunked = true;
   readonly #socket: MarkedSocket;
 
   private constructor(socket: MarkedSocket) {
@@ -101,6 +100,10 @@ export class SocketSink implements Sink {
     socket.uncork();
     if (detachable === undefined) return;
     detachLater(response, detachable, listener !== undefined && isSoleListener(detachable.server, listener));
+  }
+
+  get isChunked(): true {
+    return true;
   }
 
   get batchKey(): object {

@@ -7,18 +7,28 @@ import { NO_EPOCH, type Packing, type Pass, type Prefix } from "./packing.ts";
 /** The length of the group's text where no row of passes is going on. */
 const NO_ROW = -1;
 
-/** A part of a backlog that a body is about to be sent. */
+/** The bytes that a body is about to be sent, which end with a piece of a backlog. */
 export interface BacklogPiece {
+  readonly bytes: Uint8Array;
+  /** The index from which on they are the piece. */
+  readonly from: number;
   /** Its name: pieces of one group with equal names have equal bytes. */
   readonly key: string;
   /** The held pass that it is, if it is one. */
   readonly pass: Pass | undefined;
 }
 
+/** What takes the bytes of a body. */
+export interface BodyOutput {
+  /** Whether it takes them in HTTP/1.1's chunked coding. */
+  readonly isChunked: boolean;
+}
+
 /**
  * The gzip member of one connection: it turns the bytes that are written into blocks, most of them shared.
  *
- * It is the base of the connection's `PackedSink`, and not a part of it, so that a stream has one object more and not two.
+ * It is the base of the connection's `PackedSink`, and not a part of it, so that a stream has one object more and not two. A pass
+ * reads the bodies of all its readers, most of them from memory that is in no cache: so the fields that it needs come first.
  *
  * It knows what its client has had, so it alone decides whether a block may be sent. A block of a pass may refer to the
  * passes of its epoch, if the client has had all of these in a row, with nothing of its own in between.
@@ -26,9 +36,11 @@ export interface BacklogPiece {
  * The checksum costs nothing while passes follow one another: it is that of the group's text, from `#from` on, and is
  * combined with the body's own when the row ends.
  */
-export class PackedBody {
+export class PackedBody<Output extends BodyOutput = BodyOutput> {
+  protected readonly output: Output;
   readonly #packing: Packing;
-  readonly #isChunked: boolean;
+  /** The piece of a backlog that was announced last. */
+  #piece: BacklogPiece | undefined;
   #hasBegun = false;
   /** The epoch that the client has had all of. */
   #epoch = NO_EPOCH;
@@ -44,10 +56,9 @@ export class PackedBody {
   #sum = 0;
   #length = 0;
 
-  /** @param isChunked Whether the result is to be in HTTP/1.1's chunked coding. */
-  constructor(packing: Packing, isChunked: boolean) {
+  constructor(packing: Packing, output: Output) {
     this.#packing = packing;
-    this.#isChunked = isChunked;
+    this.output = output;
   }
 
   /** Returns the held pass that begins at a place, if the client can read it. */
@@ -56,8 +67,28 @@ export class PackedBody {
     return pass !== undefined && this.#canRead(pass) ? pass : undefined;
   }
 
+  /** Announces the next bytes, if they are written: a pass may come first. */
+  announce(piece: BacklogPiece): void {
+    this.#piece = piece;
+  }
+
   /** Returns bytes as they are sent to the client. */
-  packed(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
+  packed(bytes: Uint8Array): Uint8Array {
+    const piece = this.#piece;
+    // Most bytes are passes: they change no more than they must.
+    if (piece !== undefined) this.#piece = undefined;
+    return piece?.bytes === bytes ? this.#withPiece(piece) : this.#packed(bytes);
+  }
+
+  #withPiece(piece: BacklogPiece): Uint8Array {
+    const { bytes, from } = piece;
+    if (from === 0) return this.#packed(bytes, piece);
+    // The bytes before the piece belong to this connection alone.
+    const own = this.#packed(bytes.subarray(0, from));
+    return from === bytes.length ? own : joinBytes([own, this.#packed(bytes.subarray(from), piece)]);
+  }
+
+  #packed(bytes: Uint8Array, piece?: BacklogPiece): Uint8Array {
     const pass = piece?.pass ?? this.#packing.passOf(bytes);
     return this.#counted(bytes, pass === undefined ? this.#own(bytes, piece) : this.#shared(pass));
   }
@@ -101,7 +132,7 @@ export class PackedBody {
 
   /** Returns a block as it is sent, after the head if it is the first. */
   #begun(block: Block): Uint8Array {
-    return this.#hasBegun ? block.framed(this.#isChunked) : this.#framed([...this.#head(), block.framed(false)]);
+    return this.#hasBegun ? block.framed(this.output.isChunked) : this.#framed([...this.#head(), block.framed(false)]);
   }
 
   /** Adds bytes that are no pass to the checksum. */
@@ -134,7 +165,7 @@ export class PackedBody {
   }
 
   #framed(pieces: readonly Uint8Array[]): Uint8Array {
-    return this.#isChunked ? chunkOf(pieces) : joinBytes(pieces);
+    return this.output.isChunked ? chunkOf(pieces) : joinBytes(pieces);
   }
 
   #counted(plain: Uint8Array, sent: Uint8Array): Uint8Array {

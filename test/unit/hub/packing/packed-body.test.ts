@@ -11,12 +11,11 @@ test("a body has the checksum of the piece that it was sent, even if it has aske
   const packing = new Packing(new PackingContext(new LogMemory(1_000_000)));
   const first = "the price of kiki ".repeat(50);
   for (const text of [first, "the price of foo ".repeat(60)]) {
-    const body = new PackedBody(packing, false);
-    const sent = [
-      body.packed(bytesOf("own ")),
-      body.packed(bytesOf(text), { key: "piece", pass: undefined }),
-      body.packedEnd(bytesOf(" end")),
-    ];
+    const body = new PackedBody(packing, { isChunked: false });
+    const bytes = bytesOf(text);
+    const own = body.packed(bytesOf("own "));
+    body.announce({ bytes, from: 0, key: "piece", pass: undefined });
+    const sent = [own, body.packed(bytes), body.packedEnd(bytesOf(" end"))];
     expect(gunzip(Buffer.concat(sent)).toString()).toBe(`own ${first} end`);
   }
 });
