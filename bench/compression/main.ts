@@ -2,8 +2,8 @@
  * Compression once for all beside none, and beside a compressor for each connection: `npm run bench:compression`. Bytes and
  * CPU time of the server for each delivery, by kind of traffic and number of clients, and for clients that resume.
  *
- * Every round has new server processes, one for each variant, which take turns on one core. Figures are medians of the rounds, and
- * ratios those of pairs, with their quartiles. `-- --quick` for one round of each, `-- --kinds=ticker,chat`,
+ * Each variant is measured beside plain: every round has two new server processes, which take turns on one core. Figures are medians
+ * of the rounds, and ratios those of pairs, with their quartiles. `-- --quick` for one round of each, `-- --kinds=ticker,chat`,
  * `-- --clients=1,1000` and `-- --topics=10000` for some; 0 for none of them.
  */
 import { loadavg } from "node:os";
@@ -12,6 +12,7 @@ import { medians } from "../../test/support/statistics.ts";
 import { inFreshProcess } from "../support/fresh-process.ts";
 import { machine } from "../support/machine.ts";
 import { ratiosTo } from "../support/ratios.ts";
+import { inRounds } from "../support/rounds.ts";
 import { kinds, type Kind } from "./traffic.ts";
 import type { Figures, TrialResult, TrialSpec } from "./trial.ts";
 import { variants, type Variant } from "./variants.ts";
@@ -44,23 +45,32 @@ function cpuUsOf({ cpuUs }: Figures): number {
   return cpuUs;
 }
 
-/** Measures all variants of a row, and prints them beside plain. */
+/**
+ * Measures the variants of a row, and prints them beside plain. Each takes turns with plain alone: what a third one leaves in the
+ * caches would not meet both alike.
+ */
 async function row(title: string, spec: Omit<TrialSpec, "variants" | "cores">, only = wanted): Promise<void> {
-  const items = wanted.filter((variant) => only.includes(variant));
-  const results: TrialResult[] = [];
-  for (let round = 0; round < rounds; round += 1) {
-    const ordered = round % 2 === 0 ? items : items.toReversed();
-    results.push(await run({ ...spec, variants: ordered, cores: [serverCore, loadCore] }));
-  }
-  const figuresOf = (variant: Variant): Figures[] => results.flatMap((result) => result[variant] ?? []);
-  const plain = figuresOf("plain");
-  const cells = items.map((variant) => {
-    const { cpuUs, bytes } = medians(figuresOf(variant));
-    const own = `${variant} ${cpuUs.toFixed(1)} us`;
-    if (plain.length === 0 || variant === "plain") return `${own}, ${bytes.toFixed(0)} B`;
-    const [ratio, quartiles, note] = ratiosTo(figuresOf(variant).map(cpuUsOf), plain.map(cpuUsOf));
-    const fewer = (medians(plain).bytes / bytes).toFixed(1);
-    return `${own} (${ratio} x, ${quartiles}${note === "" ? "" : `, ${note}`}), ${bytes.toFixed(0)} B (${fewer} x fewer)`;
+  const items = wanted.filter((variant) => only.includes(variant) && variant !== "plain");
+  const hasPlain = wanted.includes("plain");
+  const trials = items.map((variant): Variant[] => (hasPlain ? ["plain", variant] : [variant]));
+  const results = await inRounds(trials, rounds, (variants, round) =>
+    run({ ...spec, variants: round % 2 === 0 ? variants : variants.toReversed(), cores: [serverCore, loadCore] }),
+  );
+  const figuresOf = (all: readonly TrialResult[], variant: Variant): Figures[] =>
+    all.flatMap((result) => result[variant] ?? []);
+  const cells = items.map((variant, i) => {
+    const all = results.get(trials[i] ?? []) ?? [];
+    const [own, plain] = [figuresOf(all, variant), figuresOf(all, "plain")];
+    const { cpuUs, bytes } = medians(own);
+    const cell = `${variant} ${cpuUs.toFixed(1)} us, ${bytes.toFixed(0)} B`;
+    if (plain.length === 0) return cell;
+    const [ratio, quartiles, note] = ratiosTo(own.map(cpuUsOf), plain.map(cpuUsOf));
+    const beside = medians(plain);
+    const fewer = (beside.bytes / bytes).toFixed(1);
+    return (
+      `${cell} beside plain ${beside.cpuUs.toFixed(1)} us, ${beside.bytes.toFixed(0)} B: ` +
+      `${ratio} x, ${quartiles}${note === "" ? "" : `, ${note}`}; ${fewer} x fewer bytes`
+    );
   });
   console.log(`${title}: ${cells.join("; ")}`);
 }
