@@ -26,8 +26,9 @@ function hasSaved({ hub }: ClientSite): boolean {
 async function publishEach(site: ClientSite, received: (count: number) => Promise<void>): Promise<string[]> {
   const published: string[] = [];
   while (published.length < 12 || !hasSaved(site)) {
-    published.push(message(published.length));
-    await site.hub.topic("a").publish(published.at(-1));
+    const next = message(published.length);
+    published.push(next);
+    await site.hub.topic("a").publish(next);
     await received(published.length);
   }
   return published;
