@@ -104,10 +104,11 @@ export class Subscriptions {
     let connection: Connection | undefined;
     try {
       const { format, isPacked } = request;
+      const { isChunked } = sink;
       const policies = topics.map(({ settings }) => client.overflow ?? settings.overflow);
       group = isPacked
         ? this.#groups.join(format, topics, this.#packing)
-        : this.#groups.join(sink.isChunked ? inChunks(format) : format, topics);
+        : this.#groups.join(isChunked ? inChunks(format) : format, topics);
       const packed = group.packing && new PackedSink(sink, group.packing, group);
       const time = now();
       for (const { log } of topics) log.trim(time);
