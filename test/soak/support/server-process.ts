@@ -39,7 +39,7 @@ export interface ProbeState {
   readonly tasks: { readonly p50Us: number; readonly p99Us: number; readonly maxUs: number; readonly count: number };
   readonly loop: { readonly p50Us: number; readonly p99Us: number; readonly maxUs: number };
   /** Tasks that took longer than a slice, and the writes that they began after it. */
-  readonly overtime: { readonly tasks: number; readonly p50: number; readonly p99: number; readonly most: number };
+  readonly overtime: { readonly tasks: number; readonly p50: number; readonly p90: number; readonly most: number };
   readonly timers: typeof timers;
   /** What keeps the process alive, by kind. */
   readonly resources: { readonly [kind: string]: number };
@@ -72,8 +72,7 @@ function probe(): ProbeState {
     overtime: {
       tasks: lateWrites.count,
       p50: lateWrites.percentile(50) - 1,
-      // Of fewer than a hundred the 99th percentile is the longest, which another process may have caused.
-      p99: lateWrites.percentile(Math.min(99, 100 * (1 - 1 / Math.max(2, lateWrites.count)))) - 1,
+      p90: lateWrites.percentile(90) - 1,
       most: lateWrites.max - 1,
     },
     timers: { ...timers },
