@@ -15,7 +15,7 @@ import { seedOfRun } from "./support/random.ts";
 import { MAX_CONNECTIONS, type RequestsState } from "./support/requests-server.ts";
 import { Tally } from "./support/tally.ts";
 
-const REQUESTS = amount("REQUESTS", 1_000_000, 60_000);
+const REQUESTS = amount("REQUESTS", 1_000_000, 40_000);
 const ONLY = process.env["CONVERSATION"];
 const AT_ONCE = 64;
 /** The share of requests that warm the server up. Memory is compared with its size after them. */
