@@ -15,16 +15,16 @@ import { amount, isShort, shortMs } from "./support/form.ts";
 import { Checks } from "./support/processes.ts";
 import { Random, seedOfRun } from "./support/random.ts";
 
-const messages = amount("MESSAGES", 50_000, 10_000);
+const messages = amount("MESSAGES", 50_000, 6000);
 const clients = amount("CLIENTS", 300, 90);
 const perSecond = amount("PER_SECOND", 1600, 1600);
 /** The part with short logs. */
 const FEW_MESSAGES = 2000;
-const RACE_MESSAGES = amount("RACE_MESSAGES", 10_000, 3000);
+const RACE_MESSAGES = amount("RACE_MESSAGES", 10_000, 2000);
 const asked = process.argv.length > 2 ? (process.argv.slice(2) as Engine[]) : engines;
 const SHORT_LOG = 20;
 /** At least 8 s: the check that attempts to reconnect become rarer needs that long. */
-const AWAY_MS = amount("AWAY_MS", 10_000, 8000);
+const AWAY_MS = amount("AWAY_MS", 10_000, 5000);
 const FROZEN_MS = amount("FROZEN_MS", 5000, 3000);
 
 const checks = new Checks();
@@ -43,10 +43,10 @@ function judgeChaos(report: ChaosReport): ChaosReport {
 
 /** Acknowledged messages survive all harm; under short logs, gaps are exact; two publishers have one order. */
 async function unharmed(engine: Engine, own: Random): Promise<void> {
-  const many = { clients, topics: 10, messages, perSecond, maxWindow: 64, publishingMs: shortMs(0.1) };
+  const many = { clients, topics: 10, messages, perSecond, maxWindow: 64, publishingMs: shortMs(0.06) };
   judgeChaos(await chaos({ engine, random: own.fork(), ...many }));
   // A third of the clients, and logs so short that a client that is away misses something.
-  const few = { clients: clients / 3, topics: 3, messages: FEW_MESSAGES, perSecond: 300, publishingMs: shortMs(0.06) };
+  const few = { clients: clients / 3, topics: 3, messages: FEW_MESSAGES, perSecond: 300, publishingMs: shortMs(0.04) };
   const { gaps } = judgeChaos(await chaos({ engine, random: own.fork(), maxEntries: SHORT_LOG, ...few }));
   checks.that(gaps > 0, `${engine}: no client missed anything`);
   judge(await race({ engine, random: own.fork(), messages: RACE_MESSAGES }));

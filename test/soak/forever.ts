@@ -41,8 +41,8 @@ interface Way {
 }
 
 const ways: { readonly [name: string]: Way } = {
-  paced: { events: 400_000, shortEvents: [160_000, 40_000], perSecond: 5000, isManaged: true },
-  flood: { events: 1_000_000, shortEvents: [200_000, 100_000], perSecond: 0, isManaged: true },
+  paced: { events: 400_000, shortEvents: [120_000, 40_000], perSecond: 5000, isManaged: true },
+  flood: { events: 1_000_000, shortEvents: [150_000, 80_000], perSecond: 0, isManaged: true },
   plain: { events: 300_000, perSecond: 5000, isManaged: false },
   unbounded: { events: 300_000, perSecond: 5000, isManaged: false, maxCometBytes: 2 ** 40 },
 };
