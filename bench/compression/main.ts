@@ -50,8 +50,9 @@ function cpuUsOf({ cpuUs }: Figures): number {
  * caches would not meet both alike.
  */
 async function row(title: string, spec: Omit<TrialSpec, "variants" | "cores">, only = wanted): Promise<void> {
-  const items = wanted.filter((variant) => only.includes(variant) && variant !== "plain");
-  const hasPlain = wanted.includes("plain");
+  const others = wanted.filter((variant) => only.includes(variant) && variant !== "plain");
+  const hasPlain = wanted.includes("plain") && others.length > 0;
+  const items: readonly Variant[] = others.length > 0 ? others : ["plain"];
   const trials = items.map((variant): Variant[] => (hasPlain ? ["plain", variant] : [variant]));
   const results = await inRounds(trials, rounds, (variants, round) =>
     run({ ...spec, variants: round % 2 === 0 ? variants : variants.toReversed(), cores: [serverCore, loadCore] }),
@@ -63,7 +64,7 @@ async function row(title: string, spec: Omit<TrialSpec, "variants" | "cores">, o
     const [own, plain] = [figuresOf(all, variant), figuresOf(all, "plain")];
     const { cpuUs, bytes } = medians(own);
     const cell = `${variant} ${cpuUs.toFixed(1)} us, ${bytes.toFixed(0)} B`;
-    if (plain.length === 0) return cell;
+    if (!hasPlain) return cell;
     const [ratio, quartiles, note] = ratiosTo(own.map(cpuUsOf), plain.map(cpuUsOf));
     const beside = medians(plain);
     const fewer = (beside.bytes / bytes).toFixed(1);

@@ -24,7 +24,7 @@ const RACE_MESSAGES = amount("RACE_MESSAGES", 10_000, 2000);
 const asked = process.argv.length > 2 ? (process.argv.slice(2) as Engine[]) : engines;
 const SHORT_LOG = 20;
 /** At least 8 s: the check that attempts to reconnect become rarer needs that long. */
-const AWAY_MS = amount("AWAY_MS", 10_000, 5000);
+const AWAY_MS = amount("AWAY_MS", 10_000, 8000);
 const FROZEN_MS = amount("FROZEN_MS", 5000, 3000);
 
 const checks = new Checks();

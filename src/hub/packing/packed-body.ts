@@ -18,7 +18,7 @@ export interface BacklogPiece {
   readonly pass: Pass | undefined;
 }
 
-/** What takes the bytes of a body. */
+/** The receiver of the bytes of a body. */
 export interface BodyOutput {
   /** Whether it takes them in HTTP/1.1's chunked coding. */
   readonly isChunked: boolean;
