@@ -155,6 +155,9 @@ export default defineConfig({
         test: {
           name: "browser",
           ...second,
+          // The files of a worker share its three browsers, since each launch takes 2 to 7 s of CPU time, and no modules.
+          isolate: false,
+          setupFiles: ["test/support/fresh-modules.ts"],
           include: ["test/browser/**/*.test.ts"],
         },
       },

@@ -3,15 +3,16 @@ import { MockLanguageModelV4 } from "ai/test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Hub } from "../../src/index.ts";
-import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
+import type { Page } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
 import { holds } from "../support/client-site.ts";
 import { startExample } from "../support/example-process.ts";
 import { freePort } from "../support/free-port.ts";
 import { serveGuide } from "../support/guides.ts";
 import { root } from "../support/run.ts";
+import { useTwoPages } from "../support/use-browser.ts";
 
 /** One call of the model: the test writes its words. */
 interface Run {
@@ -84,13 +85,7 @@ async function reload(page: Page): Promise<void> {
 }
 
 describe("the page of examples/ai-chat with useChat in Chromium", () => {
-  let browser: Browser;
-  let pages: readonly [Page, Page];
-  beforeAll(async () => {
-    browser = await launchBrowser("chromium");
-    pages = [await browser.newPage(), await browser.newPage()];
-  });
-  afterAll(() => browser.close());
+  const pages = useTwoPages("chromium");
 
   /** Logs a user in, and opens a new chat on the first page. */
   async function openChat(origin: string, user = "ada"): Promise<string> {

@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { answerSites } from "../support/answer-sites.ts";
-import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
+import type { Page } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
 import { holds } from "../support/client-site.ts";
 import { until } from "../support/sources.ts";
-import { browserNames } from "../support/use-browser.ts";
+import { browserNames, useTwoPages } from "../support/use-browser.ts";
 
 /** One run of the model: a question, and the words that the test answers it with. */
 interface Run {
@@ -56,13 +56,7 @@ async function ask(page: Page, address: string, question: string): Promise<Run> 
 }
 
 describe.each(browserNames)("in %s", (name) => {
-  let browser: Browser;
-  let pages: readonly [Page, Page];
-  beforeAll(async () => {
-    browser = await launchBrowser(name);
-    pages = [await browser.newPage(), await browser.newPage()];
-  });
-  afterAll(() => browser.close());
+  const pages = useTwoPages(name);
 
   // The demo serves the example's page. One browser shows that its policies allow what the page does.
   const sites = Object.entries(answerSites).filter(([site]) => name === "chromium" || site === "examples/answer");

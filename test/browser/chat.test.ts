@@ -5,10 +5,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createDemo, type Demo } from "../../demo/server.ts";
-import { launchBrowser, type Browser, type Page } from "../support/browsers/browser.ts";
+import type { Page } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
 import { root } from "../support/run.ts";
-import { browserNames } from "../support/use-browser.ts";
+import { browserNames, useTwoPages } from "../support/use-browser.ts";
 
 const pictures = join(root, "test-results/screenshots");
 const RESTARTED = "The server was restarted; messages may be missing.";
@@ -78,13 +78,7 @@ async function inState(pages: readonly Page[], state: string): Promise<void> {
 
 // The first page is on the wire of its own choice, the second in a forever iframe.
 describe.each(browserNames)("the chat in %s", (name) => {
-  let browser: Browser;
-  let pages: [Page, Page];
-  beforeAll(async () => {
-    browser = await launchBrowser(name);
-    pages = [await browser.newPage(), await browser.newPage()];
-  });
-  afterAll(() => browser.close());
+  const pages = useTwoPages(name);
   beforeEach(async () => {
     await pages[0].goto(`${origin()}/chat`);
     await pages[1].goto(`${origin()}/chat?wire=comet`);

@@ -134,6 +134,7 @@ describe.each(browserNames)("in %s", (name) => {
     const { page, browser } = used;
     const { site, network } = await followed(page);
     const wake = browser.suspend();
+    onTestFinished(wake);
     network.abandon();
     await publish(site, 2);
     // Only a sleep that is longer than the idle timeout leaves a connection that is to be noticed at once.

@@ -21,7 +21,7 @@ function publishing(hub: Hub, topics: readonly string[]): () => number {
   const timer = setInterval(() => {
     number += 1;
     for (const topic of topics) void hub.topic(topic).publish({ topic, number });
-  }, 10);
+  }, 40);
   const stop = (): number => {
     clearInterval(timer);
     return number;

@@ -11,14 +11,13 @@ import { Hub } from "comet-sockets";
 import { nodeHandler } from "comet-sockets/node";
 import { createRoutes } from "../../demo/routes.ts";
 import { createDemo } from "../../demo/server.ts";
-import { launchBrowser } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
 import { holds } from "../support/client-site.ts";
 import { wires } from "../support/hub.ts";
 import { root } from "../support/run.ts";
 import { serve } from "../support/servers.ts";
 import { until } from "../support/sources.ts";
-import { browserNames, useBrowser } from "../support/use-browser.ts";
+import { browserNames, openPage, useBrowser } from "../support/use-browser.ts";
 
 // The demo's model ends by itself after seven seconds. This one writes until it is stopped, so that a slow browser finds it writing.
 vi.mock("../../examples/ai-chat/model.ts", () => ({
@@ -71,8 +70,7 @@ afterAll(() => demo.close());
 test("updates /machine 60 times without an error in three browsers at once", async () => {
   await Promise.all(
     browserNames.map(async (name) => {
-      await using browser = await launchBrowser(name);
-      const page = await browser.newPage();
+      await using page = await openPage(name);
       const text = (): Promise<string> => page.evaluate<string>("document.body?.innerText ?? ''");
       const count = async (): Promise<number> => Number(/(\d+) messages so far/.exec(await text())?.[1] ?? 0);
       await page.goto(`${origin}/machine`);

@@ -1,16 +1,10 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { sendChunked } from "../../src/adapters/node/index.ts";
 import { comet, Enumerator, html, type JsonValue } from "../../src/index.ts";
-import { launchBrowser, type Browser } from "../support/browsers/browser.ts";
 import { hostileMessage } from "../support/hostile.ts";
 import { serve } from "../support/servers.ts";
-
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launchBrowser("chromium");
-});
-afterAll(() => browser.close());
+import { openPage } from "../support/use-browser.ts";
 
 /** A page's report on its messages: those that differ from the sent ones, and any other effect. */
 interface Verdict {
@@ -47,7 +41,7 @@ test("delivers 5,000 hostile messages to Chromium unchanged", async () => {
     else if (url === "/expected") void sendChunked(response, Enumerator.of(withNegativeZero(messages)));
     else void sendChunked(response, Enumerator.of(page));
   });
-  const tab = await browser.newPage();
+  await using tab = await openPage("chromium");
   await tab.goto(origin);
   const verdict = await tab.evaluate<Verdict>(`new Promise((resolve) => {
     // The page has loaded when its frame has.

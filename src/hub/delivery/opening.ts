@@ -5,6 +5,7 @@
  */
 
 import { joinBytes } from "../../core/bytes.ts";
+import { encodeShort } from "../../core/short-memory.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
@@ -14,7 +15,6 @@ import type { BatchSource } from "./batch.ts";
 import type { Cursors } from "./cursors.ts";
 import type { ResumePoint } from "./resume-point.ts";
 import type { StreamClient } from "./stream-request.ts";
-import { TextBlock } from "./text-block.ts";
 
 /** The state in which each topic opens. */
 export type OpenStates = { readonly [topic: string]: OpenState };
@@ -33,8 +33,6 @@ export function openStates({ logs }: BatchSource, points: readonly ResumePoint[]
   }
   return lastStates;
 }
-
-const block = new TextBlock();
 
 /** The inputs of the beginning of a stream. */
 export interface Opening {
@@ -68,7 +66,7 @@ export function openingBytes(opening: Opening, counters: HubCounters): Uint8Arra
   }
   for (const topic of client.expired) text += format.control("missing", { topic, status: 410 }, "");
   const place = placeAtOpening(group, cursors);
-  return place === undefined ? block.encode(text) : joinBytes([utf8(text), place]);
+  return place === undefined ? encodeShort(text) : joinBytes([utf8(text), place]);
 }
 
 function openItem({ group, cursors, states, client, finite, heartbeatMs }: Opening): OpenItem {

@@ -1,3 +1,4 @@
+import { allocate, writeAscii } from "../../core/short-memory.ts";
 import { utf8 } from "../../core/utf8.ts";
 import type { Log } from "../../log/log.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
@@ -13,8 +14,7 @@ interface Memory {
   allocate(length: number): Uint8Array;
 }
 
-const encoder = new TextEncoder();
-const plainMemory: Memory = { allocate: (length) => new Uint8Array(length) };
+const shortMemory: Memory = { allocate };
 
 /**
  * Reads all new messages of one topic at once, if they are few and short, and moves the cursors past them.
@@ -30,7 +30,7 @@ export function readShort(
   format: Format,
   log: Log,
   cursors: Cursors,
-  memory: Memory = plainMemory,
+  memory: Memory = shortMemory,
 ): { readonly bytes: Uint8Array; readonly messages: number } | undefined {
   const { wrapper, batchEnd, before, after, isChunked } = format;
   const cursor = cursors.indexes[0] as number;
@@ -56,5 +56,5 @@ function chunk(text: string, memory: Memory): Uint8Array {
 /** Encodes a text; `undefined` if it is not ASCII. It allocates the bytes only, in one piece. */
 function inAscii(text: string, memory: Memory): Uint8Array | undefined {
   const bytes = memory.allocate(text.length);
-  return encoder.encodeInto(text, bytes).read === text.length ? bytes : undefined;
+  return writeAscii(text, bytes) ? bytes : undefined;
 }

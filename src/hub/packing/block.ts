@@ -1,4 +1,5 @@
 import { joinBytes } from "../../core/bytes.ts";
+import { allocate, allocatedFor } from "../../core/short-memory.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import { storedBlocks, storedLength, writeHead, writeStored } from "./gzip.ts";
 
@@ -64,7 +65,7 @@ export class StoredBlock implements Block {
   }
 
   get held(): number {
-    return 3 * this.length;
+    return allocatedFor(this.length) + 2 * this.length;
   }
 
   framed(isChunked: boolean): Uint8Array {
@@ -85,7 +86,7 @@ export class StoredBlock implements Block {
  */
 function emptyChunk(length: number): { readonly chunk: Uint8Array; readonly at: number } {
   const size = length.toString(16);
-  const chunk = new Uint8Array(size.length + length + 4);
+  const chunk = allocate(size.length + length + 4);
   let at = 0;
   for (; at < size.length; at += 1) chunk[at] = size.charCodeAt(at);
   at = writeLineEnd(chunk, at);

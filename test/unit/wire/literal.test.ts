@@ -32,6 +32,16 @@ describe("string literals", () => {
 });
 
 describe("JSON literals", () => {
+  // V8 searches short and long texts, of one byte and of two bytes a character, in different ways.
+  test.each(["", "é", "彗", "é".repeat(300), "彗".repeat(300)])("escape line separators after %j", (before) => {
+    for (const separator of ["\u2028", "\u2029"]) {
+      const escaped = `\\u${separator.charCodeAt(0).toString(16)}`;
+      expect(jsonLiteral(before + separator)).toBe(`"${before}${escaped}"`);
+      expect(jsonLiteral({ [before + separator]: [separator] })).toBe(`{"${before}${escaped}":["${escaped}"]}`);
+    }
+    expect(jsonLiteral(before)).toBe(`"${before}"`);
+  });
+
   test.each([
     ["jsonString", '"jsonString"'],
     [{ a: [1, -0, 1.5e300, true, null, "x"], "b c": {} }, '{"a":[1,-0,1.5e+300,true,null,"x"],"b c":{}}'],

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { openStates } from "../../../../src/hub/delivery/opening.ts";
-import { TextBlock } from "../../../../src/hub/delivery/text-block.ts";
 import type { OpenState } from "../../../../src/wire/item.ts";
 
 /** Returns the states in which the topics of a group open. */
@@ -36,18 +35,5 @@ describe("the states in which a connection opens", () => {
     statesOf(["a", "b"], ["fresh", "gap"]);
     const found = statesOf(topics, states);
     expect(Object.entries(found)).toEqual(topics.map((topic, i) => [topic, states[i]]));
-  });
-});
-
-describe("a block of texts", () => {
-  test("gives each text bytes of its own, over the end of a block and for long texts", () => {
-    const block = new TextBlock();
-    const texts = Array.from({ length: 100 }, (_, i) => `${i} ${"é€😀".repeat(i)}`).concat(
-      "x".repeat(2000),
-      "",
-      "\ud800",
-    );
-    const encoded = texts.map((text) => block.encode(text));
-    expect(encoded.map((bytes) => new TextDecoder().decode(bytes))).toEqual([...texts.slice(0, -1), "\ufffd"]);
   });
 });
