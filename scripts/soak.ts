@@ -1,6 +1,6 @@
 /**
- * The soaks of the hub, of its client in browsers and of brokers, one after the other: `npm run test:soak [-- name ...] [--full]`. Each is a
- * program of its own in test/soak that prints its figures and fails by its exit code. By default each runs in its short form: less of the
+ * The soaks of the hub, of its client in browsers and of brokers, one after the other: `npm run test:soak [-- name ...] [--full]`. The one that
+ * only waits runs beside the first of them. Each is a program of its own in test/soak that prints its figures and fails by its exit code. By default each runs in its short form: less of the
  * same work with the same checks, at most two minutes, and twenty minutes for all of them. `--full` is the whole of each. Ends with a line of
  * counts. `--seed`, or the variable `SEED`, repeats a run.
  */
@@ -31,6 +31,8 @@ const soaks: { readonly [name: string]: string } = {
   forever: "events through a forever iframe for as long as it lasts, in each browser",
   chaos: "a bad network, in each browser",
 };
+/** The soak that only waits, beside the others. */
+const WAITING = "quiet";
 const usage = `npm run test:soak -- [${Object.keys(soaks).join(" | ")} ...] [--full] [--seed=number]`;
 
 /** The time limits of one soak in its short form, and of all together, in seconds. */
@@ -85,17 +87,19 @@ function kill({ pid }: ChildProcess): void {
   if (pid !== undefined) process.kill(-pid, "SIGKILL");
 }
 
-/** Runs one soak. Resolves to whether it has passed. */
-async function run(name: string): Promise<boolean> {
+/** Runs one soak, which prints as it goes or at its end. Resolves to whether it has passed. */
+async function run(name: string, printsAtEnd: boolean): Promise<boolean> {
   const seconds = isFull ? FULL_SECONDS : secondsLeft();
   // A shell may raise its limit as far as the system allows; where that is not enough, the soak fails and says so.
   const limit = `[ "$(ulimit -n)" = unlimited ] || [ "$(ulimit -n)" -ge ${FILES} ] || ulimit -n ${FILES}`;
   const soak = spawn("sh", ["-c", `${limit}; exec "$@"`, "sh", process.execPath, `test/soak/${name}.ts`], {
-    stdio: "inherit",
+    stdio: printsAtEnd ? ["ignore", "pipe", "pipe"] : "inherit",
     env: { ...process.env, SEED: seed, SOAK_SECONDS: isFull ? undefined : String(seconds) },
     // The leader of a process group, which can be killed as a whole.
     detached: true,
   });
+  let output = "";
+  for (const stream of [soak.stdout, soak.stderr]) stream?.on("data", (data) => (output += String(data)));
   const interrupt = (): void => {
     kill(soak);
     process.exit(1);
@@ -103,24 +107,29 @@ async function run(name: string): Promise<boolean> {
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   const timer = setTimeout(
     () => {
-      console.log(`  killed: it may take ${seconds} s`);
+      console.log(`  ${name} is killed: it may take ${seconds} s`);
       kill(soak);
     },
     seconds * (isFull ? 1 : GRACE) * 1000,
   );
-  const [code] = (await once(soak, "exit")) as [number | null];
+  const [code] = (await once(soak, printsAtEnd ? "close" : "exit")) as [number | null];
   clearTimeout(timer);
   process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  if (printsAtEnd) console.log(`\n> ${name}: ${soaks[name]}\n${output}`.trimEnd());
   return code === 0;
 }
 
-for (const name of names) {
+async function judge(name: string, printsAtEnd = false): Promise<void> {
   const began = performance.now();
-  console.log(`\n> ${name}: ${soaks[name]}`);
-  const isPassed = await run(name);
+  if (!printsAtEnd) console.log(`\n> ${name}: ${soaks[name]}`);
+  const isPassed = await run(name, printsAtEnd);
   if (!isPassed) failed.push(name);
   console.log(`  ${isPassed ? "passed" : "FAILED"} in ${since(began)}`);
 }
+
+const waiting = names.includes(WAITING) && names.length > 1 ? judge(WAITING, true) : undefined;
+for (const name of names) if (waiting === undefined || name !== WAITING) await judge(name);
+await waiting;
 
 if (failed.length > 0) {
   const form = isFull ? " --full" : "";

@@ -1,5 +1,6 @@
 import { build } from "esbuild";
 import type { ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { nodeHandler, type NodeResponse } from "../../src/adapters/node/index.ts";
@@ -93,14 +94,18 @@ export function recordOf(page: Page, name: string): Promise<SourceRecord> {
   return page.evaluate<SourceRecord>(`page.records[${JSON.stringify(name)}]`);
 }
 
+/** The pauses in milliseconds between two looks at a page: the first, and the longest. A look takes a busy machine a while. */
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 100;
+
 /** Waits until an expression holds in the page. Where it throws it does not hold: the page's scripts may not have run yet. */
 export async function holds(page: Page, expression: string, timeoutMs = 60_000): Promise<void> {
   const end = performance.now() + timeoutMs;
-  while (performance.now() < end) {
-    const attempt = `(() => { try { return Boolean(${expression}); } catch { return false; } })()`;
+  const attempt = `(() => { try { return Boolean(${expression}); } catch { return false; } })()`;
+  for (let pauseMs = FIRST_PAUSE_MS; performance.now() < end; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     if (await page.evaluate<boolean>(attempt)) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(pauseMs);
   }
-  const records = await page.evaluate<unknown>("globalThis.page?.records ?? null");
-  expect.fail(`never true: ${expression}; the page's records are ${JSON.stringify(records).slice(0, 2000)}`);
+  const shown = await page.evaluate<unknown>("globalThis.page?.records ?? document.body?.innerText ?? null");
+  expect.fail(`never true: ${expression}; the page's records or text: ${JSON.stringify(shown).slice(0, 2000)}`);
 }
