@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Hub } from "../../src/index.ts";
 import type { Page } from "../support/browsers/browser.ts";
 import { poll } from "../support/browsers/common.ts";
+import { isResumed } from "../support/chat-page.ts";
 import { holds } from "../support/client-site.ts";
 import { startExample } from "../support/example-process.ts";
 import { freePort } from "../support/free-port.ts";
@@ -90,7 +91,7 @@ describe("the page of examples/ai-chat with useChat in Chromium", () => {
   /** Logs a user in, and opens a new chat on the first page. */
   async function openChat(origin: string, user = "ada"): Promise<string> {
     await pages[0].goto(`${origin}/chat/?user=${user}`);
-    await holds(pages[0], `${status} === "ready"`);
+    await holds(pages[0], `${status} === "ready" && ${isResumed}`);
     return pages[0].evaluate<string>("location.href");
   }
 

@@ -45,7 +45,7 @@ describe.each(browserNames)("in %s", (name) => {
     used.page.evaluate("Object.values(globalThis.page?.sources ?? {}).forEach((source) => source.close())"),
   );
 
-  test("loses no message on any wire on a bad network", { timeout: chaosMs + 60_000 }, async () => {
+  test("loses no message on any wire on a bad network", { timeout: chaosMs + 240_000 }, async () => {
     const { page } = used;
     let port = 0;
     const proxies = await Promise.all(paths.map((_, i) => badProxy(() => port, seed + i)));

@@ -86,7 +86,7 @@ describe.each(browserNames)("in %s", (name) => {
     return page;
   }
 
-  test("shares one connection among five tabs, each with its own topics", { timeout: 60_000 }, async () => {
+  test("shares one connection among five tabs, each with its own topics", async () => {
     const site = await clientSite({ hub: patient });
     const topics = [["a"], ["a", "b"], ["c"], ["a"], ["b", "c"]];
     const pages: Page[] = [];
@@ -102,7 +102,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(site.opened.at(-1)?.topics.toSorted()).toEqual(["a", "b", "c"]);
   });
 
-  test("gives a tab that joins while a finite topic runs all its messages", { timeout: 60_000 }, async () => {
+  test("gives a tab that joins while a finite topic runs all its messages", async () => {
     const site = await clientSite({ hub: { ...patient, topics: (name) => name !== "answer" || { finite: true } } });
     const answer = site.hub.topic<{ number: number }>("answer");
     const numbers = async (page: Page): Promise<number[]> =>
@@ -127,7 +127,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect((await numbers(first)).toSorted()).toEqual([0, 1, 2, 3]);
   });
 
-  test("loses nothing in any tab while six leaders close or crash", { timeout: 180_000 }, async () => {
+  test("loses nothing in any tab while six leaders close or crash", async () => {
     const site = await clientSite({ hub: patient });
     const wanted = (n: number): string[] => ["a", n % 2 === 0 ? "b" : "c"];
     const tabs = new Map<Page, string[]>();
@@ -165,7 +165,7 @@ describe.each(browserNames)("in %s", (name) => {
     expect(site.hub.stats().connections).toBe(1);
   });
 
-  test("replaces a leader that freezes, which resumes when it thaws", { timeout: 120_000 }, async () => {
+  test("replaces a leader that freezes, which resumes when it thaws", async () => {
     const site = await clientSite({ hub: quick });
     const pages = [await openTab(site, ["a"]), await openTab(site, ["a", "b"]), await openTab(site, ["b"])];
     const stop = publishing(site.hub, ["a", "b"]);

@@ -12,6 +12,7 @@ import { nodeHandler } from "comet-sockets/node";
 import { createRoutes } from "../../demo/routes.ts";
 import { createDemo } from "../../demo/server.ts";
 import { poll } from "../support/browsers/common.ts";
+import { isResumed } from "../support/chat-page.ts";
 import { holds } from "../support/client-site.ts";
 import { wires } from "../support/hub.ts";
 import { root } from "../support/run.ts";
@@ -198,7 +199,7 @@ describe.each(browserNames)("the demo in %s", (name) => {
     const before = page.console.length;
     const said = `document.querySelector('[data-role="assistant"]')?.textContent ?? ""`;
     await page.goto(`${origin}/ai-chat/?user=ada`);
-    await holds(page, `document.querySelector("#status")?.textContent === "ready"`);
+    await holds(page, `document.querySelector("#status")?.textContent === "ready" && ${isResumed}`);
     await page.evaluate(`void document.querySelector("form").requestSubmit()`);
     await holds(page, `(${said}) === "I am still writing"`);
     await page.evaluate(`void (document.documentElement.dataset.old = "", setTimeout(() => location.reload()))`);
