@@ -1,5 +1,5 @@
 /**
- * No loss, no duplicate, in order: on each wire a million messages, 250,000 in the short form, reach 100 clients whose connections are
+ * No loss, no duplicate, in order: on each wire a million messages, 150,000 in the short form, reach 100 clients whose connections are
  * cut in every way there is. `node test/soak/cuts.ts [wire ...]`; `DELIVERIES` for another number.
  */
 import type { Wire } from "../../src/wire/item.ts";
@@ -16,7 +16,7 @@ import { Tally } from "./support/tally.ts";
 import { Truth } from "./support/topic-ledger.ts";
 
 const CLIENTS = 100;
-const DELIVERIES = amount("DELIVERIES", 1_000_000, 250_000);
+const DELIVERIES = amount("DELIVERIES", 1_000_000, 150_000);
 /** The share of the short form's time that goes to cutting; the rest is for connecting and settling. */
 const CUTTING = 0.8;
 const topics = ["a", "b & c", "ü=,;."];

@@ -10,7 +10,7 @@ import { Checks } from "./support/processes.ts";
 import { producedChaos } from "./support/produced-chaos.ts";
 import { Random, seedOfRun } from "./support/random.ts";
 
-const streams = amount("STREAMS", 1000, 150);
+const streams = amount("STREAMS", 1000, 100);
 const concurrency = amount("CONCURRENCY", 60, 40);
 const LEASE_MS = 2000;
 const asked = process.argv.length > 2 ? (process.argv.slice(2) as Engine[]) : engines;

@@ -1,5 +1,5 @@
 /**
- * A million random and mutated requests on raw sockets, 60,000 in the short form: no crash, no unhandled rejection, no warning, no connection
+ * A million random and mutated requests on raw sockets, 30,000 in the short form: no crash, no unhandled rejection, no warning, no connection
  * or listener left, and coded answers only. At least a third reach the application's `authorize`, and a tenth open a stream.
  * `node test/soak/requests.ts`; `REQUESTS` sets another number. `SEED` repeats a run, and `CONVERSATION` one connection of it.
  */
@@ -15,7 +15,7 @@ import { seedOfRun } from "./support/random.ts";
 import { MAX_CONNECTIONS, type RequestsState } from "./support/requests-server.ts";
 import { Tally } from "./support/tally.ts";
 
-const REQUESTS = amount("REQUESTS", 1_000_000, 40_000);
+const REQUESTS = amount("REQUESTS", 1_000_000, 30_000);
 const ONLY = process.env["CONVERSATION"];
 const AT_ONCE = 64;
 /** The share of requests that warm the server up. Memory is compared with its size after them. */

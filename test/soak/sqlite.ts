@@ -9,7 +9,7 @@ import { Checks } from "./support/processes.ts";
 import { Random, seedOfRun } from "./support/random.ts";
 import { sqliteCrashes } from "./support/sqlite-crashes.ts";
 
-const kills = amount("KILLS", 200, 40);
+const kills = amount("KILLS", 200, 25);
 
 const checks = new Checks();
 const file = sqliteFolder();

@@ -9,6 +9,7 @@ import type { Random } from "./random.ts";
 export interface ProducedOptions {
   readonly engine: Engine;
   readonly random: Random;
+  /** The number of streams; more, where some harm has not been done by then. */
   readonly streams: number;
   /** The number of streams that run at a time. */
   readonly concurrency: number;
@@ -36,6 +37,8 @@ const BEYOND_LEASE_MS = 2000;
  * server. This many of its longest pauses are added to what a reader may wait.
  */
 const PAUSES = 10;
+/** So many times the streams are produced at most, where some harm has not been done. */
+const MOST_TIMES = 5;
 
 const harms = ["hub killed", "hub frozen briefly", "hub frozen past the lease", "link cut"] as const;
 type Harm = (typeof harms)[number];
@@ -125,22 +128,24 @@ export async function producedChaos(options: ProducedOptions): Promise<ProducedR
     ended.push({ topic, count: one.count, outcome: one.outcome ?? "none" });
   };
   try {
+    const untried = (): string[] => [
+      ...harms.filter((kind) => tally.of(`harm ${kind}`) === 0),
+      ...outcomes.filter((o) => tally.of(`outcomes ${o}`) === 0),
+    ];
     let next = 0;
+    // Where processes start slowly, little harm is done in the time of so many streams.
+    const isDue = (): boolean => next < streams || (next < MOST_TIMES * streams && untried().length > 0);
     const work = async (): Promise<void> => {
-      while (next < streams && tally.violations.length === 0) await stream(next++);
+      while (isDue() && tally.violations.length === 0) await stream(next++);
     };
     await Promise.all(Array.from({ length: concurrency }, work));
     state.isOver = true;
     await Promise.all([looking, harming, cutting]);
     await rereadAll(world, ended);
     await world.states();
-    const untried = [
-      ...harms.filter((kind) => tally.of(`harm ${kind}`) === 0),
-      ...outcomes.filter((o) => tally.of(`outcomes ${o}`) === 0),
-    ];
     return {
       violations: tally.violations,
-      untried,
+      untried: untried(),
       text:
         `${engine}: ${ended.length} streams, ${tally.of("tokens all")} tokens read in ` +
         `${((performance.now() - start) / 1000).toFixed(1)} s; outcomes, counted by readers: ${tally.line("outcomes")}\n` +
