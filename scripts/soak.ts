@@ -1,8 +1,8 @@
 /**
  * The soaks of the hub, of its client in browsers and of brokers, one after the other: `npm run test:soak [-- name ...] [--full]`. The one that
- * only waits runs beside the first of them. Each is a program of its own in test/soak that prints its figures and fails by its exit code. By default each runs in its short form: less of the
- * same work with the same checks, at most two minutes, and twenty minutes for all of them. `--full` is the whole of each. Ends with a line of
- * counts. `--seed`, or the variable `SEED`, repeats a run.
+ * only waits runs beside the first of them. Each is a program of its own in test/soak that prints its figures and fails by its exit code. By
+ * default each runs in its short form: less of the same work with the same checks, at most two minutes, and twenty minutes for all of them.
+ * `--full` is the whole of each. Ends with a line of counts. `--seed`, or the variable `SEED`, repeats a run.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";

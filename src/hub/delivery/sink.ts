@@ -2,8 +2,9 @@
  * The output of one connection: a Node response or socket, an HTTP/2 stream, the body of a web-standard `Response`.
  * Adapters implement it.
  *
- * A sink buffers at most its own high-water mark and one write more. The bytes are shared by many connections: a sink
- * must not change them, nor give them to code that might.
+ * A sink buffers at most its own high-water mark and one write more. The bytes are shared by many connections, and may be
+ * a part of a larger block with those of others: a sink must not change them, nor give them to code that might, nor
+ * transfer their memory.
  */
 export interface Sink {
   /** Whether the sink takes bytes that are already in HTTP/1.1's chunked coding. */
