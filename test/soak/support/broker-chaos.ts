@@ -16,7 +16,10 @@ export interface ChaosOptions {
   readonly perSecond: number;
   /** How many messages are given to a hub at once, at the most; 8 by default. */
   readonly maxWindow?: number;
-  /** How long messages are published at most, even if some are left, in milliseconds; no limit by default. */
+  /**
+   * After how many milliseconds no more messages are published, even if some are left; no limit by default. Publishing goes on until each kind
+   * of harm was done and, where messages are to be gone, a client has missed one.
+   */
   readonly publishingMs?: number;
   /** How many messages a topic keeps, where some are to be gone; otherwise it keeps all. */
   readonly maxEntries?: number;
@@ -46,11 +49,15 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
     world.follow(clients, (each) => someOf(topics, each));
     await world.begun();
     const deadline = performance.now() + publishingMs;
+    const isTried = (): boolean => {
+      const isMissed = maxEntries === undefined || world.clients.some(({ ledger }) => ledger.gaps > 0);
+      return isMissed && untriedIn(world.tally).length === 0;
+    };
     const order = {
       messages: Math.ceil(messages / topics.length),
       perSecond: perSecond / topics.length,
       maxWindow,
-      deadline,
+      isEnough: () => performance.now() > deadline && isTried(),
     };
     const publishers = [...world.truths.values()].map((truth) => new TopicPublisher(world, truth, order).run());
     const harm = new Harm(world);

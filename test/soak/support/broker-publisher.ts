@@ -10,8 +10,8 @@ export interface TopicOrder {
   readonly perSecond: number;
   /** How many messages are given at once, at the most; 8 by default. */
   readonly maxWindow?: number;
-  /** When no further message is published, by `performance.now()`; never by default. */
-  readonly deadline?: number;
+  /** Whether no further message is to be published, even if some are left; asked before each publish, and never so by default. */
+  readonly isEnough?: () => boolean;
   /** The hubs that it publishes through; all by default. */
   readonly through?: readonly HubProcess[];
 }
@@ -57,9 +57,9 @@ export class TopicPublisher {
   }
 
   async #run(): Promise<void> {
-    const { messages, perSecond, maxWindow = 8, deadline = Infinity } = this.#order;
+    const { messages, perSecond, maxWindow = 8, isEnough } = this.#order;
     const start = performance.now();
-    for (let n = 1; n <= messages && performance.now() < deadline && this.#goesOn;) {
+    for (let n = 1; n <= messages && isEnough?.() !== true && this.#goesOn;) {
       const dueMs = start + ((n - 1) / perSecond) * 1000 - performance.now();
       if (dueMs > 0) await sleep(dueMs);
       const last = Math.min(messages, n + this.#random.whole(1, maxWindow) - 1);
