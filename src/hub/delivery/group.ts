@@ -296,7 +296,8 @@ export class Group implements Follower, BatchSource {
 
   #readPass(): Batch | undefined {
     const [log] = this.logs;
-    const short = this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, this.packing) : undefined;
+    const memory = this.packing?.context;
+    const short = this.logs.length === 1 ? readShort(this.format, log as Log, this.#cursors, memory) : undefined;
     return short ?? this.read(this.#cursors, this.heads);
   }
 

@@ -2,7 +2,7 @@ import { joinBytes } from "../../core/bytes.ts";
 import { chunkOf } from "../../wire/chunked-coding.ts";
 import type { Block } from "./block.ts";
 import { combineSums, GZIP_HEAD, gzipTrailer, storedBlocks } from "./gzip.ts";
-import { NO_EPOCH, type Packing, type Pass, type Prefix } from "./packing.ts";
+import { NO_EPOCH, type Packing, type Pass } from "./packing.ts";
 
 /** The length of the group's text where no row of passes is going on. */
 const NO_ROW = -1;
@@ -33,7 +33,7 @@ export interface BodyOutput {
  * It knows what its client has had, so it alone decides whether a block may be sent. A block of a pass may refer to the
  * passes of its epoch, if the client has had all of these in a row, with nothing of its own in between.
  *
- * The checksum costs nothing while passes follow one another: it is that of the group's text, from `#from` on, and is
+ * The checksum costs nothing while passes follow one another: it is that of the group's text, from the row's start on, and is
  * combined with the body's own when the row ends.
  */
 export class PackedBody<Output extends BodyOutput = BodyOutput> {
@@ -50,8 +50,9 @@ export class PackedBody<Output extends BodyOutput = BodyOutput> {
    */
   #atLength = NO_ROW;
   #atSum = 0;
-  /** The group's text before the row; `undefined` if there is none. */
-  #from: Prefix | undefined;
+  /** The length and checksum of the group's text before the row. */
+  #fromLength = 0;
+  #fromSum = 0;
   /** The checksum and length of what the client has had, without the row of passes that is going on. */
   #sum = 0;
   #length = 0;
@@ -101,17 +102,18 @@ export class PackedBody<Output extends BodyOutput = BodyOutput> {
   }
 
   #canRead(pass: Pass): boolean {
-    return pass.startsEpoch || (this.#atLength === pass.before.length && this.#epoch === pass.epoch);
+    return pass.startsEpoch || (this.#atLength === pass.lengthBefore && this.#epoch === pass.epoch);
   }
 
   #shared(pass: Pass): Uint8Array {
     const isInside = this.#canRead(pass);
-    if (this.#atLength !== pass.before.length) {
+    if (this.#atLength !== pass.lengthBefore) {
       this.#endRow();
-      this.#from = pass.before;
+      this.#fromLength = pass.lengthBefore;
+      this.#fromSum = pass.sumBefore;
     }
-    this.#atLength = pass.after.length;
-    this.#atSum = pass.after.sum;
+    this.#atLength = pass.length;
+    this.#atSum = pass.sum;
     this.#epoch = isInside ? pass.epoch : NO_EPOCH;
     return this.#begun(this.#packing.blockOf(pass, isInside));
   }
@@ -123,10 +125,10 @@ export class PackedBody<Output extends BodyOutput = BodyOutput> {
       return this.#framed([...this.#head(), ...storedBlocks(bytes)]);
     }
     // The client has what the block was made of. So the checksum is right even if equal names had other bytes.
-    const { block, text } = shared;
+    const { block, sum, length } = shared;
     this.#leaveEpoch();
-    this.#sum = combineSums(this.#sum, text.sum, text.length);
-    this.#length += text.length;
+    this.#sum = combineSums(this.#sum, sum, length);
+    this.#length += length;
     return this.#begun(block);
   }
 
@@ -149,12 +151,11 @@ export class PackedBody<Output extends BodyOutput = BodyOutput> {
 
   /** Adds the row of passes to the checksum, and ends it. */
   #endRow(): void {
-    if (this.#from === undefined) return;
-    const length = this.#atLength - this.#from.length;
+    if (this.#atLength === NO_ROW) return;
+    const length = this.#atLength - this.#fromLength;
     // The checksum of the group's text before the row is in `#atSum` too: it cancels out.
-    this.#sum = combineSums(this.#sum ^ this.#from.sum, this.#atSum, length);
+    this.#sum = combineSums(this.#sum ^ this.#fromSum, this.#atSum, length);
     this.#length += length;
-    this.#from = undefined;
     this.#atLength = NO_ROW;
   }
 

@@ -7,10 +7,10 @@ import { PackingBudget } from "./packing-budget.ts";
 import { runtimeZlib, type Zlib } from "./zlib.ts";
 
 /** The share of one processor's time that passes to few readers may take, and what they may save up. */
-const PASS_SHARE = 1 / 48;
+const PASS_SHARE = 0.01;
 const MOST_PASS_MS = 10;
 /** The same of backlogs. A piece takes about 2 ms, and clients reconnect together. */
-const BACKLOG_SHARE = 1 / 20;
+const BACKLOG_SHARE = 0.05;
 const MOST_BACKLOG_MS = 50;
 
 /** The dependencies that all packings of a hub share. */
@@ -22,6 +22,8 @@ export class PackingContext {
   /** The budget of backlogs. It is another one, since strangers decide how many backlogs there are. */
   readonly backlogs: PackingBudget = new PackingBudget(BACKLOG_SHARE, MOST_BACKLOG_MS);
   readonly #zlib: Zlib;
+  /** The block whose memory the next pass may be written into. */
+  #draft: StoredBlock | undefined;
 
   constructor(memory: LogMemory) {
     this.memory = memory;
@@ -52,6 +54,19 @@ export class PackingContext {
     this.counters.packed += 1;
     this.counters.packingMs += ms;
     return block;
+  }
+
+  /** Returns memory for the bytes of the pass that begins next. All of it must be written, or none. */
+  allocate(length: number): Uint8Array {
+    this.#draft = StoredBlock.allocate(length);
+    return this.#draft.plain;
+  }
+
+  /** Returns the block whose memory `allocate` has given last, if it has these bytes. */
+  takeDraft(bytes: Uint8Array): StoredBlock | undefined {
+    const draft = this.#draft;
+    this.#draft = undefined;
+    return draft?.plain === bytes ? draft : undefined;
   }
 
   /** Returns bytes as stored blocks. */

@@ -1,6 +1,6 @@
 import { now } from "../../core/clock.ts";
 import type { MeteredTape } from "../../log/log-memory.ts";
-import { StoredBlock, type Block } from "./block.ts";
+import type { Block } from "./block.ts";
 import type { PackingContext } from "./packing-context.ts";
 import { SharedWindow } from "./shared-window.ts";
 
@@ -19,17 +19,8 @@ const MOST_PIECES = 16;
 /** The memory of a packing besides its blocks and its window. */
 const OVERHEAD = 600;
 
-/** The bytes of no pass. No pass has these. */
-const NO_BYTES = new Uint8Array(0);
-
 /** The epoch of a body or a pass that is in none. */
 export const NO_EPOCH = 0;
-
-/** The text of all passes of a group up to a point: its checksum, as a signed number of 32 bits, and its length, which names the point. */
-export interface Prefix {
-  readonly sum: number;
-  readonly length: number;
-}
 
 /** The stretch of a group's logs that a pass sends: a name of its start, and the indexes of its end. */
 export interface Stretch {
@@ -42,13 +33,20 @@ export interface Stretch {
 /** A piece of a backlog as blocks, and the checksum and length of its text. */
 export interface Piece {
   readonly block: Block;
-  readonly text: Prefix;
+  readonly sum: number;
+  readonly length: number;
 }
 
-/** One pass over a group. Its text is that of `after`, without that of `before`. */
+/**
+ * One pass over a group. A place in the text of all passes of the group has two numbers: the checksum of the text up to
+ * it, as a signed number of 32 bits, and the length of the text up to it, which names the place.
+ */
 export interface Pass {
-  readonly before: Prefix;
-  readonly after: Prefix;
+  /** The places at which the pass begins and ends. */
+  readonly sumBefore: number;
+  readonly lengthBefore: number;
+  readonly sum: number;
+  readonly length: number;
   /**
    * The epoch to whose bytes its block may refer, and whether it is the first pass of it, so that it refers to none.
    * `NO_EPOCH` if it is stored for all.
@@ -61,6 +59,8 @@ export interface Pass {
 
 /** A pass, and its blocks once a body has needed them. */
 interface PackedPass extends Pass {
+  /** Its bytes while it is under way. */
+  bytes: Uint8Array | undefined;
   packed: Block | undefined;
   stored: Block | undefined;
 }
@@ -72,44 +72,39 @@ interface PackedPass extends Pass {
  * middle is sent the same passes as stored blocks. When this has cost enough, the next pass begins another epoch, whose
  * first block refers to nothing, so that every body can take it. So no compressor lives from one pass to the next.
  *
- * Invariants: a pass ends before the next begins. Its bytes are one object, by which `passOf` knows them. The memory may drop everything that is held at any time, which costs bytes and breaks
- * nothing: a window may be any end of the epoch.
+ * Invariants: a pass ends before the next begins. Its bytes are one object, by which `passOf` knows them. The memory may
+ * drop everything that is held at any time, which costs bytes and breaks nothing: a window may be any end of the epoch.
+ *
+ * A hub with many topics has one of these for each, and most of them are in no cache when a pass begins. So the fields
+ * that each pass needs come first, and are numbers where they can be: an object would be one more piece of memory to load.
  */
 export class Packing implements MeteredTape {
   readonly context: PackingContext;
-  held = 0;
-  readonly #window = new SharedWindow();
-  /** The block whose memory the next pass may be written into. */
-  #draft: StoredBlock | undefined;
-  /** The bytes of the pass under way, and the pass. */
-  #bytes: Uint8Array = NO_BYTES;
+  /** The place in the text at which the last pass has ended. */
+  #sum = 0;
+  #length = 0;
   #pass: PackedPass | undefined;
-  #after: Prefix = { sum: 0, length: 0 };
-  #epoch = 0;
   /** The bodies that the pass has reached so far, inside the epoch and outside of it. */
   #inside = 0;
   #outside = 0;
-  /** The bytes that bodies outside of the epoch have been sent more than others. */
-  #debt = 0;
   #isLarge = false;
-  /** Whether the pass under way is stored, and the time until which passes are. */
+  /** Whether the pass under way is stored, and the time until which passes are: whole milliseconds of the hub's clock. */
   #rests = false;
-  #restsUntil = -Infinity;
+  #restsUntil = 0;
   /** The packed passes that bodies may have missed, by their start, the oldest first; and their memory. */
   #passes: Map<string, PackedPass> | undefined;
   #passBytes = 0;
+  #epoch = 0;
+  /** The bytes that bodies outside of the epoch have been sent more than others. */
+  #debt = 0;
+  readonly #window = new SharedWindow();
   /** The packed pieces of backlogs, the oldest first; and their memory. */
   #pieces: Map<string, Piece> | undefined;
   #pieceBytes = 0;
+  held = 0;
 
   constructor(context: PackingContext) {
     this.context = context;
-  }
-
-  /** Returns memory for the bytes of the next pass. All of it must be written, or none. */
-  allocate(length: number): Uint8Array {
-    this.#draft = StoredBlock.allocate(length);
-    return this.#draft.plain;
   }
 
   /**
@@ -128,19 +123,21 @@ export class Packing implements MeteredTape {
     const isDear = outside > 0 && this.#debt >= RESTART_COST * (inside + outside);
     const startsEpoch = !this.#rests && (inside === 0 || isDear);
     if (startsEpoch) this.#startEpoch();
-    const before = this.#after;
-    this.#after = { sum: this.context.sum(bytes, before.sum), length: before.length + bytes.length };
-    this.#bytes = bytes;
+    const [sumBefore, lengthBefore] = [this.#sum, this.#length];
+    this.#sum = this.context.sum(bytes, sumBefore);
+    this.#length = lengthBefore + bytes.length;
     this.#pass = {
-      before,
-      after: this.#after,
+      bytes,
+      sumBefore,
+      lengthBefore,
+      sum: this.#sum,
+      length: this.#length,
       epoch: this.#rests ? NO_EPOCH : this.#epoch,
       startsEpoch,
       stretch,
       packed: undefined,
-      stored: this.#draft?.plain === bytes ? this.#draft : undefined,
+      stored: this.context.takeDraft(bytes),
     };
-    this.#draft = undefined;
     if (!this.#rests) this.#measure();
   }
 
@@ -148,13 +145,12 @@ export class Packing implements MeteredTape {
   endPass(): void {
     const pass = this.#pass;
     this.#pass = undefined;
-    this.#bytes = NO_BYTES;
     if (pass?.packed === undefined) return;
     const { packed, stored, stretch } = pass;
     if (this.#outside > 0 && stored !== undefined) this.#debt += this.#outside * (stored.length - packed.length);
     // A stored block that is the packed one too keeps the memory of the log. It is not worth holding.
     if (stretch === undefined || stored === packed) return;
-    pass.stored = undefined;
+    pass.bytes = pass.stored = undefined;
     this.#passes ??= new Map();
     this.#passes.set(stretch.from, pass);
     this.#passBytes += packed.held;
@@ -168,7 +164,7 @@ export class Packing implements MeteredTape {
     const time = now();
     if (time >= this.#restsUntil) {
       if (passes.isLeft) return true;
-      this.#restsUntil = time + REST_MS;
+      this.#restsUntil = Math.ceil(time) + REST_MS;
     }
     counters.overBudget += 1;
     return false;
@@ -187,7 +183,7 @@ export class Packing implements MeteredTape {
 
   /** Returns the pass under way, if these are its bytes. */
   passOf(bytes: Uint8Array): Pass | undefined {
-    return bytes === this.#bytes ? this.#pass : undefined;
+    return bytes === this.#pass?.bytes ? this.#pass : undefined;
   }
 
   /** Returns the packed pass that begins at a place, if it is held. */
@@ -209,7 +205,7 @@ export class Packing implements MeteredTape {
       return (known.packed ??= this.#packPass(known));
     }
     this.#outside += 1;
-    return (known.stored ??= this.context.store(this.#bytes));
+    return (known.stored ??= this.context.store(known.bytes as Uint8Array));
   }
 
   /**
@@ -227,7 +223,7 @@ export class Packing implements MeteredTape {
       return undefined;
     }
     const block = this.context.pack(bytes, bytes.subarray(0, 0), backlogs);
-    const piece = { block, text: { sum: this.context.sum(bytes, 0), length: bytes.length } };
+    const piece = { block, sum: this.context.sum(bytes, 0), length: bytes.length };
     this.#pieces ??= new Map();
     this.#pieces.set(key, piece);
     this.#pieceBytes += block.held;
@@ -248,7 +244,7 @@ export class Packing implements MeteredTape {
 
   /** Packs the pass under way, or stores it if it is short. Either way the next block may refer to it. */
   #packPass(pass: PackedPass): Block {
-    const bytes = this.#bytes;
+    const bytes = pass.bytes as Uint8Array;
     const budget = this.#isLarge ? undefined : this.context.passes;
     const block =
       bytes.length >= SHORTEST_PASS
@@ -259,6 +255,7 @@ export class Packing implements MeteredTape {
   }
 
   #forgetPasses(): void {
+    if (this.#passes === undefined) return;
     this.#passes = undefined;
     this.#passBytes = 0;
   }
