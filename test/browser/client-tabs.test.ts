@@ -177,7 +177,7 @@ describe.each(browserNames)("in %s", (name) => {
     process.kill(pid, "SIGSTOP");
     try {
       const had = await Promise.all(others.map(async (page) => (await recordOf(page, "tab")).messages));
-      for (const [i, page] of others.entries()) await holds(page, `page.records.tab.messages > ${(had[i] ?? 0) + 300}`);
+      for (const [i, page] of others.entries()) await holds(page, `page.records.tab.messages > ${(had[i] ?? 0) + 100}`);
     } finally {
       process.kill(pid, "SIGCONT");
     }
