@@ -60,6 +60,7 @@ describe.each(browserNames)("in %s", (name) => {
       await follow(page, path, `${origins[i]}/events?topic=a&n=${i}`, { openTimeoutMs: 500, ...chosen });
     }
     await holds(page, `Object.values(page.records).every(({ opens }) => opens.length > 0)`);
+    for (const { harm } of proxies) harm();
     const random = seeded(seed);
     let number = 0;
     const publish = (): Promise<unknown> =>

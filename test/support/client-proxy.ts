@@ -17,6 +17,8 @@ export interface BadProxy {
   readonly origin: string;
   /** The number of connections with each fate. */
   readonly had: Partial<Record<Fate, number>>;
+  /** Ends all connections, and harms further ones. Before that they are honest. */
+  readonly harm: () => void;
   /** Ends all connections; further ones are honest. */
   readonly heal: () => void;
 }
@@ -36,28 +38,25 @@ export function seeded(seed: number): () => number {
  * A TCP proxy that harms connections whose first request is for `/events`: it cuts them by FIN or RST at any byte,
  * stalls, delays, holds back or truncates them, and answers itself or not at all.
  *
- * It cuts the first one after two seconds at the earliest: an `EventSource` gives up if its first response is a failure.
+ * Call `harm` once the clients are connected: an `EventSource` gives up if its first response is a failure.
  */
 export async function badProxy(port: () => number, seed: number): Promise<BadProxy> {
   const random = seeded(seed);
   const had: BadProxy["had"] = {};
   const open = new Set<Socket>();
-  let isHealed = false;
-  let isFirst = true;
+  let isHarmful = false;
   const track = (socket: Socket): Socket => {
     open.add(socket);
     return socket.on("error", () => undefined).on("close", () => open.delete(socket));
   };
   const server = createServer((client) => {
     track(client).once("data", (head: Buffer) => {
-      const isHarmed = !isHealed && head.toString("latin1").includes(" /events");
-      const fate = isHarmed && !isFirst ? (fates[Math.floor(random() * fates.length)] as Fate) : "honest";
-      const leastMs = isFirst ? 2000 : 300;
+      const isHarmed = isHarmful && head.toString("latin1").includes(" /events");
+      const fate = isHarmed ? (fates[Math.floor(random() * fates.length)] as Fate) : "honest";
       if (isHarmed) {
         had[fate] = (had[fate] ?? 0) + 1;
-        isFirst = false;
         // Some wires send several requests on one connection.
-        setTimeout(() => client.resetAndDestroy(), leastMs + 2000 * random());
+        setTimeout(() => client.resetAndDestroy(), 300 + 2000 * random());
       }
       if (fate === "mute") return;
       if (fate === "refused") client.resetAndDestroy();
@@ -67,6 +66,10 @@ export async function badProxy(port: () => number, seed: number): Promise<BadPro
       } else relay(client, track(connect(port(), "127.0.0.1")), head, fate, random);
     });
   });
+  const turn = (toHarm: boolean): void => {
+    isHarmful = toHarm;
+    for (const socket of open) socket.destroy();
+  };
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     for (const socket of open) socket.destroy();
@@ -75,10 +78,8 @@ export async function badProxy(port: () => number, seed: number): Promise<BadPro
   return {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     had,
-    heal: () => {
-      isHealed = true;
-      for (const socket of open) socket.destroy();
-    },
+    harm: () => turn(true),
+    heal: () => turn(false),
   };
 }
 

@@ -107,5 +107,11 @@ export async function holds(page: Page, expression: string, timeoutMs = 60_000):
     await sleep(pauseMs);
   }
   const shown = await page.evaluate<unknown>("globalThis.page?.records ?? document.body?.innerText ?? null");
-  expect.fail(`never true: ${expression}; the page's records or text: ${JSON.stringify(shown).slice(0, 2000)}`);
+  const text = JSON.stringify(shown, (_, value: unknown) => (Array.isArray(value) ? lastOf(value) : value));
+  expect.fail(`never true: ${expression}; the page's records or text: ${text.slice(0, 6000)}`);
+}
+
+/** The last items of a list, after the number of those that are left out. */
+function lastOf(list: readonly unknown[]): readonly unknown[] {
+  return list.length > 5 ? [`${list.length - 4} others`, ...list.slice(-4)] : list;
 }
