@@ -80,6 +80,20 @@ describe("a pass", () => {
     expect([early?.messages, late?.messages]).toEqual([prices(0, 40), prices(3, 40)]);
   });
 
+  test("is stored with its own bytes if it is not ASCII, so that memory for it was allocated twice", async () => {
+    const hub = packingHub();
+    await many(hub, 1);
+    await publish(hub, 0, 1);
+    const [late] = await many(hub, 1);
+    const texts = ["Grüße an alle, die auf den Kometen warten", "a text in ASCII", "彗星は七十六年ごとに帰ってくる"];
+    for (const text of texts) {
+      void hub.topic("t").publish(text);
+      await flushed();
+    }
+    await hub.close({ drainMs: 0 });
+    expect(late?.messages).toEqual(texts);
+  });
+
   test("begins another epoch at once if nobody is left who has had the last one", async () => {
     const hub = packingHub();
     const [first] = await many(hub, 1);
@@ -219,7 +233,7 @@ describe("the budget", () => {
     await flushed();
     const { packed, overBudget, packingMs } = compressionOf(hub);
     expect(packed + overBudget).toBe(100);
-    expect(packingMs).toBeLessThanOrEqual(10 + time / 24 + 1);
+    expect(packingMs).toBeLessThanOrEqual(10 + time / 100 + 1);
     expect(overBudget).toBeGreaterThan(10);
     clients.forEach(({ messages }, i) => expect(messages).toEqual([price(i)]));
     for (let i = 0; i < 100; i += 1) void hub.topic(`t${i}`).publish(price(i + 1));
